@@ -1,0 +1,181 @@
+"""An AI system under operation: its YAML file, typed and checked.
+
+What a system is and which limits it has lives here; what is done about them lives in the pillars.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+Profile = Literal["light", "standard", "regulated"]
+LogFormat = Literal["aiops_jsonl", "otlp_json"]
+
+
+class SystemFileError(ValueError):
+    """A system's YAML file cannot be used; the message says what to change."""
+
+
+class Part(BaseModel):
+    """Base of all parts of a system file: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _aware(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(f"{value} has no moment in UTC; give a year from 1 to 9999") from error
+
+
+UtcDatetime = Annotated[datetime, AfterValidator(_aware)]
+
+
+class Corpus(Part):
+    """The folder the system's index is built from."""
+
+    folder: Path
+    dated: bool = False
+    """True when the folder holds one full snapshot per date (2026-06-01/...) instead of the documents."""
+
+
+class Logs(Part):
+    """The folder inference logs land in, and their format."""
+
+    folder: Path
+    format: LogFormat = "aiops_jsonl"
+
+
+class Baseline(Part):
+    """How the frozen baseline is taken."""
+
+    weeks: int = Field(default=4, ge=1, le=13)
+    minimum_rows: int = Field(default=200, ge=1)
+
+
+class Limits(Part):
+    """Limits that turn numbers into incidents."""
+
+    margin: float = Field(default=0.02, ge=0, lt=0.5)
+    """Relative drop in quality that is tolerated (non-inferiority margin)."""
+    drop_that_matters: float = Field(default=0.05, gt=0, lt=1)
+    """A week is OK only if a drop of this size would have been seen with 80 % power."""
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """Chance per stable week of any false alarm, over all metrics together."""
+    stale_share: float = Field(default=0.02, ge=0, le=1)
+    error_rate: float = Field(default=0.05, ge=0, le=1)
+    latency_p95_ms: int = Field(default=10_000, gt=0)
+    weekly_spend_growth: float = Field(default=0.25, gt=0)
+    """Relative growth in a week's spend against the baseline weeks that opens an incident."""
+    monthly_budget_usd: Decimal | None = Field(default=None, gt=0)
+    guardrail_blocks_per_day: int = Field(default=10, ge=1)
+    silent_hours: int = Field(default=24, ge=1)
+    """Hours without a single call after which missing data is a signal."""
+
+
+class ContractPrice(Part):
+    """A price of the user's own, in USD per million tokens, from a date on."""
+
+    model: str
+    valid_from: date
+    input: Decimal = Field(ge=0)
+    cache_read: Decimal | None = Field(default=None, ge=0)
+    cache_write: Decimal | None = Field(default=None, ge=0)
+    output: Decimal = Field(ge=0)
+
+
+class Retention(Part):
+    """How long text and evidence are kept."""
+
+    text_days: int = Field(default=180, ge=1)
+    audit_days: int = Field(default=2190, ge=183)
+    """Never below six months, the floor of AI Act articles 19(1) and 26(6)."""
+
+
+class Notification(Part):
+    """Where incidents are announced; a log file is the offline default."""
+
+    kind: Literal["log", "webhook"] = "log"
+    url: str | None = None
+
+
+class System(Part):
+    """One AI system under operation.
+
+    `as_of` fixes the clock of a recorded story: nothing is expected after it. A live system leaves it out.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")
+    title: str
+    owner: str = "unassigned"
+    profile: Profile = "standard"
+    as_of: UtcDatetime | None = None
+    corpus: Corpus | None = None
+    inference_log: Logs
+    known_queries: Path | None = None
+    baseline: Baseline = Baseline()
+    limits: Limits = Limits()
+    prices: tuple[ContractPrice, ...] = ()
+    retention: Retention = Retention()
+    notifications: tuple[Notification, ...] = (Notification(),)
+
+    @field_validator("profile", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    def now(self, clock: datetime) -> datetime:
+        """Return the system's present: the end of its recorded story, or the clock (UTC-aware)."""
+        return self.as_of or clock
+
+    def rooted(self, root: Path) -> Self:
+        """Return the system with its relative folders taken from `root`."""
+        corpus = self.corpus and self.corpus.model_copy(update={"folder": root / self.corpus.folder})
+        logs = self.inference_log.model_copy(update={"folder": root / self.inference_log.folder})
+        queries = self.known_queries and root / self.known_queries
+        return self.model_copy(update={"corpus": corpus, "inference_log": logs, "known_queries": queries})
+
+
+def load_system(file: Path, root: Path) -> System:
+    """Read one system file; relative paths in it start at `root`.
+
+    Raises:
+        SystemFileError: the file is not YAML or breaks the schema; one line per mistake.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # 2026-13-01 is a ValueError
+        raise SystemFileError(f"{file.name} cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SystemFileError(f"{file.name} holds no keys; `aiops init` writes a commented example.")
+    try:
+        system = System.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
+        raise SystemFileError(f"{file.name}: " + "; ".join(lines)) from error
+    if file.name != f"{system.name}.yaml":
+        raise SystemFileError(
+            f"{file.name}: name is {system.name!r}, so the file must be {system.name}.yaml."
+        )
+    return system.rooted(root)
+
+
+def load_systems(folder: Path, root: Path) -> tuple[dict[str, System], dict[str, str]]:
+    """Return the usable systems by name, and what is wrong with the other files by name."""
+    systems, mistakes = {}, {}
+    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+        try:
+            systems[file.stem] = load_system(file, root)
+        except SystemFileError as error:
+            mistakes[file.stem] = str(error)
+    return systems, mistakes
+
+
+def monday(moment: datetime | date) -> date:
+    """Return the Monday of the week, in UTC, a moment lies in: `monday(date(2026, 6, 3))` is 2026-06-01."""
+    day = _aware(moment).date() if isinstance(moment, datetime) else moment
+    return day - timedelta(days=day.weekday())

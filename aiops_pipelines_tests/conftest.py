@@ -1,0 +1,65 @@
+"""A project of its own for each test; nothing here touches the folder the package is installed in."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.tables import Table, declared_tables
+from aiops_pipelines.resources.warehouse import Warehouse
+
+_NOT_THE_PROJECTS_OWN = tempfile.TemporaryDirectory(prefix="aiops-tests-")
+os.environ["AIOPS_DATA"] = _NOT_THE_PROJECTS_OWN.name  # read when definitions are imported
+
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")  # a busy machine is no failure
+
+
+@pytest.fixture(scope="session")
+def tables() -> dict[str, Table]:
+    return declared_tables(Project(Path()).dbt)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory, tables: dict[str, Table]) -> Path:
+    """A file with every declared table and no row, made once."""
+    file = tmp_path_factory.mktemp("prepared") / "aiops.duckdb"
+    Warehouse(file, tables).prepare()
+    return file
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "data")
+
+
+@pytest.fixture
+def warehouse(project: Project, prepared: Path, tables: dict[str, Table]) -> Warehouse:
+    project.warehouse.parent.mkdir(parents=True)
+    shutil.copyfile(prepared, project.warehouse)
+    warehouse = Warehouse(project.warehouse, tables, wait_seconds=5)
+    warehouse._ready = True  # as it is; looking again takes longer than most tests
+    return warehouse
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data sets, outside the repository."""
+    folder = Path(os.environ.get("AIOPS_DATASETS", Path(__file__).parents[1] / "../shared/datasets"))
+    if not folder.is_dir():
+        pytest.skip("the data sets are not there; set AIOPS_DATASETS to the folder that holds them")
+    return folder
+
+
+LONGEST_FIRST = ("test_story", "test_bad_input")
+"""Each makes whole runs in a process of its own; the rest of the suite fits beside them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest files first, so that two workers end together."""
+    order = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))

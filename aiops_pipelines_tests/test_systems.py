@@ -1,0 +1,231 @@
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from aiops_pipelines.systems import System, SystemFileError, load_system, load_systems, monday
+
+LEAST = {"name": "shop", "title": "Shop assistant", "inference_log": {"folder": "logs"}}
+SAMPLES = Path(__file__).parents[1] / "data" / "systems"
+
+
+def written(folder: Path, content: object, name: str = "shop.yaml") -> Path:
+    file = folder / name
+    file.write_text(content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8")
+    return file
+
+
+def test_three_keys_are_enough(tmp_path: Path) -> None:
+    system = load_system(written(tmp_path, LEAST), tmp_path)
+    assert (system.name, system.profile, system.as_of, system.corpus) == ("shop", "standard", None, None)
+    assert system.inference_log.format == "aiops_jsonl"
+    assert (system.baseline.weeks, system.limits.margin, system.limits.drop_that_matters) == (4, 0.02, 0.05)
+    assert system.retention.audit_days == 2190
+    assert [note.kind for note in system.notifications] == ["log"]
+
+
+@pytest.mark.parametrize("profile", ["light", "standard", "regulated", "REGULATED", "Light"])
+def test_a_profile_is_one_of_three_in_any_case(tmp_path: Path, profile: str) -> None:
+    system = load_system(written(tmp_path, LEAST | {"profile": profile}), tmp_path)
+    assert system.profile == profile.lower()
+
+
+MISTAKES = {
+    "limits.margn": {"limits": {"margn": 0.1}},
+    "limits.margin": {"limits": {"margin": 0.5}},
+    "limits.alpha": {"limits": {"alpha": 0}},
+    "limits.drop_that_matters": {"limits": {"drop_that_matters": 1}},
+    "limits.monthly_budget_usd": {"limits": {"monthly_budget_usd": float("nan")}},
+    "limits.silent_hours": {"limits": {"silent_hours": 0}},
+    "limits": {"limits": 3},
+    "profile": {"profile": "strict"},
+    "colour": {"colour": "blue"},
+    "name": {"name": "Shop"},
+    "inference_log.format": {"inference_log": {"folder": "logs", "format": "csv"}},
+    "inference_log.folder": {"inference_log": {"format": "otlp_json"}},
+    "corpus.folder": {"corpus": {"dated": True}},
+    "corpus.dated": {"corpus": {"folder": "c", "dated": "perhaps"}},
+    "baseline.weeks": {"baseline": {"weeks": 14}},
+    "retention.audit_days": {"retention": {"audit_days": 182}},
+    "prices.0.valid_from": {"prices": [{"model": "m", "input": 1, "output": 2}]},
+    "prices.0.input": {"prices": [{"model": "m", "valid_from": date(2026, 1, 1), "input": -1, "output": 2}]},
+    "notifications.0.kind": {"notifications": [{"kind": "mail"}]},
+    "as_of": {"as_of": "tomorrow"},
+    "known_queries": {"known_queries": 3},
+    "title": {"title": None},
+    "1": {1: 2},
+}
+
+
+@pytest.mark.parametrize("key", MISTAKES)
+def test_a_mistake_is_a_sentence_that_names_file_and_key(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SystemFileError) as error:
+        load_system(written(tmp_path, LEAST | MISTAKES[key]), tmp_path)
+    file, found, message = str(error.value).split(": ", 2)
+    assert (file, found) == ("shop.yaml", key)
+    assert " " in message and "\n" not in message and "pydantic" not in message
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SystemFileError) as error:
+        load_system(written(tmp_path, {"name": "shop", "profile": "big", "limits": {"alpha": 2}}), tmp_path)
+    text = str(error.value)
+    assert [key for key in ("title: ", "profile: ", "inference_log: ", "limits.alpha: ") if key in text] == [
+        "title: ",
+        "profile: ",
+        "inference_log: ",
+        "limits.alpha: ",
+    ]
+
+
+def test_the_name_must_be_the_files(tmp_path: Path) -> None:
+    with pytest.raises(
+        SystemFileError, match=r"desk\.yaml: name is 'shop', so the file must be shop\.yaml\."
+    ):
+        load_system(written(tmp_path, LEAST, "desk.yaml"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "- name: shop",
+        "name: [unclosed",
+        "as_of: 2026-13-01",  # the parser of dates raises no YAMLError
+        "as_of: 0001-01-01T00:00:00+14:00",
+        "x: " + "[" * 3000,
+        "\0",
+    ],
+)
+def test_what_is_no_system_is_a_sentence_and_no_crash(tmp_path: Path, content: str) -> None:
+    with pytest.raises(SystemFileError, match=r"^shop\.yaml"):
+        load_system(written(tmp_path, content), tmp_path)
+
+
+def test_bytes_and_folders_are_no_systems_either(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "desk.yaml").mkdir()
+    systems, mistakes = load_systems(tmp_path, tmp_path)
+    assert systems == {}
+    assert {name: text.split(" cannot")[0] for name, text in mistakes.items()} == {
+        "shop": "shop.yaml",
+        "desk": "desk.yaml",
+    }
+
+
+def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
+    written(tmp_path, LEAST)
+    written(tmp_path, "as_of: 2026-13-01", "bad.yaml")
+    systems, mistakes = load_systems(tmp_path, tmp_path)
+    assert list(systems) == ["shop"]
+    assert list(mistakes) == ["bad"]
+
+
+def test_a_file_with_the_other_ending_is_not_passed_over(tmp_path: Path) -> None:
+    written(tmp_path, LEAST, "shop.yml")
+    systems, mistakes = load_systems(tmp_path, tmp_path)
+    assert systems == {}
+    assert "must be shop.yaml" in mistakes["shop"]
+
+
+def test_no_folder_is_no_system(tmp_path: Path) -> None:
+    assert load_systems(tmp_path / "missing", tmp_path) == ({}, {})
+
+
+def test_relative_paths_start_at_the_root_and_absolute_ones_stay(tmp_path: Path) -> None:
+    content = LEAST | {"corpus": {"folder": "c"}, "known_queries": "q.jsonl"}
+    system = load_system(written(tmp_path, content), Path("/anywhere"))
+    assert system.inference_log.folder == Path("/anywhere/logs")
+    assert system.corpus is not None and system.corpus.folder == Path("/anywhere/c")
+    assert system.known_queries == Path("/anywhere/q.jsonl")
+    absolute = load_system(
+        written(tmp_path, LEAST | {"inference_log": {"folder": "/logs"}}), Path("/anywhere")
+    )
+    assert absolute.inference_log.folder == Path("/logs")
+    assert (absolute.corpus, absolute.known_queries) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-09-07T06:00:00", "2026-09-07T06:00:00Z", "2026-09-07T08:00:00+02:00", "2026-09-07 06:00:00"],
+)
+def test_the_end_of_a_story_is_in_utc_and_naive_means_utc(tmp_path: Path, text: str) -> None:
+    system = load_system(written(tmp_path, yaml.safe_dump(LEAST) + f"as_of: {text}\n"), tmp_path)
+    assert system.as_of == datetime(2026, 9, 7, 6, tzinfo=UTC)
+    assert system.as_of.utcoffset() == timedelta(0)
+
+
+def test_the_present_is_the_clock_until_a_story_ends_it() -> None:
+    clock = datetime(2026, 12, 1, tzinfo=UTC)
+    end = datetime(2026, 9, 7, tzinfo=UTC)
+    assert System.model_validate(LEAST).now(clock) == clock
+    assert System.model_validate(LEAST | {"as_of": end}).now(clock) == end
+
+
+def test_a_system_does_not_change() -> None:
+    system = System.model_validate(LEAST)
+    with pytest.raises(ValidationError, match="frozen"):
+        system.name = "other"
+
+
+def test_the_sample_systems_load() -> None:
+    systems, mistakes = load_systems(SAMPLES, SAMPLES.parent)
+    assert mistakes == {}
+    assert {name: system.profile for name, system in systems.items()} == {
+        "handbook": "light",
+        "support": "regulated",
+    }
+    for system in systems.values():
+        assert system.as_of == datetime(2026, 9, 7, 6, tzinfo=UTC)
+        assert system.corpus is not None and system.corpus.folder.is_dir()
+        assert system.inference_log.folder.is_dir()
+        assert system.known_queries is not None and system.known_queries.is_file()
+
+
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.dates(), st.datetimes()
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*System.model_fields, "other"]), VALUES, max_size=4))
+def test_whatever_stands_in_a_file_is_a_system_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, changes: dict[str, object]
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "shop.yaml"
+    file.write_text(yaml.safe_dump(LEAST | changes), encoding="utf-8")
+    try:
+        assert load_system(file, Path("/")).name == "shop"
+    except SystemFileError as error:
+        assert str(error).startswith("shop.yaml")
+
+
+@pytest.mark.parametrize(
+    ("moment", "week"),
+    [
+        (date(2026, 6, 1), date(2026, 6, 1)),
+        (date(2026, 6, 7), date(2026, 6, 1)),
+        (date(2026, 6, 8), date(2026, 6, 8)),
+        (date(2027, 1, 1), date(2026, 12, 28)),
+        (datetime(2026, 6, 7, 23, 59, 59, tzinfo=UTC), date(2026, 6, 1)),
+        (datetime(2026, 6, 8, tzinfo=UTC), date(2026, 6, 8)),
+        (datetime(2026, 6, 8, 1, tzinfo=timezone(timedelta(hours=2))), date(2026, 6, 1)),
+    ],
+)
+def test_monday(moment: date, week: date) -> None:
+    assert monday(moment) == week
+
+
+@given(st.dates(date(1900, 1, 1), date(9000, 1, 1)))
+def test_a_monday_is_one_and_at_most_six_days_back(day: date) -> None:
+    assert monday(day).isoweekday() == 1
+    assert 0 <= (day - monday(day)).days <= 6
+    assert monday(monday(day)) == monday(day)
