@@ -1,0 +1,286 @@
+"""From log bytes to rows: where to go on reading a file, and what of a batch is stored, known or set aside.
+
+Nothing here opens a file or a table. Personal data is masked here, before any row leaves.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import polars as pl
+
+from aiops_pipelines.compliance.privacy import REGIONS, mask, pseudonymised
+from aiops_pipelines.inference_log.record import SCHEMA, TOKEN_COLUMNS, Batch, Rejection
+
+HEAD_BYTES = 4_096
+RAW_SHOWN, RAW_MASKED = 500, 4_000
+"""Characters kept of a line that was set aside, and masked before: data cut in two is not recognised."""
+FREE_TEXT = ("query", "answer", "error_type", "endpoint", "user_group")
+IDENTIFIERS = ("trace_id", "session_id", "user_id")
+QUARANTINE = pl.Schema(
+    {
+        **dict.fromkeys(("system", "source_file"), pl.String()),
+        "source_line": pl.Int64(),
+        **dict.fromkeys(("reason", "line_hash", "raw_masked"), pl.String()),
+        "quarantined_at": pl.Datetime("us", "UTC"),
+    }
+)
+LOG_FILES = pl.Schema(
+    {
+        **dict.fromkeys(("system", "source_file"), pl.String()),
+        **dict.fromkeys(
+            ("size_bytes", "modified_ns", "bytes_read", "waiting_bytes", "lines_read"), pl.Int64()
+        ),
+        **dict.fromkeys(("rows_stored", "rows_known", "rows_quarantined"), pl.Int64()),
+        "head_hash": pl.String(),
+        "read_at": pl.Datetime("us", "UTC"),
+    }
+)
+_ESCAPE = re.compile(r"\\(?:u00([0-7][0-9a-fA-F])|([nrt/]))")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """A log file as it lies there: `head` is its first HEAD_BYTES, `appended` whether it grows by lines.
+
+    A compressed file, and one that may be a single JSON document, is read whole whenever it changes.
+    """
+
+    name: str
+    size_bytes: int
+    modified_ns: int
+    head: bytes
+    appended: bool = True
+    compressed: bool = False
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """What to read of a file: nothing, on from an offset, or all of it from the start."""
+
+    action: Literal["skip", "continue", "start"]
+    offset: int = 0
+    lines_read: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How far a file is read: one row of `inference_log.log_files` without system and time."""
+
+    file: LogFile
+    bytes_read: int = 0
+    waiting_bytes: int = 0
+    lines_read: int = 0
+    rows_stored: int = 0
+    rows_known: int = 0
+    rows_quarantined: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose log is read, in which format, and when."""
+
+    system: str
+    format: str
+    now: datetime
+    key: bytes
+    """Secret of 32 bytes or more, for the pseudonyms of identifiers that hold personal data."""
+    regions: Sequence[str] = REGIONS
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Rows to store: `inferences` and `quarantine` are new, `log_file` replaces the file's row."""
+
+    inferences: pl.DataFrame
+    quarantine: pl.DataFrame
+    log_file: pl.DataFrame
+    reading: Reading
+    ignored: Counter[str]
+
+
+def head_hash(head: bytes, bytes_read: int) -> str:
+    """Return the SHA-256, hex, of the first bytes that were read, at most HEAD_BYTES."""
+    return hashlib.sha256(head[:bytes_read]).hexdigest()
+
+
+def plan(file: LogFile, seen: Mapping[str, Any] | None) -> ReadPlan:
+    """Decide what to read of a file, given its row of `inference_log.log_files`.
+
+    A file that only grew is read on. One whose start or length does not fit what was read was rewritten, and
+    is read from its start; event ids keep that from storing a call twice.
+    """
+    if seen is None:
+        return ReadPlan("start", reason="new file")
+    if (file.size_bytes, file.modified_ns) == (seen["size_bytes"], seen["modified_ns"]):
+        return ReadPlan("skip", seen["bytes_read"], seen["lines_read"], "unchanged")
+    if not file.appended:
+        return ReadPlan("start", reason="changed")
+    if file.size_bytes < seen["bytes_read"] or head_hash(file.head, seen["bytes_read"]) != seen["head_hash"]:
+        return ReadPlan("start", reason="rewritten")
+    if file.size_bytes == seen["size_bytes"]:
+        return ReadPlan("start", reason="changed")
+    return ReadPlan("continue", seen["bytes_read"], seen["lines_read"], "grown")
+
+
+def begin(file: LogFile, read_plan: ReadPlan, seen: Mapping[str, Any] | None) -> Reading:
+    """Return how far a file is read when the plan starts: its counts go on, or begin again from 0."""
+    if seen is None or read_plan.action == "start":
+        return Reading(file)
+    counts = ("bytes_read", "waiting_bytes", "lines_read", "rows_stored", "rows_known", "rows_quarantined")
+    return Reading(file, *(seen[name] for name in counts))
+
+
+def land(
+    batch: Batch,
+    reading: Reading,
+    source: Source,
+    known_ids: Collection[str] = (),
+    known_rejections: Collection[str] = (),
+) -> Landing:
+    """Turn a batch into rows: each event id once, personal data masked, every line that is left out counted.
+
+    Args:
+        batch: what the importer read.
+        reading: how far the file is read after this batch, with the counts of the batches before it.
+        source: system, format, time and key.
+        known_ids: event ids that are stored already; those of this batch suffice.
+        known_rejections: line hashes of this file that are in the quarantine already; they are counted again,
+            not stored again.
+    """
+    kept, known, refused = _first_of_each(batch.records, known_ids)
+    stored = [_protected(record, source) | _origin(record, reading, source) for record in kept]
+    rejections = [*batch.rejections, *refused]
+    aside = [row for row in _aside(rejections, reading, source) if row["line_hash"] not in known_rejections]
+    reading = replace(
+        reading,
+        rows_stored=reading.rows_stored + len(stored),
+        rows_known=reading.rows_known + known,
+        rows_quarantined=reading.rows_quarantined + len(rejections),
+    )
+    return Landing(
+        pl.DataFrame(stored, schema=SCHEMA, orient="row"),
+        pl.DataFrame(aside, schema=QUARANTINE, orient="row"),
+        log_file(reading, source),
+        reading,
+        batch.ignored,
+    )
+
+
+def log_file(reading: Reading, source: Source) -> pl.DataFrame:
+    """Return the file's row of `inference_log.log_files`."""
+    file = reading.file
+    row = {
+        "system": source.system,
+        "source_file": file.name,
+        "size_bytes": file.size_bytes,
+        "modified_ns": file.modified_ns,
+        **{name: getattr(reading, name) for name in LOG_FILES if hasattr(reading, name)},
+        "head_hash": head_hash(file.head, reading.bytes_read),
+        "read_at": source.now,
+    }
+    return pl.DataFrame([row], schema=LOG_FILES, orient="row")
+
+
+def for_expectations(inferences: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with `tokens_sum` and `tokens_total_stated`, equal or both null where ambiguous."""
+    stated = pl.col("token_convention") != "ambiguous"
+    return inferences.with_columns(
+        tokens_sum=pl.when(stated).then(pl.sum_horizontal(TOKEN_COLUMNS, ignore_nulls=False)),
+        tokens_total_stated=pl.when(stated).then("tokens_total"),
+    )
+
+
+def _first_of_each(
+    records: Sequence[dict[str, Any]], known_ids: Collection[str]
+) -> tuple[list[dict[str, Any]], int, list[Rejection]]:
+    """Keep the first record of each event id; the rest is known, or refused if it says something else."""
+    first: dict[str, dict[str, Any]] = {}
+    known, refused = 0, []
+    for record in records:
+        if record["event_id"] in known_ids:
+            known += 1
+        elif mask(record["event_id"], ())[1]["EMAIL"]:
+            reason = "event_id holds an e-mail address; identify calls by something that names nobody."
+            refused.append(_refusal(record, reason))
+        elif (kept := first.setdefault(record["event_id"], record)) is not record:
+            if kept | {"source_line": 0} == record | {"source_line": 0}:
+                known += 1
+            else:
+                refused.append(_refusal(record, "same event_id, other content"))
+    return list(first.values()), known, refused
+
+
+def _refusal(record: Mapping[str, Any], reason: str) -> Rejection:
+    content = json.dumps({**record, "source_line": None}, default=str, ensure_ascii=False)
+    return Rejection(record["source_line"], reason, content.encode())
+
+
+def _protected(record: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    found: Counter[str] = Counter()
+
+    def clean(text: str | None, regions: Sequence[str] = source.regions) -> str | None:
+        if text is None:
+            return None
+        masked, hits = mask(text, regions)
+        found.update(hits)
+        return masked
+
+    def named(identifier: str | None) -> str | None:
+        if identifier is None:
+            return None
+        name, hits = pseudonymised(identifier, source.key, source.regions)
+        found.update(hits)
+        return name
+
+    verdicts = record["guardrail_events"]
+    return {
+        **record,
+        **{name: clean(record[name]) for name in FREE_TEXT},
+        **{name: named(record[name]) for name in IDENTIFIERS},
+        # Bare counts must not be taken for national phone numbers.
+        "usage_raw": clean(record["usage_raw"], ()),
+        "guardrail_events": verdicts and [{k: clean(v) for k, v in row.items()} for row in verdicts],
+        "pii_counts": json.dumps(dict(sorted(found.items()))),
+    }
+
+
+def _origin(record: Mapping[str, Any], reading: Reading, source: Source) -> dict[str, Any]:
+    return {
+        "system": source.system,
+        "source_format": source.format,
+        "source_file": reading.file.name,
+        "source_line": record["source_line"],
+        "ingested_at": source.now,
+    }
+
+
+def _aside(rejections: Sequence[Rejection], reading: Reading, source: Source) -> Iterator[dict[str, Any]]:
+    # Many bad spans can stand in one long line, which is hashed once.
+    lines = {
+        raw: {"line_hash": hashlib.sha256(raw).hexdigest(), "raw_masked": _shown(raw, source.regions)}
+        for raw in {rejection.raw for rejection in rejections}
+    }
+    for rejection in rejections:
+        yield {
+            "system": source.system,
+            "source_file": reading.file.name,
+            "source_line": rejection.line,
+            "reason": rejection.reason,
+            **lines[rejection.raw],
+            "quarantined_at": source.now,
+        }
+
+
+def _shown(raw: bytes, regions: Sequence[str]) -> str:
+    """Return the start of a line, masked; JSON escapes are undone first, they hide what they spell."""
+    start = raw[:RAW_MASKED].decode(errors="replace")
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", start)
+    return mask(_CONTROL.sub(" ", plain), regions)[0][:RAW_SHOWN]

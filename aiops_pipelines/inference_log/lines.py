@@ -1,0 +1,115 @@
+"""Raw log bytes: cut into complete numbered lines, and one line turned into a JSON value without surprises.
+
+Opening files is `resources.log_folder`'s business.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+from aiops_pipelines.inference_log.record import RecordError
+
+LINE_LIMIT = 10_000_000
+"""Bytes of one logged call."""
+DOCUMENT_LIMIT = 64_000_000
+"""Bytes of one export request, or of a file that is one JSON document; the most that is held in memory."""
+DEPTH_LIMIT = 64
+
+
+class Lines:
+    """The complete lines of a stream of byte pieces, numbered; what follows the last newline is `torn`.
+
+    A line longer than `limit` is given as its first `limit` + 1 bytes, so that memory stays flat and the
+    importer can say that it is too long. Blank lines are numbered and left out.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], first: int = 1, limit: int = DOCUMENT_LIMIT):
+        self._pieces, self._limit, self.number = pieces, limit, first - 1
+        self._held = bytearray()
+        self._waiting = 0
+        self.bytes_read = 0
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        for piece in self._pieces:
+            *ends, rest = piece.split(b"\n")
+            for end in ends:
+                self._hold(end)
+                line = bytes(self._held)
+                self.number, self.bytes_read = self.number + 1, self.bytes_read + self._waiting + 1
+                self._held.clear()
+                self._waiting = 0
+                if line.strip():
+                    yield self.number, line
+            self._hold(rest)
+
+    @property
+    def torn(self) -> bytes:
+        """The last line without its newline, cut at the limit."""
+        return bytes(self._held)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Length of the last line without its newline."""
+        return self._waiting
+
+    def _hold(self, part: bytes) -> None:
+        self._waiting += len(part)
+        self._held += part[: max(self._limit + 1 - len(self._held), 0)]
+
+
+def is_document(opening: bytes) -> bool:
+    """Return whether a .json file is one document, given its opening: its first line is no complete value.
+
+    A file of a single line is a document too; one whose first line stands for itself holds a value a line.
+    """
+    first, newline, rest = opening.lstrip().partition(b"\n")
+    try:
+        parse(first, DOCUMENT_LIMIT)
+    except RecordError:
+        return True
+    return not newline or not rest.strip()
+
+
+def parse(raw: bytes, limit: int = LINE_LIMIT) -> Any:
+    """Return the JSON value of a line.
+
+    Raises:
+        RecordError: too long, not UTF-8, not JSON, nested deeper than 64, a key twice, NaN or infinity.
+    """
+    if len(raw) > limit:
+        raise RecordError(f"The line is longer than {limit // 1_000_000} MB.")
+    try:
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_not_a_number, object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        raise RecordError(f"The line is not UTF-8 (byte {error.start + 1}).") from error
+    except json.JSONDecodeError as error:
+        raise RecordError(f"The line is not JSON ({error.msg} at character {error.pos + 1}).") from error
+    except RecursionError as error:
+        raise RecordError(f"The line is nested deeper than {DEPTH_LIMIT} levels.") from error
+    except RecordError:
+        raise
+    except ValueError as error:
+        raise RecordError("The line holds a number of thousands of digits.") from error
+    if raw.count(b"[") + raw.count(b"{") > DEPTH_LIMIT and depth(value) > DEPTH_LIMIT:
+        raise RecordError(f"The line is nested deeper than {DEPTH_LIMIT} levels.")
+    return value
+
+
+def depth(value: Any) -> int:
+    """Return how many lists and objects lie inside each other: `depth({"a": [1]})` is 2."""
+    level, inner = 0, [value]
+    while inner := [part for part in inner if isinstance(part, dict | list)]:
+        level += 1
+        inner = [child for part in inner for child in (part.values() if isinstance(part, dict) else part)]
+    return level
+
+
+def _not_a_number(constant: str) -> NoReturn:
+    raise RecordError(f"The line holds {constant}, which is not JSON and not a number.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RecordError("The line holds the same key twice, so its meaning depends on the reader.")
+    return found

@@ -1,0 +1,180 @@
+"""OTLP/JSON decoded: export requests into spans with plain values, parents and events.
+
+What the attributes mean is the business of `otlp_json`, `otlp_usage` and `otlp_messages`.
+"""
+
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiops_pipelines.inference_log.record import RecordError, kind
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_NANOSECOND = 253_402_300_799_000_000_000
+"""End of the year 9999, the last a datetime can hold."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened within a span: a span event, or a log record that names the span."""
+
+    name: str
+    at_ns: int | None
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Span:
+    """One span; `line` is where it was read, `resource` holds the attributes of its emitter."""
+
+    line: int
+    trace_id: str
+    span_id: str
+    parent_id: str
+    start_ns: int | None
+    end_ns: int | None
+    failed: bool
+    attributes: Mapping[str, Any]
+    resource: Mapping[str, Any]
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """Start in UTC, to the microsecond."""
+        return None if self.start_ns is None else EPOCH + timedelta(microseconds=self.start_ns // 1_000)
+
+    def first(self, *names: str) -> Any:
+        """Return the first attribute present under one of the names."""
+        return first(self.attributes, *names)
+
+
+@dataclass(frozen=True)
+class SpanError:
+    """A span that cannot be read, and why."""
+
+    line: int
+    reason: str
+
+
+def first(values: Mapping[str, Any], *names: str) -> Any:
+    """Return the first value that is there and not blank under one of the names."""
+    return next((values[name] for name in names if values.get(name) not in (None, "")), None)
+
+
+def value(any_value: Any) -> Any:
+    """Return the plain value of an OTLP AnyValue: {"intValue": "12"} is 12."""
+    if not isinstance(any_value, dict):
+        return any_value
+    if "arrayValue" in any_value:
+        return [value(part) for part in items(any_value["arrayValue"], "values")]
+    if "kvlistValue" in any_value:
+        return attributes(any_value["kvlistValue"], "values")
+    if "intValue" in any_value:
+        return _whole(any_value["intValue"], "intValue")
+    return next((v for k, v in any_value.items() if k in ("stringValue", "boolValue", "doubleValue")), None)
+
+
+def attributes(owner: Any, key: str = "attributes") -> dict[str, Any]:
+    """Return an attribute list as a dict."""
+    return {str(pair.get("key")): value(pair.get("value")) for pair in items(owner, key)}
+
+
+def items(owner: Any, key: str) -> list[dict[str, Any]]:
+    """Return a repeated field; absent is empty.
+
+    Raises:
+        RecordError: it is not a list of objects.
+    """
+    found = owner.get(key) if isinstance(owner, dict) else None
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise RecordError(f"{key} must be a list of objects; this is not OTLP/JSON.")
+    return found
+
+
+def requests(document: Any) -> list[dict[str, Any]]:
+    """Return the export requests of one JSON document: itself, or each of a list.
+
+    Raises:
+        RecordError: the document holds none.
+    """
+    found = document if isinstance(document, list) else [document]
+    known = ("resourceSpans", "resourceLogs", "resourceMetrics")
+    if not found or not all(isinstance(part, dict) and any(key in part for key in known) for part in found):
+        raise RecordError(
+            f"The line must be an OTLP export with resourceSpans; it is {kind(document)} without."
+        )
+    return found
+
+
+def spans(request: Mapping[str, Any], line: int) -> Iterator[Span | SpanError]:
+    """Yield the spans of an export request; one that cannot be read is yielded as its error."""
+    for group in items(request, "resourceSpans"):
+        resource = attributes(group.get("resource"))
+        for scope in items(group, "scopeSpans"):
+            for raw in items(scope, "spans"):
+                try:
+                    yield _span(raw, resource, line)
+                except RecordError as error:
+                    yield SpanError(line, f"A span of the line: {error}")
+
+
+def log_events(request: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Event]]:
+    """Yield the log records of an export request as events, with the trace and span id they belong to."""
+    for group in items(request, "resourceLogs"):
+        for scope in items(group, "scopeLogs"):
+            for raw in items(scope, "logRecords"):
+                found = attributes(raw)
+                body = value(raw.get("body"))
+                name = str(raw.get("eventName") or found.get("event.name") or "")
+                merged = ChainMap(found, body if isinstance(body, dict) else {})
+                yield (
+                    (str(raw.get("traceId")), str(raw.get("spanId"))),
+                    Event(name, _nanoseconds(raw.get("timeUnixNano"), "timeUnixNano"), merged),
+                )
+
+
+def _span(raw: dict[str, Any], resource: dict[str, Any], line: int) -> Span:
+    status = raw.get("status")
+    code = status.get("code") if isinstance(status, dict) else None
+    events = [
+        Event(
+            str(event.get("name") or ""),
+            _nanoseconds(event.get("timeUnixNano"), "timeUnixNano"),
+            attributes(event),
+        )
+        for event in items(raw, "events")
+    ]
+    return Span(
+        line,
+        str(raw.get("traceId") or ""),
+        str(raw.get("spanId") or ""),
+        str(raw.get("parentSpanId") or ""),
+        _nanoseconds(raw.get("startTimeUnixNano"), "startTimeUnixNano"),
+        _nanoseconds(raw.get("endTimeUnixNano"), "endTimeUnixNano"),
+        code in (2, "2", "STATUS_CODE_ERROR"),
+        attributes(raw),
+        resource,
+        events,
+    )
+
+
+def _whole(given: Any, name: str) -> int:
+    if isinstance(given, bool) or not isinstance(given, int | str | float):
+        raise RecordError(f"{name} must be a whole number, not {kind(given)}.")
+    try:
+        return int(given)
+    except (ValueError, OverflowError) as error:
+        raise RecordError(f"{name} is not a whole number.") from error
+
+
+def _nanoseconds(given: Any, name: str) -> int | None:
+    if given in (None, "", 0, "0"):
+        return None
+    found = _whole(given, name)
+    if not 0 <= found <= LAST_NANOSECOND:
+        raise RecordError(f"{name} is not a time in nanoseconds since 1970.")
+    return found

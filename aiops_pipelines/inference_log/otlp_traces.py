@@ -1,0 +1,77 @@
+"""Spans of one trace and how they belong together: which are model calls, and what was retrieved for each."""
+
+from collections import ChainMap, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiops_pipelines.inference_log.otlp_spans import Span
+
+MODEL_CALLS = ("chat", "text_completion", "generate_content")
+ANCESTORS = 64
+_OPENINFERENCE = {
+    "LLM": "model call",
+    "RETRIEVER": "retrieval",
+    "RERANKER": "reranking",
+    "GUARDRAIL": "guardrail",
+}
+
+
+def operation(span: Span) -> str:
+    """Return what a span is: model call, retrieval, reranking, guardrail, or the name it gives itself."""
+    name = str(span.first("gen_ai.operation.name") or "").lower()
+    if name:
+        return "model call" if name in MODEL_CALLS else {"run_guardrail": "guardrail"}.get(name, name)
+    openinference = str(span.first("openinference.span.kind") or "").upper()
+    if openinference:
+        return _OPENINFERENCE.get(openinference, openinference.lower())
+    older = span.first("llm.request.type") in ("chat", "completion")
+    asked = span.first("gen_ai.request.model") and any(
+        key.startswith(("gen_ai.usage.", "gen_ai.prompt", "gen_ai.completion")) for key in span.attributes
+    )
+    return "model call" if older or asked else "other span"
+
+
+class Trace:
+    """The spans of one trace in a batch.
+
+    A span belongs to the model call that is its parent, else to the next one that starts, else to the last.
+    """
+
+    def __init__(self, spans: Iterable[Span]):
+        self.spans = sorted(spans, key=lambda s: (s.start_ns or 0, operation(s) == "model call"))
+        self.calls = [span for span in self.spans if operation(span) == "model call"]
+        self._by_id = {span.span_id: span for span in self.spans}
+        self._joined: dict[tuple[str, str], list[Span]] = defaultdict(list)
+        calls = {call.span_id for call in self.calls}
+        waiting: list[Span] = []
+        for span in self.spans:
+            if span.span_id in calls:
+                self._join(span.span_id, waiting)
+                waiting = []
+            elif span.parent_id in calls:
+                self._join(span.parent_id, [span])
+            else:
+                waiting.append(span)
+        if self.calls:
+            self._join(self.calls[-1].span_id, waiting)
+
+    def joined(self, call: Span, *kinds: str) -> list[Span]:
+        """Return the spans of these kinds that belong to a model call, by start."""
+        return [span for kind in kinds for span in self._joined.get((call.span_id, kind), [])]
+
+    def inherited(self, span: Span) -> Mapping[str, Any]:
+        """Return the span's attributes over those of its ancestors, over those of its emitter."""
+        chain, seen, own = [dict(span.attributes)], {span.span_id}, span
+        while (
+            (parent := self._by_id.get(span.parent_id))
+            and parent.span_id not in seen
+            and len(seen) < ANCESTORS
+        ):
+            chain.append(dict(parent.attributes))
+            seen.add(parent.span_id)
+            span = parent
+        return ChainMap(*chain, dict(own.resource))
+
+    def _join(self, call: str, spans: Iterable[Span]) -> None:
+        for span in spans:
+            self._joined[call, operation(span)].append(span)

@@ -1,0 +1,89 @@
+"""Token counts in span attributes: the names of the GenAI conventions, of OpenInference and of vendors.
+
+The conventions count cached tokens inside the input and reasoning inside the output. Vendor aliases do not
+promise the first, so without a total a call with cached tokens under such a name is ambiguous.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split
+
+INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
+OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
+TOTAL = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total")
+CACHE_READ = (
+    "gen_ai.usage.cache_read.input_tokens",
+    "llm.token_count.prompt_details.cache_read",
+    "llm.token_count.prompt_details.cache_input",
+)
+CACHE_WRITE = (
+    "gen_ai.usage.cache_write.input_tokens",
+    "gen_ai.usage.cache_creation.input_tokens",
+    "llm.token_count.prompt_details.cache_write",
+)
+READ_ALIASES = (
+    "gen_ai.usage.cache_read_tokens",
+    "gen_ai.usage.cache_read_input_tokens",
+    "gen_ai.usage.details.cache_read_tokens",
+    "gen_ai.usage.details.cache_read_input_tokens",
+    "gen_ai.usage.input_cached_tokens",
+)
+WRITE_ALIASES = (
+    "gen_ai.usage.cache_write_tokens",
+    "gen_ai.usage.cache_creation_input_tokens",
+    "gen_ai.usage.details.cache_write_tokens",
+    "gen_ai.usage.details.cache_creation_input_tokens",
+    "gen_ai.usage.input_cache_creation",
+)
+REASONING = (
+    "gen_ai.usage.reasoning.output_tokens",
+    "llm.token_count.completion_details.reasoning",
+    "gen_ai.usage.reasoning_tokens",
+    "gen_ai.usage.details.reasoning_tokens",
+)
+COST = ("gen_ai.usage.cost", "llm.cost.total")
+_PREFIXES = ("gen_ai.usage.", "llm.token_count.", "llm.usage.", "llm.cost.")
+
+
+def span_tokens(attributes: Mapping[str, Any]) -> Tokens | None:
+    """Return the disjoint tokens of a model call's span; None when it does not name input and output.
+
+    Raises:
+        RecordError: a count is no whole number from 0 on, or the total is smaller than its parts.
+    """
+    both = completed(
+        first_count(attributes, INPUT),
+        first_count(attributes, OUTPUT),
+        total := first_count(attributes, TOTAL),
+    )
+    if both is None:
+        return None
+    read, write = first_count(attributes, CACHE_READ), first_count(attributes, CACHE_WRITE)
+    read_alias, write_alias = first_count(attributes, READ_ALIASES), first_count(attributes, WRITE_ALIASES)
+    by_alias = (read is None and read_alias) or (write is None and write_alias)
+    return split(
+        Usage(
+            *both,
+            read_alias or 0 if read is None else read,
+            write_alias or 0 if write is None else write,
+            first_count(attributes, REASONING) or 0,
+            total,
+            None if by_alias else True,
+        )
+    )
+
+
+def reported_cost(attributes: Mapping[str, Any]) -> Any:
+    """Return the cost in USD that the span itself states; other currencies are not converted."""
+    if str(attributes.get("gen_ai.usage.cost.currency", "USD")).upper() == "USD":
+        amount = attributes.get("gen_ai.usage.cost.amount")
+        return next((c for c in (amount, *map(attributes.get, COST)) if c is not None), None)
+    return None
+
+
+def usage_text(attributes: Mapping[str, Any]) -> str | None:
+    """Return the span's usage attributes as JSON text."""
+    found = {name: value for name, value in attributes.items() if name.startswith(_PREFIXES)}
+    return json.dumps(found, sort_keys=True) if found else None

@@ -1,0 +1,60 @@
+"""Lines out of bytes, and values out of lines that were written to break the reader."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops_pipelines.inference_log.lines import DEPTH_LIMIT, Lines, depth, is_document, parse
+from aiops_pipelines.inference_log.record import RecordError
+
+
+@given(st.lists(st.binary(max_size=20)), st.binary(max_size=20))
+def test_lines_do_not_depend_on_how_the_bytes_are_cut(pieces, end):
+    whole = b"".join(pieces) + end
+    *complete, torn = whole.split(b"\n")
+    lines = Lines([*pieces, end])
+    assert list(lines) == [(i, line) for i, line in enumerate(complete, 1) if line.strip()]
+    assert (lines.torn, lines.waiting_bytes) == (torn, len(torn))
+    assert lines.bytes_read + lines.waiting_bytes == len(whole)
+    assert lines.number == len(complete)
+
+
+def test_a_long_line_is_cut_and_the_next_one_is_whole():
+    lines = Lines([b"ab", b"cdefgh", b"i\nxy\nlast"], first=5, limit=3)
+    assert list(lines) == [(5, b"abcd"), (6, b"xy")]
+    assert (lines.torn, lines.waiting_bytes, lines.bytes_read) == (b"last", 4, 13)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b'{"a": 1', "not JSON"),
+        (b'{"a": "\x00"}', "not JSON"),
+        (b'{"a": "\xff"}', r"not UTF-8 \(byte 8\)"),
+        (b'{"a": NaN}', "holds NaN"),
+        (b'{"a": -Infinity}', "holds -Infinity"),
+        (b'{"a": 1, "a": 2}', "same key twice"),
+        (b"[" * 20_000 + b"]" * 20_000, "nested deeper than 64"),
+        (b"[" * 65 + b"]" * 65, "nested deeper than 64"),
+        (b'{"a": ' + b"9" * 5_000 + b"}", "thousands of digits"),
+        (b'"' + b"x" * 10_000_000 + b'"', "longer than 10 MB"),
+    ],
+)
+def test_hostile_lines_are_refused_with_a_reason(raw, said):
+    """C06: size, depth, NUL and invalid UTF-8."""
+    with pytest.raises(RecordError, match=said):
+        parse(raw)
+
+
+def test_control_lines_are_read():
+    assert parse(b'\xef\xbb\xbf{"a": [1, "[[["]}') == {"a": [1, "[[["]}
+    assert depth(parse(b"[" * DEPTH_LIMIT + b"]" * DEPTH_LIMIT)) == DEPTH_LIMIT
+    assert parse(b'"' + b"x" * 1_000_000 + b'"')
+
+
+def test_a_json_file_is_a_document_or_lines():
+    assert is_document(b'{"a": 1}')
+    assert is_document(b'{"a": 1}\n')
+    assert is_document(b'{\n  "a": 1\n}\n')
+    assert is_document(b"")
+    assert not is_document(b'{"a": 1}\n{"b":')
