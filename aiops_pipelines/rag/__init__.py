@@ -1,0 +1,1 @@
+"""What a system can find: chunks, index versions, retrieval quality and freshness."""

@@ -1,0 +1,122 @@
+"""Known queries: questions with judged documents, each row in force from a date on.
+
+The file's lines come in, frames and sentences about bad lines go out; asking and scoring them is evaluation.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+_MOMENT = pl.Datetime("us", "UTC")
+KNOWN_QUERIES = pl.Schema(
+    {
+        "system": pl.String(),
+        "query_id": pl.String(),
+        "valid_from": _MOMENT,
+        "query": pl.String(),
+        "reference_answer": pl.String(),
+        "tags": pl.List(pl.String),
+    }
+)
+JUDGEMENTS = pl.Schema(
+    {
+        "system": pl.String(),
+        "query_id": pl.String(),
+        "valid_from": _MOMENT,
+        "document": pl.String(),
+        "grade": pl.Int64(),
+    }
+)
+_FIELDS = {"query_id", "query", "valid_from", "reference_answer", "relevant", "tags"}
+
+
+def parse_known_queries(system: str, lines: Iterable[str]) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+    """Return (known_queries, judgements, problems) out of JSON lines; a bad line is left out and named.
+
+    A line is `{"query_id", "query", "valid_from", "reference_answer", "relevant": [{"document", "grade"}],
+    "tags"}`; reference_answer and tags may be left out. Grades: 0 irrelevant, 1 helps, 2 answers.
+    """
+    known: list[tuple[Any, ...]] = []
+    judgements: list[tuple[Any, ...]] = []
+    problems: list[str] = []
+    seen: set[tuple[str, datetime]] = set()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = _checked(line)
+            key = (row["query_id"], _moment(row["valid_from"]))
+            if key in seen:
+                raise ValueError(f"{key[0]} has a second row from {key[1].date()}; keep one")
+        except ValueError as error:
+            problems.append(f"Line {number}: {error}.")
+            continue
+        seen.add(key)
+        known.append((system, *key, row["query"], row.get("reference_answer"), row.get("tags", [])))
+        judgements += [(system, *key, entry["document"], entry["grade"]) for entry in row["relevant"]]
+    return (
+        pl.DataFrame(known, schema=KNOWN_QUERIES, orient="row"),
+        pl.DataFrame(judgements, schema=JUDGEMENTS, orient="row"),
+        problems,
+    )
+
+
+def in_force(
+    known: pl.DataFrame, judgements: pl.DataFrame, at: datetime
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows that hold at a moment: per query those of the latest valid_from not after it."""
+    latest = (
+        known.filter(pl.col("valid_from") <= at)
+        .sort("query_id", "valid_from")
+        .unique("query_id", keep="last", maintain_order=True)
+    )
+    return latest, judgements.join(
+        latest.select("query_id", "valid_from"), on=["query_id", "valid_from"], how="semi"
+    )
+
+
+def _checked(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise ValueError("not a JSON object")
+    if unknown := sorted(row.keys() - _FIELDS):
+        raise ValueError(f"unknown field {unknown[0]}; the fields are {', '.join(sorted(_FIELDS))}")
+    for field in ("query_id", "query", "valid_from"):
+        if not isinstance(row.get(field), str) or not row[field].strip():
+            raise ValueError(f"{field} is missing or not a text")
+    if not isinstance(row.get("reference_answer"), str | None):
+        raise ValueError("reference_answer is neither a text nor null")
+    tags = row.get("tags", [])
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise ValueError("tags is not a list of texts")
+    _check_relevant(row.get("relevant"))
+    return row
+
+
+def _check_relevant(relevant: object) -> None:
+    if not isinstance(relevant, list):
+        raise ValueError("relevant is not a list; write [] when the corpus has no answer")
+    documents = set()
+    for entry in relevant:
+        document = entry.get("document") if isinstance(entry, dict) else None
+        if not isinstance(document, str) or not document:
+            raise ValueError("an entry of relevant has no document")
+        if type(entry.get("grade")) is not int or entry["grade"] not in (0, 1, 2):
+            raise ValueError(f"the grade of {document} is not 0, 1 or 2")
+        if document in documents:
+            raise ValueError(f"{document} is judged twice")
+        documents.add(document)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"valid_from {text!r} is not an ISO date such as 2026-06-01") from error
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

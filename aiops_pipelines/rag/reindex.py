@@ -1,0 +1,109 @@
+"""Re-indexing as a difference of sets: the chunks wanted, those to embed, and the proof of equality.
+
+Reading documents, embedding texts and writing tables are done by others.
+"""
+
+from collections.abc import Collection, Iterable
+
+import polars as pl
+
+from aiops_pipelines.rag.chunking import CHUNKER_VERSION, chunk
+
+PLACES = pl.Schema(
+    {
+        "chunk_id": pl.String,
+        "document": pl.String,
+        "document_hash": pl.String,
+        "position": pl.Int64,
+        "heading": pl.String,
+        "text": pl.String,
+    }
+)
+
+
+def wanted_chunks(documents: Iterable[tuple[str, str, str]]) -> pl.DataFrame:
+    """Cut documents, given as (document, document_hash, text), into one row per place a chunk stands in."""
+    rows = [
+        (piece.chunk_id, document, document_hash, piece.position, piece.heading, piece.text)
+        for document, document_hash, text in documents
+        for piece in chunk(text)
+    ]
+    return pl.DataFrame(rows, schema=PLACES, orient="row").sort("document", "position")
+
+
+def chunks(system: str, wanted: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of `rag.chunks`: one per distinct chunk of the wanted set."""
+    return _distinct(wanted).select(
+        pl.lit(system).alias("system"), "chunk_id", pl.lit(CHUNKER_VERSION).alias("chunker_version"), "text"
+    )
+
+
+def index_chunks(system: str, index_version: str, wanted: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of `rag.index_chunks`: one per place a chunk stands in this index version."""
+    labels = [pl.lit(system).alias("system"), pl.lit(index_version).alias("index_version")]
+    return wanted.select(*labels, "chunk_id", "document", "document_hash", "position", "heading")
+
+
+def plan(wanted: pl.DataFrame, embedded: Collection[str]) -> pl.DataFrame:
+    """Return the chunks to embed, (chunk_id, text) sorted by id: wanted, distinct and not `embedded` yet.
+
+    `embedded` holds the chunk ids that already have a vector in the target embedding version.
+    """
+    return _distinct(wanted).filter(~pl.col("chunk_id").is_in(list(embedded)))
+
+
+def document_texts(index_chunks: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:
+    """Return (document, document_hash, text) of an index version, put together again from its chunks."""
+    return (
+        index_chunks.join(chunks.select("chunk_id", "text"), on="chunk_id", how="left")
+        .sort("document", "position")
+        .group_by("document", "document_hash", maintain_order=True)
+        .agg(pl.col("text").drop_nulls().str.join("\n\n"))
+    )
+
+
+def reconciliation(
+    index_chunks: pl.DataFrame, documents: pl.DataFrame, embedded: Collection[str] | None = None
+) -> list[str]:
+    """Return a sentence per way an index differs from its source; none proves that they are the same.
+
+    Args:
+        index_chunks: the rows of one index version.
+        documents: the (document, document_hash) rows of the revision it was built from.
+        embedded: chunk ids with a vector in the index's embedding version; not checked when left out.
+    """
+    source = dict(documents.select("document", "document_hash").iter_rows())
+    indexed = set(index_chunks.select("document", "document_hash").iter_rows())
+    names = {document for document, _ in indexed}
+    unembedded = set(index_chunks["chunk_id"]) - set(embedded) if embedded is not None else set()
+    positions = index_chunks.group_by("document").agg(
+        broken=pl.col("position").sort() != pl.int_range(pl.len(), dtype=pl.Int64)
+    )
+    findings = [
+        ("missing from the index", sorted(source.keys() - names)),
+        ("in the index but no longer in the source", sorted(names - source.keys())),
+        (
+            "indexed in another version than the source's",
+            sorted({document for document, found in indexed if source.get(document, found) != found}),
+        ),
+        (
+            "indexed with chunks missing or repeated",
+            sorted(positions.filter(pl.col("broken").list.any())["document"]),
+        ),
+        ("without an embedding", sorted(unembedded)),
+    ]
+    return [_sentence(what, which) for what, which in findings if which]
+
+
+def _distinct(wanted: pl.DataFrame) -> pl.DataFrame:
+    return (
+        wanted.select("chunk_id", "text")
+        .unique("chunk_id", keep="first", maintain_order=True)
+        .sort("chunk_id")
+    )
+
+
+def _sentence(what: str, which: list[str]) -> str:
+    kind = "chunk" if what == "without an embedding" else "document"
+    shown = ", ".join(which[:3]) + (f" and {len(which) - 3} more" if len(which) > 3 else "")
+    return f"{len(which)} {kind}{'s' if len(which) > 1 else ''} {what}: {shown}."

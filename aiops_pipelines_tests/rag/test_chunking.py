@@ -1,0 +1,130 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops_pipelines.rag.chunking import CHUNK_CHARACTERS, chunk, chunk_id, title
+
+PARAGRAPH = "Refunds are paid within five days. " * 12
+WORDS = st.text(alphabet="abcXYZ .,!?#|`~-=*1\n\t\u3002\u00e9", max_size=400)
+
+
+def squeezed(text):
+    return "".join(text.split())
+
+
+def test_headings_make_sections_and_paths():
+    text = "# Guide\n\nWelcome.\n\n## Setup {#setup}\n\nInstall it.\n\n## Use\n\nRun it.\n\n# Annex\n\nEnd."
+    assert [(c.heading, c.text) for c in chunk(text)] == [
+        ("Guide", "# Guide\n\nWelcome."),
+        ("Guide > Setup", "## Setup {#setup}\n\nInstall it."),
+        ("Guide > Use", "## Use\n\nRun it."),
+        ("Annex", "# Annex\n\nEnd."),
+    ]
+    assert [c.position for c in chunk(text)] == [0, 1, 2, 3]
+
+
+def test_a_heading_without_a_body_opens_the_section_that_follows():
+    assert [c.text for c in chunk("# Guide\n\n## Setup\n\nInstall it.")] == [
+        "# Guide\n\n## Setup\n\nInstall it."
+    ]
+    assert [c.text for c in chunk("Text.\n\n# Last")] == ["Text.", "# Last"]
+
+
+def test_underlined_headings_count():
+    assert [c.heading for c in chunk("Guide\n=====\n\nOne.\n\nSetup\n---\n\nTwo.")] == [
+        "Guide",
+        "Guide > Setup",
+    ]
+
+
+def test_a_comment_in_a_code_block_is_no_heading():
+    text = "# Guide\n\n```bash\n# not a heading\n\nrun\n```\n\nAfter."
+    (only,) = chunk(text)
+    assert only.text == text
+    assert title("```\n# no\n```\n\n## Yes ##") == "Yes"
+    assert title("no heading") is None
+
+
+def test_a_longer_fence_holds_a_shorter_one():
+    text = "````md\n```\n# inner\n```\n````\n\n# Real\n\nText."
+    assert [c.heading for c in chunk(text)] == ["", "Real"]
+
+
+def test_front_matter_is_no_heading():
+    assert [c.heading for c in chunk("---\ntitle: x\n---\n\n# Real\n\nText.")] == ["", "Real"]
+
+
+def test_code_tables_and_lists_stay_whole_where_they_fit():
+    code = "```python\n" + "x = 1\n\n" * 50 + "```"
+    table = "\n".join(f"| {row} | cell |" for row in range(30))
+    items = "\n".join(f"- step {row}\n\n  why" for row in range(25))
+    pieces = [c.text for c in chunk(f"{PARAGRAPH}\n\n{code}\n\n{table}\n\n{items}")]
+    assert pieces == [PARAGRAPH.strip(), code, table, items]
+
+
+def test_long_blocks_are_cut_at_lines_or_sentences():
+    sentences = [c.text for c in chunk(PARAGRAPH * 4)]
+    assert all(len(text) <= CHUNK_CHARACTERS and text.endswith("days.") for text in sentences)
+    rows = [c.text for c in chunk("\n".join(f"| {row} | a cell with words |" for row in range(100)))]
+    assert len(rows) > 1
+    assert all(line.endswith("|") for text in rows for line in text.split("\n"))
+
+
+def test_paragraphs_are_packed_up_to_the_limit():
+    half = "x" * (CHUNK_CHARACTERS // 2 - 1)
+    assert [len(c.text) for c in chunk(f"{half}\n\n{half}")] == [CHUNK_CHARACTERS]
+    assert [len(c.text) for c in chunk(f"{half}\n\n{half}y")] == [len(half), len(half) + 1]
+
+
+def test_a_word_longer_than_a_chunk_is_cut():
+    assert [len(c.text) for c in chunk("x" * (2 * CHUNK_CHARACTERS + 5))] == [CHUNK_CHARACTERS] * 2 + [5]
+
+
+def test_equal_texts_have_one_id_in_many_places():
+    text = "## A\n\nSame.\n\n## B\n\nOther.\n\n## A\n\nSame."
+    ids = [c.chunk_id for c in chunk(text)]
+    assert ids[0] == ids[2] != ids[1]
+    assert len(ids[0]) == 21 and ids[0].startswith("c")
+
+
+def test_the_id_ignores_white_space_and_unicode_form_only():
+    assert chunk_id("caf\u00e9  au\nlait") == chunk_id(" cafe\u0301 au lait")
+    assert chunk_id("cafe au lait") != chunk_id("caf\u00e9 au lait")
+
+
+def test_an_edit_at_the_top_leaves_the_chunks_below():
+    below = "".join(f"\n\n## Part {n}\n\n{PARAGRAPH}\n\n{PARAGRAPH} {n}" for n in range(5))
+    before, after = chunk("# Top\n\nOld." + below), chunk(f"# Top\n\n{PARAGRAPH * 3}" + below)
+    assert [c.chunk_id for c in before][1:] == [c.chunk_id for c in after][-len(before) + 1 :]
+
+
+def test_an_empty_heading_is_a_heading():
+    assert [(c.heading, c.text) for c in chunk("# \n\nOne.\n\n## Two\n\nMore.")] == [
+        ("", "#\n\nOne."),
+        ("Two", "## Two\n\nMore."),
+    ]
+
+
+def test_windows_line_ends_change_nothing():
+    text = "# A\n\n- one\n- two\n\n```\ncode\n```"
+    assert [c.text for c in chunk(text.replace("\n", "\r\n"))] == [c.text for c in chunk(text)]
+
+
+@given(WORDS)
+def test_no_character_is_lost_and_no_chunk_is_too_long(text):
+    chunks = chunk(text)
+    assert squeezed("".join(c.text for c in chunks)) == squeezed(text)
+    assert all(0 < len(c.text) <= CHUNK_CHARACTERS and c.text.strip() for c in chunks)
+
+
+@given(st.lists(st.text(alphabet="abc .\n", max_size=200), min_size=2, max_size=6), st.data())
+def test_an_edit_moves_only_its_own_section(bodies, data):
+    edited = data.draw(st.integers(0, len(bodies) - 1))
+
+    def ids(parts):
+        text = "\n\n".join(f"# h{n}\n\nbody {part}" for n, part in enumerate(parts))
+        return [[c.chunk_id for c in chunk(text) if c.heading == f"h{n}"] for n in range(len(parts))]
+
+    changed = [*bodies]
+    changed[edited] = data.draw(st.text(alphabet="abc .\n", max_size=300))
+    before, after = ids(bodies), ids(changed)
+    assert all(before[n] == after[n] for n in range(len(bodies)) if n != edited)

@@ -1,0 +1,85 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops_pipelines.rag.known_queries import in_force, parse_known_queries
+
+ROW = {
+    "query_id": "q1",
+    "query": "How long do refunds take?",
+    "valid_from": "2026-06-01",
+    "reference_answer": "Five days.",
+    "relevant": [{"document": "refunds.md", "grade": 2}, {"document": "faq.md", "grade": 1}],
+    "tags": ["billing"],
+}
+
+
+def parsed(*rows):
+    return parse_known_queries("support", [row if isinstance(row, str) else json.dumps(row) for row in rows])
+
+
+def test_a_line_becomes_a_query_and_its_judgements():
+    known, judgements, problems = parsed(ROW, "")
+    start = datetime(2026, 6, 1, tzinfo=UTC)
+    assert known.rows() == [("support", "q1", start, ROW["query"], "Five days.", ["billing"])]
+    assert judgements.rows() == [
+        ("support", "q1", start, "refunds.md", 2),
+        ("support", "q1", start, "faq.md", 1),
+    ]
+    assert problems == []
+
+
+def test_answer_and_tags_may_be_left_out_and_offsets_become_utc():
+    row = {**ROW, "valid_from": "2026-06-01T02:00:00+02:00", "relevant": []}
+    del row["reference_answer"], row["tags"]
+    known, judgements, problems = parsed(row)
+    assert known["valid_from"].to_list() == [datetime(2026, 6, 1, tzinfo=UTC)]
+    assert known["reference_answer"].to_list() == [None] and known["tags"].to_list() == [[]]
+    assert judgements.is_empty() and problems == []
+
+
+def test_bad_lines_are_named_and_the_others_kept():
+    bad = [
+        "{",
+        "[]",
+        {**ROW, "grade": 1},
+        {**ROW, "query": " "},
+        {**ROW, "query_id": 7},
+        {**ROW, "valid_from": "June"},
+        {**ROW, "reference_answer": 5},
+        {**ROW, "tags": "billing"},
+        {**ROW, "relevant": None},
+        {**ROW, "relevant": ["refunds.md"]},
+        {**ROW, "relevant": [{"document": "a", "grade": True}]},
+        {**ROW, "relevant": [{"document": "a", "grade": 3}]},
+        {**ROW, "relevant": [{"document": "a", "grade": 1}, {"document": "a", "grade": 2}]},
+    ]
+    known, judgements, problems = parsed(*bad, ROW, ROW)
+    assert known.height == 1 and judgements.height == 2
+    assert [problem.split(":")[0] for problem in problems] == [f"Line {n}" for n in (*range(1, 14), 15)]
+    assert problems[2] == (
+        "Line 3: unknown field grade; the fields are query, query_id, reference_answer, relevant, tags, valid_from."
+    )
+    assert problems[-1] == "Line 15: q1 has a second row from 2026-06-01; keep one."
+
+
+def test_the_latest_row_not_after_the_moment_is_in_force():
+    later = {**ROW, "valid_from": "2026-08-10", "relevant": [{"document": "new.md", "grade": 2}]}
+    known, judgements, _ = parsed(later, ROW, {**ROW, "query_id": "q2", "valid_from": "2026-09-01"})
+    change = datetime(2026, 8, 10, tzinfo=UTC)
+    before, judged_before = in_force(known, judgements, change - timedelta(microseconds=1))
+    assert before["query_id"].to_list() == ["q1"] and judged_before["document"].to_list() == [
+        "refunds.md",
+        "faq.md",
+    ]
+    after, judged_after = in_force(known, judgements, change)
+    assert after["valid_from"].to_list() == [change] and judged_after["document"].to_list() == ["new.md"]
+    assert in_force(known, judgements, datetime(2026, 5, 31, tzinfo=UTC))[0].is_empty()
+
+
+@given(st.lists(st.text(max_size=30), max_size=5))
+def test_no_line_is_dropped_silently(lines):
+    known, _, problems = parse_known_queries("s", lines)
+    assert known.height + len(problems) == sum(bool(line.strip()) for line in lines)

@@ -1,0 +1,63 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from aiops_pipelines.rag.ranking import MixedSpaces, best_documents, chunk_matrix, dense
+
+
+def test_a_document_scores_as_its_best_chunk():
+    assert best_documents(["a", "b", "a"], np.array([[0.1, 0.5, 0.9]]), 2) == [[("a", 0.9), ("b", 0.5)]]
+
+
+def test_ties_go_by_name():
+    assert best_documents(["c", "a", "b"], np.array([[0.5, 0.5, 0.50000001]]), 3) == [
+        [("a", 0.5), ("b", 0.5), ("c", 0.5)]
+    ]
+
+
+def test_nothing_indexed_gives_empty_rankings():
+    assert best_documents([], np.zeros((2, 0)), 5) == [[], []]
+
+
+def test_dense_is_the_inner_product():
+    vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
+    queries = np.array([[1, 0], [0, 1]], dtype=np.float32)
+    assert dense(["x", "y", "z"], vectors, queries, 2) == [[("x", 1.0), ("z", 0.6)], [("y", 1.0), ("z", 0.8)]]
+
+
+def test_two_models_never_meet_in_one_search():
+    with pytest.raises(MixedSpaces, match="two embedding models"):
+        dense(["x"], np.zeros((1, 3), np.float32), np.zeros((1, 2), np.float32), 1)
+
+
+INDEX = pl.DataFrame({"document": ["b", "a", "a"], "chunk_id": ["c1", "c1", "c2"]})
+EMBEDDINGS = pl.DataFrame(
+    {"chunk_id": ["c1", "c2"], "embedding_version": ["e", "e"], "vector": [[1.0, 0.0], [0.0, 1.0]]}
+)
+
+
+def test_chunk_matrix_has_a_row_per_place():
+    documents, vectors = chunk_matrix(INDEX, EMBEDDINGS)
+    assert documents == ["a", "a", "b"]
+    assert vectors.tolist() == [[1, 0], [0, 1], [1, 0]] and vectors.dtype == np.float32
+
+
+def test_chunk_matrix_refuses_mixed_and_missing_vectors():
+    with pytest.raises(MixedSpaces, match="e, f cannot be searched together"):
+        chunk_matrix(INDEX, EMBEDDINGS.with_columns(embedding_version=pl.Series(["e", "f"])))
+    with pytest.raises(MixedSpaces, match="1 chunks have no vector"):
+        chunk_matrix(INDEX, EMBEDDINGS.head(1))
+    with pytest.raises(MixedSpaces, match="different lengths"):
+        chunk_matrix(INDEX, EMBEDDINGS.with_columns(vector=pl.Series([[1.0], [0.0, 1.0]])))
+
+
+@given(st.data())
+def test_rankings_equal_a_plain_sort(data):
+    documents = data.draw(st.lists(st.sampled_from("abcd"), min_size=1, max_size=8))
+    scores = data.draw(arrays(float, (2, len(documents)), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])))
+    for row, ranking in zip(scores, best_documents(documents, scores, 3), strict=True):
+        best = {name: max(s for d, s in zip(documents, row, strict=True) if d == name) for name in documents}
+        assert ranking == sorted(best.items(), key=lambda item: (-item[1], item[0]))[:3]
