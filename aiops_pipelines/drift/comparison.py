@@ -1,0 +1,195 @@
+"""Two means compared: paired over known queries, or by clusters of users in production.
+
+Tests, intervals and the smallest drop that would be found live here; what they mean for a week lives in
+`verdict`. Throughout, the drop is relative, 1 - week / baseline, and a stable system may drop by up to a
+tolerated margin.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+
+POWER = 0.8
+CONFIDENCE = 0.95
+SIGN_FLIPS = 9_999
+SIGN_FLIPS_BELOW = 50
+"""Pairs from which on the t distribution is good enough for scores that are often 0 or 1."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A baseline mean and a week's mean with the variances and the covariance of their errors.
+
+    `units` is the number of independent observations (queries, or the smaller number of user clusters) and
+    `df` the degrees of freedom of the variance.
+    """
+
+    baseline: float
+    week: float
+    variance_baseline: float
+    variance_week: float
+    covariance: float
+    df: float
+    units: int
+
+    @property
+    def drop(self) -> float:
+        """Relative drop: a baseline of 0.80 and a week of 0.72 make 0.10."""
+        return 1 - self.week / self.baseline
+
+    def standard_error(self, margin: float) -> float:
+        """Return the standard error of (1 - margin) * baseline - week, in the unit of the scores."""
+        kept = 1 - margin
+        variance = kept**2 * self.variance_baseline - 2 * kept * self.covariance + self.variance_week
+        return math.sqrt(max(0.0, variance))
+
+    def p_value(self, margin: float) -> float:
+        """Return the one-sided p of H0: the relative drop is at most `margin`.
+
+        The drop exceeds the margin exactly when (1 - margin) * baseline - week > 0, a linear contrast, so its
+        t test needs no approximation for the ratio (Fieller 1954), and the noise of the frozen baseline
+        counts. p never goes below 2^-units, the sign test's p when every unit falls.
+
+        Worked example: baseline 0.80, week 0.72, margin 0.02, both variances 0.0002, no covariance, df 200.
+        The contrast is 0.98 * 0.80 - 0.72 = 0.064, its error sqrt(0.9604 * 0.0002 + 0.0002) = 0.0198, t =
+        3.23, p = 0.0007.
+        """
+        contrast, error = (1 - margin) * self.baseline - self.week, self.standard_error(margin)
+        if error == 0:
+            return 1.0 if contrast <= 0 else 0.5**self.units
+        return max(float(stats.t.sf(contrast / error, self.df)), 0.5**self.units)
+
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
+        """Return the two-sided interval of the relative drop, or None when the baseline mean may be zero.
+
+        Every ratio q = week / baseline that the t test does not reject is inside (Fieller 1954): the q
+        between the roots of (q b - w)^2 = t^2 (q^2 Vb - 2 q C + Vw).
+
+        Worked example: as in `p_value`; t = 1.972, the roots are q = 0.8542 and 0.9480, the drop 5.2 to 14.6
+        %.
+        """
+        t2 = float(stats.t.ppf((1 + confidence) / 2, self.df)) ** 2
+        a = self.baseline**2 - t2 * self.variance_baseline
+        b = self.baseline * self.week - t2 * self.covariance
+        c = self.week**2 - t2 * self.variance_week
+        if a <= 0:
+            return None
+        root = math.sqrt(max(0.0, b * b - a * c))
+        return 1 - (b + root) / a, 1 - (b - root) / a
+
+    def smallest_detectable_drop(self, margin: float, alpha: float, power: float = POWER) -> float:
+        """Return the relative drop that a test at level `alpha` finds with the given power.
+
+        It is margin + (t[1 - alpha] + t[power]) * error / baseline, the power formula of Miller (2024,
+        arXiv:2411.00640, section 5) around a margin.
+
+        Worked example: as in `p_value` at alpha 0.05: 0.02 + (1.653 + 0.843) * 0.0198 / 0.80 = 0.082.
+        """
+        quantiles = float(stats.t.ppf(1 - alpha, self.df) + stats.t.ppf(power, self.df))
+        return margin + quantiles * self.standard_error(margin) / self.baseline
+
+
+def paired(baseline: Floats, week: Floats) -> Comparison:
+    """Compare the same queries before and now; position i of both arrays is query i.
+
+    Pairing takes the difficulty of the queries out of the noise (Miller 2024, section 4.2). The query is the
+    unit: runs of one query are averaged before they come here.
+    """
+    n = len(baseline)
+    (vb, cov), (_, vw) = np.cov(baseline, week) / n
+    return Comparison(float(baseline.mean()), float(week.mean()), float(vb), float(vw), float(cov), n - 1, n)
+
+
+def clustered(
+    baseline: Floats, baseline_clusters: Sequence[str], week: Floats, week_clusters: Sequence[str]
+) -> Comparison:
+    """Compare two sets of production calls whose scores hang together by user.
+
+    The variance of each mean sums the residuals by cluster before squaring (Liang & Zeger 1986; Miller 2024,
+    section 2.2), with the factor G / (G - 1); users seen in both periods give the covariance. Degrees of
+    freedom follow Welch (1947) and Satterthwaite (1946) on the effective number of clusters
+    (`effective_clusters`).
+
+    Worked example, one period: scores 1, 0 of user a and 1, 1 of user b. The mean is 0.75, the residual sums
+    are -0.5 and 0.5, over n = 4: -0.125 and 0.125. Variance: 2/1 * (0.125^2 + 0.125^2) = 0.0625.
+    """
+    names, codes = np.unique([*baseline_clusters, *week_clusters], return_inverse=True)
+    cut, total = len(baseline), len(names)
+    errors_b, size_b = _cluster_errors(baseline, codes[:cut], total)
+    errors_w, size_w = _cluster_errors(week, codes[cut:], total)
+    vb, vw = float(errors_b @ errors_b), float(errors_w @ errors_w)
+    free_b, free_w = effective_clusters(size_b) - 1, effective_clusters(size_w) - 1
+    df = (vb + vw) ** 2 / (vb**2 / free_b + vw**2 / free_w) if vb + vw > 0 else min(free_b, free_w)
+    units = int(min((size_b > 0).sum(), (size_w > 0).sum()))
+    return Comparison(
+        float(baseline.mean()), float(week.mean()), vb, vw, float(errors_b @ errors_w), df, units
+    )
+
+
+def _cluster_errors(values: Floats, codes: NDArray[np.intp], total: int) -> tuple[Floats, Floats]:
+    """Return per cluster the scaled sum of residuals, whose squares add up to the variance, and its calls."""
+    sizes = np.bincount(codes, minlength=total).astype(np.float64)
+    sums = np.bincount(codes, weights=values - values.mean(), minlength=total) / len(values)
+    clusters = int((sizes > 0).sum())
+    return sums * math.sqrt(clusters / (clusters - 1)), sizes
+
+
+def effective_clusters(sizes: Floats) -> float:
+    """Return n^2 / sum of squared cluster sizes: the number of clusters, fewer when some are much larger.
+
+    A user with most of the calls leaves few independent observations (Carter, Schnepel & Steigerwald 2017).
+    Worked
+    example: sizes 8, 1, 1 count as 100 / 66 = 1.5 clusters, sizes 5, 5 as 2.
+    """
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def sign_flip_p(contrasts: Floats, seed: int = 0) -> float:
+    """Return the one-sided p of H0: the contrasts lie symmetrically around zero or below it.
+
+    Every sign pattern is as likely as the one seen (Fisher 1935); p = (1 + patterns with a mean at least as
+    high) / (1 + patterns drawn) (Phipson & Smyth 2010), over 9,999 seeded patterns.
+
+    Worked example: the contrasts 1, 1, 1 are matched only by themselves among 8 patterns: p is about 1/8.
+    """
+    signs = np.random.default_rng(seed).integers(0, 2, (SIGN_FLIPS, len(contrasts)), dtype=np.int8) * 2 - 1
+    reached = int((signs @ contrasts >= contrasts.sum() - 1e-12).sum())
+    return (1 + reached) / (1 + SIGN_FLIPS)
+
+
+def paired_p_value(baseline: Floats, week: Floats, margin: float, seed: int = 0) -> float:
+    """Return the one-sided p of H0: the drop is at most `margin`; by sign flips below 50 pairs, else by t."""
+    if len(baseline) < SIGN_FLIPS_BELOW:
+        return sign_flip_p((1 - margin) * baseline - week, seed)
+    return paired(baseline, week).p_value(margin)
+
+
+def unseen_change(n: int, alpha: float) -> float:
+    """Return the largest share of changed queries that n queries without any change leave possible.
+
+    A share s stays unseen with chance (1 - s)^n, which is alpha at s = 1 - alpha^(1/n), about 3 / n at 5 %
+    (Hanley & Lippman-Hand 1983). Worked example: 150 unchanged queries at 5 %: 0.0198.
+    """
+    return 1 - float(alpha ** (1 / n))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's adjusted p values in the given order.
+
+    Comparing them with alpha keeps the chance of any false alarm below alpha, however the metrics hang
+    together (Holm 1979).
+
+    Worked example: 0.01, 0.04, 0.03 sorted are 0.01, 0.03, 0.04; times 3, 2, 1: 0.03, 0.06, 0.04; made
+    non-decreasing: 0.03, 0.06, 0.06; in the given order: 0.03, 0.06, 0.06.
+    """
+    order = np.argsort(p_values, kind="stable")
+    steps = np.asarray(p_values, dtype=np.float64)[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return [float(p) for p in adjusted]

@@ -1,0 +1,149 @@
+"""The observations of one metric, the week's and the baseline's, and why they may not carry a comparison.
+
+Comparing them lives in `comparison`, deciding in `verdict`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from aiops_pipelines.drift.comparison import Comparison, Floats, clustered, effective_clusters, paired
+from aiops_pipelines.monitoring.baseline import fingerprint
+
+FEWEST_UNITS = 10
+"""Below ten independent observations no variance can be trusted, and 2^-n, the least p, passes 0.1 %."""
+SAME = 1e-12
+"""Scores closer than this differ by rounding only."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One sample and metric of a week beside its frozen baseline; frames are empty where there is nothing."""
+
+    sample: str
+    metric: str
+    week: pl.DataFrame
+    baseline: pl.DataFrame
+    frozen: pl.DataFrame
+    """The metric's row of monitoring.baselines."""
+
+    @property
+    def measured(self) -> pl.DataFrame:
+        """The week's scores that have a value."""
+        return self.week.filter(pl.col("value").is_not_null())
+
+    @property
+    def pairs(self) -> pl.DataFrame:
+        """Known queries scored in both periods: unit, value, value_week."""
+        runs = self.measured.group_by(pl.col("query_id").alias("unit")).agg(pl.col("value").mean())
+        return self.baseline.join(runs, on="unit", suffix="_week").sort("unit")
+
+    @property
+    def judges(self) -> list[str]:
+        """Judges of the week's scores; unmeasured scores count where nothing was measured."""
+        rows = self.measured if self.measured.height else self.week
+        return sorted(rows["judge"].unique())
+
+    def values(self) -> tuple[Floats, Floats]:
+        """Return the scores that are compared: pair by pair, or all of production."""
+        if self.sample == "known":
+            return self.pairs["value"].to_numpy(), self.pairs["value_week"].to_numpy()
+        return self.baseline["value"].to_numpy(), self.measured["value"].to_numpy()
+
+    def comparison(self) -> Comparison:
+        """Return the two means with the variance that suits the sample."""
+        baseline, week = self.values()
+        if self.sample == "known":
+            return paired(baseline, week)
+        return clustered(
+            baseline, _clusters(self.baseline, "unit"), week, _clusters(self.measured, "event_id")
+        )
+
+    def rise_in_unmeasured(self) -> float:
+        """Return by how much the unmeasured share grew: a drop could hide in scores that are not there."""
+        if self.sample == "known":
+            return 1 - self.pairs.height / self.baseline.height
+        before = int(self.frozen["unmeasured"].item())
+        frozen = before / (before + int(self.frozen["n"].item()))
+        return 1 - self.measured.height / self.week.height - frozen
+
+    def obstacle(self) -> str | None:
+        """Return why the week cannot be compared, in a sentence, or None."""
+        return next(self._obstacles(), None)
+
+    def _obstacles(self) -> Iterator[str]:
+        if self.frozen.is_empty():
+            yield "No baseline is frozen for this metric, or it had too few scores at the freeze."
+        elif fingerprint(self.baseline) != self.frozen["fingerprint"].item():
+            yield "The stored baseline scores do not match their fingerprint: they were edited."
+        elif self.week.is_empty():
+            yield "Nothing was scored in this week."
+        elif self.measured.is_empty():
+            reason, count = self.week["reason"].value_counts(sort=True).row(0)
+            yield f"None of the {self.week.height} scores could be measured ({count} times: {reason})."
+        elif len(self.judges) > 1:
+            yield f"Several judges scored the week ({', '.join(self.judges)}); score it again with one."
+        elif self.judges[0] != self.frozen["judge"].item():
+            before = self.frozen["judge"].item()
+            yield f"The judge changed from {before} to {self.judges[0]}; re-score the baseline."
+        else:
+            yield from self._thin_scores()
+
+    def _thin_scores(self) -> Iterator[str]:
+        if self.sample == "known" and self.pairs.height < FEWEST_UNITS:
+            found = f"{self.pairs.height} known queries are scored in both the baseline and the week"
+            yield f"{found}; at least {FEWEST_UNITS} are needed."
+            return
+        if self.sample != "known":
+            users = min(_effective(self.baseline, "unit"), _effective(self.measured, "event_id"))
+            if users < FEWEST_UNITS:
+                yield (
+                    f"The calls count as {users:.1f} independent users, because some make many of them; "
+                    f"at least {FEWEST_UNITS} are needed."
+                )
+                return
+        baseline, week = self.values()
+        if baseline.mean() <= 0:
+            yield "The baseline mean is 0, so a relative drop is not defined."
+        elif np.ptp(np.concatenate([baseline, week])) < SAME:
+            yield (
+                f"Every score is {baseline[0]:.3g}, in the baseline and in the week: a metric that never "
+                "moves neither shows nor excludes a drop."
+            )
+        elif self.comparison().interval() is None:
+            yield "The baseline mean cannot be told from 0, so a relative drop has no bounds."
+
+
+def _clusters(rows: pl.DataFrame, unit: str) -> list[str]:
+    """Return the cluster of each row; a row without one stands alone."""
+    return rows.select(pl.coalesce("cluster", unit)).to_series().to_list()
+
+
+def _effective(rows: pl.DataFrame, unit: str) -> float:
+    sizes = np.unique(_clusters(rows, unit), return_counts=True)[1].astype(np.float64)
+    return effective_clusters(sizes)
+
+
+def gather(
+    week_scores: pl.DataFrame, baselines: pl.DataFrame, baseline_scores: pl.DataFrame, week: date
+) -> list[Evidence]:
+    """Return the evidence for every sample and metric that has a baseline or a measured score in the week.
+
+    A metric that does not apply to a sample (no reference answers in production) has neither and needs no
+    verdict.
+    """
+    now = week_scores.filter(pl.col("week") == week)
+    wanted = pl.concat(
+        [frame.select("sample", "metric") for frame in (baselines, now.filter(pl.col("value").is_not_null()))]
+    )
+    found = []
+    for sample, metric in wanted.unique().sort("sample", "metric").iter_rows():
+        rows = [
+            frame.filter(pl.col("sample") == sample, pl.col("metric") == metric)
+            for frame in (now, baseline_scores, baselines)
+        ]
+        found.append(Evidence(sample, metric, *rows))
+    return found

@@ -1,0 +1,71 @@
+"""Which calls of a week are scored: a fair sample of production, and every probe with a known query.
+
+Scoring them lives in `quality`.
+"""
+
+import hashlib
+from datetime import date, timedelta
+
+import polars as pl
+
+from aiops_pipelines.periods import midnight
+
+
+def calls_of_week(inferences: pl.DataFrame, week: date) -> pl.DataFrame:
+    """Return the calls that started in the week of Monday `week`, 00:00 UTC to the next Monday 00:00 UTC."""
+    if week.weekday():
+        raise ValueError(f"{week} is not a Monday; weeks are named by their Monday.")
+    start, end = midnight(week), midnight(week + timedelta(days=7))
+    return inferences.filter(pl.col("occurred_at").is_between(start, end, closed="left"))
+
+
+def known_probes(inferences: pl.DataFrame, week: date) -> pl.DataFrame:
+    """Return every call of the week that asked a known query, answered or not, ordered by event."""
+    return calls_of_week(inferences, week).filter(pl.col("known_query_id").is_not_null()).sort("event_id")
+
+
+def production_sample(inferences: pl.DataFrame, week: date, size: int, seed: int = 0) -> pl.DataFrame:
+    """Return a stratified random sample of the week's answered production calls, at most `size` rows.
+
+    Endpoints get seats in proportion to their calls (largest remainders), so that the plain mean of the
+    sample estimates the week's mean. Within an endpoint calls are taken in the order of SHA-256(seed, event
+    id): the same log gives the same sample on any machine, in any row order, and no call can be picked for
+    its looks.
+
+    Args:
+        inferences: inference_log.inferences of one system.
+        week: Monday of the week.
+        size: calls wanted; a week with fewer answered calls is taken whole.
+        seed: changes the draw.
+    """
+    if size < 1:
+        raise ValueError(f"A sample needs at least one call, not {size}.")
+    answered = calls_of_week(inferences, week).filter(
+        pl.col("known_query_id").is_null(), pl.col("answer").str.strip_chars().str.len_chars() > 0
+    )
+    seats = largest_remainders(dict(answered.group_by("endpoint").len().iter_rows()), size)
+    draw = pl.Series("draw", [_draw(seed, event) for event in answered["event_id"]], dtype=pl.String)
+    strata = [
+        calls.sort("draw", "event_id").head(seats[endpoint])
+        for (endpoint,), calls in answered.with_columns(draw).group_by("endpoint")
+    ]
+    return pl.concat([answered.clear().with_columns(draw.clear()), *strata]).drop("draw").sort("event_id")
+
+
+def _draw(seed: int, event_id: str) -> str:
+    return hashlib.sha256(f"{seed}:{event_id}".encode()).hexdigest()
+
+
+def largest_remainders(sizes: dict[str | None, int], seats: int) -> dict[str | None, int]:
+    """Return how many of `seats` each stratum gets in proportion to its size (Hamilton's method).
+
+    Worked example: sizes 60, 30 and 10 for 7 seats have the quotas 4.2, 2.1 and 0.7; whole parts give 4, 2
+    and 0, and the seat that is left goes to the largest remainder: 4, 2, 1.
+    """
+    total = sum(sizes.values())
+    if total <= seats:
+        return dict(sizes)
+    shares = {name: divmod(size * seats, total) for name, size in sizes.items()}
+    left = seats - sum(whole for whole, _ in shares.values())
+    lucky = sorted(shares, key=lambda name: (-shares[name][1], str(name)))[:left]
+    return {name: whole + (name in lucky) for name, (whole, _) in shares.items()}

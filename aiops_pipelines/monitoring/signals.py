@@ -1,0 +1,117 @@
+"""What users tell without being asked: rephrased questions, calls for a human, giving up, and ratings.
+
+Signals are found with rules, not with a model. They rank what to read; verdicts do not rest on them.
+"""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+USER_SIGNALS = pl.Schema(
+    {"system": pl.String(), "event_id": pl.String(), "signal": pl.String(), "evidence": pl.String()}
+)
+
+REPHRASED_WITHIN = timedelta(minutes=5)
+"""Long enough to read an answer and type again, short enough not to meet tomorrow's related question."""
+REPHRASED_OVERLAP = 0.5
+"""Shared words over all words of both questions (Jaccard 1901): half is the same question asked differently.
+Equal word for word is 1 and counts as a retry, not as a rephrasing."""
+SESSION_OVER_AFTER = timedelta(minutes=30)
+"""Without a further call for this long a session has ended, the usual rule of web analytics."""
+
+HAND_OFF_PHRASES = (
+    r"(?:talk|speak|chat) (?:to|with) (?:a |an |some )?(?:real |live |actual )?"
+    r"(?:human|person|someone|somebody|agent|representative|operator|advisor|manager)",
+    r"(?:human|live|real|customer service|support) (?:agent|representative|person)",
+    r"(?:connect|transfer|put) me (?:to|through|with)",
+    r"(?:call|phone|ring) me(?: back)?",
+    r"not (?:a |talking to a )?(?:bot|robot|machine)",
+)
+HAND_OFF_WORDS = ("agent", "human", "operator", "representative", "person", "escalate")
+"""Often the topic of a question ("which user agent?"), so they count in messages of at most four words."""
+HAND_OFF_WORDS_AT_MOST = 4
+
+
+def user_signals(inferences: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Return monitoring.user_signals of the production calls: one row per call and signal, ordered by call.
+
+    - rephrased: the next question of the session came within `REPHRASED_WITHIN` and shares at least
+      `REPHRASED_OVERLAP` of the words without being the same; the row is about the earlier call, which failed
+      to help.
+    - handed_off: the message of this call asks for a human.
+    - abandoned: the session ended (`SESSION_OVER_AFTER` before `now`) on a refusal or an error.
+    - rated_up, rated_down: explicit feedback.
+
+    Give whole sessions: a session cut at midnight looks abandoned. Calls without a session have no next
+    question.
+
+    Args:
+        inferences: inference_log.inferences.
+        now: the system's present, UTC.
+    """
+    calls = _with_next_question(inferences.filter(pl.col("known_query_id").is_null()))
+    found = [_rephrased(calls), _handed_off(calls), _abandoned(calls, now), *_rated(calls)]
+    return pl.concat(found).cast(USER_SIGNALS).sort("system", "event_id", "signal")
+
+
+def _with_next_question(calls: pl.DataFrame) -> pl.DataFrame:
+    words = pl.col("query").fill_null("").str.to_lowercase().str.extract_all(r"\w+")
+    session = ["system", "session_id"]
+    return (
+        calls.sort("system", "session_id", "occurred_at", "event_id")
+        .with_columns(words=words)
+        .with_columns(
+            pl.col("words").shift(-1).over(session).alias("next_words"),
+            (pl.col("occurred_at").shift(-1).over(session) - pl.col("occurred_at")).alias("gap"),
+        )
+    )
+
+
+def _signal(calls: pl.DataFrame, signal: str, evidence: pl.Expr) -> pl.DataFrame:
+    return calls.select("system", "event_id", pl.lit(signal).alias("signal"), evidence.alias("evidence"))
+
+
+def _rephrased(calls: pl.DataFrame) -> pl.DataFrame:
+    one, two = pl.col("words").list.unique(), pl.col("next_words").list.unique()
+    shared, either = one.list.set_intersection(two).list.len(), one.list.set_union(two).list.len()
+    again = calls.filter(
+        pl.col("session_id").is_not_null(),
+        pl.col("gap") <= REPHRASED_WITHIN,
+        pl.col("words").list.join(" ") != pl.col("next_words").list.join(" "),
+        shared >= REPHRASED_OVERLAP * either,
+    )
+    seconds, percent = pl.col("gap").dt.total_seconds(), (100 * shared / either).round(0).cast(pl.Int64)
+    return _signal(
+        again,
+        "rephrased",
+        pl.format(
+            "the next question of the session came {} s later and shares {} % of the words", seconds, percent
+        ),
+    )
+
+
+def _handed_off(calls: pl.DataFrame) -> pl.DataFrame:
+    message = pl.col("words").list.join(" ")
+    phrase = message.str.contains(r"\b(?:" + "|".join(HAND_OFF_PHRASES) + r")\b")
+    word = pl.col("words").list.set_intersection(list(HAND_OFF_WORDS)).list.len() > 0
+    short = pl.col("words").list.len() <= HAND_OFF_WORDS_AT_MOST
+    asked = calls.filter(phrase | (word & short))
+    return _signal(asked, "handed_off", pl.lit("the message asks for a human"))
+
+
+def _abandoned(calls: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    left = calls.filter(
+        pl.col("session_id").is_not_null(),
+        pl.col("gap").is_null(),
+        pl.col("status").is_in(["refused", "error"]),
+        pl.col("occurred_at") <= now - SESSION_OVER_AFTER,
+    )
+    return _signal(left, "abandoned", pl.format("the session ended on a call with status {}", "status"))
+
+
+def _rated(calls: pl.DataFrame) -> list[pl.DataFrame]:
+    evidence = pl.format("explicit feedback of {}", "rating")
+    return [
+        _signal(calls.filter(pl.col("rating") > 0), "rated_up", evidence),
+        _signal(calls.filter(pl.col("rating") < 0), "rated_down", evidence),
+    ]

@@ -1,0 +1,194 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from aiops_pipelines.drift.comparison import (
+    Comparison,
+    clustered,
+    effective_clusters,
+    holm,
+    paired,
+    paired_p_value,
+    sign_flip_p,
+    unseen_change,
+)
+
+PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
+SCORES = st.lists(st.tuples(st.floats(0.3, 1), st.floats(0, 1)), min_size=50, max_size=80)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(PROBABILITIES)
+def test_holm_lies_between_the_raw_p_and_bonferroni_and_keeps_the_order(p: list[float]) -> None:
+    adjusted = holm(p)
+    assert all(raw <= a <= min(1, raw * len(p)) + 1e-12 for raw, a in zip(p, adjusted, strict=True))
+    assert all(adjusted[i] <= adjusted[j] for i in range(len(p)) for j in range(len(p)) if p[i] < p[j])
+
+
+def test_paired_test_and_interval_agree_with_scipy(rng: np.random.Generator) -> None:
+    before = rng.uniform(0.4, 1, 60)
+    after = before - 0.03 + rng.normal(0, 0.1, 60)
+    expected = stats.ttest_rel(0.98 * before, after, alternative="greater").pvalue
+    assert paired(before, after).p_value(0.02) == pytest.approx(expected)
+    assert paired_p_value(before, after, 0.02) == pytest.approx(expected)
+    low, high = paired(before, after).interval()  # type: ignore[misc]
+    for bound in (low, high):  # each end is the ratio that the two-sided test at 5 % just does not reject
+        assert stats.ttest_rel((1 - bound) * before, after).pvalue == pytest.approx(0.05)
+
+
+@given(SCORES, st.floats(0, 0.2))
+def test_margin_is_rejected_exactly_when_it_lies_below_the_interval(
+    pairs: list[tuple[float, float]], margin: float
+) -> None:
+    before, after = np.array(pairs).T
+    compared = paired(before, after)
+    bounds = compared.interval(0.9)
+    p = compared.p_value(margin)
+    if bounds and abs(p - 0.05) > 1e-6 and compared.standard_error(margin) > 1e-6:
+        assert (p < 0.05) == (margin < bounds[0])
+
+
+def test_worked_example_of_the_docstrings() -> None:
+    compared = Comparison(0.80, 0.72, 0.0002, 0.0002, 0, 200, 100)
+    assert compared.drop == pytest.approx(0.10)
+    assert compared.standard_error(0.02) == pytest.approx(math.sqrt(0.9604 * 0.0002 + 0.0002))
+    assert compared.p_value(0.02) == pytest.approx(0.0007, abs=5e-5)
+    assert compared.interval() == pytest.approx((0.052, 0.146), abs=5e-4)
+    assert compared.smallest_detectable_drop(0.02, 0.05) == pytest.approx(0.082, abs=5e-4)
+
+
+def test_interval_is_unbounded_when_the_baseline_may_be_zero() -> None:
+    assert Comparison(0.01, 0.0, 0.01, 0.0, 0, 30, 31).interval() is None
+
+
+def test_equal_shift_of_every_pair_is_as_sure_as_the_sign_test() -> None:
+    assert Comparison(1.0, 0.5, 0, 0, 0, 59, 60).p_value(0.02) == 0.5**60
+    assert Comparison(0.5, 0.5, 0, 0, 0, 59, 60).p_value(0.02) == 1.0
+
+
+def test_cluster_robust_variance_by_hand() -> None:
+    before = clustered(
+        np.array([1.0, 0, 1, 1]), ["a", "a", "b", "b"], np.array([1.0, 0, 1, 1]), ["c", "c", "d", "d"]
+    )
+    assert before.variance_baseline == pytest.approx(0.0625)
+    assert before.variance_week == pytest.approx(0.0625)
+    assert before.covariance == 0
+    assert before.df == pytest.approx(2)  # (2v)^2 / (v^2 / 1 + v^2 / 1)
+
+
+def test_users_seen_in_both_periods_give_a_covariance() -> None:
+    values, users = np.array([1.0, 0, 1, 1]), ["a", "a", "b", "b"]
+    assert clustered(values, users, values, users).covariance == pytest.approx(0.0625)
+    assert clustered(values, users, values, users).standard_error(0) == 0
+
+
+def test_own_clusters_reduce_to_welch(rng: np.random.Generator) -> None:
+    before, after = rng.normal(0.8, 0.1, 40), rng.normal(0.7, 0.2, 30)
+    compared = clustered(before, [f"b{i}" for i in range(40)], after, [f"w{i}" for i in range(30)])
+    welch = stats.ttest_ind(before, after, equal_var=False, alternative="greater")
+    assert compared.p_value(0) == pytest.approx(welch.pvalue)
+    assert compared.df == pytest.approx(welch.df)
+
+
+@given(st.lists(st.integers(1, 50), min_size=2, max_size=30))
+def test_effective_clusters_are_at_most_the_clusters(sizes: list[int]) -> None:
+    effective = effective_clusters(np.array(sizes, dtype=float))
+    assert 1 <= effective <= len(sizes) + 1e-9
+    assert effective_clusters(np.full(len(sizes), 7.0)) == pytest.approx(len(sizes))
+
+
+def test_sign_flips_by_hand_and_beside_the_exact_enumeration() -> None:
+    assert sign_flip_p(np.ones(3)) == pytest.approx(1 / 8, abs=0.02)
+    contrasts = np.array([0.3, -0.1, 0.2, 0.4, 0.05, -0.02, 0.1, 0.25])
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 8)).reshape(8, -1).T
+    exact = (signs @ contrasts >= contrasts.sum() - 1e-12).mean()
+    assert sign_flip_p(contrasts) == pytest.approx(exact, abs=0.01)
+    assert sign_flip_p(contrasts) == sign_flip_p(contrasts)
+
+
+def test_small_sets_use_sign_flips() -> None:
+    before, after = np.full(20, 0.9), np.full(20, 0.5)
+    assert paired_p_value(before, after, 0.02) == pytest.approx(1e-4)
+
+
+@given(st.integers(1, 2000), st.floats(0.001, 0.2))
+def test_unseen_change_is_where_seeing_nothing_has_chance_alpha(n: int, alpha: float) -> None:
+    assert (1 - unseen_change(n, alpha)) ** n == pytest.approx(alpha)
+
+
+def test_rule_of_three() -> None:
+    assert unseen_change(150, 0.05) == pytest.approx(0.0198, abs=1e-4)
+
+
+def weekly_production(rng: np.random.Generator, users: np.ndarray, effects: np.ndarray) -> np.ndarray:
+    return np.clip(0.8 + effects[users] + rng.normal(0, 0.15, len(users)), 0, 1)
+
+
+def false_alarms(rng: np.random.Generator, weeks: int, metrics: int, margin: float) -> float:
+    """Share of stable weeks with any alarm: 150 users with effects of their own, 300 calls, 4 weeks of baseline."""
+    alarms = 0
+    for _ in range(weeks):
+        effects = rng.normal(0, 0.1, (metrics, 150))
+        before, after = rng.integers(0, 150, 1200), rng.integers(0, 150, 300)
+        p = []
+        for metric in range(metrics):
+            old, new = (
+                weekly_production(rng, before, effects[metric]),
+                weekly_production(rng, after, effects[metric]),
+            )
+            p.append(
+                clustered(old, before.astype(str).tolist(), new, after.astype(str).tolist()).p_value(margin)
+            )
+        alarms += min(holm(p)) < 0.05
+    return alarms / weeks
+
+
+def test_stable_weeks_raise_few_false_alarms(rng: np.random.Generator) -> None:
+    # 400 weeks without any margin: a true rate of 5 % passes 7.5 % once in a hundred runs
+    assert false_alarms(rng, 400, 2, margin=0.0) <= 0.075
+
+
+def test_ignoring_the_users_would_raise_many(rng: np.random.Generator) -> None:
+    # the same weeks when only one user in thirty is active: calls are far from independent
+    alarms = robust = 0
+    for _ in range(200):
+        effects = rng.normal(0, 0.1, 200)
+        before, after = np.repeat(np.arange(160), 5), np.repeat(np.arange(160, 200), 5)
+        old, new = weekly_production(rng, before, effects), weekly_production(rng, after, effects)
+        alarms += stats.ttest_ind(old, new, alternative="greater").pvalue < 0.05
+        robust += (
+            clustered(old, before.astype(str).tolist(), new, after.astype(str).tolist()).p_value(0) < 0.05
+        )
+    assert robust / 200 <= 0.09 < alarms / 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("margin", [0.0, 0.02])
+def test_false_alarms_over_many_stable_weeks(rng: np.random.Generator, margin: float) -> None:
+    rate = false_alarms(rng, 2000, 10, margin)
+    assert rate <= (0.06 if margin == 0 else 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("n", "drop", "expected"),
+    [(100, 0.05, 0.27), (100, 0.10, 0.84), (200, 0.05, 0.69), (300, 0.05, 0.91), (300, 0.10, 1.0)],
+)
+def test_power_on_known_queries(rng: np.random.Generator, n: int, drop: float, expected: float) -> None:
+    """Power at Holm's worst alpha of 0.005 where a share of the answers goes wrong; baseline of five runs."""
+    found = 0
+    for _ in range(2000):
+        quality = rng.beta(8, 2, n)
+        before = np.clip(quality + rng.normal(0, 0.08, (5, n)), 0, 1).mean(axis=0)
+        after = np.clip(quality + rng.normal(0, 0.08, n), 0, 1) * (rng.uniform(size=n) >= drop)
+        found += paired(before, after).p_value(0) < 0.005
+    assert found / 2000 == pytest.approx(expected, abs=0.12)

@@ -1,0 +1,257 @@
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from aiops_pipelines.drift.verdict import DRIFT_VERDICTS, verdicts
+from aiops_pipelines.systems import Limits
+
+FIRST = date(2026, 6, 1)
+NOW = FIRST + timedelta(weeks=5)
+ROOT = Path(__file__).parents[2]
+DATASETS = ROOT / "../shared/datasets"
+Scores = Callable[..., pl.DataFrame]
+Baseline = Callable[..., tuple[pl.DataFrame, pl.DataFrame]]
+
+
+def judged(
+    week: pl.DataFrame, baseline: tuple[pl.DataFrame, pl.DataFrame], limits: Limits | None = None
+) -> pl.DataFrame:
+    return verdicts(week, *baseline, limits or Limits(), NOW)
+
+
+def only(frame: pl.DataFrame) -> dict[str, object]:
+    assert frame.height == 1
+    assert frame.schema == DRIFT_VERDICTS
+    return frame.row(0, named=True)
+
+
+def known_week(
+    rng: np.random.Generator, n: int, lost: float = 0.0, noise: float = 0.05
+) -> tuple[np.ndarray, np.ndarray]:
+    before = rng.uniform(0.6, 0.9, n)
+    return before, before * (1 - lost) + rng.normal(0, noise, n)
+
+
+def test_columns_are_the_declared_ones() -> None:
+    declared = yaml.safe_load((ROOT / "dbt_project/models/drift/tables.yml").read_text())["sources"][0][
+        "tables"
+    ]
+    columns = next(t["columns"] for t in declared if t["name"] == "drift_verdicts")
+    assert list(DRIFT_VERDICTS) == [column["name"] for column in columns]
+
+
+def test_stable_week_is_ok(scores: Scores, baseline: Baseline, rng: np.random.Generator) -> None:
+    before, after = known_week(rng, 150)
+    row = only(judged(scores(5, after), baseline(scores(0, before))))
+    assert row["verdict"] == "OK"
+    assert row["drop_low"] < row["drop"] < row["drop_high"] < 0.05  # type: ignore[operator]
+    assert (row["n"], row["clusters"], row["judge"]) == (150, 150, "j/1")
+    assert row["p_adjusted"] == row["p_value"]
+
+
+def test_drop_is_degraded_and_says_how_large_it_is(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before, after = known_week(rng, 150, lost=0.1)
+    row = only(judged(scores(5, after), baseline(scores(0, before))))
+    assert row["verdict"] == "DEGRADED"
+    assert row["drop"] == pytest.approx(1 - after.mean() / before.mean())
+    assert f"Scores fell {100 * row['drop']:.1f} % (95 % interval " in str(row["reason"])  # type: ignore[operator]
+    assert "more than the tolerated 2.0 %" in str(row["reason"])
+
+
+def test_drop_within_the_margin_is_tolerated(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before, _ = known_week(rng, 150)
+    week, frozen = scores(5, before * 0.985), baseline(scores(0, before))
+    assert only(judged(week, frozen))["verdict"] == "OK"
+    assert only(judged(week, frozen, Limits(margin=0.0)))["verdict"] == "DEGRADED"
+
+
+def test_noise_that_hides_a_drop_cannot_tell(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before, after = known_week(rng, 30, noise=0.3)
+    row = only(judged(scores(5, after), baseline(scores(0, before))))
+    assert row["verdict"] == "CANNOT TELL"
+    assert row["smallest_detectable_drop"] > 0.05  # type: ignore[operator]
+    assert "neither shown nor excluded" in str(row["reason"])
+
+
+def test_metrics_share_one_alpha(scores: Scores, baseline: Baseline, rng: np.random.Generator) -> None:
+    frames, weeks = [], []
+    for index in range(8):
+        before, after = known_week(rng, 60, lost=0.034 if index == 0 else 0.0)
+        frames.append(scores(0, before, metric=f"m{index}"))
+        weeks.append(scores(5, after, metric=f"m{index}"))
+    alone = only(judged(weeks[0], baseline(frames[0])))
+    among = judged(pl.concat(weeks), baseline(*frames)).filter(metric="m0").row(0, named=True)
+    assert among["p_value"] == alone["p_value"]
+    assert among["p_adjusted"] == pytest.approx(min(1, 8 * alone["p_value"]))  # type: ignore[operator]
+    assert among["smallest_detectable_drop"] > alone["smallest_detectable_drop"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ([0.9], [0.1], "1 known queries are scored"),
+        ([0.9] * 9, [0.1] * 9, "9 known queries are scored"),
+        ([1.0] * 200, [1.0] * 200, "never moves"),
+        ([0.0] * 200, [0.0] * 200, "baseline mean is 0"),
+        ([0.9] * 200, [None] * 200, "None of the 200 scores could be measured"),
+        ([0.9] * 200, [], "Nothing was scored"),
+    ],
+)
+def test_too_little_to_tell(
+    scores: Scores, baseline: Baseline, before: list[float], after: list[float | None], sentence: str
+) -> None:
+    row = only(judged(scores(5, after), baseline(scores(0, before))))
+    assert row["verdict"] == "CANNOT TELL"
+    assert sentence in str(row["reason"])
+    assert row["p_value"] is None and row["drop"] is None
+
+
+def test_no_rows_at_all_give_no_verdict(scores: Scores, baseline: Baseline) -> None:
+    empty = scores(5, [])
+    frozen = baseline(scores(0, [0.5, 0.6]))
+    assert verdicts(empty, frozen[0].clear(), frozen[1].clear(), Limits(), NOW).schema == DRIFT_VERDICTS
+
+
+def test_unapplicable_metric_has_no_verdict_but_an_unfrozen_one_has(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before, after = known_week(rng, 100)
+    week = pl.concat([scores(5, after), scores(5, [None] * 50, "production"), scores(5, after, metric="new")])
+    found = judged(week, baseline(scores(0, before)))
+    assert found["metric"].to_list() == ["new", "support"]
+    assert "No baseline is frozen" in found["reason"][0]
+
+
+def test_other_judge_cannot_tell(scores: Scores, baseline: Baseline, rng: np.random.Generator) -> None:
+    before, after = known_week(rng, 100, lost=0.3)
+    row = only(judged(scores(5, after, judge="j/2"), baseline(scores(0, before))))
+    assert row["verdict"] == "CANNOT TELL"
+    assert "The judge changed from j/1 to j/2; re-score the baseline." in str(row["reason"])
+    mixed = scores(5, after).with_columns(judge=pl.Series(["j/1", "j/2"] * 50))
+    assert "Several judges" in str(only(judged(mixed, baseline(scores(0, before))))["reason"])
+
+
+def test_edited_baseline_cannot_tell(scores: Scores, baseline: Baseline, rng: np.random.Generator) -> None:
+    before, after = known_week(rng, 100)
+    rows, observations = baseline(scores(0, before))
+    edited = observations.with_columns(value=pl.col("value") * 0.9)
+    assert "do not match their fingerprint" in str(only(judged(scores(5, after), (rows, edited)))["reason"])
+
+
+def test_unchanged_queries_bound_what_could_be_lost(scores: Scores, baseline: Baseline) -> None:
+    values = [1.0, 0.5] * 150
+    row = only(judged(scores(5, values), baseline(scores(0, values))))
+    assert row["verdict"] == "OK" and row["drop"] == 0
+    assert row["smallest_detectable_drop"] == pytest.approx((1 - 0.05 ** (1 / 300)) / 0.75)
+    few = only(judged(scores(5, values[:30]), baseline(scores(0, values[:30]))))
+    assert few["verdict"] == "CANNOT TELL"
+
+
+def test_scores_that_vanish_are_not_health(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before, after = known_week(rng, 200)
+    week = scores(5, [v if i >= 30 else None for i, v in enumerate(after)])
+    row = only(judged(week, baseline(scores(0, before))))
+    assert row["verdict"] == "CANNOT TELL"
+    assert "rose by 15.0 points" in str(row["reason"])
+
+
+def test_production_counts_users_not_calls(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    users = [f"u{i % 60}" for i in range(600)]
+    before, after = rng.normal(0.8, 0.1, 600), rng.normal(0.7, 0.1, 600)
+    row = only(
+        judged(
+            scores(5, after, "production", users=users),
+            baseline(scores(0, before, "production", users=users)),
+        )
+    )
+    assert (row["verdict"], row["n"], row["clusters"]) == ("DEGRADED", 600, 60)
+    lonely = ["u0"] * 500 + users[:100]
+    row = only(
+        judged(
+            scores(5, after, "production", users=lonely),
+            baseline(scores(0, before, "production", users=users)),
+        )
+    )
+    assert row["verdict"] == "CANNOT TELL"
+    assert "independent users" in str(row["reason"])
+
+
+def test_nan_and_mixed_systems_are_refused(scores: Scores, baseline: Baseline) -> None:
+    frozen = baseline(scores(0, [0.5, 0.6]))
+    with pytest.raises(ValueError, match="NaN"):
+        judged(scores(5, [float("nan"), 0.4]), frozen)
+    with pytest.raises(ValueError, match="one system at a time"):
+        judged(scores(5, [0.3, 0.4]).with_columns(system=pl.lit("other")), frozen)
+
+
+def snapshots(family: str) -> tuple[np.ndarray, np.ndarray]:
+    file = DATASETS / "model_drift/prime.parquet"
+    if not file.exists():
+        pytest.skip("the shared data sets are not on this machine")
+    wide = (
+        pl.read_parquet(file)
+        .filter(model_family=family)
+        .pivot("snapshot", index="query_id", values="score")
+        .sort("query_id")
+    )
+    return wide["2023-03"].to_numpy().astype(float), wide["2023-06"].to_numpy().astype(float)
+
+
+def test_real_model_change_is_degraded_and_halves_of_one_snapshot_are_not(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    march, june = snapshots("gpt-4")
+    row = only(judged(scores(5, june), baseline(scores(0, march))))
+    assert row["verdict"] == "DEGRADED"
+    assert row["drop"] == pytest.approx(1 - 0.511 / 0.84, abs=0.002)
+    march_35, june_35 = snapshots("gpt-3.5-turbo")
+    assert only(judged(scores(5, june_35), baseline(scores(0, march_35))))["verdict"] == "OK"
+    alarms = 0
+    for _ in range(60):
+        order = rng.permutation(1000)
+        one, two = march[order[:500]], march[order[500:]]
+        row = only(judged(scores(5, two, "production"), baseline(scores(0, one, "production"))))
+        alarms += row["verdict"] == "DEGRADED"
+    assert alarms <= 4  # margin 2 %: far below the 5 % of alpha
+
+
+@pytest.mark.slow
+def test_whole_verdicts_over_stable_weeks(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    alarms = 0
+    for _ in range(500):
+        quality, effects = rng.beta(8, 2, 150), rng.normal(0, 0.1, 120)
+        users = rng.integers(0, 120, 400)
+
+        def week(
+            number: int,
+            quality: np.ndarray = quality,
+            effects: np.ndarray = effects,
+            users: np.ndarray = users,
+        ) -> list[pl.DataFrame]:
+            known = rng.binomial(1, quality).astype(float)
+            production = np.clip(0.75 + effects[users] + rng.normal(0, 0.1, 400), 0, 1)
+            return [
+                scores(number, known),
+                scores(number, production, "production", users=[f"u{u}" for u in users]),
+            ]
+
+        frozen = baseline(*[frame for number in range(4) for frame in week(number)], weeks=4)
+        alarms += "DEGRADED" in judged(pl.concat(week(5)), frozen)["verdict"]
+    assert alarms / 500 <= 0.05

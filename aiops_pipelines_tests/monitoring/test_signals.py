@@ -1,0 +1,116 @@
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops_pipelines.monitoring.signals import USER_SIGNALS, user_signals
+
+START = datetime(2026, 6, 1, 12, tzinfo=UTC)
+NOW = START + timedelta(days=1)
+SCHEMA = pl.Schema(
+    {
+        "system": pl.String(),
+        "event_id": pl.String(),
+        "session_id": pl.String(),
+        "occurred_at": pl.Datetime("us", "UTC"),
+        "query": pl.String(),
+        "status": pl.String(),
+        "rating": pl.Int8(),
+        "known_query_id": pl.String(),
+    }
+)
+
+
+def signals(
+    *turns: tuple[int, str | None],
+    session: str | None = "s",
+    status: str = "ok",
+    rating: int | None = None,
+    known: str | None = None,
+    now: datetime = NOW,
+) -> list[tuple[str, str]]:
+    """Return (event, signal) of one session; a turn is (seconds after the start, question)."""
+    rows = [
+        ("support", f"e{i}", session, START + timedelta(seconds=s), text, status, rating, known)
+        for i, (s, text) in enumerate(turns)
+    ]
+    found = user_signals(pl.DataFrame(rows, schema=SCHEMA, orient="row"), now)
+    assert found.schema == USER_SIGNALS
+    return list(found.select("event_id", "signal").iter_rows())
+
+
+def test_same_question_in_other_words_is_about_the_first_answer() -> None:
+    # 3 shared words (return, a, parcel) of 6 in all
+    assert signals((0, "How return a parcel?"), (60, "return a damaged parcel please")) == [
+        ("e0", "rephrased")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "question"),
+    [(60, "Where is my invoice?"), (301, "return a damaged parcel please"), (60, "how RETURN a parcel")],
+)
+def test_other_later_or_identical_questions_are_not_rephrased(seconds: int, question: str) -> None:
+    assert signals((0, "How return a parcel?"), (seconds, question)) == []
+
+
+def test_calls_without_a_session_have_no_next_question() -> None:
+    assert signals((0, "How return a parcel?"), (60, "return a damaged parcel please"), session=None) == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "I want to talk to a human",
+        "Can I speak with a real person about this bill?",
+        "agent",
+        "Human please!",
+        "transfer me to somebody who knows",
+        "please call me back",
+    ],
+)
+def test_messages_that_ask_for_a_human(message: str) -> None:
+    assert signals((0, message)) == [("e0", "handed_off")]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "How do I set the user agent of the crawler?",
+        "Which human rights are covered by the policy?",
+        "How do I call mental health support?",
+        None,
+    ],
+)
+def test_topics_that_only_contain_the_word(message: str | None) -> None:
+    assert signals((0, message)) == []
+
+
+def test_session_that_ends_on_a_refusal_is_abandoned_once_it_is_over() -> None:
+    turns = ((0, "Where is my invoice?"), (60, "How do I delete my account?"))
+    assert signals(*turns, status="refused") == [("e1", "abandoned")]
+    assert signals(*turns, status="refused", now=START + timedelta(minutes=30)) == []
+    assert signals(*turns) == []
+
+
+def test_ratings_and_probes() -> None:
+    assert signals((0, "Fee?"), rating=1) == [("e0", "rated_up")]
+    assert signals((0, "Fee?"), rating=-1) == [("e0", "rated_down")]
+    assert signals((0, "talk to a human"), rating=-1, known="q1") == []
+
+
+def test_evidence_does_not_quote_the_user() -> None:
+    rows = [
+        ("support", f"e{i}", "s", START + timedelta(seconds=42 * i), text, "ok", -1, None)
+        for i, text in enumerate(["secretword return parcel", "return parcel talk to a human"])
+    ]
+    evidence = " ".join(user_signals(pl.DataFrame(rows, schema=SCHEMA, orient="row"), NOW)["evidence"])
+    assert "secretword" not in evidence and "parcel" not in evidence
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.text(max_size=30)), max_size=8))
+def test_any_text_is_survived_and_a_signal_is_given_once_per_call(turns: list[tuple[int, str]]) -> None:
+    found = signals(*turns)
+    assert len(found) == len(set(found))
