@@ -1,0 +1,149 @@
+"""What each call cost, at the price of its date.
+
+Where prices come from is `resources.prices`; here they are multiplied, in Decimal, exactly. A call whose
+price is not known costs null, never 0, and a call whose tokens can be read in two ways has two bounds and
+no figure.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import polars as pl
+
+USD = pl.Decimal(38, 12)
+PER_TOKEN = pl.lit(Decimal("0.000001"), dtype=USD)
+"""Prices are per million tokens."""
+PRICE_STEP = "30m"
+"""Finest step at which published prices change: off-peak prices start and end on the half hour."""
+KEY = ["provider", "model", "moment"]
+TOKENS = ["input_uncached", "cache_read", "cache_write", "output_visible", "reasoning"]
+BILLED = {
+    "input_uncached_usd": ("input_uncached", "input_rate"),
+    "cache_read_usd": ("cache_read", "cache_read_rate"),
+    "cache_write_usd": ("cache_write", "cache_write_rate"),
+    "output_usd": ("output", "output_rate"),
+}
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Prices in USD per million tokens, for calls with at least `from_input_tokens` of input.
+
+    `output` is None for a model that is sold without output, an embedding model for instance.
+    """
+
+    input: Decimal
+    cache_read: Decimal
+    cache_write: Decimal
+    output: Decimal | None
+    from_input_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class UnitPrices:
+    """The rates of one model at one moment, lowest tier first, and where they are from.
+
+    The tier that the whole input of a call reaches sets the rate of all its tokens.
+    """
+
+    rates: tuple[Rates, ...]
+    source: str
+
+
+PriceOf = Callable[[str, str, datetime], UnitPrices | None]
+"""Provider, model and time of a call to its unit prices; None when there is no price."""
+
+
+def call_costs(inferences: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:
+    """Price every call of `inference_log.inferences`: one row of `costs.call_costs` per call, in its order.
+
+    A call is priced as the model that was served, or as the one requested where the log does not say, and
+    reasoning as output. An ambiguous call has no `cost_usd` but bounds: its columns hold the reading with the
+    fewest tokens, cached ones inside the input and reasoning inside the output, which is priced as
+    `cost_low_usd`; with both beside instead it costs `cost_high_usd`.
+
+    1,000 uncached input tokens at 2.50 and 200 output tokens at 10.00 USD per million cost
+    0.002500000000 + 0.002000000000 = 0.004500000000 USD.
+    """
+    calls = _usage(inferences)
+    rates = _rates(calls, price_of)
+    most = _priced(calls.with_columns(_most_tokens()), rates)["cost"]
+    costs = _priced(calls, rates).with_columns(most=most).with_columns(price_status=_status())
+    priced, bounded = (pl.col("price_status").is_in(kinds) for kinds in (["priced"], ["priced", "ambiguous"]))
+    return costs.select(
+        "system",
+        "event_id",
+        "price_status",
+        pl.when(bounded).then("price_source").alias("price_source"),
+        pl.when(priced).then("cost").alias("cost_usd"),
+        pl.when(bounded).then(pl.min_horizontal("cost", "most")).alias("cost_low_usd"),
+        pl.when(bounded).then(pl.max_horizontal("cost", "most")).alias("cost_high_usd"),
+        *(pl.when(priced).then(part).alias(part) for part in BILLED),
+    )
+
+
+def _status() -> pl.Expr:
+    unpriced = pl.any_horizontal(pl.col("price_source", "cost", "most").is_null())
+    return (
+        pl.when(pl.all_horizontal(pl.col(TOKENS).is_null()))
+        .then(pl.lit("no_usage"))
+        .when(unpriced)
+        .then(pl.lit("unknown"))
+        .when(pl.col("token_convention").eq_missing("ambiguous"))
+        .then(pl.lit("ambiguous"))
+        .otherwise(pl.lit("priced"))
+    )
+
+
+def _usage(inferences: pl.DataFrame) -> pl.DataFrame:
+    return inferences.select(
+        "system",
+        "event_id",
+        "provider",
+        pl.coalesce("model_served", "model_requested").alias("model"),
+        pl.col("occurred_at").dt.truncate(PRICE_STEP).alias("moment"),
+        "token_convention",
+        *(pl.col(c).cast(pl.Int64) for c in TOKENS),
+    )
+
+
+def _most_tokens() -> list[pl.Expr]:
+    ambiguous = pl.col("token_convention").eq_missing("ambiguous")
+    inside = {"input_uncached": ["cache_read", "cache_write"], "output_visible": ["reasoning"]}
+    return [
+        pl.when(ambiguous).then(pl.sum_horizontal(shown, *hidden)).otherwise(shown).alias(shown)
+        for shown, hidden in inside.items()
+    ]
+
+
+def _rates(calls: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:
+    """Look up each distinct provider, model and half hour once."""
+    rows = []
+    for provider, model, moment in calls.select(KEY).drop_nulls().unique(maintain_order=True).iter_rows():
+        prices = price_of(provider, model, moment)
+        for r in prices.rates if prices else ():
+            named = (r.input, r.cache_read, r.cache_write, r.output)
+            rows.append((provider, model, moment, r.from_input_tokens, *named, prices and prices.source))
+    rate = {column: USD for _, column in BILLED.values()}
+    schema = calls.select(KEY).schema | {"input_tokens": pl.Int64} | rate | {"price_source": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row").sort("input_tokens")
+
+
+def _priced(calls: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
+    """Multiply tokens by the rates of the tier the call's input reaches; no tokens cost 0 at any rate."""
+    counted = calls.with_row_index("row").with_columns(
+        input_tokens=pl.sum_horizontal("input_uncached", "cache_read", "cache_write"),
+        output=pl.sum_horizontal("output_visible", "reasoning"),
+    )
+    counted = counted.sort("input_tokens")
+    matched = counted.join_asof(rates, on="input_tokens", by=KEY, check_sortedness=False).sort("row")
+    parts = [_cost(tokens, rate).alias(part) for part, (tokens, rate) in BILLED.items()]
+    return matched.with_columns(parts).with_columns(cost=pl.sum_horizontal(*BILLED, ignore_nulls=False))
+
+
+def _cost(tokens: str, rate: str) -> pl.Expr:
+    count = pl.col(tokens).fill_null(0)
+    usd = count.cast(pl.Decimal(38, 0)) * pl.col(rate) * PER_TOKEN
+    return pl.when(count == 0).then(pl.lit(Decimal(0), dtype=USD)).otherwise(usd)
