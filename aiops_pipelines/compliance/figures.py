@@ -1,0 +1,198 @@
+"""The figures of the compliance report: their values out of the month's frames.
+
+What each figure is, and the SQL that recomputes it on the published DuckDB file, is `figures.yaml`. A figure
+whose base is empty is None: nothing that was not looked at reads as 0.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from statistics import median
+from string import Template
+from typing import Any
+
+import polars as pl
+import yaml
+
+from aiops_pipelines.compliance.month_evidence import MonthEvidence
+from aiops_pipelines.incidents.review_incidents import clock_results
+from aiops_pipelines.wording import Kind
+
+BLOCKS = ("block", "blocked")
+Values = dict[str, int | float | str | datetime | None]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: raw value, how it is written, what recomputes it, and why it is missing if it is."""
+
+    key: str
+    label: str
+    value: int | float | str | datetime | None
+    kind: Kind
+    sql: str
+    source: str
+    missing: str
+
+
+def stamp(moment: datetime) -> str:
+    """Write a UTC moment as a DuckDB literal: timestamp '2026-08-01 00:00:00'."""
+    return f"timestamp '{moment.replace(tzinfo=None).isoformat(sep=' ')}'"
+
+
+def _conditions(e: MonthEvidence) -> dict[str, str]:
+    start, end = stamp(e.start), stamp(e.end)
+    system = f"system = '{e.system.name}'"
+    return {
+        "of_system": system,
+        "in_month": f"{system} and occurred_at >= {start} and occurred_at < {end}",
+        "in_weeks": f"{system} and week between date '{e.weeks()[0]}' and date '{e.weeks()[-1]}'",
+        "touched": f"{system} and opened_at < {end} and (resolved_at is null or resolved_at >= {start})",
+        "start": start,
+        "end": end,
+        "until": stamp(e.until),
+        "audit_days": str(e.system.retention.audit_days),
+    }
+
+
+@cache
+def _described() -> dict[str, dict[str, Any]]:
+    text = files(__package__).joinpath("figures.yaml").read_text(encoding="utf-8")
+    described: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return described
+
+
+def figures(e: MonthEvidence) -> dict[str, Figure]:
+    """Return every figure of a system's month by key, in the order of the report."""
+    values = (
+        _integrity(e) | _record(e) | _quality(e) | _privacy(e) | _guardrails(e) | _incidents(e) | _changes(e)
+    )
+    conditions = _conditions(e)
+    return {
+        key: Figure(
+            key,
+            said["label"],
+            values[key],
+            said["kind"],
+            Template(said.get("sql", "")).substitute(conditions).strip(),
+            said.get("source", ""),
+            said.get("missing", "") if values[key] is None else "",
+        )
+        for key, said in _described().items()
+    }
+
+
+def _integrity(e: MonthEvidence) -> Values:
+    last = max(e.rows("checkpoints"), key=lambda row: (row["tree_size"], row["signed_at"]), default={})
+    runs, log, entries = e.weekly("verifications"), e.audit_log, e.entries()
+    conflicts = entries.filter(pl.col("kind") == "conflict").height
+    return {
+        "integrity.tree_size": last.get("tree_size"),
+        "integrity.root_hash": last.get("root_hash"),
+        "integrity.signed_at": last.get("signed_at"),
+        "integrity.entries": entries.height if log.height else None,
+        "integrity.missing_entries": max(log["entry_index"].to_list()) + 1 - log.height
+        if log.height
+        else None,
+        "integrity.conflicts": conflicts if log.height else None,
+        "integrity.verifications": len(runs) or None,
+        "integrity.failed": sum(not row["intact"] for row in runs) if runs else None,
+    }
+
+
+def _record(e: MonthEvidence) -> Values:
+    calls, days = e.calls(), e.system.retention.audit_days
+    oldest: datetime | None = e.audit_log["occurred_at"].min()  # type: ignore[assignment]
+    logged = e.audit_log.filter(pl.col("kind") == "inference")["event_id"].drop_nulls()
+    timed = calls.filter(pl.col("occurred_at").is_not_null() & pl.col("latency_ms").is_not_null())
+
+    def share(part: int) -> float | None:
+        return part / calls.height if calls.height else None
+
+    return {
+        "record.inferences": calls.height or None,
+        "record.with_model": share(calls["model_served"].count()),
+        "record.with_prompt_version": share(calls["prompt_version"].count()),
+        "record.with_index_version": share(calls["index_version"].count()),
+        "record.with_times": share(timed.height),
+        "record.audited": share(calls.filter(pl.col("event_id").is_in(logged.implode())).height),
+        "record.quarantined": len(e.rows("quarantine")),
+        "record.oldest_entry": oldest,
+        "record.earliest_deletion": oldest + timedelta(days=days) if oldest else None,
+        "record.audit_days": days,
+    }
+
+
+def _quality(e: MonthEvidence) -> Values:
+    rows, base = e.weekly("verdicts"), e.rows("baselines")
+    given = [row["verdict"] for row in rows]
+    unsure = {row["week"] for row in rows if row["verdict"] == "CANNOT TELL"}
+    drops = [row["drop"] for row in rows if row["drop"] is not None]
+    seen = [row["smallest_detectable_drop"] for row in rows if row["smallest_detectable_drop"] is not None]
+    signed = sum(row["approved_by"] not in (None, "automatic") for row in base)
+    return {
+        "quality.weeks_judged": len({row["week"] for row in rows}) or None,
+        "quality.ok": given.count("OK") if rows else None,
+        "quality.degraded": given.count("DEGRADED") if rows else None,
+        "quality.cannot_tell": given.count("CANNOT TELL") if rows else None,
+        "quality.weeks_cannot_tell": len(unsure) if rows else None,
+        "quality.largest_drop": max(drops, default=None),
+        "quality.smallest_detectable_drop": max(seen, default=None),
+        "quality.causes": len({row["week"] for row in e.weekly("causes")}) if rows else None,
+        "quality.baselines": len(base) or None,
+        "quality.baselines_signed": signed if base else None,
+    }
+
+
+def _privacy(e: MonthEvidence) -> Values:
+    calls = e.calls()
+    touched = calls.filter(pl.col("pii_counts") != "{}").height
+    return {
+        "privacy.masked": sum(times for _, times in e.masked()) if calls.height else None,
+        "privacy.calls_with_masking": touched if calls.height else None,
+        "privacy.recipients": calls["provider"].drop_nulls().n_unique() or None,
+    }
+
+
+def _guardrails(e: MonthEvidence) -> Values:
+    calls, events = e.calls(), e.guardrail_events()
+    blocks = events.filter(pl.col("action").is_in(BLOCKS)).height
+    decided = e.entries().filter(pl.col("kind").str.starts_with("decision.")).height
+    took = [
+        (row["acknowledged_at"] - row["opened_at"]) // timedelta(seconds=1)
+        for row in e.rows("incidents")
+        if e.start <= row["opened_at"] < e.end and row["acknowledged_at"] and row["acknowledged_at"] < e.end
+    ]
+    return {
+        "guardrails.events": events.height or None,
+        "guardrails.blocks": blocks if events.height else None,
+        "guardrails.calls_blocked": calls.filter(pl.col("status") == "blocked").height
+        if calls.height
+        else None,
+        "oversight.decisions": decided or None,
+        "oversight.acknowledge_minutes": median(took) / 60 if took else None,
+    }
+
+
+def _incidents(e: MonthEvidence) -> Values:
+    touched = e.touched_incidents()
+    clocks = [result for row in touched for result in clock_results(row, e.end).values()]
+    still = [row for row in touched if row["resolved_at"] is None or row["resolved_at"] > e.end]
+    return {
+        "incidents.opened": sum(e.start <= row["opened_at"] < e.end for row in e.rows("incidents")),
+        "incidents.open_at_end": len(still),
+        "incidents.clocks_met": clocks.count("met"),
+        "incidents.clocks_missed": clocks.count("missed"),
+    }
+
+
+def _changes(e: MonthEvidence) -> Values:
+    calls = e.calls()
+    changed = sum(e.start <= row["occurred_at"] < e.end for row in e.rows("changes"))
+    return {
+        "changes.models": calls["model_served"].drop_nulls().n_unique() or None,
+        "changes.prompts": calls["prompt_version"].drop_nulls().n_unique() or None,
+        "changes.indexes": calls["index_version"].drop_nulls().n_unique() or None,
+        "changes.events": changed if calls.height else None,
+    }

@@ -1,0 +1,214 @@
+"""The Merkle tree of RFC 6962 and RFC 9162 over SHA-256: roots, proofs and their verifiers.
+
+Only hashes live here. What a leaf says is `leaf`, how hashes are laid out in files is `tiles`, who signs a
+root is `checkpoint`. Leaves and interior nodes are hashed under different first bytes, so that no interior
+node can be passed off as a leaf.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+HASH_BYTES = 32
+EMPTY_ROOT = sha256(b"").digest()
+
+
+class ProofInvalid(ValueError):
+    """A proof that does not prove what it claims; the message says why."""
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Hash of a leaf: SHA-256(0x00 || leaf), 32 bytes (RFC 9162, 2.1.1)."""
+    return sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash of an interior node: SHA-256(0x01 || left || right), 32 bytes (RFC 9162, 2.1.1)."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """The perfect subtrees that a tree of `size` leaves consists of, largest (leftmost) first.
+
+    There is one for each set bit of `size`: a tree of 6 leaves is a subtree of 4 and one of 2. They are all
+    that is needed to append, so a log of a million entries carries 7 hashes forward and not a million.
+    """
+
+    size: int = 0
+    hashes: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a frontier whose number of subtrees cannot belong to its size."""
+        if self.size < 0 or len(self.hashes) != self.size.bit_count():
+            raise ValueError(
+                f"A frontier of {self.size} leaves has one hash for each set bit of its size, "
+                f"not {len(self.hashes)}: rebuild it from the leaf hashes."
+            )
+
+    def extend(self, leaf_hashes: Sequence[bytes]) -> "Frontier":
+        """The frontier after appending these leaf hashes, in about one hash for each of them."""
+        left_over, level, row = list(self.hashes), 0, list(leaf_hashes)
+        kept: list[bytes] = []
+        while row or self.size >> level:
+            if self.size >> level & 1:
+                row.insert(0, left_over.pop())
+            if len(row) % 2:
+                kept.append(row.pop())
+            row = [node_hash(left, right) for left, right in zip(row[::2], row[1::2], strict=True)]
+            level += 1
+        return Frontier(self.size + len(leaf_hashes), tuple(reversed(kept)))
+
+    def root(self) -> bytes:
+        """The root of the tree, 32 bytes; SHA-256 of nothing when it is empty."""
+        if not self.hashes:
+            return EMPTY_ROOT
+        *left, root = self.hashes
+        for subtree in reversed(left):
+            root = node_hash(subtree, root)
+        return root
+
+
+def root_hash(leaf_hashes: Sequence[bytes]) -> bytes:
+    """The Merkle Tree Hash of these leaf hashes (RFC 9162, 2.1.1).
+
+    Example: `root_hash([a, b, c]) == node_hash(node_hash(a, b), c)`.
+    """
+    return Frontier().extend(leaf_hashes).root()
+
+
+def roots_at(leaf_hashes: Mapping[int, bytes], sizes: Iterable[int]) -> dict[int, bytes]:
+    """The root at each of these sizes, up to the first leaf whose hash is not there; one pass for all."""
+    frontier, roots = Frontier(), {}
+    for size in sorted(set(sizes)):
+        try:
+            frontier = frontier.extend([leaf_hashes[index] for index in range(frontier.size, size)])
+        except KeyError:
+            break
+        roots[size] = frontier.root()
+    return roots
+
+
+def inclusion_proof(leaf_hashes: Sequence[bytes], index: int, size: int) -> list[bytes]:
+    """The path that proves leaf `index` in the tree of the first `size` leaves (RFC 9162, 2.1.3.1).
+
+    Example: in a tree of 3 leaves, leaf 0 is proved by `[b, c]`.
+    """
+    if not 0 <= index < size <= len(leaf_hashes):
+        raise ValueError(f"No leaf {index} in a tree of {size} out of {len(leaf_hashes)} known leaves.")
+    path: list[bytes] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            path.append(root_hash(leaf_hashes[middle:end]))
+            end = middle
+        else:
+            path.append(root_hash(leaf_hashes[start:middle]))
+            start = middle
+    return path[::-1]
+
+
+def consistency_proof(leaf_hashes: Sequence[bytes], old_size: int, size: int) -> list[bytes]:
+    """The path that proves the first `old_size` leaves unchanged in a tree of `size` (RFC 9162, 2.1.4.1).
+
+    Example: from 2 to 3 leaves it is `[c]`; between equal sizes it is empty.
+    """
+    if not 0 < old_size <= size <= len(leaf_hashes):
+        raise ValueError(
+            f"No consistency proof from {old_size} to {size} with {len(leaf_hashes)} known leaves."
+        )
+    path: list[bytes] = []
+    start, end = 0, size
+    while old_size < end:
+        middle = start + _split(end - start)
+        if old_size <= middle:
+            path.append(root_hash(leaf_hashes[middle:end]))
+            end = middle
+        else:
+            path.append(root_hash(leaf_hashes[start:middle]))
+            start = middle
+    if start > 0:
+        path.append(root_hash(leaf_hashes[start:end]))
+    return path[::-1]
+
+
+def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
+    """Check an inclusion proof as RFC 9162, 2.1.3.2 does; raises ProofInvalid."""
+    if not 0 <= index < size:
+        raise ProofInvalid(f"There is no leaf {index} in a tree of {size} leaves.")
+    _check_lengths([leaf_hash, *proof])
+    fn, sn, computed = index, size - 1, leaf_hash
+    for sibling in proof:
+        if sn == 0:
+            raise ProofInvalid("The inclusion proof is longer than the way to the root.")
+        if fn & 1 or fn == sn:
+            computed = node_hash(sibling, computed)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            computed = node_hash(computed, sibling)
+        fn, sn = fn >> 1, sn >> 1
+    if sn:
+        raise ProofInvalid("The inclusion proof ends before the root.")
+    if computed != root:
+        raise ProofInvalid(f"The inclusion proof of leaf {index} leads to another root than the given one.")
+
+
+def verify_consistency(
+    old_size: int, size: int, old_root: bytes, root: bytes, proof: Sequence[bytes]
+) -> None:
+    """Check a consistency proof as RFC 9162, 2.1.4.2 does; raises ProofInvalid.
+
+    Equal sizes need equal roots and no proof. An empty old tree is refused: every tree extends it, nothing is
+    proved.
+    """
+    if not 0 < old_size <= size:
+        raise ProofInvalid(f"A tree of {size} leaves cannot be proved to extend one of {old_size}.")
+    if old_size == size:
+        if proof or old_root != root:
+            raise ProofInvalid("Two trees of one size need the same root and an empty proof.")
+        return
+    if not proof:
+        raise ProofInvalid("The consistency proof is empty.")
+    _check_lengths(proof)
+    first, *path = [old_root, *proof] if old_size.bit_count() == 1 else proof
+    old_computed, computed = _climb(old_size - 1, size - 1, first, path)
+    if old_computed != old_root:
+        raise ProofInvalid(
+            f"The consistency proof leads to another root at {old_size} leaves than the given one."
+        )
+    if computed != root:
+        raise ProofInvalid(
+            f"The consistency proof leads to another root at {size} leaves than the given one."
+        )
+
+
+def _climb(fn: int, sn: int, first: bytes, path: Sequence[bytes]) -> tuple[bytes, bytes]:
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    old_computed = computed = first
+    for sibling in path:
+        if sn == 0:
+            raise ProofInvalid("The consistency proof is longer than the way to the root.")
+        if fn & 1 or fn == sn:
+            old_computed, computed = node_hash(sibling, old_computed), node_hash(sibling, computed)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            computed = node_hash(computed, sibling)
+        fn, sn = fn >> 1, sn >> 1
+    if sn:
+        raise ProofInvalid("The consistency proof ends before the root.")
+    return old_computed, computed
+
+
+def _split(width: int) -> int:
+    """The largest power of two below `width`: where RFC 9162 divides a tree."""
+    return 1 << (width - 1).bit_length() - 1
+
+
+def _check_lengths(hashes: Sequence[bytes]) -> None:
+    # 31 and 33 bytes concatenate to the same 64 as 32 and 32: only the length tells them apart.
+    if any(len(each) != HASH_BYTES for each in hashes):
+        raise ProofInvalid(f"Every hash of a proof is {HASH_BYTES} bytes long; this one has another length.")

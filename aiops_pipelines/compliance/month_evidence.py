@@ -1,0 +1,154 @@
+"""The evidence of one system and month: the frames a compliance report is computed from, cut to the month.
+
+How each figure is computed, here and in SQL, is `figures`; what the report says about them is `report`.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from aiops_pipelines.periods import midnight, next_month
+from aiops_pipelines.systems import System, monday
+
+MOMENT: pl.DataType = pl.Datetime("us", "UTC")
+EVENT: pl.DataType = pl.Struct({"guardrail": pl.String(), "category": pl.String(), "action": pl.String})
+INFERENCES = pl.Schema(
+    {
+        "system": pl.String(),
+        "event_id": pl.String(),
+        "occurred_at": MOMENT,
+        "endpoint": pl.String(),
+        "provider": pl.String(),
+        "model_served": pl.String(),
+        "prompt_version": pl.String(),
+        "index_version": pl.String(),
+        "latency_ms": pl.Int64(),
+        "status": pl.String(),
+        "guardrail_events": pl.List(EVENT),
+        "pii_counts": pl.String(),
+    }
+)
+"""What is read of inference_log.inferences."""
+AUDIT_LOG = pl.Schema(
+    {
+        "system": pl.String(),
+        "entry_index": pl.Int64(),
+        "kind": pl.String(),
+        "occurred_at": MOMENT,
+        "event_id": pl.String(),
+        "actor": pl.String(),
+        "summary": pl.String(),
+    }
+)
+"""What is read of compliance.audit_log."""
+Row = dict[str, Any]
+
+
+def _none() -> pl.DataFrame:
+    return pl.DataFrame()
+
+
+@dataclass(frozen=True)
+class MonthEvidence:
+    """Frames of one system, columns as in the tables of the same names; one that does not exist yet is empty.
+
+    `inferences` and `audit_log` need the columns of INFERENCES and AUDIT_LOG only. Frames may reach back as
+    far as they go, and the audit log must: its gaps are counted. `changes` is drift.change_events.
+    """
+
+    system: System
+    month: date
+    now: datetime
+    inferences: pl.DataFrame = field(default_factory=INFERENCES.to_frame)
+    audit_log: pl.DataFrame = field(default_factory=AUDIT_LOG.to_frame)
+    checkpoints: pl.DataFrame = field(default_factory=_none)
+    verifications: pl.DataFrame = field(default_factory=_none)
+    quarantine: pl.DataFrame = field(default_factory=_none)
+    verdicts: pl.DataFrame = field(default_factory=_none)
+    causes: pl.DataFrame = field(default_factory=_none)
+    baselines: pl.DataFrame = field(default_factory=_none)
+    proposals: pl.DataFrame = field(default_factory=_none)
+    incidents: pl.DataFrame = field(default_factory=_none)
+    changes: pl.DataFrame = field(default_factory=_none)
+
+    def __post_init__(self) -> None:
+        if self.month.day != 1:
+            raise ValueError(f"A month is named by its first day; {self.month} is not one.")
+        for name in self.__dataclass_fields__:
+            frame = getattr(self, name)
+            if not isinstance(frame, pl.DataFrame) or "system" not in frame.columns:
+                continue
+            strangers = sorted(set(frame["system"].unique()) - {self.system.name}, key=str)
+            if strangers:
+                raise ValueError(
+                    f"The frame {name!r} holds rows of {strangers}, not only of {self.system.name!r}."
+                )
+
+    @property
+    def start(self) -> datetime:
+        """First moment of the month, UTC."""
+        return midnight(self.month)
+
+    @property
+    def end(self) -> datetime:
+        """First moment after the month, UTC."""
+        return midnight(next_month(self.month))
+
+    @property
+    def until(self) -> datetime:
+        """The moment up to which records about earlier times were read: `now`, or the latest of them."""
+        stamps = [row["signed_at"] for row in self.rows("checkpoints")]
+        stamps += [row["quarantined_at"] for row in self.rows("quarantine")]
+        latest: datetime = max([self.now, *(stamp for stamp in stamps if stamp is not None)])
+        return latest
+
+    def rows(self, name: str) -> list[Row]:
+        """Return all rows of a frame."""
+        frame: pl.DataFrame = getattr(self, name)
+        return list(frame.iter_rows(named=True))
+
+    def calls(self) -> pl.DataFrame:
+        """Return the month's inferences."""
+        return self._month(self.inferences)
+
+    def entries(self) -> pl.DataFrame:
+        """Return the month's entries of the audit log."""
+        return self._month(self.audit_log)
+
+    def _month(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.filter(pl.col("occurred_at").is_between(self.start, self.end, closed="left"))
+
+    def weeks(self) -> list[date]:
+        """Return the Mondays of the weeks that ended in the month, and so were judged in it.
+
+        August 2026: 27 July (it ended on 3 August) to 24 August; the week of 31 August belongs to September.
+        """
+        last = monday(self.end - timedelta(days=7))
+        weeks = [last - timedelta(days=7 * ago) for ago in reversed(range(5))]
+        return [week for week in weeks if week + timedelta(days=7) > self.month]
+
+    def weekly(self, name: str) -> list[Row]:
+        """Return a weekly frame's rows of the weeks that ended in the month."""
+        weeks = self.weeks()
+        return [row for row in self.rows(name) if row["week"] in weeks]
+
+    def touched_incidents(self) -> list[Row]:
+        """Return the incidents that were open at some time of the month."""
+        rows = [row for row in self.rows("incidents") if row["opened_at"] < self.end]
+        return [row for row in rows if row["resolved_at"] is None or row["resolved_at"] >= self.start]
+
+    def masked(self) -> list[tuple[str, int]]:
+        """Return the month's personal data masked: type and times, most first."""
+        sums: Counter[str] = Counter()
+        for text in self.calls()["pii_counts"].drop_nulls():
+            sums.update({kind: int(times) for kind, times in json.loads(text).items()})
+        return sorted(sums.items(), key=lambda item: (-item[1], item[0]))
+
+    def guardrail_events(self) -> pl.DataFrame:
+        """Return the month's guardrail verdicts, one row each: guardrail, category, action."""
+        listed = self.calls().select("guardrail_events").explode("guardrail_events", empty_as_null=False)
+        return listed.drop_nulls().unnest("guardrail_events")

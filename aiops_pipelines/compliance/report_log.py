@@ -1,0 +1,124 @@
+"""The report's sections on the log: is it whole, is it complete, what changed in the system."""
+
+from collections import Counter
+from typing import Any
+
+import polars as pl
+
+from aiops_pipelines.compliance.month_evidence import MonthEvidence
+from aiops_pipelines.compliance.report_parts import NOT_EVIDENCED, Known, ReportSection, table
+from aiops_pipelines.document import Table, Tone
+from aiops_pipelines.wording import count, inert, listed, percent, some
+
+KEEP = "Last signed checkpoint, in full: keep it, and a later log that contradicts it is proven wrong"
+REASONS_SHOWN = 10
+
+
+def integrity(e: MonthEvidence, known: Known) -> ReportSection:
+    """Say whether the log is whole and unchanged, and print the checkpoint that others can hold us to."""
+    last = max(e.rows("checkpoints"), key=lambda row: (row["tree_size"], row["signed_at"]), default=None)
+    note = last["note"] if last else f"{NOT_EVIDENCED}: no checkpoint was signed."
+    rows = tuple(
+        (
+            row["week"],
+            "intact" if row["intact"] else "broken",
+            row["entries"],
+            listed(row["findings"] or ["none"]),
+        )
+        for row in e.weekly("verifications")
+    )
+    runs = table(
+        "Verification runs",
+        {"Week of": "day", "Result": "verdict", "Entries recomputed": "count", "Findings": "text"},
+        rows,
+        "compliance.audit_verifications",
+        f"{NOT_EVIDENCED}: the log was not recomputed in this month.",
+    )
+    meaning, tone = _integrity_meaning(e, known)
+    return ReportSection(
+        "integrity", "Integrity", meaning, tone, known.of("integrity"), (), (runs,), ((KEEP, note),)
+    )
+
+
+def _integrity_meaning(e: MonthEvidence, known: Known) -> tuple[str, Tone]:
+    failed, missing = known["integrity.failed"] or 0, known["integrity.missing_entries"] or 0
+    if failed or missing:
+        return (
+            f"The log did NOT verify: {some(failed, 'failed week')}, {count(missing)} entries missing.",
+            "bad",
+        )
+    if reasons := known.why_missing("integrity"):
+        return f"The integrity of the log cannot be stated in full: {reasons}.", "unknown"
+    runs, weeks = known["integrity.verifications"], len(e.weeks())
+    said = f"The log verified in {runs} of {some(weeks, 'week')}; no entry is missing."
+    return said, "good" if runs == weeks else "warn"
+
+
+def record_keeping(e: MonthEvidence, known: Known) -> ReportSection:
+    """Say how completely the month's inferences are on record, and how long they stay."""
+    with_model, audited = known["record.with_model"], known["record.audited"]
+    tone: Tone = "unknown"
+    meaning = "No inference was logged in the month: nobody used the system, or its log did not arrive."
+    if audited is not None:
+        tone = "good" if min(with_model, audited) == 1 else "warn"
+        meaning = (
+            f"{some(known['record.inferences'], 'inference')}: {percent(with_model)} name the model that "
+        )
+        meaning += f"answered, {percent(audited)} stand in the audit log."
+    tables = (_coverage(e.calls()), _set_aside(e))
+    return ReportSection("record_keeping", "Record-keeping", meaning, tone, known.of("record"), (), tables)
+
+
+def _coverage(calls: pl.DataFrame) -> Table:
+    names = ("model_served", "prompt_version", "index_version", "latency_ms")
+    shares = [pl.col(name).count() / pl.len() for name in names]
+    rows = calls.group_by(pl.col("endpoint").fill_null("unknown")).agg(pl.len(), *shares).sort("endpoint")
+    kinds: dict[str, Any] = {"Endpoint": "code", "Inferences": "count"}
+    kinds |= dict.fromkeys(
+        ["With model", "With prompt version", "With index version", "With duration"], "percent"
+    )
+    return table(
+        "Coverage by endpoint", kinds, tuple(rows.iter_rows()), "inference_log.inferences", "No inference."
+    )
+
+
+def _set_aside(e: MonthEvidence) -> Table:
+    reasons = Counter(row["reason"] for row in e.rows("quarantine"))
+    top = sorted(reasons.items(), key=lambda item: (-item[1], str(item[0])))[:REASONS_SHOWN]
+    title = f"Log lines set aside to date, by reason (at most {REASONS_SHOWN} reasons)"
+    return table(
+        title, {"Reason": "text", "Lines": "count"}, tuple(top), "inference_log.quarantine", "No line."
+    )
+
+
+def changes(e: MonthEvidence, known: Known) -> ReportSection:
+    """Say what changed in the system: models, prompts, index versions, and who decided what."""
+    rows = [row for row in e.rows("changes") if e.start <= row["occurred_at"] < e.end]
+    rows.sort(key=lambda row: (row["occurred_at"], row["endpoint"], row["what"]))
+    kinds = listed(sorted({row["what"].replace("_", " ") for row in rows}))
+    meaning = inert(f"{some(len(rows), 'change')} seen in the log{f': {kinds}' if rows else ''}.")
+    silent = known["changes.events"] is None
+    seen = table(
+        "Changes seen in the log",
+        {"Seen": "moment", "Endpoint": "code", "What": "text", "Before": "code", "After": "code"},
+        tuple(
+            (row["occurred_at"], row["endpoint"], row["what"].replace("_", " "), row["before"], row["after"])
+            for row in rows
+        ),
+        "drift.change_events",
+        "No change was seen.",
+    )
+    entries = e.entries().filter(pl.col("kind").str.starts_with("decision.")).sort("entry_index")
+    decided = table(
+        "Decisions in the audit log",
+        {"When": "moment", "Kind": "code", "Actor": "code", "Decision": "text"},
+        tuple(
+            (row["occurred_at"], row["kind"].removeprefix("decision."), row["actor"], row["summary"])
+            for row in entries.iter_rows(named=True)
+        ),
+        "compliance.audit_log",
+        f"{NOT_EVIDENCED}: no decision was logged in the month.",
+    )
+    meaning = "Unknown: no inference was logged in the month." if silent else meaning
+    tone: Tone = "unknown" if silent else "plain"
+    return ReportSection("changes", "Changes", meaning, tone, known.of("changes"), (), (seen, decided))

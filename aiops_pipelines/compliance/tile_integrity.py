@@ -1,0 +1,134 @@
+"""Which entry it was: a log held against its hash tiles and entry bundles, place by place.
+
+Tiles are claims too. Where the tiles lead to a signed root they are right and the log is not; where the log
+does, the tile is damaged; where neither does, the finding says that they differ and that nothing tells which
+was changed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count, takewhile
+
+from aiops_pipelines.compliance.checkpoint import Checkpoint
+from aiops_pipelines.compliance.finding import Finding, capped
+from aiops_pipelines.compliance.merkle import leaf_hash, root_hash, roots_at
+from aiops_pipelines.compliance.tiles import ENTRIES, WIDTH, TileInvalid, hashes, leaves, parse_path
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One row of the log for each place: its id, its leaf and the hash of that leaf, by entry index."""
+
+    ids: Mapping[int, str | None]
+    leaves: Mapping[int, bytes | None]
+    hashes: Mapping[int, bytes]
+    end: int
+
+
+@dataclass
+class _Read:
+    """Tiles as read: leaf hashes by place with the tile they are from, upper tiles and bundles by path."""
+
+    hashes: dict[int, bytes] = field(default_factory=dict)
+    source: dict[int, str] = field(default_factory=dict)
+    upper: dict[str, tuple[int, int, list[bytes]]] = field(default_factory=dict)
+    bundles: dict[str, tuple[int, list[bytes]]] = field(default_factory=dict)
+
+
+def confirmed_size(hash_at: Mapping[int, bytes], signed: Sequence[Checkpoint]) -> int:
+    """The largest signed size at which these leaf hashes have the signed root; 0 where there is none."""
+    roots = roots_at(hash_at, [checkpoint.size for checkpoint in signed])
+    return max((each.size for each in signed if roots.get(each.size) == each.root), default=0)
+
+
+def against_tiles(
+    rows: Rows, signed: Sequence[Checkpoint], log_confirmed: int, tiles: Mapping[str, bytes]
+) -> list[Finding]:
+    """All places where the log and its tiles differ, and all tiles that are no tiles of one tree."""
+    read, findings = _read(tiles)
+    confirmed = confirmed_size(read.hashes, signed)
+    findings += capped(_entries(rows, read, confirmed, log_confirmed), "entries that differ from their tile")
+    findings += capped(_bundled(rows, read, confirmed), "entries that differ from their bundle")
+    findings += capped(_upper(read), "tiles that do not follow from those below")
+    known = max([rows.end, *(checkpoint.size for checkpoint in signed)])
+    if (beyond := max(read.hashes, default=-1) + 1) > known:
+        lost = f"{beyond - rows.end:,} entries lost"
+        message = f"{lost}: the tiles hold {beyond:,} and the log ends after {rows.end:,}."
+        findings.append(Finding("error", rows.end, None, None, message))
+    return findings
+
+
+def _read(tiles: Mapping[str, bytes]) -> tuple[_Read, list[Finding]]:
+    read, findings = _Read(), []
+    for name, content in tiles.items():
+        try:
+            level, number, width = parse_path(name)
+            items = leaves(content) if level == ENTRIES else hashes(content)
+            if len(items) != width:
+                raise TileInvalid(f"It holds {len(items)} items and its path says {width}.")
+        except TileInvalid as error:
+            findings.append(Finding("error", None, None, None, f"Tile {name} cannot be read: {error}"))
+            continue
+        if level == ENTRIES:
+            read.bundles[name] = number * WIDTH, items
+        elif level != "0":
+            read.upper[name] = int(level), number * WIDTH, items
+        else:
+            for index, hashed in enumerate(items, number * WIDTH):
+                if read.hashes.setdefault(index, hashed) != hashed:
+                    message = (
+                        f"Tiles {read.source[index]} and {name} hold different hashes for entry {index}."
+                    )
+                    findings.append(Finding("error", index, None, None, message))
+                read.source.setdefault(index, name)
+    return read, findings
+
+
+def _entries(rows: Rows, read: _Read, confirmed: int, log_confirmed: int) -> Iterator[Finding]:
+    differing = sorted(
+        index for index, hashed in read.hashes.items() if rows.hashes.get(index, hashed) != hashed
+    )
+    places = {hashed: index for index, hashed in read.hashes.items()} if differing else {}
+    for index in differing:
+        entry_id, tile = rows.ids[index], read.source[index]
+        if index < log_confirmed:
+            message = f"Tile {tile} was changed: its hash for entry {index} is not that of the signed entry."
+            yield Finding("error", index, entry_id, None, message)
+            continue
+        was = places.get(rows.hashes[index])
+        moved = "" if was is None else f" It is what was written as entry {was}."
+        doubt = (
+            "" if index < confirmed else " No checkpoint confirms the tile: either of the two may be changed."
+        )
+        message = f"Entry {index} ({entry_id}) is not the one in tile {tile}.{moved}{doubt}"
+        yield Finding("error", index, entry_id, "leaf", message)
+
+
+def _bundled(rows: Rows, read: _Read, confirmed: int) -> Iterator[Finding]:
+    for name, (start, items) in read.bundles.items():
+        for index, data in enumerate(items, start):
+            if rows.leaves.get(index, data) == data:
+                continue
+            signed = index < confirmed and leaf_hash(data) == read.hashes[index]
+            verdict = (
+                "the bundle holds the signed bytes" if signed else "nothing shows that the bundle is right"
+            )
+            message = f"Entry {index} ({rows.ids[index]}) differs from bundle {name}; {verdict}."
+            yield Finding("error", index, rows.ids[index], "leaf", message)
+
+
+def _upper(read: _Read) -> Iterator[Finding]:
+    whole = takewhile(read.hashes.__contains__, count())
+    levels = [[read.hashes[index] for index in whole]]
+    for name, (level, start, items) in sorted(read.upper.items(), key=lambda item: item[1][0]):
+        while len(levels) <= level:
+            below = levels[-1]
+            levels.append(
+                [root_hash(below[at : at + WIDTH]) for at in range(0, len(below) - WIDTH + 1, WIDTH)]
+            )
+        expected = levels[level][start : start + len(items)]
+        if items[: len(expected)] != expected:
+            yield Finding("error", None, None, None, f"Tile {name} does not follow from the tiles below it.")
+        elif len(expected) < len(items):
+            message = f"Tile {name} cannot be recomputed: tiles below it were not given."
+            yield Finding("warning", None, None, None, message)

@@ -1,0 +1,160 @@
+"""August 2026 of one made-up system, small enough to count by hand: ten calls, and one on either side of the month."""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import polars as pl
+
+from aiops_pipelines.compliance.month_evidence import AUDIT_LOG, INFERENCES, MonthEvidence
+from aiops_pipelines_tests.incidents import fourteen_weeks as weeks
+
+MONTH = date(2026, 8, 1)
+NOW = datetime(2026, 9, 7, 6, tzinfo=UTC)
+NAME = weeks.NAME
+NOTE = "aiops.example/support\n9\npQ1q6m6vJmS0b0J2Z6m7yq3o2l1b7pQe4n5v6c7x8Y0=\n\n\u2014 aiops.example/support 9f2d7c10AAAA\n"
+START = datetime(2026, 8, 1, tzinfo=UTC)
+
+
+def day(number: int, hour: int = 9) -> datetime:
+    return START + timedelta(days=number - 1, hours=hour)
+
+
+def _event(category: str, action: str) -> dict[str, str]:
+    return {"guardrail": "input", "category": category, "action": action}
+
+
+@cache
+def inferences() -> pl.DataFrame:
+    """Ten calls of August 3 to 12, one of 31 July 23:59, one of 1 September 00:00; two lack a prompt version, one a model, one its times."""
+    pii = ['{"email": 2}', '{"email": 1, "phone": 1}', "{}", None]
+    rows: list[dict[str, Any]] = [
+        {
+            "event_id": "july",
+            "occurred_at": START - timedelta(minutes=1),
+            "pii_counts": '{"iban": 9}',
+            "model_served": "gpt-july",
+        }
+    ]
+    for number in range(10):
+        rows.append({
+            "event_id": f"call-{number}",
+            "occurred_at": day(3 + number),
+            "endpoint": "chat" if number % 2 else "summarise",
+            "provider": "anthropic" if number == 9 else "openai",
+            "model_served": None if number == 4 else "claude-x" if number == 9 else "gpt-x",
+            "prompt_version": None if number in (2, 3) else "v3" if number < 6 else "v4",
+            "index_version": "c07be1d9f3aa",
+            "latency_ms": None if number == 5 else 900 + number,
+            "status": "blocked" if number in (7, 8) else "ok",
+            "guardrail_events": {7: [_event("prompt_injection", "block")], 8: [_event("prompt_injection", "blocked"), _event("toxic_language", "flag")]}.get(number, []),
+            "pii_counts": pii[number % 4],
+        })  # fmt: skip
+    rows.append({**rows[1], "event_id": "september", "occurred_at": datetime(2026, 9, 1, tzinfo=UTC)})
+    return pl.DataFrame(
+        [{name: {"system": NAME, **row}.get(name) for name in INFERENCES} for row in rows], schema=INFERENCES
+    )
+
+
+@cache
+def audit_log() -> pl.DataFrame:
+    """Nine entries: the July call, August calls 0 to 5, a decision and a conflict; calls 6 to 9 are not in the log."""
+    rows: list[dict[str, Any]] = [
+        {"kind": "inference", "occurred_at": START - timedelta(minutes=1), "event_id": "july"}
+    ]
+    rows += [{"kind": "inference", "occurred_at": day(3 + n), "event_id": f"call-{n}"} for n in range(6)]
+    rows += [
+        {
+            "kind": "decision.baseline_approved",
+            "occurred_at": day(10),
+            "actor": "r.okafor",
+            "summary": "Baseline of June approved.",
+        }
+    ]
+    rows += [{"kind": "conflict", "occurred_at": day(11), "summary": "A second version of call-1 arrived."}]
+    full = [{"system": NAME, "entry_index": n, **row} for n, row in enumerate(rows)]
+    return pl.DataFrame([{name: row.get(name) for name in AUDIT_LOG} for row in full], schema=AUDIT_LOG)
+
+
+@cache
+def checkpoints() -> pl.DataFrame:
+    rows = [
+        {"system": NAME, "tree_size": size, "root_hash": root, "note": NOTE, "signed_at": day(signed)}
+        for size, root, signed in ((4, "older", 7), (9, "pQ1q6m6vJmS0b0J2Z6m7yq3o2l1b7pQe4n5v6c7x8Y0=", 31))
+    ]
+    return weeks.table("compliance.audit_checkpoints", rows)
+
+
+@cache
+def quarantine() -> pl.DataFrame:
+    rows = [
+        {
+            "system": NAME,
+            "source_file": "a.jsonl",
+            "source_line": n,
+            "reason": reason,
+            "quarantined_at": day(4),
+        }
+        for n, reason in (
+            (1, "The line is no JSON."),
+            (2, "The line is no JSON."),
+            (3, "The time has no zone."),
+        )
+    ]
+    return weeks.table("inference_log.quarantine", rows)
+
+
+@cache
+def changes() -> pl.DataFrame:
+    rows = [
+        (NAME, day(9), "chat", "prompt_version", "v3", "v4"),
+        (NAME, day(12), "chat", "model_served", "gpt-x", "claude-x"),
+        (NAME, START - timedelta(days=2), "chat", "prompt_version", "v2", "v3"),
+    ]
+    schema = {
+        "system": pl.String,
+        "occurred_at": pl.Datetime("us", "UTC"),
+        "endpoint": pl.String,
+        "what": pl.String,
+        "before": pl.String,
+        "after": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+@cache
+def proposals() -> pl.DataFrame:
+    row = {
+        "system": NAME,
+        "month": MONTH,
+        "rank": 1,
+        "proposal": "Re-index on every change of the corpus.",
+        "evidence": "Two weeks of stale answers.",
+    }
+    return weeks.table("drift.improvement_proposals", [row])
+
+
+TABLES = {
+    "inferences": "inference_log.inferences",
+    "audit_log": "compliance.audit_log",
+    "checkpoints": "compliance.audit_checkpoints",
+    "verifications": "compliance.audit_verifications",
+    "quarantine": "inference_log.quarantine",
+    "verdicts": "drift.drift_verdicts",
+    "causes": "drift.drift_causes",
+    "baselines": "monitoring.baselines",
+    "proposals": "drift.improvement_proposals",
+    "incidents": "incidents.incidents",
+    "changes": "drift.change_events",
+}
+
+
+def evidence(**changed: pl.DataFrame) -> MonthEvidence:
+    """Return the evidence of August; single frames can be given instead."""
+    made = {
+        "inferences": inferences, "audit_log": audit_log, "checkpoints": checkpoints, "verifications": weeks.verifications,
+        "quarantine": quarantine, "verdicts": weeks.verdicts, "causes": weeks.causes, "baselines": weeks.baselines,
+        "proposals": proposals, "incidents": weeks.incidents, "changes": changes,
+    }  # fmt: skip
+    frames = {name: changed[name] if name in changed else make() for name, make in made.items()}
+    return MonthEvidence(weeks.SYSTEM, MONTH, NOW, **frames)

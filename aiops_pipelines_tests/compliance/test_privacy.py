@@ -1,0 +1,184 @@
+"""Personal data and secrets: what is found, what is left alone, and how well on labelled texts."""
+
+import gzip
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops_pipelines.compliance.privacy import luhn, mask, mod97, pseudonymised
+
+DATASETS = Path(os.environ.get("AIOPS_DATASETS", Path(__file__).parents[2] / "../shared/datasets"))
+KEY = b"k" * 32
+FOUND = [
+    ("mail jane.doe+x@mail.example.co.uk.", "mail [EMAIL].", "EMAIL"),
+    ("jane.doe@münchen.de", "[EMAIL]", "EMAIL"),
+    ("call +49 30 901820 now", "call [PHONE] now", "PHONE"),
+    ("tel:+14155552671", "tel:[PHONE]", "PHONE"),
+    ("(415) 555-2671", "[PHONE]", "PHONE"),
+    ("415.555.2671 x12", "[PHONE]", "PHONE"),
+    ("020 7946 0958", "[PHONE]", "PHONE"),
+    ("+41 (0)44 668 18 00", "[PHONE]", "PHONE"),
+    ("my phone number is 467 3395", "my phone number is [PHONE]", "PHONE"),
+    ("card 4111 1111 1111 1111.", "card [CREDIT_CARD].", "CREDIT_CARD"),
+    ("5555-5555-5555-4444", "[CREDIT_CARD]", "CREDIT_CARD"),
+    ("378282246310005", "[CREDIT_CARD]", "CREDIT_CARD"),
+    ("to DE89 3704 0044 0532 0130 00 please", "to [IBAN] please", "IBAN"),
+    ("gb82west12345698765432", "[IBAN]", "IBAN"),
+    ("from 10.11.12.13:8080", "from [IP]:8080", "IP"),
+    ("2001:db8::ff00:42:8329", "[IP]", "IP"),
+    ("SSN 460-89-9847", "SSN [US_SSN]", "US_SSN"),
+    ("key sk-proj-abc123def456ghi789jkl", "key [SECRET]", "SECRET"),
+    ("AKIAIOSFODNN7EXAMPLE", "[SECRET]", "SECRET"),
+    ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "[SECRET]", "SECRET"),
+    ("Authorization: Bearer abc123def456ghi789", "Authorization: Bearer [SECRET]", "SECRET"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N", "[SECRET]", "SECRET"),
+]
+LEFT_ALONE = [
+    "550e8400-e29b-41d4-a716-446655440000",
+    "11111111-1111-1111-1111-111111111111",
+    "chunk c82fd88a2c5b8dd0da66c and 3f2a9c1b7d8e4f60a1b2c3d4e5f60718",
+    "order 12345678, order #1234567, ticket 20260601-123456",
+    "2026-06-01 12:30:45, 2026-06-01T12:30:45.123Z, 01.06.2026, 6/1/2026, 2026-06",
+    "$1,234,567.89, 1.234.567,89 EUR, 1 234 567 EUR, €12345678, 12345678.90",
+    "epoch 1717236000 and 1717236000123",
+    "3.14159265358979 and 0.123456789",
+    "version 1.2.3, std::vector a::b, 12:30:45, 127.0.0.1",
+    "gpt-4-0125-preview, claude-3-opus-20240229, risk-assessment-of-something-long",
+    "4111 1111 1111 1112 fails Luhn",
+    "DE89 3704 0044 0532 0130 01 fails mod 97",
+    "000-12-3456 and 666-12-3456 are no SSN",
+    "parcel 00340434161094021501, ISBN 978-3-16-148410-0",
+    "@handle, a @ b, the bearer of good news, sk-learn-contrib-package",
+    "",
+]
+
+
+@pytest.mark.parametrize(("text", "masked", "kind"), FOUND)
+def test_what_is_found(text, masked, kind):
+    assert mask(text) == (masked, Counter({kind: 1}))
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_what_is_left_alone(text):
+    assert mask(text) == (text, Counter())
+
+
+def test_several_in_one_text_are_counted_by_type():
+    text = "jane@x.de,joe@y.org or 4111111111111111 or DE89370400440532013000"
+    assert mask(text) == (
+        "[EMAIL],[EMAIL] or [CREDIT_CARD] or [IBAN]",
+        Counter(EMAIL=2, CREDIT_CARD=1, IBAN=1),
+    )
+
+
+def test_regions_say_whose_national_numbers_are_known():
+    assert mask("at 044 668 18 00", ["CH"])[1] == {"PHONE": 1}
+    assert mask("at 044 668 18 00", [])[1] == {}
+    assert mask("at +41 44 668 18 00", [])[1] == {"PHONE": 1}
+
+
+def test_private_keys_are_masked_whole():
+    key = "-----BEGIN RSA PRIVATE KEY-----\nMIIEabc+/=\n-----END RSA PRIVATE KEY-----"
+    assert mask(f"a {key} b") == ("a [SECRET] b", Counter({"SECRET": 1}))
+
+
+PIECES = st.sampled_from([text for text, *_ in FOUND] + [*LEFT_ALONE, "+", "4", "@", "-", " ", "x", "0", "["])
+
+
+@given(st.lists(PIECES | st.text(max_size=8), max_size=6).map("".join))
+def test_masking_is_idempotent(text):
+    masked, _ = mask(text)
+    assert mask(masked) == (masked, Counter())
+
+
+@given(st.lists(st.sampled_from(FOUND), min_size=1, max_size=5))
+def test_everything_planted_is_found(planted):
+    masked, found = mask(" and, ".join(text for text, *_ in planted))
+    assert found == Counter(kind for *_, kind in planted)
+    assert masked == " and, ".join(after for _, after, _ in planted)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 200_000,
+        "1 " * 50_000,
+        "1:" * 50_000,
+        "DE12 " * 20_000,
+        "a@" * 50_000,
+        "1-" * 50_000,
+        "eyJ" * 50_000,
+        "-----BEGIN PRIVATE KEY-----" * 2_000,
+    ],
+)
+def test_hostile_texts_end(text):
+    assert mask(text)[0]
+
+
+@given(st.integers(0, 10**15))
+def test_luhn_holds_for_exactly_one_last_digit(body):
+    assert sum(luhn(f"{body}{digit}") for digit in range(10)) == 1
+
+
+def test_checksums_by_hand():
+    assert luhn("4111111111111111") and not luhn("4111111111111112")
+    assert mod97("GB82WEST12345698765432") and not mod97("GB82WEST12345698765433")
+
+
+def test_identifiers_keep_unless_they_hold_personal_data():
+    for plain in (
+        "u0003",
+        "0601-0017",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "3acaee47faee183e113d9c143eaca474",
+    ):
+        assert pseudonymised(plain, KEY) == (plain, Counter())
+    name, found = pseudonymised("jane@example.com", KEY)
+    assert (len(name), found) == (42, Counter({"EMAIL": 1}))
+    assert pseudonymised("jane@example.com", KEY)[0] == name
+    assert pseudonymised("jane@example.com", b"j" * 32)[0] != name
+    assert pseudonymised("joe@example.com", KEY)[0] != name
+
+
+@given(st.emails())
+def test_a_pseudonym_is_no_personal_data(address):
+    name, _ = pseudonymised(address, KEY)
+    assert mask(name)[1] == {}
+
+
+LABELS = {
+    "EMAIL_ADDRESS": "EMAIL",
+    "CREDIT_CARD": "CREDIT_CARD",
+    "IBAN_CODE": "IBAN",
+    "IP_ADDRESS": "IP",
+    "US_SSN": "US_SSN",
+    "PHONE_NUMBER": "PHONE",
+}
+
+
+def test_recall_and_precision_on_labelled_texts():
+    """Measured 1.00 / 1.00 but for phones: recall 0.85 (the rest have no country, prefix or cue), precision 0.99."""
+    file = DATASETS / "pii" / "presidio_synth_v2.jsonl.gz"
+    if not file.exists():
+        pytest.skip("the labelled texts are not there; set AIOPS_DATASETS to the folder that holds pii/")
+    labelled, hit, found, true = Counter(), Counter(), Counter(), Counter()
+    for row in map(json.loads, gzip.decompress(file.read_bytes()).splitlines()):
+        masked, counts = mask(row["text"])
+        here = Counter(LABELS[span["type"]] for span in row["spans"] if span["type"] in LABELS)
+        gone = Counter(
+            LABELS[span["type"]]
+            for span in row["spans"]
+            if span["type"] in LABELS and span["text"] not in masked
+        )
+        labelled, hit, found, true = labelled + here, hit + gone, found + counts, true + (here & counts)
+    recall = {kind: hit[kind] / labelled[kind] for kind in labelled}
+    precision = {kind: true[kind] / found[kind] for kind in labelled}
+    assert recall.pop("PHONE") >= 0.82
+    assert precision.pop("PHONE") >= 0.95
+    assert min(recall.values()) >= 0.99
+    assert min(precision.values()) >= 0.99

@@ -1,0 +1,258 @@
+"""The monthly report: figures by hand, figures by SQL, and what is printed when nothing is known."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops_pipelines.compliance.figures import Figure, figures
+from aiops_pipelines.compliance.month_evidence import MonthEvidence
+from aiops_pipelines.compliance.report import canonical_json, compliance_report
+from aiops_pipelines_tests.compliance.august import MONTH, NAME, NOTE, NOW, TABLES, evidence
+from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
+from aiops_pipelines_tests.incidents.fourteen_weeks import TABLES as DECLARED
+
+CHANGE_EVENTS = "create table drift.change_events (system varchar, occurred_at timestamp, endpoint varchar, what varchar, before varchar, after varchar)"
+EMPTY = MonthEvidence(SYSTEM, MONTH, NOW)
+BY_HAND = {
+    "integrity.tree_size": 9,
+    "integrity.entries": 8,  # nine less the one of July
+    "integrity.missing_entries": 0,
+    "integrity.conflicts": 1,
+    "integrity.verifications": 5,  # weeks that ended in August: 27 July to 24 August
+    "integrity.failed": 0,
+    "record.inferences": 10,
+    "record.with_model": 0.9,
+    "record.with_prompt_version": 0.8,
+    "record.with_index_version": 1.0,
+    "record.with_times": 0.9,
+    "record.audited": 0.6,
+    "record.quarantined": 3,
+    "record.oldest_entry": datetime(2026, 7, 31, 23, 59, tzinfo=UTC),
+    "record.earliest_deletion": datetime(2032, 7, 29, 23, 59, tzinfo=UTC),  # 2,190 days later
+    "record.audit_days": 2190,
+    "quality.weeks_judged": 4,  # the week of 24 August has no verdict
+    "quality.baselines_signed": 1,
+    "privacy.masked": 12,  # e-mail 2 x 3 + 1 x 3, phone 3
+    "privacy.calls_with_masking": 6,
+    "privacy.recipients": 2,
+    "guardrails.events": 3,
+    "guardrails.blocks": 2,
+    "guardrails.calls_blocked": 2,
+    "oversight.decisions": 1,
+    "oversight.acknowledge_minutes": 510.0,  # median of 3 h and 14 h
+    "incidents.opened": 3,
+    "incidents.open_at_end": 2,
+    "incidents.clocks_met": 3,
+    "incidents.clocks_missed": 5,
+    "changes.models": 2,
+    "changes.prompts": 2,
+    "changes.indexes": 1,
+    "changes.events": 2,
+}
+
+
+@pytest.fixture
+def database() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    for table in DECLARED.values():
+        connection.execute(f"create schema if not exists {table.pillar}")
+        connection.execute(
+            f"create table {table.path} ({', '.join(f'{column.name!r} {column.type}'.replace(chr(39), chr(34)) for column in table.columns)})"
+        )
+    connection.execute(CHANGE_EVENTS)
+    return connection
+
+
+def fill(database: duckdb.DuckDBPyConnection, e: MonthEvidence) -> None:
+    for name, table in TABLES.items():
+        rows = getattr(e, name)
+        times = [column for column, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
+        rows = rows.with_columns(pl.col(times).dt.replace_time_zone(None))
+        others = rows.with_columns(system=pl.lit("handbook"))  # a neighbour that must never be counted
+        database.register("incoming", pl.concat([rows, others]))
+        database.execute(f"insert into {table} by name select * from incoming")
+
+
+def computed(database: duckdb.DuckDBPyConnection, sql: str) -> object:
+    rows = database.execute(sql).fetchall()
+    value = rows[0][0] if rows else None
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def recomputable(found: dict[str, Figure]) -> list[Figure]:
+    return [figure for figure in found.values() if figure.sql]
+
+
+@pytest.mark.parametrize(("key", "expected"), BY_HAND.items())
+def test_a_figure_is_what_one_counts_by_hand(key: str, expected: object) -> None:
+    assert figures(evidence())[key].value == expected
+
+
+def test_every_figure_is_recomputed_by_its_sql(database: duckdb.DuckDBPyConnection) -> None:
+    e = evidence()
+    fill(database, e)
+    for figure in recomputable(figures(e)):
+        assert (
+            figure.value == pytest.approx(computed(database, figure.sql))
+            if isinstance(figure.value, float)
+            else figure.value == computed(database, figure.sql)
+        ), figure.key
+
+
+def test_every_sql_runs_on_empty_tables_and_agrees(database: duckdb.DuckDBPyConnection) -> None:
+    for figure in recomputable(figures(EMPTY)):
+        assert computed(database, figure.sql) == figure.value, figure.key
+
+
+def test_only_what_is_configured_has_no_sql() -> None:
+    assert [figure.key for figure in figures(EMPTY).values() if not figure.sql] == ["record.audit_days"]
+
+
+@given(st.lists(st.integers(0, 30), max_size=12, unique=True))
+def test_a_lost_entry_is_counted(kept: list[int]) -> None:
+    full = evidence().audit_log
+    log = (
+        pl.concat([full.head(1).with_columns(entry_index=pl.lit(index)) for index in kept])
+        if kept
+        else full.clear()
+    )
+    value = figures(evidence(audit_log=log))["integrity.missing_entries"].value
+    assert value == (max(kept) + 1 - len(kept) if kept else None)
+
+
+@pytest.mark.parametrize(
+    ("month", "first", "last"),
+    [
+        (date(2026, 8, 1), date(2026, 7, 27), date(2026, 8, 24)),
+        (
+            date(2026, 5, 1),
+            date(2026, 4, 27),
+            date(2026, 5, 25),
+        ),  # a week that ends at midnight of the last day
+        (date(2026, 6, 1), date(2026, 6, 1), date(2026, 6, 22)),  # a month that starts on a Monday
+    ],
+)
+def test_a_week_belongs_to_the_month_it_ended_in(month: date, first: date, last: date) -> None:
+    weeks = replace(EMPTY, month=month).weeks()
+    assert (weeks[0], weeks[-1]) == (first, last)
+    assert len(weeks) == (last - first).days // 7 + 1
+
+
+def test_every_week_belongs_to_exactly_one_month() -> None:
+    months = [date(2026, month, 1) for month in range(1, 13)]
+    weeks = [week for month in months for week in replace(EMPTY, month=month).weeks()]
+    assert [(b - a).days for a, b in pairwise(weeks)] == [7] * (len(weeks) - 1)
+
+
+def test_the_last_checkpoint_is_printed_in_full() -> None:
+    section = compliance_report(evidence())["sections"][0]
+    assert section["texts"][0][1] == NOTE
+    assert section["meaning"] == "The log verified in 5 of 5 weeks; no entry is missing."
+
+
+def test_a_week_without_a_verdict_is_a_row() -> None:
+    quality = compliance_report(evidence())["sections"][2]
+    silent = [row for row in quality["tables"][0]["rows"] if row[2] == "no verdict"]
+    assert [row[0] for row in silent] == ["2026-08-24"]
+    assert silent[0][3:10] == [None] * 7
+    assert quality["meaning"].endswith("no verdict for the week of 24\u00a0Aug\u00a02026.")
+
+
+def test_broken_logs_are_called_broken() -> None:
+    bad = evidence().verifications.with_columns(intact=pl.lit(False))
+    lost = evidence().audit_log.filter(pl.col("entry_index") != 3)
+    section = compliance_report(evidence(verifications=bad, audit_log=lost))["sections"][0]
+    assert section["tone"] == "bad"
+    assert section["meaning"] == "The log did NOT verify: 5 failed weeks, 1 entries missing."
+
+
+def test_without_evidence_there_is_a_report_that_says_so() -> None:
+    report = compliance_report(EMPTY)
+    assert {section["tone"] for section in report["sections"]} <= {"unknown", "plain"}
+    assert report["evidenced"] == 0
+    assert report["evidenced"] + report["not_evidenced"] == 20
+    for control in report["controls"]:
+        assert control["cells"]
+        assert all(cell["figure"] or cell["reason"] for cell in control["cells"])
+    processing = dict(report["sections"][3]["tables"][1]["rows"])
+    assert processing["Recipients"] == processing["Legal basis"] == "NOT EVIDENCED"
+
+
+def test_the_record_of_processing_names_the_recipients_seen() -> None:
+    privacy = compliance_report(evidence())["sections"][3]
+    assert privacy["tables"][2]["rows"] == [["anthropic", 1, "claude-x"], ["openai", 9, "gpt-x"]]
+    assert dict(privacy["tables"][0]["rows"]) == {"email": 9, "phone": 3}
+    assert dict(privacy["tables"][1]["rows"])["Recipients"] == "anthropic and openai"
+
+
+def test_decisions_name_who_decided() -> None:
+    decided = compliance_report(evidence())["sections"][6]["tables"][1]["rows"]
+    assert decided == [
+        ["2026-08-10T09:00:00+00:00", "baseline_approved", "r.okafor", "Baseline of June approved."]
+    ]
+
+
+def test_the_same_evidence_gives_the_same_bytes() -> None:
+    first, second = (canonical_json(compliance_report(evidence())) for _ in range(2))
+    assert first == second
+    assert first.isascii()
+    shuffled = replace(
+        evidence(),
+        **{
+            name: getattr(evidence(), name).reverse()
+            for name in ("inferences", "audit_log", "verdicts", "quarantine", "incidents", "changes")
+        },
+    )
+    assert canonical_json(compliance_report(shuffled)) == first
+
+
+def test_the_json_is_readable_and_holds_no_nan() -> None:
+    report = json.loads(canonical_json(compliance_report(evidence())))
+    assert report["schema"] == "aiops_pipelines.compliance_report/1"
+    assert list(report) == sorted(report)
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json({"figure": float("nan")})
+
+
+def test_it_never_says_that_anybody_is_compliant() -> None:
+    for e in (EMPTY, evidence()):
+        assert "compliant" not in canonical_json(compliance_report(e)).lower()
+
+
+def test_hostile_text_is_kept_as_data() -> None:
+    hostile = "</script>\u202e\x1b[31m"
+    text = canonical_json(
+        compliance_report(evidence(quarantine=evidence().quarantine.with_columns(reason=pl.lit(hostile))))
+    )
+    assert not {"\u202e", "\x1b"} & set(text)
+    assert json.loads(text)["sections"][1]["tables"][1]["rows"] == [[hostile, 3]]
+
+
+def test_other_systems_and_crooked_months_are_refused() -> None:
+    other = evidence().incidents.with_columns(system=pl.lit("handbook"))
+    with pytest.raises(ValueError, match=r"'incidents' holds rows of .'handbook'."):
+        evidence(incidents=other)
+    with pytest.raises(ValueError, match="first day"):
+        replace(EMPTY, month=date(2026, 8, 2))
+
+
+def test_sql_is_bound_to_the_system_and_the_month() -> None:
+    for figure in recomputable(figures(EMPTY)):
+        assert f"system = '{NAME}'" in figure.sql, figure.key
+
+
+def test_the_tables_named_as_sources_are_declared_or_built() -> None:
+    built = {path.stem for path in (Path(__file__).parents[2] / "dbt_project" / "models").glob("*/*.sql")}
+    report = compliance_report(evidence())
+    sources = {
+        table["source"] for section in report["sections"] for table in section["tables"] if table["source"]
+    }
+    assert all(source in DECLARED or source.split(".")[1] in built for source in sources)
