@@ -1,0 +1,164 @@
+"""The review's sections on running the system: service, guardrails, personal data and the audit log."""
+
+from collections import Counter
+from datetime import date
+
+from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
+from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
+from aiops_pipelines.wording import count, inert, listed, percent, some
+
+SILENT = "Unknown: no call was logged this week."
+
+
+def _service_meaning(r: ReviewInputs, row: Row | None) -> tuple[str, Tone]:
+    limits = r.system.limits
+    if not row or not row["calls"]:
+        return "No call was logged this week: nobody used the system, or its log did not arrive.", "unknown"
+    rate, p95, over = row["errors"] / row["calls"], row["latency_p95_ms"], []
+    if rate > limits.error_rate:
+        over.append(f"{percent(rate)} failed (limit {percent(limits.error_rate)})")
+    if p95 is not None and p95 > limits.latency_p95_ms:
+        over.append(f"1 in 20 took longer than {count(p95)} ms (limit {count(limits.latency_p95_ms)} ms)")
+    if over:
+        return f"{some(row['calls'], 'call')}: {listed(over)}.", "bad"
+    within = "how long they took was not logged" if p95 is None else f"19 in 20 took at most {count(p95)} ms"
+    return (
+        f"{some(row['calls'], 'call')}: {percent(rate)} failed, {within}.",
+        "unknown" if p95 is None else "good",
+    )
+
+
+def service(r: ReviewInputs) -> Section:
+    """Say how many calls there were, how many failed, and how long they took."""
+    row = next(iter(r.this_week("traffic")), None)
+    calls, limits = row["calls"] if row else None, r.system.limits
+    meaning, tone = _service_meaning(r, row)
+    by_week = {found["week"]: found for found in r.rows("traffic")}
+    fields = {"calls": "calls", "p50": "latency_p50_ms", "p95": "latency_p95_ms"}
+    rows = tuple(
+        {
+            "week": week.isoformat(),
+            **{name: by_week.get(week, {}).get(field) for name, field in fields.items()},
+        }
+        for week in r.weeks()
+    )
+    p95_limit = limits.latency_p95_ms
+    figures = (
+        Figure("Calls", calls, "count", "probes included"),
+        Figure(
+            "Errors",
+            row["errors"] / calls if row and calls else None,
+            "percent",
+            f"limit {percent(limits.error_rate)}",
+        ),
+        Figure("Refusals", row["refusals"] / calls if row and calls else None, "percent"),
+        Figure("Latency, median", row and row["latency_p50_ms"], "ms"),
+        Figure(
+            "Latency, 95th percentile", row and row["latency_p95_ms"], "ms", f"limit {count(p95_limit)} ms"
+        ),
+    )
+    took = "Milliseconds from request to the end of the answer."
+    charts = (
+        Chart("latency_by_week", "Latency by week", took, rows, {"limit": p95_limit}),
+        Chart("calls_by_week", "Calls by week", "Logged calls a week, probes included.", rows),
+    )
+    what = (
+        "Read the failed and the slowest calls." if calls else "Check that the inference log still arrives."
+    )
+    actions = (Action(what, meaning, tone),) if tone in ("bad", "unknown") else ()
+    return Section("service", "Service", meaning, tone, figures, charts if by_week else (), (), actions)
+
+
+def guardrails(r: ReviewInputs) -> Section:
+    """Say how many calls the guardrails blocked, of which category, against the weeks before."""
+    weekly: Counter[date] = Counter()
+    for row in r.rows("blocks"):
+        weekly[row["week"]] += row["blocks"]
+    heard = sorted(r.heard() & set(r.weeks()))
+    earlier = [weekly[week] for week in heard if week < r.week]
+    usual = sum(earlier) / len(earlier) if earlier else None
+    now = weekly[r.week] if weekly and r.week in heard else None
+    tone = _guardrail_tone(now, usual, r.system.limits.guardrail_blocks_per_day)
+    if now is None:
+        meaning = SILENT if weekly else "Unknown: no guardrail event was ever logged."
+    else:
+        top = max(r.this_week("blocks"), key=lambda row: row["blocks"], default=None)
+        kind = f", most of them {inert(top['category'].replace('_', ' '))}" if top and top["blocks"] else ""
+        before = f"; the mean of the weeks before is {usual:.1f}" if usual is not None else ""
+        meaning = f"Guardrails blocked {some(now, 'call')}{kind}{before}."
+    figures = (
+        Figure("Blocks", now, "count"),
+        Figure("Usual week", None if usual is None else f"{usual:.1f}", "text", "mean of the weeks before"),
+    )
+    rows = [
+        {"week": row["week"].isoformat(), "category": row["category"], "blocks": row["blocks"]}
+        for row in r.rows("blocks")
+        if row["week"] in heard
+    ]
+    quiet = {week: 0 if week in heard else None for week in r.weeks()}
+    rows += [{"week": week.isoformat(), "category": None, "blocks": zero} for week, zero in quiet.items()]
+    chart = Chart(
+        "guardrail_blocks_by_week", "Guardrail blocks by week", "Blocks a week by category.", tuple(rows)
+    )
+    what = "Read the blocked questions: an attack, or a guardrail that is too strict?"
+    actions = (Action(what, meaning, tone),) if tone in ("bad", "warn") else ()
+    charts = (chart,) if weekly else ()
+    return Section("guardrails", "Guardrails", meaning, tone, figures, charts, (), actions)
+
+
+def _guardrail_tone(now: int | None, usual: float | None, daily_limit: int) -> Tone:
+    if now is None:
+        return "unknown"
+    if now > 7 * daily_limit:
+        return "bad"
+    return "warn" if usual is not None and now >= daily_limit and now > 2 * usual else "good"
+
+
+def privacy(r: ReviewInputs) -> Section:
+    """Say how much personal data was masked before it was stored, by type; never a value."""
+    rows = sorted(r.this_week("masked"), key=lambda row: (-row["masked"], row["pii_type"]))
+    found = [row for row in rows if row["masked"]]
+    total = sum(row["masked"] for row in rows) if r.week in r.heard() else None
+    meaning = SILENT
+    if total is not None:
+        kinds = listed([f"{row['pii_type'].replace('_', ' ')} {count(row['masked'])}" for row in found[:3]])
+        meaning = f"Personal data was masked {some(total, 'time')} before it was stored"
+        meaning += f": {inert(kinds)}{' and others' if len(found) > 3 else ''}." if found else "."
+    columns = (Column("Type"), Column("Times masked", "count"))
+    cells = tuple((row["pii_type"], row["masked"]) for row in found)
+    table = Table("Masked this week by type", columns, cells, "compliance.pii_weekly", "None was found.")
+    figures = (Figure("Masked", total, "count", "values are never stored"),)
+    return Section(
+        "privacy", "Personal data", meaning, "unknown" if total is None else "plain", figures, (), (table,)
+    )
+
+
+def audit_log(r: ReviewInputs) -> Section:
+    """Say whether the audit log still proves what it says."""
+    row, title = next(iter(r.this_week("verifications")), None), "Audit log"
+    if row is None:
+        meaning = "The audit log was not verified this week."
+        act = Action("Verify the audit log.", "Nobody recomputed it this week.", "unknown")
+        return Section(
+            "audit_log", title, meaning, "unknown", (Figure("Verification", None),), (), (), (act,)
+        )
+    findings, intact = row["findings"] or [], row["intact"]
+    said = (
+        "every hash agrees"
+        if intact
+        else f"{some(len(findings), 'finding')}, the first: {(findings or ['none'])[0]}"
+    )
+    word = "is intact" if intact else "does NOT verify"
+    meaning = inert(f"The audit log {word}: {count(row['entries'])} entries recomputed, {said}")
+    meaning = meaning.removesuffix(".") + "."
+    figures = (
+        Figure("Verification", "intact" if intact else "broken", "verdict"),
+        Figure("Entries recomputed", row["entries"], "count"),
+        Figure("Merkle root", row["root_hash"], "code"),
+    )
+    cells = tuple((text,) for text in findings)
+    tables = (Table("Findings", (Column("What was found"),), cells, "compliance.audit_verifications"),)
+    what = "Freeze the audit log and compare it with the last checkpoint kept outside."
+    actions = () if intact else (Action(what, meaning, "bad"),)
+    tone: Tone = "good" if intact else "bad"
+    return Section("audit_log", title, meaning, tone, figures, (), tables if findings else (), actions)

@@ -1,0 +1,145 @@
+"""The review's section on spend: what the week cost, how far that is from a baseline week, and why."""
+
+from collections import defaultdict
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
+from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
+from aiops_pipelines.wording import Kind, inert, percent, some, usd
+
+CAUSES_SHOWN = 5
+SMALLEST_REST = Decimal("0.005")
+CAUSES = {
+    "volume": "more or fewer calls",
+    "model_mix": "another mix of models",
+    "price": "changed prices",
+    "tokens:system_prompt": "length of the system prompt",
+    "tokens:tools": "length of tool definitions",
+    "tokens:context": "length of retrieved context",
+    "tokens:history": "length of the history",
+    "tokens:user": "length of questions",
+    "tokens:input": "input that the log does not split",
+    "tokens:completion": "length of answers",
+}
+REMEDIES = {
+    "volume": "Look for calls that repeat: a semantic cache pays when they do.",
+    "model_mix": "Route the calls that do not need the dearer model back to the cheaper one.",
+    "price": "Compare the price book with the invoice.",
+    "tokens:system_prompt": "Compress the system prompt: drop what it says twice.",
+    "tokens:context": "Prune the retrieved context: fewer or shorter chunks per call.",
+    "tokens:history": "Truncate the history that is sent along.",
+    "tokens:completion": "Limit the length of answers.",
+}
+
+
+def cause_name(cause: str) -> str:
+    """Name a cause of growth in words: tokens:context -> length of retrieved context."""
+    return CAUSES.get(cause, inert(cause.replace("tokens:", "tokens of ").replace("_", " ")))
+
+
+def growth(rows: list[Row]) -> tuple[Decimal, dict[str, Decimal], Decimal]:
+    """Return a baseline week's spend, the change by cause (largest first) and the week's spend, in USD.
+
+    Endpoints are added up. What the causes leave over, from half a cent on, is one more cause: unexplained.
+    """
+    ends = {row["endpoint"]: (row["spend_before_usd"], row["spend_after_usd"]) for row in rows}
+    before = sum((Decimal(str(b or 0)) for b, _ in ends.values()), Decimal())
+    after = sum((Decimal(str(a or 0)) for _, a in ends.values()), Decimal())
+    causes: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        causes[row["cause"]] += Decimal(str(row["change_usd"] or 0))
+    rest = after - before - sum(causes.values(), Decimal())
+    if abs(rest) >= SMALLEST_REST:
+        causes["unexplained"] = rest
+    return before, dict(sorted(causes.items(), key=lambda item: (-abs(item[1]), item[0]))), after
+
+
+def _waterfall(before: Decimal, causes: dict[str, Decimal], after: Decimal) -> Chart:
+    steps = [(cause_name(cause), change) for cause, change in list(causes.items())[:CAUSES_SHOWN]]
+    if rest := sum(list(causes.values())[CAUSES_SHOWN:], Decimal()):
+        steps.append(("everything else", rest))
+    level, rows = before, [{"label": "Baseline week", "start": 0.0, "end": float(before), "step": "total"}]
+    for name, change in steps:
+        ends = {"start": float(level), "end": float(level + change)}
+        rows.append({"label": name, **ends, "step": "up" if change > 0 else "down"})
+        level += change
+    rows.append({"label": "This week", "start": 0.0, "end": float(after), "step": "total"})
+    title = "From a baseline week's spend to this week's"
+    return Chart("spend_waterfall", title, "US dollars a week; the steps add up.", tuple(rows))
+
+
+def _by_week_and_part(r: ReviewInputs) -> Chart:
+    sums: defaultdict[tuple[date, str], Decimal] = defaultdict(Decimal)
+    for row in r.rows("spend"):
+        if row["cost_usd"] is not None and row["week"] in r.heard():
+            sums[row["week"], row["part"]] += row["cost_usd"]
+    shown, known = r.weeks(), {week for week, _ in sums}
+    rows = [
+        {"week": week.isoformat(), "part": part, "cost_usd": float(cost)}
+        for (week, part), cost in sorted(sums.items())
+        if week in shown
+    ]
+    rows += [
+        {"week": week.isoformat(), "part": None, "cost_usd": None} for week in shown if week not in known
+    ]
+    return Chart("spend_by_week", "Spend by week and part of the call", "US dollars a week.", tuple(rows))
+
+
+def _total(rows: list[Row]) -> Decimal | None:
+    priced = [row["cost_usd"] for row in rows if row["cost_usd"] is not None]
+    return sum(priced, Decimal()) if priced else None
+
+
+def _endpoints(rows: list[Row], total: Decimal | None) -> Table:
+    by_endpoint: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_endpoint[row["endpoint"]].append(row)
+    cells: list[tuple[Any, ...]] = []
+    for name, parts in sorted(by_endpoint.items()):
+        cost = _total(parts)
+        share = float(cost / total) if cost is not None and total else None
+        cells.append((name, cost, sum(part["tokens"] or 0 for part in parts), share))
+    kinds: dict[str, Kind] = {"Endpoint": "code", "Spend": "usd", "Tokens": "count", "Share": "percent"}
+    columns = tuple(Column(label, kind) for label, kind in kinds.items())
+    return Table("Spend of the week by endpoint", columns, tuple(cells), "costs.weekly_spend")
+
+
+def _meaning(total: Decimal | None, grown: float | None, causes: dict[str, Decimal]) -> str:
+    if total is None:
+        return "Spend is unknown: no call of the week has a price."
+    if grown is None:
+        return f"The week cost {usd(total)}; there is no baseline week to compare it with yet."
+    change = f"{percent(abs(grown))} {'more' if grown >= 0 else 'less'} than a baseline week"
+    cause, amount = next(iter(causes.items()), ("", None))
+    why = f"; the largest cause: {cause_name(cause)} ({usd(amount, signed=True)})" if amount else ""
+    return f"The week cost {usd(total)}, {change}{why}."
+
+
+def spend(r: ReviewInputs) -> Section:
+    """Say what the week cost, how far that is from a baseline week, and why."""
+    now = r.this_week("spend") if r.week in r.heard() else []
+    total = _total(now)
+    before, causes, after = growth(r.this_week("growth") if total is not None else [])
+    grown = float((after - before) / before) if before else None
+    limit = r.system.limits.weekly_spend_growth
+    over = grown is not None and grown > limit
+    tone: Tone = "unknown" if total is None else "warn" if over else "plain" if grown is None else "good"
+    meaning = _meaning(total, grown, causes)
+    unpriced = sum(row["cost_usd"] is None for row in now)
+    left_out = f"without {some(unpriced, 'line')} of unknown price" if unpriced else "every line has a price"
+    figures = (
+        Figure("Spend of the week", total, "usd", left_out if now else ""),
+        Figure("Against a baseline week", grown, "change", f"limit {percent(limit, signed=True)}"),
+        Figure("Baseline week", before or None, "usd", "mean of the baseline weeks"),
+        Figure("Tokens", sum(row["tokens"] or 0 for row in now) if now else None, "count"),
+    )
+    charts: tuple[Chart, ...] = (_by_week_and_part(r),) if r.rows("spend") else ()
+    charts += (_waterfall(before, causes, after),) if causes else ()
+    actions: tuple[Action, ...] = ()
+    if tone == "warn":
+        dearer = next((cause for cause, change in causes.items() if change > 0), "")
+        actions = (Action(REMEDIES.get(dearer, "Look at the endpoint that grew most."), meaning),)
+    tables = (_endpoints(now, total),)
+    return Section("spend", "Spend", meaning, tone, figures, charts, tables, actions)

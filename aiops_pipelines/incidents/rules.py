@@ -1,0 +1,250 @@
+"""The rules that turn measurements into signals: which limit was broken, when, and what that points to.
+
+A rule reads the facts of one system and tells, period by period, whether its limit held. A period that
+could not be judged gives no reading: missing data neither opens nor calms anything, except by the rule that
+watches for silence. Adding a rule takes its function, its line in RULES and a runbook for each new cause.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+
+import polars as pl
+from scipy.special import bdtrc
+
+from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
+from aiops_pipelines.periods import midnight, next_month
+from aiops_pipelines.systems import Limits
+
+CAUSES = {
+    "model_change": "Answers got worse after the served model changed",
+    "index_staleness": "Answers are given from an index that lags behind its documents",
+    "prompt_change": "Answers got worse after the prompt changed",
+    "query_mix": "Answers got worse because users ask about other things",
+    "judge_change": "Quality scores moved because the judge changed",
+    "quality_unexplained": "Answers got worse without a known cause",
+    "cost_growth": "Weekly spend has grown beyond its limit",
+    "budget": "The month's budget is spent",
+    "no_useful_outputs": "Most calls give no useful answer",
+    "errors": "More calls fail than the limit allows",
+    "latency": "Answers are slower than the limit allows",
+    "injection_attempts": "Guardrails block a burst of calls",
+    "audit_log": "The audit log does not verify",
+    "no_data": "No calls have been logged",
+}
+"""Every cause a rule can give, with the title of its incident."""
+
+SIGNALS = pl.Schema(
+    {
+        "system": pl.String(),
+        "period_start": pl.Datetime("us", "UTC"),
+        "period_end": pl.Datetime("us", "UTC"),
+        "signal": pl.String(),
+        "subject": pl.String(),
+        "cause": pl.String(),
+        "severity": pl.String(),
+        "value": pl.Float64(),
+        "limit_value": pl.Float64(),
+        "evidence": pl.String(),
+    }
+)
+CALM = pl.Schema(
+    {name: SIGNALS[name] for name in ("system", "signal", "subject", "period_start", "period_end")}
+)
+
+DRIFT_CAUSES = ("model_change", "index_staleness", "prompt_change", "query_mix", "judge_change")
+NO_USEFUL_OUTPUTS = 0.5
+"""Share of failed or empty answers above which hardly anybody is served."""
+CALLS_FOR_P95 = 20
+"""With fewer calls the 95th percentile is the slowest call."""
+CAUSES_NAMED = 3
+
+Readings = Iterator[Reading]
+
+
+def quality_degraded(facts: Facts, limits: Limits) -> Readings:
+    """A week's metric is DEGRADED with statistical certainty; the week's strongest cause is blamed."""
+    causes = {row["week"]: row for row in facts.drift_causes.rows(named=True) if row["rank"] == 1}
+    for row in facts.drift_verdicts.rows(named=True):
+        if row["verdict"] in ("OK", "DEGRADED"):
+            found = causes.get(row["week"], {"cause": "quality_unexplained", "evidence": ""})
+            evidence = f"{row['reason']} {found['evidence']}".strip()
+            week = week_of(row["week"])
+            subject, broken = f"{row['metric']} ({row['sample']})", row["verdict"] == "DEGRADED"
+            yield Reading(*week, broken, found["cause"], "P2", row["drop"], row["margin"], evidence, subject)
+
+
+def index_stale(facts: Facts, limits: Limits) -> Readings:
+    """Answers of a week were given from chunks that are no longer in the corpus."""
+    for row in facts.index_freshness.rows(named=True):
+        if row["verdict"] in ("fresh", "stale"):
+            week, broken, share = week_of(row["week"]), row["verdict"] == "stale", row["stale_share"]
+            yield Reading(*week, broken, "index_staleness", "P2", share, limits.stale_share, row["reason"])
+
+
+def spend_growth(facts: Facts, limits: Limits) -> Readings:
+    """A week's spend has grown beyond its limit against the mean baseline week."""
+    weeks: dict[date, list[Row]] = defaultdict(list)
+    for row in facts.spend_growth_since_baseline.rows(named=True):
+        weeks[row["week"]].append(row)
+    for week, rows in weeks.items():
+        endpoints = {row["endpoint"]: (row["spend_before_usd"], row["spend_after_usd"]) for row in rows}
+        before, after = (sum(spend) for spend in zip(*endpoints.values(), strict=True))
+        if before > 0:
+            growth, limit = after / before - 1, limits.weekly_spend_growth
+            evidence = f"The week cost {after:,.2f} USD, {growth:+.0%} against {before:,.2f} USD in the mean "
+            evidence += f"baseline week (limit {limit:+.0%}): {_biggest_causes(rows)}."
+            yield Reading(*week_of(week), growth > limit, "cost_growth", "P3", growth, limit, evidence)
+
+
+def monthly_budget(facts: Facts, limits: Limits) -> Readings:
+    """The spend of a calendar month passes its budget; the period ends on the day it does."""
+    months: dict[date, list[Row]] = defaultdict(list)
+    for row in days(facts) if limits.monthly_budget_usd else ():
+        months[row["day"].replace(day=1)].append(row)
+    for month, rows in months.items():
+        budget, spent, end = float(limits.monthly_budget_usd or 0), 0.0, midnight(next_month(month))
+        for row in rows:
+            spent += float(row["cost_usd"] or 0)
+            if spent > budget:
+                end = day_of(row)[1]
+                break
+        evidence = f"Spend since {month} reached {spent:,.2f} USD of a monthly budget of {budget:,.2f} USD."
+        yield Reading(midnight(month), end, spent > budget, "budget", "P3", spent, budget, evidence)
+
+
+def no_useful_answer(facts: Facts, limits: Limits) -> Readings:
+    """More of a day's calls fail or come back empty than the limit, and more than chance explains.
+
+    Chance is P(X >= failures) for a binomial X with the limit as its rate; a week of seven tests errs with
+    `limits.alpha` at most. 3 failures of 57 calls are above a limit of 5 %, and P is 0.54: no signal.
+    """
+    for row in days(facts):
+        useless = row["errors"] + (row.get("empty_answers") or 0)
+        share, limit = useless / row["calls"], limits.error_rate
+        beyond_chance = share > limit and bdtrc(useless - 1, row["calls"], limit) < limits.alpha / 7
+        cause, severity = ("no_useful_outputs", "P1") if share > NO_USEFUL_OUTPUTS else ("errors", "P2")
+        evidence = f"{useless} of {row['calls']} calls on {row['day']} failed or came back empty "
+        evidence += f"({share:.1%}, limit {limit:.1%})."
+        yield Reading(*day_of(row), bool(beyond_chance), cause, severity, share, limit, evidence)
+
+
+def latency_p95(facts: Facts, limits: Limits) -> Readings:
+    """One call in twenty of a day took longer than the limit."""
+    for row in days(facts):
+        value, limit = row["latency_p95_ms"], limits.latency_p95_ms
+        if value is not None and row["calls"] >= CALLS_FOR_P95:
+            evidence = (
+                f"The 95th percentile of latency on {row['day']} was {value:,.0f} ms (limit {limit:,} ms)."
+            )
+            yield Reading(*day_of(row), value > limit, "latency", "P3", value, limit, evidence)
+
+
+def guardrail_burst(facts: Facts, limits: Limits) -> Readings:
+    """Guardrails blocked more calls in a day than the limit."""
+    for row in days(facts):
+        blocked, limit = row["blocked"], limits.guardrail_blocks_per_day
+        evidence = (
+            f"Guardrails blocked {blocked} of {row['calls']} calls on {row['day']} (limit {limit} a day)."
+        )
+        yield Reading(*day_of(row), blocked > limit, "injection_attempts", "P2", blocked, limit, evidence)
+
+
+def audit_broken(facts: Facts, limits: Limits) -> Readings:
+    """The audit log of a week does not verify."""
+    for row in facts.audit_verifications.rows(named=True):
+        findings = list(row["findings"] or [])
+        evidence = (
+            f"{len(findings)} findings in {row['entries']} entries of the audit log. {' '.join(findings[:3])}"
+        )
+        yield Reading(
+            *week_of(row["week"]), not row["intact"], "audit_log", "P1", len(findings), 0, evidence.strip()
+        )
+
+
+def silence(facts: Facts, limits: Limits) -> Readings:
+    """No call was logged for longer than the limit, between two calls or up to now.
+
+    The period is the stretch that broke the limit, so that a silence that goes on stays one signal.
+    """
+    limit = timedelta(hours=limits.silent_hours)
+    times = facts.call_times["occurred_at"].drop_nulls().sort().to_list() if facts.call_times.width else []
+    for last, following in pairwise([*times, facts.now] if times else ()):
+        hours = (following - last) / timedelta(hours=1)
+        if following - last > limit:
+            evidence = f"No call was logged from {last:%Y-%m-%d %H:%M} to {following:%Y-%m-%d %H:%M} UTC "
+            evidence += f"({hours:.0f} hours, limit {limits.silent_hours})."
+            yield Reading(last, last + limit, True, "no_data", "P2", hours, limits.silent_hours, evidence)
+    if times and facts.now - times[-1] <= limit:
+        yield Reading(facts.now - limit, facts.now, False, "no_data", "P2", 0, limits.silent_hours, "")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule and the causes it can point to."""
+
+    find: Callable[[Facts, Limits], Readings]
+    causes: tuple[str, ...]
+
+
+RULES: Mapping[str, Rule] = {
+    "quality_degraded": Rule(quality_degraded, (*DRIFT_CAUSES, "quality_unexplained")),
+    "index_stale": Rule(index_stale, ("index_staleness",)),
+    "spend_growth": Rule(spend_growth, ("cost_growth",)),
+    "monthly_budget": Rule(monthly_budget, ("budget",)),
+    "no_useful_answer": Rule(no_useful_answer, ("no_useful_outputs", "errors")),
+    "latency_p95": Rule(latency_p95, ("latency",)),
+    "guardrail_burst": Rule(guardrail_burst, ("injection_attempts",)),
+    "audit_broken": Rule(audit_broken, ("audit_log",)),
+    "silence": Rule(silence, ("no_data",)),
+}
+
+
+def readings(facts: Facts, limits: Limits) -> list[tuple[str, Reading]]:
+    """Return what every rule found, by the rule's name, earliest period first."""
+    found = [(name, reading) for name, rule in RULES.items() for reading in rule.find(facts, limits)]
+    return sorted(found, key=lambda item: (item[1].start, item[1].end))
+
+
+def signals(facts: Facts, limits: Limits) -> pl.DataFrame:
+    """Return every broken limit of one system's history: rows of `incidents.signals`, earliest first.
+
+    A period that is not over ends now.
+    """
+    rows = [
+        (
+            facts.system,
+            r.start,
+            min(r.end, facts.now),
+            name,
+            r.subject,
+            r.cause,
+            r.severity,
+            r.value,
+            r.limit,
+            r.evidence,
+        )
+        for name, r in readings(facts, limits)
+        if r.broken
+    ]
+    return pl.DataFrame(rows, schema=SIGNALS, orient="row")
+
+
+def calm_periods(facts: Facts, limits: Limits) -> pl.DataFrame:
+    """Return the whole periods with data and no signal: system, signal, subject, start and end."""
+    rows = [
+        (facts.system, name, r.subject, r.start, r.end)
+        for name, r in readings(facts, limits)
+        if not r.broken and r.end <= facts.now
+    ]
+    return pl.DataFrame(rows, schema=CALM, orient="row")
+
+
+def _biggest_causes(rows: list[Row]) -> str:
+    changes = defaultdict[str, float](float)
+    for row in rows:
+        changes[row["cause"]] += row["change_usd"]
+    largest = sorted(changes.items(), key=lambda item: -abs(item[1]))[:CAUSES_NAMED]
+    return ", ".join(f"{cause} {change:+,.2f} USD" for cause, change in largest)

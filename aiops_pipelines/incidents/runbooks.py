@@ -1,0 +1,122 @@
+"""Runbooks: for each cause what it means, what to ask the tables, how to decide, what to do, did it help.
+
+A runbook is a YAML file, so that it is reviewed like code and its queries run in the tests. Running the
+queries of an incident is the warehouse's part; which causes there are is said in `rules`.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from aiops_pipelines.incidents.rules import CAUSES
+from aiops_pipelines.systems import Part
+
+CHANGES_DATA = re.compile(r"\b(insert|update|delete|merge)\b", re.IGNORECASE)
+"""All that can still follow `with`; every other statement that changes something starts with its own word."""
+QUOTED = re.compile(r"'(?:[^']|'')*'")
+
+
+class RunbookError(ValueError):
+    """Runbooks cannot be used as they are; the message names the file and says what to change."""
+
+
+class Query(Part):
+    """A question to the published tables; $system stands for the system's name."""
+
+    question: str = Field(min_length=1)
+    sql: str = Field(min_length=1)
+
+    @field_validator("sql")
+    @classmethod
+    def _read_only(cls, sql: str) -> str:
+        bare = QUOTED.sub("''", sql).strip()
+        if not re.match(r"(select|with|from)\b", bare, re.IGNORECASE) or ";" in bare:
+            raise ValueError("write one query that starts with select, with or from, without a semicolon")
+        if found := CHANGES_DATA.search(bare):
+            raise ValueError(f"a runbook only reads, so its query cannot hold {found.group()!r}")
+        if "$system" not in bare:
+            raise ValueError("every table holds all systems: filter with system = $system")
+        return sql
+
+
+class Runbook(Part):
+    """What to do about an incident of one of its causes."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    title: str = Field(min_length=1)
+    causes: tuple[str, ...] = Field(min_length=1)
+    owner: str = Field(min_length=1)
+    meaning: str = Field(min_length=1)
+    diagnosis: tuple[Query, ...] = Field(min_length=1)
+    decide: tuple[str, ...] = Field(min_length=1)
+    remedy: str = Field(min_length=1)
+    verify: Query
+    rollback: str = Field(min_length=1)
+
+    @field_validator("decide")
+    @classmethod
+    def _if_then(cls, decide: tuple[str, ...]) -> tuple[str, ...]:
+        for sentence in decide:
+            if not re.match(r"If .+, .+\.$", sentence, re.DOTALL):
+                raise ValueError(
+                    f"write each decision as 'If <what is seen>, <what to do>.', not {sentence!r}"
+                )
+        return decide
+
+    @model_validator(mode="after")
+    def _known_causes(self) -> "Runbook":
+        if unknown := [cause for cause in self.causes if cause not in CAUSES]:
+            raise ValueError(f"no rule gives the cause {unknown[0]!r}; causes are {', '.join(CAUSES)}")
+        return self
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """All its queries, the one that verifies last."""
+        return (*self.diagnosis, self.verify)
+
+
+def load_runbooks(folder: Path) -> dict[str, Runbook]:
+    """Return the runbooks of a folder by name.
+
+    Raises:
+        RunbookError: a file is not a runbook, a cause has two of them, or a cause has none.
+    """
+    runbooks = {file.stem: _load(file) for file in sorted(folder.glob("*.yaml"))}
+    owners: dict[str, str] = {}
+    for name, runbook in runbooks.items():
+        for cause in runbook.causes:
+            if cause in owners:
+                raise RunbookError(
+                    f"{owners[cause]}.yaml and {name}.yaml both claim the cause {cause}; keep one."
+                )
+            owners[cause] = name
+    if missing := [cause for cause in CAUSES if cause not in owners]:
+        raise RunbookError(f"{folder.name} has no runbook for {', '.join(missing)}; write one for each.")
+    return runbooks
+
+
+def runbook_of_cause(folder: Path) -> Mapping[str, str]:
+    """Return the name of the runbook of every cause.
+
+    Raises:
+        RunbookError: as `load_runbooks` does.
+    """
+    return {cause: name for name, runbook in load_runbooks(folder).items() for cause in runbook.causes}
+
+
+def _load(file: Path) -> Runbook:
+    try:
+        runbook = Runbook.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RunbookError(f"{file.name} cannot be read as YAML: {error}") from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
+        raise RunbookError(f"{file.name}: " + "; ".join(lines)) from error
+    if runbook.name != file.stem:
+        raise RunbookError(
+            f"{file.name}: its name is {runbook.name!r}, so the file must be {runbook.name}.yaml."
+        )
+    return runbook

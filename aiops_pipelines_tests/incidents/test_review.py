@@ -1,0 +1,258 @@
+"""The weekly review: headline, tones, figures and actions against weeks whose story is known."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops_pipelines.document import Section
+from aiops_pipelines.incidents.review import Review, weekly_review
+from aiops_pipelines.incidents.review_incidents import clock_result
+from aiops_pipelines.incidents.review_inputs import ReviewInputs
+from aiops_pipelines.incidents.review_spend import growth
+from aiops_pipelines_tests.incidents import fourteen_weeks as weeks
+from aiops_pipelines_tests.incidents.fourteen_weeks import NOW, SILENT, SYSTEM, UNJUDGED, WEEKS, inputs
+
+NOON = datetime(2026, 8, 3, 12, tzinfo=UTC)
+
+
+def section(review: Review, key: str) -> Section:
+    return next(part for part in review.sections if part.key == key)
+
+
+def figure(part: Section, label: str) -> object:
+    return next(found.value for found in part.figures if found.label == label)
+
+
+def test_a_degraded_week_leads_with_what_fell_how_sure_and_why() -> None:
+    review = weekly_review(inputs(WEEKS[8]))
+    # 9.3 % drop, less 0.8 % x 0.4 of jitter, in all three known metrics but context recall
+    assert review.tone == "bad"
+    assert review.headline.startswith("Quality fell: ")
+    assert "9.0\u00a0% below the baseline (95 % interval 6.4\u00a0% to 11.6\u00a0%)" in review.headline
+    assert review.headline.endswith("most likely the served model changed.")
+    assert review.actions[0].what.startswith("Pin the model")
+
+
+def test_a_stable_week_is_not_called_good_while_one_metric_cannot_tell() -> None:
+    part = section(weekly_review(inputs(WEEKS[7])), "quality")
+    assert figure(part, "Verdict of the week") == "CANNOT TELL"
+    assert part.tone == "unknown"
+    assert "1 of 4 verdicts" in part.meaning
+
+
+def test_a_week_of_ok_verdicts_is_quiet_when_all_else_is_known_and_well() -> None:
+    known = weeks.verdicts().filter(pl.col("sample") == "known")
+    review = weekly_review(inputs(WEEKS[7], verdicts=known, growth=pl.DataFrame()))
+    assert review.tone == "good"
+    assert review.headline.startswith("A quiet week. Quality held: a drop of 5.0\u00a0% or more is ruled out")
+    assert review.actions == ()
+
+
+def test_a_broken_audit_log_speaks_first() -> None:
+    row = weeks.verifications().row(11, named=True) | {
+        "intact": False,
+        "findings": ["Entry 17: leaf and hash differ."],
+    }
+    review = weekly_review(
+        inputs(WEEKS[11], verifications=weeks.table("compliance.audit_verifications", [row]))
+    )
+    assert (
+        review.headline
+        == "The audit log does NOT verify: 6,600 entries recomputed, 1 finding, the first: Entry 17: leaf and hash differ."
+    )
+    assert review.actions[0].what.startswith("Freeze the audit log")
+
+
+def test_a_silent_week_is_unknown_in_every_section_that_needs_calls() -> None:
+    review = weekly_review(inputs(SILENT))
+    tones = {part.key: part.tone for part in review.sections}
+    silent = {
+        key: tones[key] for key in ("quality", "freshness", "spend", "service", "guardrails", "privacy")
+    }
+    assert set(silent.values()) == {"unknown"}
+    assert figure(section(review, "spend"), "Spend of the week") is None
+    assert figure(section(review, "spend"), "Against a baseline week") is None
+    assert [chart.kind for chart in section(review, "spend").charts] == ["spend_by_week"]
+    assert figure(section(review, "guardrails"), "Blocks") is None
+    assert figure(section(review, "privacy"), "Masked") is None
+    assert review.tone == "unknown"
+    assert review.headline.startswith("No call was logged this week")
+
+
+def test_a_missing_week_is_a_row_of_every_chart() -> None:
+    review = weekly_review(inputs(UNJUDGED))
+    part = section(review, "quality")
+    assert part.meaning == "Quality was not measured this week: there is no verdict, good or bad."
+    for chart in part.charts:
+        assert [row["verdict"] for row in chart.rows[:4]] == ["baseline"] * 4
+        assert chart.rows[-1] == {"week": "2026-08-24", "verdict": "no data"}
+        assert "13\u00a0Jul\u00a02026 and 24\u00a0Aug\u00a02026" in chart.sentence
+    stale = section(review, "freshness").charts[0].rows
+    assert [row["week"] for row in stale if row["share"] is None] == [SILENT.isoformat()]
+    spend = section(review, "spend").charts[0].rows
+    assert [row["week"] for row in spend if row["cost_usd"] is None] == [SILENT.isoformat()]
+
+
+def test_baseline_weeks_are_neither_good_nor_bad() -> None:
+    part = section(weekly_review(inputs(WEEKS[2])), "quality")
+    assert part.tone == "plain"
+    assert "part of the baseline" in part.meaning
+
+
+def test_without_any_frame_nothing_looks_measured() -> None:
+    review = weekly_review(ReviewInputs(SYSTEM, WEEKS[0], NOW))
+    assert {part.tone for part in review.sections} <= {"unknown", "plain"}
+    assert review.tone == "unknown"
+    known = {figure.label for part in review.sections for figure in part.figures if figure.value is not None}
+    assert known == {"Weeks judged", "Open incidents", "With a missed clock"}
+
+
+def test_stale_answers_and_the_first_action_are_told_once() -> None:
+    review = weekly_review(inputs(WEEKS[11]))
+    part = section(review, "freshness")
+    assert (figure(part, "Stale answers"), figure(part, "Index behind by"), part.tone) == (0.213, 14.0, "bad")
+    wanted = [action.what for action in review.actions]
+    assert len(wanted) == len(set(wanted))
+    assert wanted[0] == "Re-index the corpus, then ask the known queries again."
+
+
+def test_incidents_stand_as_they_did_at_the_end_of_the_week() -> None:
+    part = section(weekly_review(inputs(WEEKS[11])), "incidents")
+    # INC-0002 opened 17 Aug: acknowledge due 10:00, done 14:00; mitigate due +34 h, done +60 h; resolve due 21 Aug
+    clocks = {row[1].split("(")[1][:-1]: row[3:6] for row in part.tables[0].rows}
+    assert clocks["INC-0002"] == ("missed", "missed", "missed")
+    assert clocks["INC-0003"] == ("running", "running", "running")  # opened at the very end of the week
+    assert "INC-0001" not in clocks  # resolved on 6 August
+    assert figure(part, "Open incidents") == 2
+
+
+@pytest.mark.parametrize(
+    ("due", "done", "expected"),
+    [
+        (-2, -3, "met"),
+        (-2, -1, "missed"),
+        (-2, None, "missed"),
+        (2, None, "running"),
+        (2, 1, "running"),
+        (0, None, "missed"),
+        (-2, -2, "met"),
+    ],
+)
+def test_a_clock_is_judged_by_what_was_done_by_then(due: int, done: int | None, expected: str) -> None:
+    finished = None if done is None else NOON + timedelta(hours=done)
+    assert clock_result(NOON + timedelta(hours=due), finished, NOON) == expected
+
+
+def test_a_clock_that_was_never_set_is_said_to_be_none() -> None:
+    assert clock_result(None, NOON, NOON) == "no clock"
+
+
+def test_spend_grows_by_causes_that_add_up() -> None:
+    rows = [
+        {
+            "endpoint": "chat",
+            "cause": "volume",
+            "change_usd": 2.0,
+            "spend_before_usd": 10.0,
+            "spend_after_usd": 15.0,
+        },
+        {
+            "endpoint": "chat",
+            "cause": "tokens:context",
+            "change_usd": 3.0,
+            "spend_before_usd": 10.0,
+            "spend_after_usd": 15.0,
+        },
+        {
+            "endpoint": "sum",
+            "cause": "volume",
+            "change_usd": -1.0,
+            "spend_before_usd": 4.0,
+            "spend_after_usd": 2.5,
+        },
+    ]
+    before, causes, after = growth(rows)
+    assert (before, after) == (Decimal("14.0"), Decimal("17.5"))
+    assert causes == {
+        "tokens:context": Decimal("3.0"),
+        "volume": Decimal("1.0"),
+        "unexplained": Decimal("-0.5"),
+    }
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.floats(-1e6, 1e6), st.floats(0, 1e6), st.floats(0, 1e6)),
+        max_size=8,
+    )
+)
+def test_growth_never_loses_money(cells: list[tuple[str, float, float, float]]) -> None:
+    rows = [
+        {"endpoint": e, "cause": f"tokens:{n}", "change_usd": c, "spend_before_usd": b, "spend_after_usd": a}
+        for n, (e, c, b, a) in enumerate(cells)
+    ]
+    before, causes, after = growth(rows)
+    assert abs(before + sum(causes.values()) - after) < Decimal("0.005")
+
+
+@given(st.lists(st.sampled_from(["OK", "DEGRADED", "CANNOT TELL"]), min_size=1, max_size=4))
+def test_only_a_week_of_ok_verdicts_is_good(given_verdicts: list[str]) -> None:
+    row = weeks.verdicts().row(0, named=True)
+    rows = [row | {"metric": f"metric_{n}", "verdict": verdict} for n, verdict in enumerate(given_verdicts)]
+    part = section(
+        weekly_review(inputs(WEEKS[4], verdicts=weeks.table("drift.drift_verdicts", rows))), "quality"
+    )
+    assert (part.tone == "good") == (set(given_verdicts) == {"OK"})
+
+
+def test_unpriced_spend_is_unknown_and_not_zero() -> None:
+    unpriced = weeks.spend().with_columns(cost_usd=pl.lit(None, pl.Decimal(38, 12)))
+    part = section(weekly_review(inputs(WEEKS[11], spend=unpriced)), "spend")
+    assert part.tone == "unknown"
+    assert figure(part, "Spend of the week") is None
+
+
+def test_guardrail_bursts_are_seen() -> None:
+    part = section(weekly_review(inputs(WEEKS[9])), "guardrails")
+    # 31 + 4 blocks; the eight weeks with calls before had 0+1, 1+0, 2+1, 0+0, 1+1, 2+0, 1+0, 2+1 = 13 of them
+    assert (figure(part, "Blocks"), figure(part, "Usual week"), part.tone) == (35, "1.6", "warn")
+
+
+def test_no_guardrail_ever_logged_is_unknown() -> None:
+    part = section(weekly_review(inputs(WEEKS[9], blocks=pl.DataFrame())), "guardrails")
+    assert (part.tone, part.charts) == ("unknown", ())
+
+
+def test_later_weeks_do_not_change_a_review() -> None:
+    full = inputs(WEEKS[10])
+    cut = {
+        name: getattr(full, name).filter(pl.col("week") <= WEEKS[10])
+        for name in (
+            "verdicts",
+            "causes",
+            "spend",
+            "growth",
+            "freshness",
+            "blocks",
+            "traffic",
+            "masked",
+            "verifications",
+        )
+    }
+    assert weekly_review(full) == weekly_review(replace(full, **cut))
+
+
+def test_rows_of_another_system_are_refused() -> None:
+    other = weeks.traffic().with_columns(system=pl.lit("handbook"))
+    with pytest.raises(ValueError, match=r"'traffic' holds rows of .'handbook'."):
+        weekly_review(inputs(WEEKS[5], traffic=other))
+
+
+def test_weeks_have_no_gaps() -> None:
+    assert inputs(WEEKS[13]).weeks() == WEEKS
+    assert ReviewInputs(SYSTEM, date(2026, 6, 8), NOW).weeks() == [date(2026, 6, 8)]

@@ -1,0 +1,248 @@
+"""Rules: each fires on its broken limit, says why, and keeps quiet when it cannot know."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from aiops_pipelines.incidents.facts import Facts
+from aiops_pipelines.incidents.rules import CAUSES, RULES, calm_periods, signals
+from aiops_pipelines.resources.tables import declared_tables
+from aiops_pipelines.systems import Limits
+
+JUNE_1, JUNE_8 = date(2026, 6, 1), date(2026, 6, 8)
+NOW = datetime(2026, 9, 7, 6, tzinfo=UTC)
+LIMITS = Limits()
+MOMENTS = ("2026-06-08T12:00", "2026-06-09T00:00")
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def facts(now: datetime = NOW, **frames: list[dict[str, Any]]) -> Facts:
+    tables = {name: pl.DataFrame(rows, infer_schema_length=None) for name, rows in frames.items()}
+    return Facts("support", now, **tables)
+
+
+def day(day: date = JUNE_1, **columns: object) -> dict[str, object]:
+    base = {"calls": 100, "errors": 0, "blocked": 0, "latency_p95_ms": 900.0, "cost_usd": Decimal("1.5")}
+    return {"day": day} | base | columns
+
+
+def found(known: Facts, limits: Limits = LIMITS) -> list[tuple[str, str, str, date]]:
+    frame = signals(known, limits)
+    return [
+        (r["signal"], r["cause"], r["severity"], r["period_start"].date()) for r in frame.rows(named=True)
+    ]
+
+
+def verdict(
+    verdict: str = "DEGRADED", metric: str = "answer_correctness", week: date = JUNE_1
+) -> dict[str, object]:
+    shown = {"sample": "known", "drop": 0.08, "margin": 0.02, "reason": "It fell by 8 %."}
+    return {"week": week, "metric": metric, "verdict": verdict} | shown
+
+
+def cause(rank: int, name: str, week: date = JUNE_1) -> dict[str, object]:
+    return {"week": week, "rank": rank, "cause": name, "evidence": f"{name} it was."}
+
+
+def test_a_degraded_week_is_blamed_on_its_strongest_cause():
+    known = facts(
+        drift_verdicts=[verdict(), verdict("OK", "groundedness"), verdict("CANNOT TELL", "relevance")],
+        drift_causes=[cause(1, "model_change"), cause(2, "prompt_change"), cause(1, "query_mix", JUNE_8)],
+    )
+    frame = signals(known, LIMITS)
+    assert frame.drop("evidence").rows() == [
+        (
+            "support",
+            utc("2026-06-01"),
+            utc("2026-06-08"),
+            "quality_degraded",
+            "answer_correctness (known)",
+            "model_change",
+            "P2",
+            0.08,
+            0.02,
+        )
+    ]
+    assert frame["evidence"].item() == "It fell by 8 %. model_change it was."
+    assert calm_periods(known, LIMITS)["subject"].to_list() == ["groundedness (known)"]
+
+
+def test_a_degraded_week_without_a_cause_is_unexplained():
+    assert found(facts(drift_verdicts=[verdict()])) == [
+        ("quality_degraded", "quality_unexplained", "P2", JUNE_1)
+    ]
+
+
+@pytest.mark.parametrize(("state", "fires", "calms"), [("stale", 1, 0), ("fresh", 0, 1), ("unknown", 0, 0)])
+def test_a_stale_index_is_a_signal_and_an_unknown_one_is_nothing(state, fires, calms):
+    row = {"week": JUNE_1, "verdict": state, "stale_share": 0.2, "reason": "Why."}
+    known = facts(index_freshness=[row])
+    assert found(known) == [("index_stale", "index_staleness", "P2", JUNE_1)] * fires
+    assert calm_periods(known, LIMITS).height == calms
+
+
+def growth(
+    cause: str, change: float, endpoint: str = "chat", before: float = 10, after: float = 14
+) -> dict[str, object]:
+    names = {"week": JUNE_8, "endpoint": endpoint, "cause": cause, "change_usd": change}
+    return names | {"spend_before_usd": before, "spend_after_usd": after}
+
+
+def test_spend_growth_names_the_biggest_causes_over_all_endpoints():
+    rows = [
+        growth("volume", 1),
+        growth("tokens:context", 3),
+        growth("price", 0),
+        growth("volume", -0.5, "search", 10, 12),
+        growth("tokens:context", 2.5, "search", 10, 12),
+        growth("model_mix", 0.1, "search", 10, 12),
+    ]
+    frame = signals(facts(spend_growth_since_baseline=rows), LIMITS)
+    row = frame.row(0, named=True)
+    assert (row["cause"], row["severity"], row["value"]) == ("cost_growth", "P3", pytest.approx(26 / 20 - 1))
+    assert row["evidence"] == (
+        "The week cost 26.00 USD, +30% against 20.00 USD in the mean baseline week (limit +25%): "
+        "tokens:context +5.50 USD, volume +0.50 USD, model_mix +0.10 USD."
+    )
+    assert found(facts(spend_growth_since_baseline=rows), Limits(weekly_spend_growth=0.31)) == []
+
+
+def test_a_budget_is_passed_once_a_month_on_the_day_it_is():
+    days = [day(JUNE_1 + timedelta(n), cost_usd=Decimal(1)) for n in range(40)]
+    days[3]["cost_usd"] = None
+    known = facts(daily_traffic=days)
+    frame = signals(known, Limits(monthly_budget_usd=Decimal(10)))
+    assert frame.select("signal", "period_start", "period_end", "value").rows() == [
+        (
+            "monthly_budget",
+            utc("2026-06-01"),
+            utc("2026-06-13"),
+            11.0,
+        )  # the 12th day, one of them without a price
+    ]
+    calm = calm_periods(known, Limits(monthly_budget_usd=Decimal(10))).filter(signal="monthly_budget")
+    assert calm.select("period_start", "period_end").rows() == [(utc("2026-07-01"), utc("2026-08-01"))]
+    assert found(known) == []
+
+
+def test_failures_are_p2_and_when_most_calls_fail_p1():
+    days = [day(errors=20), day(JUNE_8, errors=60)]
+    assert found(facts(daily_traffic=days)) == [
+        ("no_useful_answer", "errors", "P2", JUNE_1),
+        ("no_useful_answer", "no_useful_outputs", "P1", JUNE_8),
+    ]
+
+
+def test_empty_answers_count_as_failures_where_they_are_known():
+    assert len(found(facts(daily_traffic=[day(errors=5, empty_answers=15)]))) == 1
+    assert found(facts(daily_traffic=[day(errors=5)])) == []
+
+
+@pytest.mark.parametrize(
+    ("failures", "calls", "fires"), [(3, 57, False), (1, 1, False), (2, 2, True), (9, 57, True)]
+)
+def test_failures_that_chance_explains_are_no_signal(failures, calls, fires):
+    assert bool(found(facts(daily_traffic=[day(errors=failures, calls=calls)]))) is fires
+
+
+@given(st.integers(1, 400), st.data())
+def test_the_failure_rule_is_the_binomial_test(calls, data):
+    failures = data.draw(st.integers(0, calls))
+    fires = bool(found(facts(daily_traffic=[day(errors=failures, calls=calls)])))
+    assert fires == (failures / calls > 0.05 and binom.sf(failures - 1, calls, 0.05) < 0.05 / 7)
+
+
+def test_slow_days_are_a_signal_when_there_are_calls_to_tell():
+    slow = {"latency_p95_ms": 10_001.0}
+    days = [day(**slow), day(JUNE_8, calls=19, **slow), day(date(2026, 6, 9), latency_p95_ms=None)]
+    assert found(facts(daily_traffic=days)) == [("latency_p95", "latency", "P3", JUNE_1)]
+
+
+def test_a_burst_of_blocks_is_a_signal():
+    days = [day(blocked=11), day(JUNE_8, blocked=10)]
+    assert found(facts(daily_traffic=days)) == [("guardrail_burst", "injection_attempts", "P2", JUNE_1)]
+
+
+def test_a_day_that_is_not_over_ends_now_and_calms_nothing():
+    noon = utc("2026-06-08T12:00")
+    known = facts(noon, daily_traffic=[day(JUNE_8, blocked=11)])
+    assert signals(known, LIMITS)["period_end"].to_list() == [noon]
+    calm_at = {
+        now: calm_periods(facts(utc(now), daily_traffic=[day(JUNE_8)]), LIMITS).height for now in MOMENTS
+    }
+    assert calm_at == {"2026-06-08T12:00": 0, "2026-06-09T00:00": 3}
+
+
+def test_a_day_without_calls_says_nothing():
+    empty = facts(daily_traffic=[day(calls=0)])
+    assert found(empty) == []
+    assert calm_periods(empty, LIMITS).height == 0
+
+
+def test_a_broken_audit_log_is_p1_and_quotes_its_findings():
+    rows = [
+        {"week": JUNE_1, "intact": True, "entries": 5, "findings": []},
+        {
+            "week": JUNE_8,
+            "intact": False,
+            "entries": 9,
+            "findings": ["Entry 3 was edited.", "Entry 4 is gone."],
+        },
+    ]
+    frame = signals(facts(audit_verifications=rows), LIMITS)
+    assert frame.select("cause", "severity", "value").rows() == [("audit_log", "P1", 2.0)]
+    assert frame["evidence"].item().endswith("Entry 3 was edited. Entry 4 is gone.")
+
+
+def heard(*times: str) -> list[dict[str, datetime]]:
+    return [{"occurred_at": utc(t)} for t in times]
+
+
+def test_silence_up_to_now_is_a_signal_that_does_not_move():
+    calls = heard("2026-06-01T00:00", "2026-06-01T12:00")
+    frames = [
+        signals(facts(utc(now), call_times=calls), LIMITS) for now in ("2026-06-02T13:00", "2026-06-05T00:00")
+    ]
+    periods = [frame.select("period_start", "period_end").rows() for frame in frames]
+    assert periods == [[(utc("2026-06-01T12:00"), utc("2026-06-02T12:00"))]] * 2
+    assert [frame["value"].item() for frame in frames] == [25.0, 84.0]
+
+
+def test_a_log_that_reaches_the_present_is_not_silent():
+    known = facts(utc("2026-06-02T12:00"), call_times=heard("2026-06-01T12:00"))
+    assert found(known) == []
+    assert calm_periods(known, LIMITS)["signal"].to_list() == ["silence"]
+
+
+def test_a_silence_that_is_over_stays_on_record():
+    known = facts(utc("2026-06-05"), call_times=heard("2026-06-04T12:00", "2026-06-01"))
+    assert found(known) == [("silence", "no_data", "P2", JUNE_1)]
+
+
+def test_a_system_without_facts_has_no_signals():
+    assert signals(facts(), LIMITS).height == 0
+    assert calm_periods(facts(), LIMITS).height == 0
+
+
+def test_signals_come_in_order_of_their_periods():
+    known = facts(daily_traffic=[day(JUNE_8, blocked=11), day(blocked=11)], drift_verdicts=[verdict()])
+    assert signals(known, LIMITS)["period_start"].is_sorted()
+
+
+def test_every_cause_has_a_title_and_a_rule():
+    assert {c for rule in RULES.values() for c in rule.causes} == set(CAUSES)
+
+
+def test_signals_are_rows_of_the_declared_table():
+    table = declared_tables(Path(__file__).parents[2] / "dbt_project")["incidents.signals"]
+    assert signals(facts(daily_traffic=[day(blocked=11)]), LIMITS).schema == table.schema
