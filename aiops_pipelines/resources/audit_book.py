@@ -1,0 +1,97 @@
+"""The audit log of each system, kept in three places at once: warehouse rows, tile files, signing keys.
+
+Rows are written first, then tiles, then the signed checkpoint: after a crash the database may be ahead of the
+files, never behind, and the next run signs what is missing. What an entry says is `compliance.audit_entry`.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from aiops_pipelines.compliance import audit_log as log
+from aiops_pipelines.compliance import checkpoint, tiles
+from aiops_pipelines.compliance.merkle import root_hash
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.audit_files import AuditFiles
+from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.warehouse import Warehouse
+
+
+class SigningKeyMissing(RuntimeError):
+    """A log was signed before and its key is gone; a new key would not continue it."""
+
+
+class AuditBook:
+    """The audit logs of one installation."""
+
+    def __init__(self, project: Project, warehouse: Warehouse, keys: Keys):
+        self._folder, self._warehouse, self.keys = project.audit, warehouse, keys
+
+    def append(self, system: str, entries: Sequence[Mapping[str, Any]]) -> log.Appended:
+        """Write the entries that are not there yet, in one transaction."""
+        stored = self._warehouse.read(
+            "select entry_id, leaf_hash from compliance.audit_log where system = ?", [system]
+        )
+        appended = log.append(dict(stored.iter_rows()), stored.height, entries)
+        if appended.rows.height:
+            with self._warehouse.writing() as writer:
+                writer.append("compliance.audit_log", appended.rows)
+        return appended
+
+    def sign(self, system: str, now: datetime) -> int:
+        """Publish tiles and a signed checkpoint for what is not signed yet; return the size of the log."""
+        leaves = self._warehouse.read(
+            "select leaf, leaf_hash from compliance.audit_log where system = ? order by entry_index", [system]
+        )
+        size, signed = leaves.height, self.signed_size(system)
+        if size <= signed:
+            return size  # a log that is shorter than its checkpoint is for `verify` to report
+        if signed and not self.keys.has_signing(system):
+            raise SigningKeyMissing(
+                f"The key that signed the log of {system} is missing; restore it from its backup."
+            )
+        files, key, hashes = (
+            AuditFiles(self._folder / system),
+            self.keys.signing(system),
+            leaves["leaf_hash"].to_list(),
+        )
+        files.write(
+            tiles.tiles(hashes, signed, size) | tiles.entry_bundles(leaves["leaf"].to_list(), signed, size)
+        )
+        root = root_hash(hashes)
+        note = checkpoint.sign(origin(system), size, root, key, int(now.timestamp()))
+        files.publish(size, note, checkpoint.vkey(origin(system), key.public_key()))
+        row = pl.DataFrame(
+            [(system, size, base64.b64encode(root).decode(), note, now)],
+            schema=self._warehouse.tables["compliance.audit_checkpoints"].schema,
+            orient="row",
+        )
+        with self._warehouse.writing() as writer:
+            writer.append("compliance.audit_checkpoints", row)
+        return size
+
+    def signed_size(self, system: str) -> int:
+        """Return how many entries the newest checkpoint covers."""
+        found = self._warehouse.read(
+            "select max(tree_size) as size from compliance.audit_checkpoints where system = ?", [system]
+        )
+        return found["size"][0] or 0
+
+    def verify(self, system: str) -> tuple[list[log.Finding], int, str]:
+        """Recompute a whole log; return what is wrong, how many entries were read and their root, base64."""
+        entries = self._warehouse.rows("compliance.audit_log", system=system).select(list(log.SCHEMA))
+        files = AuditFiles(self._folder / system)
+        vkey = checkpoint.vkey(origin(system), self.keys.signing(system).public_key())
+        stored = self._warehouse.rows("compliance.audit_checkpoints", system=system)["note"].to_list()
+        notes = list(dict.fromkeys([*files.checkpoints(), *stored]))
+        findings = log.verify(entries, notes, vkey, files.tiles())
+        root = root_hash(entries.sort("entry_index")["leaf_hash"].to_list())
+        return findings, entries.height, base64.b64encode(root).decode()
+
+
+def origin(system: str) -> str:
+    """Return the name of a system's log, which is also the name of its signing key."""
+    return f"aiops_pipelines/{system}"

@@ -1,0 +1,48 @@
+"""The audit log's files in C2SP tlog-tiles layout: tiles and entry bundles, checkpoints, verifier key.
+
+Every file is written under another name, synced and renamed, so a crash leaves the old file or the new one.
+What is written in them is `compliance.tiles` and `compliance.checkpoint`.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+UNFINISHED = ".new"
+
+
+class AuditFiles:
+    """One system's published log below a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def tiles(self, names: Iterable[str] | None = None) -> dict[str, bytes]:
+        """Return tile files by path, such as `tile/0/000`: those named that exist, or all."""
+        if names is None:
+            found = (f for f in self.folder.glob("tile/**/*") if f.is_file() and f.suffix != UNFINISHED)
+            names = (f.relative_to(self.folder).as_posix() for f in found)
+        return {name: (self.folder / name).read_bytes() for name in names if (self.folder / name).is_file()}
+
+    def checkpoints(self) -> list[str]:
+        """Return every signed checkpoint kept, the smallest first."""
+        files = (self.folder / "checkpoints").glob("*.note")
+        by_size = sorted(files, key=lambda file: (len(file.stem), file.stem))
+        return [file.read_text(encoding="utf-8", errors="replace") for file in by_size]
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write files by path below the folder, each durably and as a whole."""
+        for name, content in files.items():
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fresh = target.with_name(f"{target.name}{UNFINISHED}")
+            with fresh.open("wb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(fresh, target)
+
+    def publish(self, size: int, note: str, vkey: str) -> None:
+        """Keep a signed checkpoint and make it the newest one."""
+        text = note.encode()
+        self.write({f"checkpoints/{size}.note": text, "keys.txt": f"{vkey}\n".encode(), "checkpoint": text})

@@ -1,0 +1,87 @@
+"""Which weeks and months are done, and which are due again because what they were made from has changed.
+
+The books are in `operations.completed_periods`; a period is entered last, so killed work is due again.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from aiops_pipelines.periods import judged_months, judged_weeks, midnight, next_month
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
+
+INPUTS = """
+    select
+        (select count(*) || ':' || coalesce(bit_xor(hash(event_id)), 0) from inference_log.inferences
+         where system = $1 and occurred_at >= $2 and occurred_at < $3),
+        (select coalesce(bit_xor(hash(query_id, valid_from, query, reference_answer)), 0)
+         from rag.known_queries where system = $1 and valid_from < $3),
+        (select coalesce(bit_xor(hash(query_id, valid_from, document, grade)), 0) from rag.judgements
+         where system = $1 and valid_from < $3),
+        (select coalesce(bit_xor(hash(revision, valid_from)), 0) from rag.corpus_revisions
+         where system = $1 and valid_from < $3),
+        (select coalesce(bit_xor(hash(metric, sample, fingerprint)), 0) from monitoring.baselines
+         where system = $1 and last_week < $2::date)
+"""
+
+
+def inputs(warehouse: Warehouse, system: System, start: datetime, end: datetime) -> str:
+    """Return a fingerprint of what a period's work is made from: calls, truth, corpus, baseline, limits."""
+    parameters = [system.name, start.replace(tzinfo=None), end.replace(tzinfo=None)]
+    rows = warehouse.read(INPUTS, parameters).row(0)
+    settings = f"{system.limits.model_dump_json()}{system.profile}{system.baseline.model_dump_json()}"
+    return hashlib.sha256(f"{rows}{settings}".encode()).hexdigest()[:16]
+
+
+def week_inputs(warehouse: Warehouse, system: System, week: date) -> str:
+    """Return the fingerprint of one week."""
+    return inputs(warehouse, system, midnight(week), midnight(week + timedelta(days=7)))
+
+
+def month_inputs(warehouse: Warehouse, system: System, month: date) -> str:
+    """Return the fingerprint of one month."""
+    return inputs(warehouse, system, midnight(month), midnight(next_month(month)))
+
+
+def due_weeks(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:
+    """Return the closed weeks of a system whose work is missing or was made from other inputs."""
+    first = first_call(warehouse, system)
+    done = _done(warehouse, system, "weekly")
+    weeks = judged_weeks(system, first, clock) if first else []
+    return [week for week in weeks if done.get(week) != week_inputs(warehouse, system, week)]
+
+
+def due_months(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:
+    """Return the closed months of a system whose work is missing or was made from other inputs."""
+    first = first_call(warehouse, system)
+    done = _done(warehouse, system, "monthly")
+    months = judged_months(system, first, clock) if first else []
+    return [month for month in months if done.get(month) != month_inputs(warehouse, system, month)]
+
+
+def first_call(warehouse: Warehouse, system: System) -> datetime | None:
+    """Return when the system's log begins, or nothing for an empty log."""
+    sql = "select min(occurred_at) as first from inference_log.inferences where system = ?"
+    found: datetime | None = warehouse.read(sql, [system.name])["first"][0]
+    return found
+
+
+def enter(
+    warehouse: Warehouse, system: System, cadence: str, periods: Sequence[date], clock: datetime
+) -> None:
+    """Enter periods as done, with the fingerprint of what they were made from."""
+    fingerprint = week_inputs if cadence == "weekly" else month_inputs
+    rows = [
+        (system.name, cadence, period, fingerprint(warehouse, system, period), clock) for period in periods
+    ]
+    table = "operations.completed_periods"
+    frame = pl.DataFrame(rows, schema=warehouse.tables[table].schema, orient="row")
+    warehouse.replace(table, frame, system=system.name, cadence=cadence, period=list(periods))
+
+
+def _done(warehouse: Warehouse, system: System, cadence: str) -> dict[date, str]:
+    rows = warehouse.rows("operations.completed_periods", system=system.name, cadence=cadence)
+    return dict(rows.select("period", "inputs").iter_rows())

@@ -1,0 +1,149 @@
+"""What people decide and the warehouse keeps: what was done with an incident, and which baseline holds.
+
+What can happen to an incident is `incidents.course`, what carries a baseline is `monitoring.baseline`.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+
+from aiops_pipelines.compliance.audit_log import decision_entry
+from aiops_pipelines.incidents import lifecycle
+from aiops_pipelines.incidents.course import IncidentError, new_event
+from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System, monday
+
+BASELINES, BASELINE_SCORES = "monitoring.baselines", "monitoring.baseline_scores"
+Row = Mapping[str, Any]
+
+
+def incidents_now(warehouse: Warehouse, system: System, clock: datetime) -> pl.DataFrame:
+    """Return a system's incidents with everything people did since the last run."""
+    stored = warehouse.rows("incidents.incidents", system=system.name)
+    current = lifecycle.incidents(
+        warehouse.rows("incidents.signals", system=system.name),
+        warehouse.rows("incidents.incident_events", system=system.name),
+        system.now(clock),
+        dict(stored.select("cause", "runbook").iter_rows()),
+        known=stored,
+    )
+    opened = current.join(stored, on="incident_id", how="semi")  # a signal alone is no incident before a run
+    evidence = stored.select("incident_id", "evidence")
+    return opened.drop("evidence").join(evidence, on="incident_id", how="left", maintain_order="left")
+
+
+def find_incident(
+    warehouse: Warehouse, systems: list[System], number: str, clock: datetime
+) -> tuple[System, Row]:
+    """Return an incident and its system by its number, with or without INC-.
+
+    Raises:
+        IncidentError: none of the systems has it.
+    """
+    wanted = f"INC-{number.strip().lower().removeprefix('inc-')}"
+    for system in systems:
+        for row in incidents_now(warehouse, system, clock).iter_rows(named=True):
+            if row["incident_id"] == wanted:
+                return system, row
+    names = ", ".join(system.name for system in systems) or "no system"
+    raise IncidentError(f"There is no incident {wanted} of {names}; `aiops incidents` lists them.")
+
+
+def record_event(
+    warehouse: Warehouse,
+    systems: list[System],
+    number: str,
+    event: str,
+    actor: str,
+    reason: str,
+    clock: datetime,
+) -> tuple[System, Row]:
+    """Append what a person did with an incident; return its system and the incident as it stands then.
+
+    Raises:
+        IncidentError: there is no such incident, or this cannot happen to it now.
+    """
+    system, incident = find_incident(warehouse, systems, number, clock)
+    events = warehouse.rows("incidents.incident_events", system=system.name)
+    row = new_event(dict(incident), events, event, actor.strip(), reason.strip(), system.now(clock))
+    with warehouse.writing() as writer:
+        writer.append("incidents.incident_events", row)
+    return find_incident(warehouse, [system], incident["incident_id"], clock)
+
+
+def approve_baseline(warehouse: Warehouse, system: System, by: str) -> pl.DataFrame:
+    """Sign a system's frozen baselines; return them.
+
+    Raises:
+        BaselineRefusedError: nothing is frozen yet, or nobody signs.
+    """
+    signed = _frozen(warehouse, system, by).with_columns(approved_by=pl.lit(by.strip()))
+    warehouse.replace(BASELINES, signed, system=system.name)
+    return signed
+
+
+def replace_baseline(
+    warehouse: Warehouse,
+    book: AuditBook,
+    system: System,
+    by: str,
+    reason: str,
+    first_week: date,
+    clock: datetime,
+) -> pl.DataFrame:
+    """Freeze a new baseline from a week on in place of the old one; return it.
+
+    The decision goes to the audit log first: one that is logged and not carried out does no harm.
+
+    Raises:
+        BaselineRefusedError: there is none to replace, nobody signs, there is no reason, the date is no
+            Monday of a scored week, or the weeks from there do not carry a baseline.
+    """
+    old, now = _frozen(warehouse, system, by), system.now(clock)
+    if not reason.strip():
+        raise BaselineRefusedError("A baseline is replaced only with a reason; say what changed for good.")
+    if first_week != monday(first_week):
+        raise BaselineRefusedError(f"{first_week} is not a Monday; its week begins on {monday(first_week)}.")
+    scores = warehouse.rows("monitoring.quality_scores", system=system.name)
+    weeks = sorted(scores["week"].unique())
+    if first_week not in weeks:
+        span = f"scored weeks begin on {weeks[0]} to {weeks[-1]}" if weeks else "no week is scored yet"
+        raise BaselineRefusedError(f"The week of {first_week} has no scores; {span}.")
+    later = scores.filter(pl.col("week") >= first_week)
+    baselines, observations = freeze(later, system.baseline, now, by.strip())
+    book.append(system.name, [_replacement(system, old, baselines, by.strip(), reason.strip(), now)])
+    with warehouse.writing() as writer:
+        writer.replace(BASELINES, baselines, system=system.name)
+        writer.replace(BASELINE_SCORES, observations, system=system.name)
+    return baselines
+
+
+def _frozen(warehouse: Warehouse, system: System, by: str) -> pl.DataFrame:
+    if not by.strip():
+        raise BaselineRefusedError("A baseline is signed by somebody; give their name.")
+    frozen = warehouse.rows(BASELINES, system=system.name)
+    if frozen.is_empty():
+        weeks = system.baseline.weeks
+        raise BaselineRefusedError(
+            f"{system.name} has no baseline yet; a run freezes it from the first {weeks} weeks."
+        )
+    return frozen
+
+
+def _replacement(
+    system: System, old: pl.DataFrame, new: pl.DataFrame, by: str, reason: str, now: datetime
+) -> dict[str, Any]:
+    first, last = new["first_week"][0], new["last_week"][0]
+    details = {"reason": reason, "old": _fingerprints(old), "new": _fingerprints(new)}
+    details |= {"first_week": first.isoformat(), "last_week": last.isoformat()}
+    summary = f"The baseline was replaced by the weeks from {first} to {last}: {reason}"
+    return decision_entry(system.name, "baseline_replaced", now, by, summary, details)
+
+
+def _fingerprints(baselines: pl.DataFrame) -> dict[str, str]:
+    rows = baselines.sort("sample", "metric").select("sample", "metric", "fingerprint").iter_rows()
+    return {f"{sample}/{metric}": fingerprint for sample, metric, fingerprint in rows}

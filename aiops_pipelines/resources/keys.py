@@ -1,0 +1,71 @@
+"""Keys of the audit logs, one file each, outside the warehouse: freed database blocks keep old bytes.
+
+A subject's key is random and stored nowhere else, so destroying its file makes that person's commitments
+unreadable for good.
+"""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from aiops_pipelines.resources.first_file import keep_first
+
+KEY_BYTES = 32
+
+
+class Keys:
+    """The keys of one installation, made when first asked for."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def signing(self, system: str) -> Ed25519PrivateKey:
+        """Return the Ed25519 key that signs a system's checkpoints."""
+        file = self._folder / system / "checkpoint.pem"
+        if not file.exists():
+            pem = Ed25519PrivateKey.generate().private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            )
+            _write_once(file, pem)
+        key = load_pem_private_key(file.read_bytes(), None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ValueError(f"{file.name} of {system} is not an Ed25519 key; restore it from its backup.")
+        return key
+
+    def has_signing(self, system: str) -> bool:
+        """Say whether a system's signing key is there."""
+        return (self._folder / system / "checkpoint.pem").exists()
+
+    def subject(self, system: str, subject: str) -> bytes:
+        """Return the secret of one person, 32 bytes; the file's name does not tell who it is."""
+        name = hashlib.sha256(self.pepper(system) + subject.encode()).hexdigest()[:32]
+        return self._secret(self._folder / system / "subjects" / f"{name}.key")
+
+    def pepper(self, system: str) -> bytes:
+        """Return the system's own secret, for pseudonyms and file names."""
+        return self._secret(self._folder / system / "pepper.key")
+
+    def _secret(self, file: Path) -> bytes:
+        if not file.exists():
+            _write_once(file, secrets.token_bytes(KEY_BYTES))
+        return file.read_bytes()
+
+
+def _write_once(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = file.with_suffix(f".new-{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+    keep_first(fresh, file)

@@ -1,0 +1,161 @@
+"""Log files on disk: which there are, and their lines in pieces of bounded size.
+
+What to read of a file is decided by `inference_log.ingestion`, what the lines mean by the importers.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+from aiops_pipelines.inference_log.ingestion import HEAD_BYTES, LogFile, Reading, ReadPlan
+from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Lines, is_document
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json")
+PIECE_BYTES = 64_000_000
+CHUNK_BYTES = 1 << 20
+Stream = gzip.GzipFile | io.BufferedReader
+
+
+class LogFolderError(ValueError):
+    """The log folder cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some complete lines of a file, and how far it is read with them."""
+
+    lines: list[tuple[int, bytes]]
+    reading: Reading
+
+    def after(self, reading: Reading) -> Reading:
+        """Return how far the file is read with these lines, over the counts of the pieces before."""
+        return replace(
+            reading,
+            bytes_read=self.reading.bytes_read,
+            waiting_bytes=self.reading.waiting_bytes,
+            lines_read=self.reading.lines_read,
+        )
+
+
+@dataclass(frozen=True)
+class LogFolder:
+    """The folder a system's inference logs land in."""
+
+    path: Path
+
+    def files(self) -> tuple[list[LogFile], dict[str, str]]:
+        """Return the log files by name, and why others that look like log files are left alone.
+
+        Raises:
+            LogFolderError: there is no such folder.
+        """
+        if not self.path.is_dir():
+            raise LogFolderError(f"There is no log folder {self.path.name}; create it or correct the path.")
+        root, files, refused = self.path.resolve(), [], {}
+        for path in sorted(p for p in self.path.rglob("*") if p.name.endswith(SUFFIXES)):
+            name = path.relative_to(self.path).as_posix()
+            try:
+                if not path.resolve(strict=True).is_relative_to(root):
+                    refused[name] = "it is a link that leads out of the log folder"
+                elif path.is_file():
+                    files.append(self._file(path, name))
+            except (OSError, RuntimeError) as error:
+                refused[name] = f"it cannot be read ({type(error).__name__})"
+        return files, refused
+
+    def pieces(self, plan: ReadPlan, reading: Reading, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
+        """Yield the lines the plan asks for, up to `piece_bytes` of them at a time.
+
+        The last piece may be without lines: it says where the file ends and how much of a torn line waits.
+        What is appended while reading is left for the next time.
+
+        Raises:
+            OSError: the file cannot be read, or its compression is damaged; one that is cut short is not.
+        """
+        if plan.action == "skip":
+            return
+        file = reading.file
+        with self._opened(file) as stream:
+            stream.seek(plan.offset)
+            chunks = _chunks(stream, None if file.compressed else file.size_bytes - plan.offset)
+            if not file.appended and not file.compressed:
+                opening = _opening(chunks)
+                if is_document(opening):
+                    yield _document(chain([opening], chunks), reading)
+                    return
+                chunks = chain([opening], chunks)
+            yield from _lines(Lines(chunks, plan.lines_read + 1), plan, reading, piece_bytes)
+
+    def _file(self, path: Path, name: str) -> LogFile:
+        stat = path.stat()
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+        return LogFile(
+            name, stat.st_size, stat.st_mtime_ns, head, name.endswith(".jsonl"), name.endswith(".gz")
+        )
+
+    def _opened(self, file: LogFile) -> Stream:
+        path = self.path / file.name
+        return gzip.open(path, "rb") if file.compressed else path.open("rb")
+
+
+def _opening(chunks: Iterator[bytes]) -> bytes:
+    """Return the start of a file up to the chunk in which its first line ends."""
+    opening = bytearray()
+    for chunk in chunks:
+        opening += chunk
+        if b"\n" in chunk or len(opening) > DOCUMENT_LIMIT:
+            break
+    return bytes(opening)
+
+
+def _chunks(stream: Stream, size: int | None) -> Iterator[bytes]:
+    """Yield the stream in chunks, at most `size` bytes; a compressed file that ends early ends here."""
+    while size is None or size > 0:
+        try:
+            chunk = stream.read1(CHUNK_BYTES if size is None else min(CHUNK_BYTES, size))
+        except EOFError:
+            return
+        except zlib.error as error:
+            raise OSError("the compressed file is damaged; replace it by a whole one") from error
+        if not chunk:
+            return
+        size = size and size - len(chunk)
+        yield chunk
+
+
+def _lines(lines: Lines, plan: ReadPlan, reading: Reading, piece_bytes: int) -> Iterator[Piece]:
+    held: list[tuple[int, bytes]] = []
+    size = 0
+
+    def piece(waiting: int) -> Piece:
+        return Piece(
+            held,
+            replace(
+                reading,
+                bytes_read=plan.offset + lines.bytes_read,
+                waiting_bytes=waiting,
+                lines_read=lines.number,
+            ),
+        )
+
+    for number, line in lines:
+        held.append((number, line))
+        size += len(line)
+        if size >= piece_bytes:
+            yield piece(0)
+            held, size = [], 0
+    yield piece(lines.waiting_bytes)
+
+
+def _document(chunks: Iterator[bytes], reading: Reading) -> Piece:
+    content, size = bytearray(), 0
+    for chunk in chunks:
+        size += len(chunk)
+        content += chunk[: max(DOCUMENT_LIMIT + 1 - len(content), 0)]
+    lines = [(1, bytes(content))] if content.strip() else []
+    return Piece(lines, replace(reading, bytes_read=size, lines_read=len(lines)))

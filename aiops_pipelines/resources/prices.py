@@ -1,0 +1,120 @@
+"""The price book: genai-prices is met here and nowhere else, with the prices it ships; nothing is fetched.
+
+Prices the owner of a system agreed with a provider win over the book. Only list prices of tokens are used:
+discounts for batches and service tiers, and fees per request or per search, are not in an inference log.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from aiops_pipelines.costs.prices import Rates, UnitPrices
+from aiops_pipelines.systems import ContractPrice
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice
+
+KEYS = {
+    "input": "input_mtok",
+    "cache_read": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+    "output": "output_mtok",
+}
+
+
+@dataclass(frozen=True)
+class PriceBook:
+    """Dated prices of models: a system's contract prices first, then the public book."""
+
+    contract: tuple[ContractPrice, ...] = ()
+
+    def price_of(self, provider: str, model: str, at: datetime) -> UnitPrices | None:
+        """Return the prices of a model at a moment (UTC-aware), or None for a model without a price.
+
+        A contract price holds for the exact model name, in any letter case, from its `valid_from` (UTC) on;
+        the latest one that has begun wins.
+        """
+        agreed = [p for p in self.contract if p.model.lower() == model.lower() and p.valid_from <= at.date()]
+        if agreed:
+            return _contract_prices(max(agreed, key=lambda price: price.valid_from))
+        return _book_prices(provider, model, at)
+
+
+def _contract_prices(price: ContractPrice) -> UnitPrices:
+    named = {"input": price.input, "cache_read": price.cache_read, "cache_write": price.cache_write}
+    rates = _rates(named | {"output": price.output}, 0)
+    notes = [f"contract price of {price.model} since {price.valid_from}", *_cache_as_input(named)]
+    return UnitPrices((rates,), "; ".join(notes))
+
+
+def _book_prices(provider: str, model: str, at: datetime) -> UnitPrices | None:
+    from genai_prices import __version__
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        _, found = get_snapshot().find_provider_model(model, None, provider, None)
+    except LookupError:
+        return None
+    prices = found.get_prices(at)
+    tiers = {name: _tiers(getattr(prices, key)) for name, key in KEYS.items()}
+    if not tiers["input"]:
+        return None
+    rates = []
+    for start in sorted({start for tier in tiers.values() for start in tier}):
+        reached = {name: _at(tier, start) for name, tier in tiers.items()}
+        rates.append(_rates(reached, start))
+    notes = [f"genai-prices {__version__}, {provider}/{found.id}", _dated(found, prices), *_left_out(prices)]
+    return UnitPrices(tuple(rates), "; ".join(notes + _cache_as_input(tiers)))
+
+
+def _tiers(price: Any) -> dict[int, Decimal]:
+    """Price by the input tokens it starts at; a tier of the book starts one above its threshold."""
+    if price is None:
+        return {}
+    if isinstance(price, Decimal):
+        return {0: price}
+    return {0: price.base} | {tier.start + 1: tier.price for tier in price.tiers}
+
+
+def _at(tiers: dict[int, Decimal], start: int) -> Decimal | None:
+    reached = [begin for begin in tiers if begin <= start]
+    return tiers[max(reached)] if reached else None
+
+
+def _rates(price: Mapping[str, Decimal | None], start: int) -> Rates:
+    """Bill cached input without a price of its own as input: a discount nobody stated is not assumed."""
+    base = price["input"]
+    assert base is not None  # models without an input price have none at all
+    read, write = (base if value is None else value for value in (price["cache_read"], price["cache_write"]))
+    return Rates(base, read, write, price["output"], start)
+
+
+def _cache_as_input(price: Mapping[str, object]) -> list[str]:
+    absent = [name.replace("_", " ") for name in ("cache_read", "cache_write") if price[name] in (None, {})]
+    return [f"{' and '.join(absent)} billed as input, for want of a price"] if absent else []
+
+
+def _dated(model: "ModelInfo", prices: "ModelPrice") -> str:
+    """Say from when the price holds; the book does not know when a model was released."""
+    from genai_prices.types import StartDateConstraint, TimeOfDateConstraint
+
+    dated = model.prices if isinstance(model.prices, list) else []
+    rule = next((entry.constraint for entry in dated if entry.prices is prices), None)
+    if isinstance(rule, StartDateConstraint):
+        return f"list price since {rule.start_date}"
+    if isinstance(rule, TimeOfDateConstraint):
+        return f"list price from {rule.start_time:%H:%M} to {rule.end_time:%H:%M} UTC"
+    begins = [e.constraint.start_date for e in dated if isinstance(e.constraint, StartDateConstraint)]
+    until = f"list price before {min(begins)}" if begins else "list price without a date"
+    return f"{until}, given for any earlier day, also before the model existed"
+
+
+def _left_out(prices: "ModelPrice") -> list[str]:
+    notes = []
+    if prices.output_reasoning_mtok is not None:
+        notes.append("reasoning billed as output, although the book has a price for it")
+    if prices.requests_kcount is not None:
+        notes.append("the fee per request is not included")
+    return notes

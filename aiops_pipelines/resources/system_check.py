@@ -1,0 +1,238 @@
+"""What is wrong with a system before anything is run: its corpus, log, known queries, baseline and prices.
+
+Mistakes in the YAML itself are `systems`' sentences. Nothing is stored here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from aiops_pipelines.document import Tone
+from aiops_pipelines.inference_log.formats import IMPORTERS
+from aiops_pipelines.periods import midnight
+from aiops_pipelines.rag.known_queries import in_force, parse_known_queries
+from aiops_pipelines.resources.documents import CorpusError, Snapshot, snapshots
+from aiops_pipelines.resources.extraction import EXTRACTORS
+from aiops_pipelines.resources.log_folder import LogFolderError
+from aiops_pipelines.resources.log_sample import LogSample, log_sample
+from aiops_pipelines.resources.prices import PriceBook
+from aiops_pipelines.systems import System
+from aiops_pipelines.wording import count, day, inert, listed, moment, some
+
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: `bad` keeps the system from being operated, `warn` leaves a part out."""
+
+    tone: Tone
+    sentence: str
+
+
+def check_system(system: System, clock: datetime) -> Iterator[Check]:
+    """Yield what was found, in the order in which it would be mended."""
+    now = system.now(clock)
+    corpus = _newest(system, now)
+    yield from _corpus(system, corpus)
+    try:
+        sample = log_sample(system.inference_log)
+    except LogFolderError:
+        folder = system.inference_log.folder
+        yield Check(
+            "bad", f"The log folder {folder} does not exist; create it, or change inference_log.folder."
+        )
+    else:
+        yield from _logs(system, sample)
+        if sample.calls:
+            yield from _baseline(system, sample, now)
+            yield from _prices(system, sample)
+        yield from _clock(system, sample, clock)
+    yield from _known_queries(system, corpus, now)
+    for channel in system.notifications:
+        if channel.kind == "webhook" and not channel.url:
+            yield Check("bad", "A webhook of notifications has no url; add it, or use kind: log.")
+
+
+def _newest(system: System, now: datetime) -> Snapshot | CorpusError | None:
+    """Return the state of the corpus that holds now, or why there is none."""
+    if system.corpus is None:
+        return None
+    try:
+        states = snapshots(system.corpus)
+    except CorpusError as error:
+        return error
+    begun = [state for state in states if state.valid_from is None or state.valid_from <= now]
+    return (begun or states)[-1]
+
+
+def _documents(corpus: Snapshot) -> list[str]:
+    paths = (path for path in corpus.folder.rglob("*") if path.is_file())
+    names = (path.relative_to(corpus.folder) for path in paths)
+    return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
+
+
+def _readable(name: str) -> bool:
+    return Path(name).suffix.lower() in EXTRACTORS
+
+
+def _corpus(system: System, corpus: Snapshot | CorpusError | None) -> Iterator[Check]:
+    if corpus is None:
+        yield Check(
+            "warn", "No corpus is given, so retrieval and freshness are not judged; add corpus.folder."
+        )
+        return
+    if isinstance(corpus, CorpusError):
+        yield Check("bad", str(corpus))
+        return
+    names = _documents(corpus)
+    documents = [name for name in names if _readable(name)]
+    others = sorted({Path(name).suffix or "no ending" for name in names if not _readable(name)})
+    if not documents:
+        formats = ", ".join(EXTRACTORS)
+        yield Check(
+            "bad", f"The corpus folder {corpus.folder} holds no document; formats read are {formats}."
+        )
+        return
+    state = f" in the snapshot {corpus.label}" if corpus.valid_from else ""
+    yield Check("good", f"Corpus: {some(len(documents), 'document')}{state}.")
+    if others:
+        left = len(names) - len(documents)
+        yield Check("warn", inert(f"{some(left, 'file')} of the corpus will be set aside: {listed(others)}."))
+    if not corpus.valid_from and all(re.match(r"\d{4}-\d\d-\d\d/", name) for name in names):
+        yield Check("warn", "The corpus folder holds one folder a date; say so with corpus.dated: true.")
+
+
+def _logs(system: System, sample: LogSample) -> Iterator[Check]:
+    logs = system.inference_log
+    for name, why in sorted(sample.unread.items()):
+        yield Check("warn", inert(f"{name} is not read: {why}."))
+    if not sample.files:
+        yield Check(
+            "bad", f"The log folder {logs.folder} holds no log file; let the application write there."
+        )
+    elif not sample.calls:
+        first = f"; {sample.first_rejection}" if sample.rejected else ""
+        kinds = " or ".join(IMPORTERS)
+        yield Check(
+            "bad", inert(f"No line of the log can be read as {logs.format} (formats are {kinds}){first}")
+        )
+    else:
+        assert sample.first and sample.last  # there are calls
+        span = f"from {day(sample.first)} to {day(sample.last)}"
+        read = f" (only the first {count(sample.lines)} lines were read)" if sample.capped else ""
+        yield Check(
+            "good", f"Log: {some(sample.calls, 'call')} in {some(sample.files, 'file')}, {span}{read}."
+        )
+        if sample.rejected:
+            said = f"{some(sample.rejected, 'line')} of the log will be set aside, the first:"
+            yield Check("warn", inert(f"{said} {sample.first_rejection}"))
+
+
+def _baseline(system: System, sample: LogSample, now: datetime) -> Iterator[Check]:
+    wanted, rows = system.baseline.weeks, system.baseline.minimum_rows
+    complete = [week for week in sample.weeks if midnight(week + timedelta(days=7)) <= now]
+    if len(complete) < wanted and not sample.capped:
+        have = some(len(complete), "complete week")
+        yield Check(
+            "warn", f"The log holds {have}; a baseline needs {wanted}, and until then no week is judged."
+        )
+        return
+    first = complete[:wanted]
+    counts = {"production calls": sample.production, "answers to known queries": sample.known}
+    found = {name: sum(weekly[week] for week in first) for name, weekly in counts.items()}
+    held = listed([f"{count(n)} {name}" for name, n in found.items()])
+    short = [name for name, n in found.items() if n < rows]
+    said = f"Baseline: the first {some(len(first), 'week')} hold {held}"
+    if not short:
+        yield Check("good", f"{said}.")
+        return
+    none = "no week can be judged" if len(short) == len(found) else f"{short[0]} are not judged"
+    yield Check("warn", f"{said}; with fewer than {rows} {none}. Log more, or lower baseline.minimum_rows.")
+
+
+def _prices(system: System, sample: LogSample) -> Iterator[Check]:
+    price_of = PriceBook(system.prices).price_of
+    unnamed = sum(n for (provider, model), n in sample.calls_of_model.items() if not (provider and model))
+    if unnamed:
+        yield Check(
+            "warn", f"{some(unnamed, 'call')} name no provider or no model, so their cost is unknown."
+        )
+    unknown = {
+        model: sample.calls_of_model[provider, model]
+        for (provider, model), at in sample.models.items()
+        if provider and model and price_of(provider, model, at) is None
+    }
+    if unknown:
+        named = listed(
+            [f"{inert(model)} ({some(n, 'call')})" for model, n in sorted(unknown.items())[:NAMED]]
+        )
+        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        yield Check("warn", f"No price is known for {named}{more}; add a contract price under prices.")
+    elif not sample.models:
+        yield Check("warn", "No call logs its token usage, so nothing can be priced.")
+    elif not unnamed:
+        yield Check("good", f"Prices: known for {some(len(sample.models), 'model')} in the log.")
+
+
+def _clock(system: System, sample: LogSample, clock: datetime) -> Iterator[Check]:
+    last = sample.last
+    if system.as_of is None:
+        silent = timedelta(hours=system.limits.silent_hours)
+        if last and clock - last > silent and not sample.capped:
+            yield Check(
+                "warn", f"The last call is of {moment(last)}: silence. For a recorded log, set as_of."
+            )
+        return
+    until = moment(system.as_of)
+    if system.as_of > clock:
+        yield Check(
+            "warn", f"as_of is {until}, which is still to come; weeks would be judged before they are over."
+        )
+        return
+    days = (clock - system.as_of).days
+    yield Check(
+        "good", f"as_of: a recorded story that ends {until}, {some(days, 'day')} ago; a live system has none."
+    )
+    if last and last > system.as_of:
+        yield Check(
+            "warn", f"The log goes on after as_of, until {moment(last)}; nothing after as_of is judged."
+        )
+
+
+def _known_queries(system: System, corpus: Snapshot | CorpusError | None, now: datetime) -> Iterator[Check]:
+    file = system.known_queries
+    if file is None:
+        yield Check(
+            "warn", "No known_queries are given, so retrieval is not measured and quality less surely."
+        )
+        return
+    if not file.is_file():
+        yield Check(
+            "bad", f"The file of known queries {file} does not exist; write it, or change known_queries."
+        )
+        return
+    try:
+        known, judgements, problems = parse_known_queries(system.name, file.read_text("utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        yield Check("bad", f"The known queries {file.name} cannot be read: {error}.")
+        return
+    if problems:
+        lines = f"{some(len(problems), 'line')} of {file.name} cannot be read"
+        yield Check("warn" if known.height else "bad", inert(f"{lines}, the first: {problems[0]}"))
+    if known.is_empty():
+        yield Check("bad", f"{file.name} holds no known query; write one JSON object a line.")
+        return
+    queries, truth = in_force(known, judgements, now)
+    yield Check(
+        "good", f"Known queries: {count(queries.height)} in force, {some(truth.height, 'judgement')}."
+    )
+    if isinstance(corpus, Snapshot):
+        names = set(_documents(corpus))
+        dead = sorted({document for document in truth["document"] if document not in names})
+        if dead:
+            shown = listed(dead[:NAMED]) + (f" and {len(dead) - NAMED} more" if len(dead) > NAMED else "")
+            said = f"Judgements name {some(len(dead), 'document')} that the corpus does not hold: {shown}."
+            yield Check("warn", inert(f"{said} Give these queries a newer row."))

@@ -1,0 +1,271 @@
+"""DuckDB is met here and nowhere else in the package.
+
+The working file belongs to one writing process at a time; analysts read a published copy that is swapped
+in as a whole. Times are stored as TIMESTAMP in UTC, so that no client needs a time zone setting.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from aiops_pipelines.resources.first_file import keep_first
+from aiops_pipelines.resources.tables import Table
+
+OLDEST_DUCKDB = (1, 5)
+"""Before 1.5 a full disk during a checkpoint loses committed rows."""
+
+HELD = ("Could not set lock", "different configuration")
+"""How DuckDB says that another process, or another thread of this one, has the file open for writing."""
+ABANDONED_SECONDS = 3600
+
+
+class WarehouseBusy(RuntimeError):
+    """Another process is writing; the message names it."""
+
+
+class WarehouseError(RuntimeError):
+    """The warehouse file cannot be used; the message says what to do."""
+
+
+def _plain_times(frame: pl.DataFrame) -> pl.DataFrame:
+    aware = [
+        name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone
+    ]
+    return frame.with_columns(
+        pl.col(name).dt.convert_time_zone("UTC").dt.replace_time_zone(None) for name in aware
+    )
+
+
+def _utc_times(frame: pl.DataFrame) -> pl.DataFrame:
+    times = {name: dtype for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)}
+    return frame.with_columns(
+        pl.col(name).dt.convert_time_zone("UTC")
+        if dtype.time_zone
+        else pl.col(name).dt.replace_time_zone("UTC")
+        for name, dtype in times.items()
+    )
+
+
+class Writer:
+    """One open transaction on the warehouse."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table]):
+        self._connection = connection
+        self._tables = tables
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
+        """Return the rows of a query; times are UTC-aware."""
+        return _utc_times(self._connection.execute(sql, parameters).pl())
+
+    def delete(self, table: str, **keys: Any) -> None:
+        """Delete the rows whose key columns have these values; a list means any of them."""
+        if not keys:
+            raise ValueError(f"Deleting from {table} needs at least one key.")
+        wanted = {k: list(v) if isinstance(v, list | tuple | set) else [v] for k, v in keys.items()}
+        condition = " and ".join(f'"{name}" in (select unnest(?))' for name in wanted)
+        self._connection.execute(f"delete from {table} where {condition}", list(wanted.values()))
+
+    def delete_matching(self, table: str, frame: pl.DataFrame, on: Sequence[str]) -> None:
+        """Delete the rows whose `on` columns equal those of any row of the frame."""
+        self._connection.register("outgoing_rows", frame.select(on))
+        same = " and ".join(f'{table}."{name}" = outgoing_rows."{name}"' for name in on)
+        self._connection.execute(f"delete from {table} using outgoing_rows where {same}")
+        self._connection.unregister("outgoing_rows")
+
+    def append(self, table: str, frame: pl.DataFrame) -> int:
+        """Insert all rows of a frame with the table's columns; return how many."""
+        rows = _plain_times(self._tables[table].conform(frame))
+        if rows.height:
+            self._connection.register("incoming_rows", rows)
+            self._connection.execute(f"insert into {table} by name select * from incoming_rows")
+            self._connection.unregister("incoming_rows")
+        return rows.height
+
+    def replace(self, table: str, frame: pl.DataFrame, **keys: Any) -> int:
+        """Delete the rows with these keys and insert the frame; return how many rows came in."""
+        self.delete(table, **keys)
+        return self.append(table, frame)
+
+    def append_new(self, table: str, frame: pl.DataFrame, on: Sequence[str]) -> int:
+        """Insert the rows whose `on` columns are not in the table yet; return how many."""
+        columns = ", ".join(f'"{name}"' for name in on)
+        stored = self.read(f"select distinct {columns} from {table}")
+        return self.append(table, frame.unique(subset=on, keep="first").join(stored, on=list(on), how="anti"))
+
+
+class Warehouse:
+    """The working DuckDB file and its declared tables."""
+
+    def __init__(self, file: Path, tables: Mapping[str, Table], wait_seconds: float = 120):
+        self.file = file
+        self.tables = tables
+        self.wait_seconds = wait_seconds
+        self._ready = False
+        self._held: duckdb.DuckDBPyConnection | None = None
+
+    def prepare(self) -> None:
+        """Create what is missing: the file (built under another name), schemas, tables, columns."""
+        version = tuple(int(part) for part in duckdb.__version__.split(".")[:2])
+        if version < OLDEST_DUCKDB:
+            raise WarehouseError(
+                f"duckdb {duckdb.__version__} can lose rows on a full disk; install 1.5 or newer."
+            )
+        if not self.file.exists():
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with _fresh(self.file) as fresh:
+                duckdb.connect(str(fresh)).close()
+                keep_first(fresh, self.file)
+        with self._open(self.file) as connection:
+            for table in self.tables.values():
+                connection.execute(f"create schema if not exists {table.pillar}")
+                columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
+                connection.execute(f"create table if not exists {table.path} ({columns})")
+                for column in table.columns:
+                    connection.execute(
+                        f'alter table {table.path} add column if not exists "{column.name}" {column.type}'
+                    )
+        self._ready = True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the file open for a stretch of work: opening it takes 18 ms, a hundred times a query."""
+        if not self._ready:
+            self.prepare()
+        with self._open(self.file) as connection:
+            outer, self._held = self._held, connection
+            try:
+                yield
+            finally:
+                self._held = outer
+
+    @contextmanager
+    def _open(self, file: Path | str, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        if self._held is not None and file == self.file:
+            with self._held.cursor() as cursor:
+                yield cursor
+            return
+        deadline = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                connection = duckdb.connect(str(file), read_only=read_only)
+                break
+            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                if not any(sign in str(error) for sign in HELD):
+                    raise WarehouseError(f"{self.file.name} cannot be opened: {error}") from error
+                if time.monotonic() > deadline:
+                    raise WarehouseBusy(
+                        f"The warehouse is being written; try again later. {error}"
+                    ) from error
+                time.sleep(0.2)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Open one transaction; it is committed as a whole or not at all."""
+        if not self._ready:
+            self.prepare()
+        told = _disk_errors(f"Nothing of this step was written to {self.file.name}")
+        with told, self._open(self.file) as connection:
+            connection.execute("begin")
+            try:
+                yield Writer(connection, self.tables)
+                connection.execute("commit")
+            except BaseException:
+                with suppress(duckdb.Error):  # a failed commit has rolled back already
+                    connection.execute("rollback")
+                raise
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
+        """Return the rows of a query; times are UTC-aware."""
+        if not self._ready:
+            self.prepare()
+        with self._open(self.file, read_only=True) as connection:
+            return _utc_times(connection.execute(sql, parameters).pl())
+
+    def rows(self, table: str, **keys: Any) -> pl.DataFrame:
+        """Return the rows of a table whose key columns have these values; a list means any of them."""
+        wanted = {k: list(v) if isinstance(v, list | tuple | set) else [v] for k, v in keys.items()}
+        condition = " and ".join(f'"{name}" in (select unnest(?))' for name in wanted) or "true"
+        return self.read(f"select * from {table} where {condition}", list(wanted.values()))
+
+    def replace(self, table: str, frame: pl.DataFrame, **keys: Any) -> int:
+        """Replace the rows with these keys in a transaction of its own."""
+        with self.writing() as writer:
+            return writer.replace(table, frame, **keys)
+
+    def built(self, table: str) -> bool:
+        """Say whether a table (of dbt's, say) exists yet."""
+        schema, name = table.split(".")
+        sql = "select 1 from information_schema.tables where table_schema = ? and table_name = ?"
+        return self.read(sql, [schema, name]).height > 0
+
+    def publish(
+        self, target: Path, descriptions: Mapping[str, tuple[str, Mapping[str, str]]]
+    ) -> dict[str, int]:
+        """Write every table and view to a new file and swap it in for readers; return rows per table.
+
+        Views become tables, so that the copy needs nothing but itself; descriptions (table -> text, columns)
+        become comments. Readers with the old file open keep reading it.
+        """
+        counts: dict[str, int] = {}
+        with (
+            _disk_errors(f"{target.name} stays as it was"),
+            _fresh(target) as fresh,
+            self._open(":memory:") as connection,
+            self._open(self.file, read_only=True),
+        ):
+            connection.execute(f"attach {_literal(str(self.file))} as source (read_only)")
+            connection.execute(f"attach {_literal(str(fresh))} as copy (storage_version 'v1.0.0')")
+            found = connection.execute(
+                "select table_schema, table_name from information_schema.tables "
+                "where table_catalog = 'source' and table_schema not in ('main', 'staging') "
+                "and table_name not like '%\\_\\_dbt\\_%' escape '\\' order by all"
+            ).fetchall()
+            for schema, name in found:
+                path = f"{schema}.{name}"
+                connection.execute(f"create schema if not exists copy.{schema}")
+                connection.execute(f"create table copy.{path} as from source.{path}")
+                counts[path] = connection.execute(f"select count(*) from copy.{path}").fetchall()[0][0]
+                text, columns = descriptions.get(path, ("", {}))
+                connection.execute(f"comment on table copy.{path} is {_literal(text)}")
+                for column, meaning in columns.items():
+                    connection.execute(f'comment on column copy.{path}."{column}" is {_literal(meaning)}')
+            connection.execute("detach copy")  # checkpoints: the file is whole before readers see its name
+            os.replace(fresh, target)
+        return counts
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def _fresh(target: Path) -> Iterator[Path]:
+    """Yield a name to build a file under; what a failed build leaves goes, a killed one's after an hour."""
+    own = target.with_suffix(f".new-{os.getpid()}")
+    names = {own.name, f"{own.name}.wal"}
+    for left in target.parent.glob(f"{target.stem}.new-*"):
+        if left.name in names or left.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+            left.unlink()
+    try:
+        yield own
+    finally:
+        for name in names:
+            own.with_name(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
+        raise WarehouseError(f"{what}: {error}. Make room on the disk if it is full.") from error

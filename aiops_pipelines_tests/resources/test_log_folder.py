@@ -1,0 +1,179 @@
+"""Log files on disk: listed safely, read in bounded pieces, torn ends left for later."""
+
+import gzip
+import json
+import os
+
+import pytest
+
+from aiops_pipelines.inference_log import aiops_jsonl, otlp_json
+from aiops_pipelines.inference_log.ingestion import Source, begin, land, plan
+from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
+from aiops_pipelines_tests.inference_log.test_ingestion import NOW
+
+
+def call(number):
+    return json.dumps({"event_id": f"e{number}", "occurred_at": "2026-06-01T12:00:00Z"}).encode()
+
+
+class Log:
+    """One system's log as it is read again and again."""
+
+    def __init__(self, path, read=aiops_jsonl.read):
+        self.folder, self.read, self.rows, self.ids, self.aside = LogFolder(path), read, {}, [], []
+
+    def ingest(self, piece_bytes=64_000_000):
+        for file in self.folder.files()[0]:
+            seen = self.rows.get(file.name)
+            read_plan = plan(file, seen)
+            reading = begin(file, read_plan, seen)
+            for piece in self.folder.pieces(read_plan, reading, piece_bytes):
+                source = Source("s", "f", NOW, b"k" * 32)
+                landing = land(
+                    self.read(piece.lines), piece.after(reading), source, set(self.ids), set(self.aside)
+                )
+                reading = landing.reading
+                self.ids += landing.inferences["event_id"].to_list()
+                self.aside += landing.quarantine["line_hash"].to_list()
+                [self.rows[file.name]] = landing.log_file.rows(named=True)
+        return self
+
+    def counts(self, name):
+        keys = ("lines_read", "rows_stored", "rows_known", "rows_quarantined", "waiting_bytes")
+        return tuple(self.rows[name][key] for key in keys)
+
+
+def test_log_files_are_listed_by_name_and_nothing_outside_is(tmp_path):
+    outside = tmp_path / "outside.jsonl"
+    outside.write_bytes(call(1))
+    logs = tmp_path / "logs"
+    (logs / "2026").mkdir(parents=True)
+    for name in ("b.jsonl", "a.jsonl.gz", "2026/c.json", "notes.txt"):
+        (logs / name).write_bytes(b"x")
+    os.symlink(outside, logs / "escape.jsonl")
+    os.symlink(logs / "b.jsonl", logs / "within.jsonl")
+    os.symlink(logs / "nowhere", logs / "broken.jsonl")
+    os.symlink(tmp_path, logs / "up")
+    files, refused = LogFolder(logs).files()
+    assert [file.name for file in files] == ["2026/c.json", "a.jsonl.gz", "b.jsonl", "within.jsonl"]
+    assert set(refused) >= {"escape.jsonl", "broken.jsonl"}
+    assert "leads out" in refused["escape.jsonl"]
+    assert "up/outside.jsonl" not in {file.name for file in files}
+
+
+def test_a_missing_folder_is_said(tmp_path):
+    with pytest.raises(LogFolderError, match="There is no log folder absent"):
+        LogFolder(tmp_path / "absent").files()
+
+
+def test_a_torn_last_line_waits_for_its_end(tmp_path):
+    """C05: cut anywhere, the line is counted as waiting and stored once when its end arrives."""
+    file, whole = tmp_path / "a.jsonl", call(1) + b"\n" + call(2) + b"\n"
+    start = len(call(1)) + 1
+    for cut in range(start, len(whole)):
+        file.write_bytes(whole[:cut])
+        log = Log(tmp_path).ingest()
+        assert log.counts("a.jsonl") == (1, 1, 0, 0, cut - start)
+        file.write_bytes(whole)
+        log.ingest()
+        assert log.counts("a.jsonl") == (2, 2, 0, 0, 0)
+        assert (log.ids, log.aside) == (["e1", "e2"], [])
+
+
+def test_a_grown_file_is_read_on_with_line_numbers(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(call(1) + b"\n\n" + call(2) + b"\n")
+    log = Log(tmp_path).ingest()
+    with file.open("ab") as stream:
+        stream.write(b"broken\n" + call(3) + b"\n")
+    [grown] = LogFolder(tmp_path).files()[0]
+    read_plan = plan(grown, log.rows["a.jsonl"])
+    [piece] = LogFolder(tmp_path).pieces(read_plan, begin(grown, read_plan, log.rows["a.jsonl"]))
+    assert [number for number, _ in piece.lines] == [4, 5]
+    assert log.ingest().counts("a.jsonl") == (5, 3, 0, 1, 0)
+
+
+def test_pieces_are_bounded_and_their_counts_add_up(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"".join(call(i) + b"\n" for i in range(100)))
+    [file] = LogFolder(tmp_path).files()[0]
+    read_plan = plan(file, None)
+    pieces = list(LogFolder(tmp_path).pieces(read_plan, begin(file, read_plan, None), piece_bytes=1_000))
+    assert len(pieces) > 5
+    assert all(sum(len(line) for _, line in piece.lines) < 1_200 for piece in pieces)
+    assert Log(tmp_path).ingest(piece_bytes=1_000).counts("a.jsonl") == (100, 100, 0, 0, 0)
+
+
+def test_a_rewritten_file_is_read_from_the_start(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(call(1) + b"\n" + call(2) + b"\n")
+    log = Log(tmp_path).ingest()
+    file.write_bytes(call(9) + b"\n" + call(2) + b"\n" + call(3) + b"\n")
+    assert log.ingest().counts("a.jsonl") == (3, 2, 1, 0, 0)
+    assert log.ids == ["e1", "e2", "e9", "e3"]
+
+
+def test_an_unchanged_file_is_not_opened(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(call(1) + b"\n")
+    log = Log(tmp_path).ingest()
+    [found] = LogFolder(tmp_path).files()[0]
+    file.unlink()
+    read_plan = plan(found, log.rows["a.jsonl"])
+    assert list(LogFolder(tmp_path).pieces(read_plan, begin(found, read_plan, log.rows["a.jsonl"]))) == []
+
+
+def test_compressed_files_are_read_whole_and_a_cut_one_waits(tmp_path):
+    file = tmp_path / "a.jsonl.gz"
+    whole = gzip.compress(b"".join(call(i) + b"\n" for i in range(2_000)))
+    file.write_bytes(whole[: len(whole) // 2])
+    log = Log(tmp_path).ingest()
+    assert 0 < len(log.ids) < 2_000
+    assert log.aside == []
+    before = len(log.ids)
+    file.write_bytes(whole)
+    assert log.ingest().counts("a.jsonl.gz") == (2_000, 2_000 - before, before, 0, 0)
+
+
+def test_an_unfinished_line_in_a_compressed_file_waits(tmp_path):
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(call(1) + b"\n" + call(2)))
+    assert Log(tmp_path).ingest().counts("a.jsonl.gz") == (1, 1, 0, 0, len(call(2)))
+
+
+def test_a_damaged_compressed_file_is_an_error_not_an_empty_log(tmp_path):
+    (tmp_path / "a.jsonl.gz").write_bytes(b"this is not gzip")
+    with pytest.raises(OSError):
+        Log(tmp_path).ingest()
+
+
+@pytest.mark.parametrize("shape", ["{}", "{}\n", "[{}, {}]", "{}\n{}\n"])
+def test_a_json_file_is_one_document_or_lines(tmp_path, shape):
+    span = {"traceId": "t", "spanId": "s1", "startTimeUnixNano": "1780315200000000000"}
+    span["attributes"] = [{"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}}]
+    requests = [
+        json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span | {"spanId": f"s{i}"}]}]}]})
+        for i in range(2)
+    ]
+    (tmp_path / "a.json").write_text(shape.replace("{}", "%s") % tuple(requests[: shape.count("{}")]))
+    log = Log(tmp_path, otlp_json.read).ingest()
+    assert log.ids == [f"t-s{i}" for i in range(shape.count("{}"))]
+
+
+def test_an_indented_document_is_read_again_when_it_changes(tmp_path):
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps({"resourceSpans": []}, indent=1)[:10])
+    log = Log(tmp_path, otlp_json.read).ingest()
+    assert log.counts("a.json")[3] == 1
+    file.write_text(json.dumps({"resourceSpans": []}, indent=1))
+    assert log.ingest().counts("a.json") == (1, 0, 0, 0, 0)
+
+
+def test_a_line_without_end_does_not_fill_the_memory(tmp_path):
+    """C06: 70 MB without a newline, a good line before and after."""
+    with (tmp_path / "a.jsonl").open("wb") as stream:
+        stream.write(call(1) + b"\n")
+        for _ in range(70):
+            stream.write(b"x" * 1_000_000)
+        stream.write(b"\n" + call(2) + b"\n")
+    log = Log(tmp_path).ingest()
+    assert log.ids == ["e1", "e2"]
+    assert log.counts("a.jsonl") == (3, 2, 0, 1, 0)

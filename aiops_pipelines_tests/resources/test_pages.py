@@ -1,0 +1,219 @@
+"""Pages: one file, nothing loaded, nothing run, hostile text inert, and grey where nothing is known."""
+
+import re
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+
+from aiops_pipelines import wording
+from aiops_pipelines.compliance.month_evidence import MonthEvidence
+from aiops_pipelines.compliance.report import compliance_report
+from aiops_pipelines.incidents.review import weekly_review
+from aiops_pipelines.incidents.review_inputs import ReviewInputs
+from aiops_pipelines.resources.pages import report_page, review_page
+from aiops_pipelines_tests.compliance import august
+from aiops_pipelines_tests.incidents import fourteen_weeks as weeks
+from aiops_pipelines_tests.incidents.fourteen_weeks import NOW, SYSTEM, WEEKS, inputs
+
+HOSTILE = "<script>fetch('//evil.example')</script>[x](javascript:alert(1))![y](//evil.example/p.png)\u202e\u2066\x1b[2J{{7*7}}"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+ALLOWED = set(
+    [
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "main",
+        "header",
+        "nav",
+        "section",
+        "footer",
+        "h1",
+        "h2",
+        "h3",
+        "p",
+        "span",
+        "a",
+        "b",
+        "i",
+        "small",
+        "ol",
+        "ul",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "div",
+        "code",
+        "pre",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "figure",
+        "figcaption",
+        "svg",
+        "g",
+        "path",
+        "rect",
+        "line",
+        "text",
+    ]
+)
+
+
+class Page(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def hostile_review() -> str:
+    incidents = weeks.incidents().with_columns(
+        title=pl.lit(HOSTILE), evidence=pl.lit(HOSTILE), runbook=pl.lit(HOSTILE)
+    )
+    retrieval = weeks.retrieval().with_columns(index_version=pl.lit(HOSTILE))
+    blocks = weeks.blocks().with_columns(category=pl.lit(HOSTILE))
+    causes = weeks.causes().with_columns(cause=pl.lit(HOSTILE), evidence=pl.lit(HOSTILE))
+    verdicts = weeks.verdicts().with_columns(metric=pl.lit(HOSTILE), reason=pl.lit(HOSTILE))
+    spend = weeks.spend().with_columns(endpoint=pl.lit(HOSTILE), part=pl.lit(HOSTILE))
+    return review_page(
+        weekly_review(
+            inputs(
+                WEEKS[11],
+                incidents=incidents,
+                retrieval=retrieval,
+                blocks=blocks,
+                causes=causes,
+                verdicts=verdicts,
+                spend=spend,
+            )
+        )
+    )
+
+
+def hostile_report() -> str:
+    calls = august.inferences().with_columns(
+        endpoint=pl.lit(HOSTILE), provider=pl.lit(HOSTILE), model_served=pl.lit(HOSTILE)
+    )
+    notes = august.checkpoints().with_columns(note=pl.lit(HOSTILE))
+    log = august.audit_log().with_columns(actor=pl.lit(HOSTILE), summary=pl.lit(HOSTILE))
+    return report_page(compliance_report(august.evidence(inferences=calls, checkpoints=notes, audit_log=log)))
+
+
+PAGES = {
+    "review": review_page(weekly_review(inputs(WEEKS[11]))),
+    "silent review": review_page(weekly_review(inputs(weeks.SILENT))),
+    "empty review": review_page(weekly_review(ReviewInputs(SYSTEM, WEEKS[0], NOW))),
+    "hostile review": hostile_review(),
+    "report": report_page(compliance_report(august.evidence())),
+    "empty report": report_page(compliance_report(MonthEvidence(SYSTEM, august.MONTH, NOW))),
+    "hostile report": hostile_report(),
+}
+every_page = pytest.mark.parametrize("name", PAGES)
+
+
+@every_page
+def test_a_page_is_one_file_that_runs_and_loads_nothing(name: str) -> None:
+    page = Page(PAGES[name])
+    assert PAGES[name].startswith("<!doctype html>")
+    assert ("content", POLICY) in page.attributes
+    assert page.tags <= ALLOWED
+    assert not [
+        attribute for attribute, _ in page.attributes if attribute.startswith("on") or attribute == "src"
+    ]
+    assert all(value.startswith("#") for attribute, value in page.attributes if attribute == "href")
+    assert not re.search(r"@import|url\(", PAGES[name])
+
+
+@every_page
+def test_every_anchor_leads_somewhere(name: str) -> None:
+    page = Page(PAGES[name])
+    ids = [value for attribute, value in page.attributes if attribute == "id"]
+    assert {value for attribute, value in page.attributes if attribute == "href"} <= {
+        f"#{found}" for found in ids
+    }
+    assert len(ids) == len(set(ids))
+
+
+@every_page
+def test_no_character_acts_on_the_reader(name: str) -> None:
+    assert wording.inert(PAGES[name]) == PAGES[name]
+
+
+@pytest.mark.parametrize("name", ["hostile review", "hostile report"])
+def test_hostile_text_is_shown_and_does_nothing(name: str) -> None:
+    assert "<script" not in PAGES[name]
+    words = "".join(Page(PAGES[name]).words)
+    assert "<script>fetch('//evil.example')</script>" in words
+    assert "<U+202E>" in words and "<U+001B>" in words
+    assert "{{7*7}}" in words
+
+
+@every_page
+def test_no_cell_is_blank(name: str) -> None:
+    assert not re.search(r"<t[dh][^>]*>\s*</t[dh]>|<dd>\s*</dd>", PAGES[name])
+
+
+def test_the_same_review_and_report_give_the_same_bytes() -> None:
+    assert review_page(weekly_review(inputs(WEEKS[11]))) == PAGES["review"]
+    assert report_page(compliance_report(august.evidence())) == PAGES["report"]
+
+
+def test_what_cannot_be_told_is_grey() -> None:
+    chips = re.findall(r'class="chip tone-(\w+)"><i[^>]*>.</i>CANNOT TELL', PAGES["review"])
+    assert chips and set(chips) == {"unknown"}
+    assert "tone-good" not in PAGES["empty review"].split("<main>")[1]
+
+
+def test_not_evidenced_is_an_alarm_wherever_it_stands() -> None:
+    body = PAGES["empty report"].split("<main>")[1]
+    assert body.count("NOT EVIDENCED") > 60
+    bare = re.sub(
+        r'<(span|p) class="[^"]*alarm[^"]*">NOT EVIDENCED[^<]*</\1>|<pre>NOT EVIDENCED[^<]*</pre>', "", body
+    )
+    assert "NOT EVIDENCED" not in bare
+
+
+def test_a_report_never_says_that_anybody_is_compliant() -> None:
+    assert not re.search("compliant", PAGES["report"] + PAGES["empty report"], re.IGNORECASE)
+
+
+def test_each_figure_of_the_report_has_its_sql_on_the_page() -> None:
+    words = "".join(Page(PAGES["report"]).words)
+    for section in compliance_report(august.evidence())["sections"]:
+        assert all(figure["sql"] in words for figure in section["figures"])
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (None, "usd", "not measured"),
+        (5700, "count", "5,700"),
+        (0.0812, "percent", "8.1\u00a0%"),
+        (-0.05, "change", "\u22125.0\u00a0%"),
+        ("1234.5", "usd", "$1,234.50"),
+        (0.0042, "usd", "$0.0042"),
+        (0, "usd", "$0.00"),
+        ("2026-08-03", "day", "3\u00a0Aug\u00a02026"),
+        ("2026-08-03T14:05:00+00:00", "moment", "3\u00a0Aug\u00a02026 14:05\u00a0UTC"),
+        ("a\u202eb", "text", "a<U+202E>b"),
+    ],
+)
+def test_values_are_written_for_people(value: object, kind: wording.Kind, expected: str) -> None:
+    assert wording.show(value, kind) == expected

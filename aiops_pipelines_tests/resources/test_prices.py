@@ -1,0 +1,140 @@
+"""Prices of the public book and of contracts, against figures read in the book."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from aiops_pipelines.costs.prices import Rates, call_costs
+from aiops_pipelines.resources.prices import PriceBook
+from aiops_pipelines.systems import ContractPrice
+
+BOOK = PriceBook()
+
+
+def at(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC)
+
+
+def usd(*prices: str) -> list[Decimal]:
+    return [Decimal(p) for p in prices]
+
+
+def test_a_listed_model_has_prices_with_their_source():
+    prices = BOOK.price_of("openai", "gpt-4o-mini", at("2026-06-01"))
+    assert prices.rates == (Rates(*usd("0.15", "0.075", "0.15", "0.6")),)
+    assert prices.source.startswith("genai-prices ")
+    assert "openai/gpt-4o-mini" in prices.source
+    assert "cache write billed as input" in prices.source
+
+
+def test_the_name_of_a_dated_snapshot_finds_its_model():
+    dated = BOOK.price_of("openai", "gpt-4o-mini-2024-07-18", at("2026-06-01"))
+    assert dated.rates == BOOK.price_of("openai", "gpt-4o-mini", at("2026-06-01")).rates
+
+
+def test_the_price_is_that_of_the_date():
+    before, after = (BOOK.price_of("openai", "o3", at(day)) for day in ("2025-06-09T23:59", "2025-06-10"))
+    assert (before.rates[0].input, after.rates[0].input) == (Decimal(10), Decimal(2))
+    assert "before 2025-06-10" in before.source
+    assert "since 2025-06-10" in after.source
+
+
+def test_a_day_before_the_model_existed_is_priced_and_said_so():
+    assert "also before the model existed" in BOOK.price_of("openai", "gpt-4o", at("2019-01-01")).source
+
+
+def test_off_peak_prices_follow_the_hour():
+    dear, cheap = (
+        BOOK.price_of("deepseek", "deepseek-chat", at(f"2025-04-01T{h}")) for h in ("00:30", "16:30")
+    )
+    assert dear.rates[0].input > cheap.rates[0].input
+    assert "from 00:30 to 16:30 UTC" in dear.source
+
+
+def test_tiers_start_above_their_threshold():
+    low, high = BOOK.price_of("google", "gemini-2.5-pro", at("2026-06-01")).rates
+    assert (low.from_input_tokens, low.input, low.output) == (0, Decimal("1.25"), Decimal(10))
+    assert (high.from_input_tokens, high.input, high.output) == (200_001, Decimal("2.5"), Decimal(15))
+
+
+def test_an_embedding_model_has_no_price_for_output():
+    assert BOOK.price_of("openai", "text-embedding-3-small", at("2026-06-01")).rates[0].output is None
+
+
+def test_what_the_price_leaves_out_is_said():
+    assert "fee per request is not included" in BOOK.price_of("perplexity", "sonar", at("2026-06-01")).source
+
+
+def test_an_unknown_model_or_provider_has_no_price():
+    assert BOOK.price_of("openai", "no-such-model", at("2026-06-01")) is None
+    assert BOOK.price_of("no-such-provider", "gpt-4o", at("2026-06-01")) is None
+
+
+def contract(day: str, price: str, **cache: str) -> ContractPrice:
+    return ContractPrice(model="gpt-4o", valid_from=date.fromisoformat(day), input=price, output="8", **cache)
+
+
+def test_the_latest_contract_price_that_has_begun_wins_over_the_book():
+    book = PriceBook(
+        (contract("2026-07-01", "1"), contract("2026-06-01", "2"), contract("2026-08-01", "0.5"))
+    )
+    inputs = [
+        book.price_of("openai", "GPT-4o", at(d)).rates[0].input for d in ("2026-06-30T23:59", "2026-07-01")
+    ]
+    assert inputs == usd("2", "1")
+    assert book.price_of("openai", "gpt-4o", at("2026-07-02")).source.startswith(
+        "contract price of gpt-4o since 2026-07-01"
+    )
+
+
+def test_before_the_first_contract_the_book_holds():
+    prices = PriceBook((contract("2026-07-01", "1"),)).price_of("openai", "gpt-4o", at("2026-06-30"))
+    assert prices.rates[0].input == Decimal("2.5")
+
+
+def test_a_contract_prices_a_model_the_book_does_not_know():
+    own = ContractPrice(model="house-llm", valid_from=date(2026, 1, 1), input="0.4", output="0.9")
+    assert PriceBook((own,)).price_of("self-hosted", "house-llm", at("2026-06-01")).rates[
+        0
+    ].output == Decimal("0.9")
+
+
+def test_a_contract_without_cache_prices_bills_cached_input_as_input():
+    rates = PriceBook((contract("2026-06-01", "2"),)).price_of("openai", "gpt-4o", at("2026-06-01")).rates
+    assert rates == (Rates(*usd("2", "2", "2", "8")),)
+    free = PriceBook((contract("2026-06-01", "2", cache_read="0", cache_write="3"),))
+    assert free.price_of("openai", "gpt-4o", at("2026-06-01")).rates == (Rates(*usd("2", "0", "3", "8")),)
+
+
+@pytest.mark.parametrize(
+    "model", ["openai/gpt-4o", "anthropic/claude-sonnet-4-5", "google/gemini-2.5-pro", "openai/o3"]
+)
+@pytest.mark.parametrize("tokens", [(1000, 500, 0, 20), (150_000, 50_001, 0, 7), (10, 300_000, 0, 1)])
+def test_a_call_costs_what_the_book_itself_computes(model, tokens):
+    genai_prices = pytest.importorskip("genai_prices")
+    (provider, name), (uncached, read, write, output) = model.split("/"), tokens
+    usage = genai_prices.Usage(
+        input_tokens=uncached + read + write, cache_read_tokens=read, output_tokens=output
+    )
+    expected = genai_prices.calc_price(
+        usage, name, provider_id=provider, genai_request_timestamp=at("2026-06-01")
+    )
+    call = pl.DataFrame(
+        {
+            "system": "s",
+            "event_id": "1",
+            "provider": provider,
+            "model_requested": "other",
+            "model_served": name,
+            "occurred_at": at("2026-06-01"),
+            "token_convention": "disjoint",
+            "input_uncached": uncached,
+            "cache_read": read,
+            "cache_write": write,
+            "output_visible": output,
+            "reasoning": 0,
+        }
+    )
+    assert call_costs(call, BOOK.price_of)["cost_usd"].item() == expected.total_price

@@ -1,0 +1,490 @@
+"""The warehouse in use and under faults; each fault is real: another process, a kill, a full disk, a flipped bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from aiops_pipelines.resources.tables import Column, Table
+from aiops_pipelines.resources.warehouse import Warehouse, WarehouseBusy, WarehouseError
+
+EVENTS = "costs.events"
+COLUMNS = (
+    Column("system", "VARCHAR", "AI system."),
+    Column("event_id", "VARCHAR", "The call."),
+    Column("at", "TIMESTAMP", "When, UTC."),
+    Column("n", "BIGINT", "A number."),
+)
+TABLES = {EVENTS: Table("costs", "events", "What happened.", COLUMNS)}
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def events(system: str, *ids: str, n: int = 1, at: datetime = NOON) -> pl.DataFrame:
+    rows = {"system": [system] * len(ids), "event_id": list(ids), "at": [at] * len(ids), "n": [n] * len(ids)}
+    return pl.DataFrame(rows, schema_overrides={"system": pl.String, "event_id": pl.String, "n": pl.Int64})
+
+
+def ids(warehouse: Warehouse) -> list[str]:
+    found: list[str] = warehouse.read(f"select event_id from {EVENTS} order by all")["event_id"].to_list()
+    return found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Warehouse:
+    """A warehouse of one table that holds two calls of `a` and one of `b`."""
+    store = Warehouse(tmp_path / "warehouse" / "x.duckdb", TABLES, wait_seconds=0.3)
+    with store.writing() as writer:
+        writer.append(EVENTS, pl.concat([events("a", "a1", "a2"), events("b", "b1")]))
+    return store
+
+
+# --- rows
+
+
+def test_replacing_twice_is_replacing_once(store: Warehouse) -> None:
+    for _ in range(2):
+        assert store.replace(EVENTS, events("a", "a3"), system="a") == 1
+        assert ids(store) == ["a3", "b1"]
+
+
+def test_a_list_of_keys_means_any_of_them_and_keys_are_joined_by_and(store: Warehouse) -> None:
+    assert store.rows(EVENTS, system=["a", "b"]).height == 3
+    assert store.rows(EVENTS, system="a", event_id=("a1", "b1"))["event_id"].to_list() == ["a1"]
+    assert store.rows(EVENTS, system=[]).height == 0
+    assert store.rows(EVENTS, at=NOON.replace(tzinfo=None)).height == 3  # a word of SQL as a name
+    assert store.rows(EVENTS).height == 3
+
+
+def test_deleting_needs_a_key(store: Warehouse) -> None:
+    with pytest.raises(ValueError, match=r"costs\.events needs at least one key"), store.writing() as writer:
+        writer.delete(EVENTS)
+    assert len(ids(store)) == 3
+
+
+def test_only_new_rows_are_appended_and_the_first_of_equals_wins(store: Warehouse) -> None:
+    twice = pl.concat([events("a", "a2", "a4", n=7), events("a", "a4", n=8), events("b", "a1", n=9)])
+    with store.writing() as writer:
+        assert writer.append_new(EVENTS, twice, ["system", "event_id"]) == 2
+        assert writer.append_new(EVENTS, twice, ["system", "event_id"]) == 0
+    found = store.read(f"select system, event_id, n from {EVENTS} order by all").rows()
+    assert found == [("a", "a1", 1), ("a", "a2", 1), ("a", "a4", 7), ("b", "a1", 9), ("b", "b1", 1)]
+
+
+def test_deleting_the_rows_of_a_frame_takes_both_keys_into_account(store: Warehouse) -> None:
+    with store.writing() as writer:
+        writer.delete_matching(
+            EVENTS, pl.concat([events("a", "a1"), events("a", "b1")]), ["system", "event_id"]
+        )
+    assert ids(store) == ["a2", "b1"]
+
+
+def test_a_frame_of_other_columns_is_refused_by_name(store: Warehouse) -> None:
+    with (
+        pytest.raises(ValueError, match=r"missing columns \['at', 'n'\], unknown columns \['x'\]"),
+        store.writing() as writer,
+    ):
+        writer.append(EVENTS, pl.DataFrame({"system": ["a"], "event_id": ["a3"], "x": [1]}))
+
+
+def test_a_column_declared_later_is_added_and_old_rows_have_null_there(store: Warehouse) -> None:
+    wider = Table("costs", "events", "What happened.", (*COLUMNS, Column("note", "VARCHAR", "A note.")))
+    later = Warehouse(store.file, {EVENTS: wider})
+    assert later.rows(EVENTS)["note"].to_list() == [None, None, None]
+    assert later.replace(EVENTS, events("a", "a3").with_columns(note=pl.lit("x")), system="a") == 1
+
+
+def test_built_says_which_tables_there_are(store: Warehouse) -> None:
+    assert (store.built(EVENTS), store.built("costs.daily"), store.built("drift.events")) == (
+        True,
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["x'; drop table costs.events; --", "a' or '1'='1", '"', "\\", "?", "$1", "{0}"]
+)
+def test_sql_in_a_value_is_text(store: Warehouse, text: str) -> None:
+    store.replace(EVENTS, events(text, text), system=text)
+    assert store.rows(EVENTS, system=text)["event_id"].to_list() == [text]
+    assert store.read(f"select n from {EVENTS} where event_id = ?", [text]).height == 1
+    with store.writing() as writer:
+        writer.delete_matching(EVENTS, events(text, text), ["system", "event_id"])
+    assert ids(store) == ["a1", "a2", "b1"]
+
+
+# --- times
+
+
+def test_times_come_back_in_utc_wherever_they_came_from(store: Warehouse) -> None:
+    berlin = events("t", "t1").with_columns(pl.col("at").dt.convert_time_zone("Europe/Berlin"))
+    assert berlin["at"][0].hour == 14
+    store.replace(EVENTS, berlin, system="t")
+    found = store.rows(EVENTS, system="t")["at"]
+    assert found.dtype == pl.Datetime("us", "UTC")
+    assert found[0] == NOON
+    stored = store.read("""select cast("at" as varchar) as t from costs.events where system = 't'""")
+    assert stored["t"][0] == "2026-06-01 12:00:00"
+
+
+def test_a_query_with_a_time_zone_of_its_own_keeps_the_moment(store: Warehouse) -> None:
+    with store.writing() as writer:
+        writer._connection.execute("set TimeZone = 'Asia/Tokyo'")  # as on a machine in Tokyo
+        found = writer.read("select timestamptz '2026-06-01 12:00:00+00' as at")["at"]
+    assert found.dtype == pl.Datetime("us", "UTC")
+    assert found[0] == NOON
+
+
+# --- one transaction
+
+
+def test_a_transaction_is_undone_as_a_whole(store: Warehouse) -> None:
+    with pytest.raises(ZeroDivisionError), store.writing() as writer:
+        writer.delete(EVENTS, system="a")
+        writer.append(EVENTS, events("c", "c1"))
+        assert writer.read(f"select count(*) as n from {EVENTS}")["n"][0] == 2
+        _ = 1 / 0
+    assert ids(store) == ["a1", "a2", "b1"]
+    store.replace(EVENTS, events("c", "c1"), system="c")
+    assert ids(store) == ["a1", "a2", "b1", "c1"]
+
+
+def test_a_wrong_query_is_undone_and_keeps_its_own_message(store: Warehouse) -> None:
+    with pytest.raises(duckdb.CatalogException, match="nowhere"), store.writing() as writer:
+        writer.delete(EVENTS, system="a")
+        writer.read("select * from nowhere")
+    assert ids(store) == ["a1", "a2", "b1"]
+
+
+# --- kept open for a stretch of work
+
+
+def test_a_stretch_of_work_reads_what_it_writes_and_undoes_what_fails(store: Warehouse) -> None:
+    with store.held():
+        store.replace(EVENTS, events("c", "c1"), system="c")
+        assert ids(store) == ["a1", "a2", "b1", "c1"]
+        with store.held():
+            assert len(ids(store)) == 4
+        assert len(ids(store)) == 4  # the inner stretch did not end the outer one
+        with pytest.raises(ZeroDivisionError), store.writing() as writer:
+            writer.delete(EVENTS, system="a")
+            _ = 1 / 0
+        assert len(ids(store)) == 4
+    assert ids(store) == ["a1", "a2", "b1", "c1"]
+
+
+def test_the_file_is_free_again_after_a_stretch_however_it_ends(store: Warehouse) -> None:
+    with pytest.raises(ZeroDivisionError), store.held():
+        store.replace(EVENTS, events("c", "c1"), system="c")
+        with pytest.raises(AssertionError), held(store.file):  # kept from other processes
+            pass
+        _ = 1 / 0
+    with held(store.file):
+        pass
+    assert ids(store) == ["a1", "a2", "b1", "c1"]
+
+
+# --- several processes
+
+HOLD = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(file: Path, script: str = HOLD) -> Iterator[subprocess.Popen[str]]:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None and holder.stdout.readline().strip() == "held"
+        yield holder
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_a_second_process_is_named_and_waited_for(store: Warehouse) -> None:
+    with held(store.file) as holder:
+        for use in (lambda: store.rows(EVENTS), lambda: store.replace(EVENTS, events("c", "c1"), system="c")):
+            with pytest.raises(WarehouseBusy, match=rf"being written; try again later.*PID {holder.pid}\b"):
+                use()
+        patient = Warehouse(store.file, TABLES, wait_seconds=30)
+        patient._ready = True
+        found: list[str] = []
+        waiting = threading.Thread(target=lambda: found.extend(ids(patient)))
+        waiting.start()
+        time.sleep(0.3)  # so that it meets the held file
+        assert found == []
+        holder.communicate("")  # lets go
+        waiting.join()
+        assert found == ["a1", "a2", "b1"]
+    store.replace(EVENTS, events("c", "c1"), system="c")
+    assert ids(store) == ["a1", "a2", "b1", "c1"]
+
+
+def test_threads_of_one_process_wait_for_each_other(store: Warehouse) -> None:
+    patient = Warehouse(store.file, TABLES, wait_seconds=30)
+    found: list[int] = []
+    reading = threading.Thread(target=lambda: found.append(patient.rows(EVENTS).height))
+    with store.writing() as writer:
+        writer.append(EVENTS, events("c", "c1"))
+        reading.start()
+        time.sleep(0.1)  # so that it meets the open file
+    reading.join()
+    assert found == [4]
+
+
+SETUP = """
+import os, sys, time
+from pathlib import Path
+import polars as pl
+from aiops_pipelines.resources.tables import Column, Table
+from aiops_pipelines.resources.warehouse import Warehouse
+names = (("system", "VARCHAR"), ("event_id", "VARCHAR"), ("at", "TIMESTAMP"), ("n", "BIGINT"))
+table = Table("costs", "events", "", tuple(Column(name, type, "") for name, type in names))
+store = Warehouse(Path(sys.argv[1]), {table.path: table}, wait_seconds=30)
+def events(*ids):
+    size = len(ids)
+    frame = pl.DataFrame({"system": ["c"] * size, "event_id": ids, "n": [1] * size})
+    return frame.with_columns(at=pl.lit(None, pl.Datetime("us", "UTC")))
+"""
+DIE_BEFORE = """
+def die(event, arguments):
+    if event == "{event}":
+        os.kill(os.getpid(), 9)
+sys.addaudithook(die)
+"""
+
+
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SETUP + script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_processes_that_create_the_file_at_once_all_find_their_rows_in_it(tmp_path: Path) -> None:
+    file, go = tmp_path / "warehouse" / "x.duckdb", tmp_path / "go"
+    # The file is linked to its name only when all are about to do so: the worst moment.
+    script = f"""
+def wait(event, arguments):
+    if event == "os.link":
+        Path(sys.argv[2] + sys.argv[3]).touch()
+        while not all(Path(sys.argv[2] + str(i)).exists() for i in range(2)):
+            time.sleep(0.01)
+sys.addaudithook(wait)
+with store.writing() as writer:
+    writer.append({EVENTS!r}, events(sys.argv[3]))
+"""
+    command = [sys.executable, "-c", SETUP + script, str(file), str(go)]
+    for process in [subprocess.Popen([*command, str(i)]) for i in range(2)]:
+        assert process.wait(60) == 0
+    assert ids(Warehouse(file, TABLES)) == ["0", "1"]
+    assert [path.name for path in file.parent.iterdir()] == ["x.duckdb"]
+
+
+# --- kills
+
+
+@pytest.mark.parametrize("event", ["os.mkdir", "duckdb", "os.link", "os.remove"])
+def test_a_kill_while_the_file_is_created_does_not_stop_the_next_start(tmp_path: Path, event: str) -> None:
+    file = tmp_path / "warehouse" / "x.duckdb"
+    if event == "duckdb":  # in the middle of writing the file: half of it is there
+        file.parent.mkdir()
+        (file.parent / f"x.new-{os.getpid()}").write_bytes(b"half a database")
+    else:
+        killed = run(DIE_BEFORE.format(event=event) + "store.prepare()", file)
+        assert killed.returncode == -signal.SIGKILL
+        assert file.exists() == (event == "os.remove")
+    store = Warehouse(file, TABLES)
+    store.replace(EVENTS, events("c", "c1"), system="c")
+    assert ids(store) == ["c1"]
+
+
+def test_what_a_killed_process_left_is_removed_after_an_hour(store: Warehouse, tmp_path: Path) -> None:
+    left = [tmp_path / name for name in ("pub.new-99999", "pub.new-99999.wal", "pub.new-88888", "pub.newer")]
+    for file in left:
+        file.write_bytes(b"half a database")
+    for file in left[:2]:
+        os.utime(file, (0, time.time() - 3700))
+    store.publish(tmp_path / "pub.duckdb", {})
+    assert [file.exists() for file in left] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        ("writer.append({events!r}, events('c1')); os.kill(os.getpid(), 9)", ["a1", "a2", "b1"]),
+        ("writer.append({events!r}, events('c1'))\nos.kill(os.getpid(), 9)", ["b1", "c1"]),
+    ],
+    ids=["in the middle", "after the end"],
+)
+def test_a_kill_leaves_the_state_before_a_transaction_or_the_one_after(
+    store: Warehouse, moment: str, expected: list[str]
+) -> None:
+    body = "with store.writing() as writer:\n    writer.delete('costs.events', system='a')\n    "
+    killed = run(body + moment.format(events=EVENTS), store.file)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert ids(store) == expected
+
+
+# --- disks
+
+FULL = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit fails, as on a full disk
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+many = [os.urandom(32).hex() for _ in range(20_000)]
+store.rows("costs.events")
+limit(store.file.stat().st_size + 50_000)
+try:
+    store.replace("costs.events", events(*many), system="c")
+except Exception as error:
+    print(type(error).__name__, error)
+print(store.rows("costs.events").height)
+limit(resource.RLIM_INFINITY)
+print(store.replace("costs.events", events(*many), system="c"))
+limit(100_000)
+try:
+    store.publish(Path(sys.argv[2]), {})
+except Exception as error:
+    print(type(error).__name__, error)
+print(Path(sys.argv[2]).read_text())
+limit(resource.RLIM_INFINITY)
+print(store.publish(Path(sys.argv[2]), {}))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
+def test_a_full_disk_is_told_loses_nothing_and_is_over_when_there_is_room(
+    store: Warehouse, tmp_path: Path
+) -> None:
+    target = tmp_path / "pub.duckdb"
+    target.write_text("the copy of yesterday")
+    finished = run(FULL, store.file, target)
+    told, kept, written, refused, old, published = finished.stdout.splitlines()
+    assert told.startswith("WarehouseError Nothing of this step was written to x.duckdb: ")
+    assert "Make room on the disk" in told
+    assert (kept, written) == ("3", "20000")
+    assert refused.startswith("WarehouseError pub.duckdb stays as it was: ")
+    assert old == "the copy of yesterday"
+    assert published == "{'costs.events': 20003}"
+    assert [path.name for path in tmp_path.glob("pub*")] == ["pub.duckdb"]
+    assert len(ids(store)) == 20_003
+
+
+@pytest.mark.parametrize("place", [20, 4100, 8200])
+def test_a_damaged_header_is_no_busy_warehouse(store: Warehouse, place: int) -> None:
+    content = bytearray(store.file.read_bytes())
+    content[place] ^= 1
+    store.file.write_bytes(content)
+    with pytest.raises(WarehouseError, match=r"^x\.duckdb cannot be opened: .*Corrupt database"):
+        store.rows(EVENTS)
+
+
+def test_a_file_of_another_kind_is_refused(store: Warehouse) -> None:
+    store.file.write_bytes(b"not a database" * 1000)
+    with pytest.raises(WarehouseError, match=r"^x\.duckdb cannot be opened: .*not a valid DuckDB"):
+        store.rows(EVENTS)
+
+
+# --- the analysts' copy
+
+
+def test_the_copy_has_rows_descriptions_and_a_format_that_old_clients_read(
+    store: Warehouse, tmp_path: Path
+) -> None:
+    with store.writing() as writer:
+        writer._connection.execute('create view costs.daily as select "at"::date as day, n from costs.events')
+        writer._connection.execute("create schema staging")
+        writer._connection.execute("create table staging.inner_work as select 1 as x")
+        writer._connection.execute("create table costs.events__dbt_tmp as select 1 as x")
+    target = tmp_path / "pub.duckdb"
+    described = {EVENTS: ("What 'happened'; it's all.", {"n": 'A "number".', "at": "When, UTC."})}
+    assert store.publish(target, described) == {"costs.daily": 3, EVENTS: 3}
+    with duckdb.connect(str(target), read_only=True) as reader:
+        tables = reader.execute("select schema_name, table_name, comment from duckdb_tables() order by all")
+        assert tables.fetchall() == [
+            ("costs", "daily", ""),
+            ("costs", "events", "What 'happened'; it's all."),
+        ]
+        columns = reader.execute(
+            "select column_name, comment from duckdb_columns() where table_name = 'events' and not internal"
+        )
+        assert dict(columns.fetchall()) == {
+            "system": None,
+            "event_id": None,
+            "at": "When, UTC.",
+            "n": 'A "number".',
+        }
+        assert reader.execute("select count(*), sum(n) from costs.daily").fetchall() == [(3, 3)]
+        tags = reader.execute("select tags from duckdb_databases() where not internal").fetchall()
+        assert tags == [({"storage_version": "v1.0.0+"},)]
+    assert [path.name for path in tmp_path.glob("pub*")] == ["pub.duckdb"]
+
+
+def test_an_unknown_column_in_the_descriptions_leaves_the_old_copy(store: Warehouse, tmp_path: Path) -> None:
+    target = tmp_path / "pub.duckdb"
+    store.publish(target, {})
+    before = target.read_bytes()
+    with pytest.raises(duckdb.Error, match="nowhere"):
+        store.publish(target, {EVENTS: ("", {"nowhere": "x"})})
+    assert target.read_bytes() == before
+    assert [path.name for path in tmp_path.glob("pub*")] == ["pub.duckdb"]
+
+
+READ_ON = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1], read_only=True)
+print("held", flush=True)
+for line in sys.stdin:
+    print(connection.execute("select count(*) from costs.events").fetchall()[0][0], flush=True)
+"""
+
+
+def test_a_reader_reads_on_while_the_copy_is_swapped(store: Warehouse, tmp_path: Path) -> None:
+    target = tmp_path / "pub.duckdb"
+    store.publish(target, {})
+    with held(target, READ_ON) as reader:
+
+        def count() -> str:
+            assert reader.stdin is not None and reader.stdout is not None
+            reader.stdin.write("\n")
+            reader.stdin.flush()
+            return reader.stdout.readline().strip()
+
+        assert count() == "3"
+        store.replace(EVENTS, events("c", "c1"), system="c")  # a reader of the copy stops no writer
+        assert store.publish(target, {}) == {EVENTS: 4}
+        assert count() == "3"
+        with duckdb.connect(str(target), read_only=True) as fresh:
+            assert fresh.execute(f"select count(*) from {EVENTS}").fetchall() == [(4,)]
+        assert count() == "3"
+
+
+def test_a_kill_while_the_copy_is_made_leaves_the_old_one(store: Warehouse, tmp_path: Path) -> None:
+    target = tmp_path / "pub.duckdb"
+    target.write_text("the copy of yesterday")
+    killed = run(
+        DIE_BEFORE.format(event="os.rename") + "store.publish(Path(sys.argv[2]), {})", store.file, target
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert target.read_text() == "the copy of yesterday"
+    assert store.publish(target, {}) == {EVENTS: 3}
