@@ -1,0 +1,24 @@
+with calls as (
+    select
+        * exclude (model_served),
+        coalesce(model_served, 'unknown') as model_served
+    from {{ ref('stg_inferences') }}
+    left join {{ ref('stg_call_costs') }} using (system, event_id)
+)
+
+select
+    system,
+    month,
+    model_served,
+
+    count(*) as calls,
+    count(*) filter (where status = 'error') as errors,
+    min(occurred_at) as first_seen,
+    max(occurred_at) as last_seen,
+    quantile_cont(latency_ms, 0.95) as latency_p95_ms,
+
+    sum(cost_usd) as cost_usd,
+    count(*) filter (where cost_usd is null) as calls_unpriced,
+    (sum(cost_usd) / count(cost_usd))::decimal(38, 12) as cost_per_call_usd
+from calls
+group by system, month, model_served
