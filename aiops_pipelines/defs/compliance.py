@@ -1,0 +1,247 @@
+"""Compliance: one audit entry for every inference and every decision, verified weekly, reported monthly."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from aiops_pipelines.compliance import audit_log as log
+from aiops_pipelines.compliance.month_evidence import AUDIT_LOG, INFERENCES, MonthEvidence
+from aiops_pipelines.compliance.report import canonical_json, compliance_report
+from aiops_pipelines.defs.bodies import Work, labels, table
+from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
+from aiops_pipelines.periods import midnight
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
+from aiops_pipelines.resources.completion import enter
+from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.pages import report_page
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
+
+NOT_YET_LOGGED = """
+    select inferences.*, call_costs.cost_usd, call_costs.price_status from inference_log.inferences
+    left join costs.call_costs using (system, event_id)
+    where system = ? and event_id not in
+        (select event_id from compliance.audit_log where system = ? and event_id is not null)
+    order by occurred_at, event_id
+"""
+AUTOMATIC = "aiops_pipelines"
+Entry = dict[str, Any]
+
+
+@dg.asset(
+    deps=["inferences", "call_costs", "index_versions", "baselines", "drift_verdicts", "incidents"],
+    pool="duckdb",
+    **labels("compliance", CONTINUOUS),
+)
+def audit_log(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+    audit_book: dg.ResourceParam[AuditBook],
+) -> dg.MaterializeResult:
+    """One entry for every inference and every decision, in a Merkle log with signed checkpoints."""
+    work = Work(context, project, warehouse, "audit log")
+    rows = []
+    for system in work.operated():
+        with work.guarding(system.name, SigningKeyMissing):
+            appended = audit_book.append(system.name, _entries(warehouse, system, audit_book.keys))
+            for conflict in appended.conflicts:
+                clash = f"{conflict.entry['entry_id']} arrived again with other content; the first stands."
+                work.problem(system.name, clash)
+            size = audit_book.sign(system.name, system.now(work.clock))
+            rows.append((system.name, appended.rows.height, size))
+    work.close()
+    shown = pl.DataFrame(rows, schema=["system", "entries added", "tree size"], orient="row")
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": int(shown["tree size"].sum() or 0), "logs": table(shown)}
+    )
+
+
+def _entries(warehouse: Warehouse, system: System, keys: Keys) -> list[Entry]:
+    calls = warehouse.read(NOT_YET_LOGGED, [system.name, system.name])
+    made = sorted(decisions(warehouse, system), key=lambda entry: (entry["occurred_at"], entry["entry_id"]))
+    return [*(_inference(system.name, row, keys) for row in calls.iter_rows(named=True)), *made]
+
+
+def _inference(system: str, row: Mapping[str, Any], keys: Keys) -> Entry:
+    subject = row["user_id"] or row["session_id"] or row["event_id"]
+    record = {
+        **row,
+        "pii_counts": json.loads(row["pii_counts"] or "{}"),
+        "price_status": row["price_status"] or "unknown",
+    }
+    return log.inference_entry(record, keys.subject(system, subject))
+
+
+def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:
+    """Yield an entry for every decision the tables hold; the same row always gives the same entry."""
+    name = system.name
+    for row in warehouse.rows("rag.index_versions", system=name).iter_rows(named=True):
+        summary = f"Index {row['index_version']} was built from corpus revision {row['revision']}."
+        yield _decision(system, "index_built", row["built_at"], AUTOMATIC, summary, row)
+    for row in warehouse.rows("monitoring.baselines", system=name).iter_rows(named=True):
+        frozen = f"frozen at {row['mean']:.4f} over {row['n']} scores."
+        summary = f"The baseline of {row['metric']} ({row['sample']}) was {frozen}"
+        yield _decision(system, "baseline_frozen", row["frozen_at"], row["approved_by"], summary, row)
+    for row in warehouse.rows("drift.drift_verdicts", system=name).iter_rows(named=True):
+        end = midnight(row["week"] + timedelta(days=7))
+        what = f"{row['verdict']}: {row['metric']} ({row['sample']}) in the week of {row['week']}."
+        summary = f"{what} {row['reason']}"
+        yield _decision(system, "drift_verdict", end, AUTOMATIC, summary, row)
+    for row in warehouse.rows("incidents.incidents", system=name).iter_rows(named=True):
+        opened = {key: row[key] for key in ("incident_id", "cause", "opened_at")}
+        yield _decision(
+            system,
+            "incident_opened",
+            row["opened_at"],
+            AUTOMATIC,
+            f"{row['incident_id']} was opened: {row['cause']}.",
+            opened,
+        )
+    for row in warehouse.rows("incidents.incident_events", system=name).iter_rows(named=True):
+        summary = f"{row['incident_id']} was {row['event']}: {row['reason']}"
+        yield _decision(system, f"incident_{row['event']}", row["at"], row["actor"], summary, row)
+
+
+def _decision(
+    system: System, what: str, at: datetime, actor: str, summary: str, row: Mapping[str, Any]
+) -> Entry:
+    details = {
+        key: value
+        if value is None or isinstance(value, str | bool | int)
+        else f"{value:.6f}"
+        if isinstance(value, float)
+        else str(value)
+        for key, value in row.items()
+        if key != "system"
+    }
+    return log.decision_entry(system.name, what, at, actor, summary, details)
+
+
+@dg.asset(
+    deps=["audit_log"],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("compliance", WEEKLY),
+)
+def audit_verifications(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+    audit_book: dg.ResourceParam[AuditBook],
+) -> dg.MaterializeResult:
+    """Every leaf hashed again, every column compared with its leaf, every root with its signed checkpoint."""
+    work = Work(context, project, warehouse, "audit verification")
+    done: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name):
+            due = work.weeks(system)
+            if not due:
+                continue
+            findings, entries, root = audit_book.verify(system.name)
+            sentences = [finding.message for finding in findings]
+            rows = pl.DataFrame(
+                [(system.name, week, not findings, entries, sentences, root) for week in due],
+                schema=warehouse.tables["compliance.audit_verifications"].schema,
+                orient="row",
+            )
+            warehouse.replace("compliance.audit_verifications", rows, system=system.name, week=due)
+            for sentence in sentences[:5]:
+                work.problem(system.name, f"The audit log is not intact. {sentence}")
+            done.append(rows.tail(1))
+    work.close()
+    shown = pl.concat(done) if done else warehouse.tables["compliance.audit_verifications"].empty()
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "verified": table(shown)})
+
+
+EVIDENCE = {
+    "checkpoints": "compliance.audit_checkpoints",
+    "verifications": "compliance.audit_verifications",
+    "quarantine": "inference_log.quarantine",
+    "verdicts": "drift.drift_verdicts",
+    "causes": "drift.drift_causes",
+    "baselines": "monitoring.baselines",
+    "proposals": "drift.improvement_proposals",
+    "incidents": "incidents.incidents",
+    "changes": "drift.change_events",
+}
+
+
+@dg.asset(
+    deps=[
+        "audit_log",
+        "incidents",
+        "improvement_proposals",
+        "quarantine",
+        "change_events",
+        dg.AssetDep("audit_verifications", partition_mapping=weeks_of_month),
+        dg.AssetDep("drift_verdicts", partition_mapping=weeks_of_month),
+    ],
+    partitions_def=months,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("compliance", MONTHLY, "html"),
+)
+def compliance_reports(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """The month's evidence against the control matrix, as a page and as data; gaps say NOT EVIDENCED."""
+    work = Work(context, project, warehouse, "compliance report")
+    written: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name):
+            due = work.months(system)
+            for month in due:
+                row = _report(work, system, month)
+                warehouse.replace("compliance.compliance_reports", row, system=system.name, month=month)
+                written.append(row)
+            if due:
+                enter(warehouse, system, MONTHLY, due, work.clock)
+    work.close()
+    shown = pl.concat(written) if written else warehouse.tables["compliance.compliance_reports"].empty()
+    pages = {
+        f"report {r['system']}": dg.MetadataValue.path(str(project.data / r["html_file"]))
+        for r in shown.rows(named=True)
+    }
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": shown.height, "reports": table(shown), **pages}
+    )
+
+
+def _report(work: Work, system: System, month: date) -> pl.DataFrame:
+    warehouse, data = work.warehouse, work.project.data
+    calls = warehouse.rows("inference_log.inferences", system=system.name)
+    entries = warehouse.rows("compliance.audit_log", system=system.name)
+    frames = {
+        name: warehouse.rows(source, system=system.name)
+        for name, source in EVIDENCE.items()
+        if warehouse.built(source)
+    }
+    evidence = MonthEvidence(
+        system,
+        month,
+        system.now(work.clock),
+        inferences=calls.select(list(INFERENCES)),
+        audit_log=entries.select(list(AUDIT_LOG)),
+        **frames,
+    )
+    report = compliance_report(evidence)
+    folder = work.project.reports / system.name / "monthly"
+    folder.mkdir(parents=True, exist_ok=True)
+    page, figures = folder / f"{month:%Y-%m}.html", folder / f"{month:%Y-%m}.json"
+    page.write_text(report_page(report), encoding="utf-8")
+    text = canonical_json(report)
+    figures.write_text(text, encoding="utf-8")
+    names = [file.relative_to(data).as_posix() for file in (page, figures)]
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    rows = [(system.name, month, *names, digest, report["evidenced"], report["not_evidenced"])]
+    return pl.DataFrame(rows, schema=warehouse.tables["compliance.compliance_reports"].schema, orient="row")

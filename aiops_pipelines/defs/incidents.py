@@ -1,0 +1,206 @@
+"""Incidents: broken limits become signals, signals of one cause one incident, and a week becomes a page."""
+
+from datetime import datetime
+
+import dagster as dg
+import polars as pl
+
+from aiops_pipelines.defs.bodies import Work, labels, plot, table
+from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, weeks
+from aiops_pipelines.document import Chart
+from aiops_pipelines.incidents import lifecycle, rules
+from aiops_pipelines.incidents.facts import Facts
+from aiops_pipelines.incidents.review import weekly_review as review_week
+from aiops_pipelines.incidents.review_inputs import ReviewInputs
+from aiops_pipelines.incidents.runbooks import RunbookError, runbook_of_cause
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.completion import enter
+from aiops_pipelines.resources.notifier import announce
+from aiops_pipelines.resources.pages import review_page
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
+
+FACTS = {
+    "drift_verdicts": "drift.drift_verdicts",
+    "drift_causes": "drift.drift_causes",
+    "index_freshness": "rag.index_freshness",
+    "spend_growth_since_baseline": "costs.spend_growth_since_baseline",
+    "daily_traffic": "monitoring.daily_traffic",
+    "audit_verifications": "compliance.audit_verifications",
+}
+REVIEWED = {
+    "verdicts": "drift.drift_verdicts",
+    "causes": "drift.drift_causes",
+    "baselines": "monitoring.baselines",
+    "spend": "costs.weekly_spend",
+    "growth": "costs.spend_growth_since_baseline",
+    "freshness": "rag.index_freshness",
+    "retrieval": "rag.retrieval_quality",
+    "incidents": "incidents.incidents",
+    "blocks": "compliance.guardrail_weekly",
+    "traffic": "monitoring.weekly_traffic",
+    "masked": "compliance.pii_weekly",
+    "verifications": "compliance.audit_verifications",
+}
+
+PLOTS = 4
+"""Charts of the newest review that the asset's page shows."""
+
+
+def gather(warehouse: Warehouse, tables: dict[str, str], system: str) -> dict[str, pl.DataFrame]:
+    """Return one system's rows of the tables that exist, by the name they are asked for."""
+    return {
+        name: warehouse.rows(table, system=system) for name, table in tables.items() if warehouse.built(table)
+    }
+
+
+def facts_of(warehouse: Warehouse, system: System, clock: datetime) -> Facts:
+    """Return what the rules read of a system."""
+    times = warehouse.read("select occurred_at from inference_log.inferences where system = ?", [system.name])
+    return Facts(system.name, system.now(clock), call_times=times, **gather(warehouse, FACTS, system.name))
+
+
+@dg.asset(
+    deps=[
+        "daily_traffic",
+        "drift_verdicts",
+        "drift_causes",
+        "index_freshness",
+        "spend_growth_since_baseline",
+    ],
+    pool="duckdb",
+    **labels("incidents", CONTINUOUS),
+)
+def signals(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """Every limit that was broken, in which period and by how much. A breach is data, not a failed check."""
+    work = Work(context, project, warehouse, "signals")
+    for system in work.operated():
+        with work.guarding(system.name):
+            found = rules.signals(facts_of(warehouse, system, work.clock), system.limits)
+            warehouse.replace("incidents.signals", found, system=system.name)
+    work.close()
+    shown = warehouse.rows("incidents.signals").sort("period_end", descending=True)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": shown.height,
+            "latest": table(shown.select("system", "signal", "cause", "severity", "evidence")),
+        }
+    )
+
+
+@dg.asset(deps=["signals"], pool="duckdb", **labels("incidents", CONTINUOUS))
+def incidents(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """One incident per cause, however many signals point to it: severity, clocks, runbook."""
+    work = Work(context, project, warehouse, "incidents")
+    for system in work.operated():
+        with work.guarding(system.name, RunbookError):
+            _update(work, system)
+    work.close()
+    shown = warehouse.rows("incidents.incidents").sort("opened_at", descending=True)
+    still = shown.filter(pl.col("status") != "resolved").height
+    columns = (
+        "system",
+        "incident_id",
+        "severity",
+        "status",
+        "title",
+        "opened_at",
+        "resolve_due_at",
+        "runbook",
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": shown.height,
+            "not resolved": still,
+            "incidents": table(shown.select(columns)),
+        }
+    )
+
+
+def _update(work: Work, system: System) -> None:
+    warehouse, now = work.warehouse, system.now(work.clock)
+    before = warehouse.rows("incidents.incidents", system=system.name)
+    after = lifecycle.incidents(
+        warehouse.rows("incidents.signals", system=system.name),
+        warehouse.rows("incidents.incident_events", system=system.name),
+        now,
+        runbook_of_cause(work.project.runbooks),
+        rules.calm_periods(facts_of(warehouse, system, work.clock), system.limits),
+        before,
+    ).with_columns(looked_at=pl.lit(now))
+    since = before["looked_at"].max() if before.height else now
+    news = lifecycle.changes(before, after, since, now)  # type: ignore[arg-type]
+    warehouse.replace("incidents.incidents", after, system=system.name)
+    for sentence in announce(news, after, system, work.project.notifications, now):
+        work.problem(system.name, sentence)
+
+
+@dg.asset(
+    deps=[
+        "incidents",
+        "drift_verdicts",
+        "drift_causes",
+        "weekly_spend",
+        "spend_growth_since_baseline",
+        "index_freshness",
+        "retrieval_quality",
+        "guardrail_weekly",
+        "weekly_traffic",
+        "pii_weekly",
+        "audit_verifications",
+    ],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("incidents", WEEKLY, "html"),
+)
+def weekly_reviews(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """The week on one page: what happened, what it means, what to do now. The last step of a week's work."""
+    work = Work(context, project, warehouse, "weekly review")
+    written: list[pl.DataFrame] = []
+    charts: dict[str, list[Chart]] = {}
+    for system in work.operated():
+        with work.guarding(system.name):
+            due = work.weeks(system)
+            frames = gather(warehouse, REVIEWED, system.name) if due else {}
+            for week in due:
+                review = review_week(ReviewInputs(system, week, system.now(work.clock), **frames))
+                file = project.reports / system.name / "weekly" / f"{week}.html"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(review_page(review), encoding="utf-8")
+                rows = [(system.name, week, file.relative_to(project.data).as_posix(), review.headline)]
+                row = pl.DataFrame(
+                    rows, schema=warehouse.tables["incidents.weekly_reviews"].schema, orient="row"
+                )
+                warehouse.replace("incidents.weekly_reviews", row, system=system.name, week=week)
+                written.append(row)
+                charts[system.name] = [section.charts[0] for section in review.sections if section.charts]
+            if due:
+                enter(warehouse, system, WEEKLY, due, work.clock)
+    work.close()
+    shown = pl.concat(written) if written else warehouse.tables["incidents.weekly_reviews"].empty()
+    plots = {f"{name}: {c.title}": plot(c) for name, some in charts.items() for c in some[:PLOTS]}
+    pages = {
+        f"page {r['system']}": dg.MetadataValue.path(str(project.data / r["html_file"]))
+        for r in shown.rows(named=True)
+    }
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": shown.height,
+            "headlines": table(shown.drop("html_file"), 30),
+            **pages,
+            **plots,
+        }
+    )

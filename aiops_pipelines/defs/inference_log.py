@@ -1,0 +1,207 @@
+"""Files land: each call is stored once with personal data masked, the rest is set aside."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from aiops_pipelines import inference_log
+from aiops_pipelines.defs.bodies import Work, labels, spec, table
+from aiops_pipelines.defs.cadences import CONTINUOUS, one_run, systems
+from aiops_pipelines.inference_log.formats import IMPORTERS
+from aiops_pipelines.inference_log.ingestion import (
+    Landing,
+    LogFile,
+    Source,
+    begin,
+    for_expectations,
+    land,
+    plan,
+)
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.expectations import ExpectationResult, load_suite, validate
+from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
+from aiops_pipelines.resources.tokenizer import count_tokens
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
+
+LANDING = labels("inference_log", CONTINUOUS, "great-expectations")
+SUITE = load_suite(Path(inference_log.__file__).with_name("expectations.yaml"))
+
+
+def check_name(entry: dict[str, Any]) -> str:
+    """Return an expectation's name as an asset check: expect_column_values_to_be_unique of event_id."""
+    columns = [str(entry[key]) for key in ("column", "column_A", "column_B") if key in entry]
+    columns += entry.get("column_list", [])
+    return "_".join([entry["expectation"].removeprefix("expect_"), *columns])
+
+
+@dg.multi_asset(
+    specs=[
+        spec(
+            "inferences",
+            "Every logged call as one canonical record, once, with personal data masked.",
+            ["log_files"],
+            LANDING,
+        ),
+        spec(
+            "quarantine",
+            "Every log line that could not be understood, with its file, line and reason.",
+            ["log_files"],
+            LANDING,
+        ),
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            check_name(entry), asset="inferences", blocking="mostly" not in entry, description=str(entry)
+        )
+        for entry in SUITE
+    ],
+    partitions_def=systems,
+    backfill_policy=one_run,
+    pool="duckdb",
+)
+def ingestion(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+    audit_book: dg.ResourceParam[AuditBook],
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """Read what is new in every log file; a file that grew is read on, a torn last line waits for its end."""
+    work = Work(context, project, warehouse, "inference log")
+    landed: list[Landing] = []
+    for system in work.operated():
+        with work.guarding(system.name, LogFolderError):
+            source = Source(
+                system.name, system.inference_log.format, work.clock, audit_book.keys.pepper(system.name)
+            )
+            landed += _ingest(work, system, source)
+    work.close()
+    new = (
+        pl.concat([one.inferences for one in landed])
+        if landed
+        else warehouse.tables["inference_log.inferences"].empty()
+    )
+    aside = (
+        pl.concat([one.quarantine for one in landed])
+        if landed
+        else warehouse.tables["inference_log.quarantine"].empty()
+    )
+    yield dg.MaterializeResult(
+        asset_key="inferences", metadata=_metadata(warehouse, "inferences", new, landed)
+    )
+    reasons = aside.group_by("system", "source_file", "reason").len("lines").sort("lines", descending=True)
+    rows = warehouse.read("select count(*) as n from inference_log.quarantine")["n"][0]
+    yield dg.MaterializeResult(
+        asset_key="quarantine",
+        metadata={"dagster/row_count": rows, "set aside now": aside.height, "reasons": table(reasons)},
+    )
+    yield from _checks(new)
+
+
+def _ingest(work: Work, system: System, source: Source) -> Iterator[Landing]:
+    folder = LogFolder(system.inference_log.folder)
+    files, refused = folder.files()
+    for name, reason in refused.items():
+        work.problem(system.name, f"{name} is not read: {reason}.")
+    if not files:
+        work.problem(
+            system.name,
+            f"The log folder {folder.path.name} holds no log file yet; let the application write there.",
+        )
+    seen = {
+        row["source_file"]: row
+        for row in work.warehouse.rows("inference_log.log_files", system=system.name).rows(named=True)
+    }
+    for missing in sorted(seen.keys() - {file.name for file in files} - refused.keys()):
+        work.problem(
+            system.name,
+            f"{missing} was read before and is gone; its calls stay stored. Restore it if it is needed.",
+        )
+    for file in files:
+        with work.guarding(system.name, OSError):
+            yield from _ingest_file(work, folder, file, seen.get(file.name), source)
+
+
+def _ingest_file(
+    work: Work, folder: LogFolder, file: LogFile, seen: dict[str, Any] | None, source: Source
+) -> Iterator[Landing]:
+    read_plan = plan(file, seen)
+    reading = begin(file, read_plan, seen)
+    read = IMPORTERS[source.format]
+    aside = set(
+        work.warehouse.rows("inference_log.quarantine", system=source.system, source_file=file.name)[
+            "line_hash"
+        ]
+    )
+    for piece in folder.pieces(read_plan, reading):
+        batch = read(piece.lines, count_tokens)
+        with work.warehouse.writing() as writer:  # rows and how far the file is read, together or not at all
+            stored = writer.read(
+                "select event_id from inference_log.inferences "
+                "where system = ? and event_id in (select unnest(?))",
+                [source.system, batch.event_ids],
+            )
+            landing = land(batch, piece.after(reading), source, set(stored["event_id"]), aside)
+            writer.append("inference_log.inferences", landing.inferences)
+            writer.append("inference_log.quarantine", landing.quarantine)
+            writer.replace(
+                "inference_log.log_files", landing.log_file, system=source.system, source_file=file.name
+            )
+        reading = landing.reading
+        work.context.log.info(
+            f"{source.system}/{file.name}: {landing.inferences.height} calls stored, "
+            f"{landing.quarantine.height} lines set aside"
+        )
+        yield landing
+
+
+def _metadata(warehouse: Warehouse, name: str, new: pl.DataFrame, landed: list[Landing]) -> dict[str, Any]:
+    rows = warehouse.read(f"select count(*) as n from inference_log.{name}")["n"][0]
+    ignored: Counter[str] = sum((one.ignored for one in landed), Counter())
+    by_file = new.group_by("system", "source_file").agg(
+        pl.len().alias("stored"),
+        pl.col("occurred_at").min().alias("first"),
+        pl.col("occurred_at").max().alias("last"),
+    )
+    return {
+        "dagster/row_count": rows,
+        "stored now": new.height,
+        "files": table(by_file.sort("system", "source_file"), 30),
+        **(
+            {"fields not understood": dg.MetadataValue.json(dict(ignored.most_common(20)))} if ignored else {}
+        ),
+    }
+
+
+def _checks(new: pl.DataFrame) -> Iterator[dg.AssetCheckResult]:
+    """Hold the rows stored now against the suite; without new rows there is nothing to doubt."""
+    if new.is_empty():
+        for entry in SUITE:
+            yield dg.AssetCheckResult(
+                passed=True,
+                asset_key="inferences",
+                check_name=check_name(entry),
+                metadata={"note": "no new rows"},
+            )
+        return
+    for entry, result in zip(SUITE, validate(for_expectations(new), SUITE), strict=True):
+        yield _check(entry, result)
+
+
+def _check(entry: dict[str, Any], result: ExpectationResult) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=result.success,
+        asset_key="inferences",
+        check_name=check_name(entry),
+        severity=dg.AssetCheckSeverity.WARN if "mostly" in entry else dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "observed": result.observed,
+            **({"unexpected": result.unexpected_count} if result.unexpected_count is not None else {}),
+            **({"could not be evaluated": result.exception} if result.exception else {}),
+        },
+    )

@@ -1,0 +1,311 @@
+"""The corpus becomes chunks, embeddings and index versions; what they find and miss is measured."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+import dagster as dg
+import polars as pl
+
+from aiops_pipelines.defs.bodies import Work, labels, spec, table
+from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, weeks
+from aiops_pipelines.periods import midnight
+from aiops_pipelines.project import Project
+from aiops_pipelines.rag import reindex
+from aiops_pipelines.rag.freshness import CorpusHistory
+from aiops_pipelines.rag.freshness import index_freshness as judge_freshness
+from aiops_pipelines.rag.known_queries import parse_known_queries
+from aiops_pipelines.resources import documents as corpora
+from aiops_pipelines.resources.embedder import EmbedderError
+from aiops_pipelines.resources.index_book import IndexBook
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
+
+INDEXING = labels("rag", CONTINUOUS, "llamaindex")
+MEASURING = labels("rag", WEEKLY)
+
+
+@dg.multi_asset(
+    specs=[
+        spec(
+            "documents",
+            "Every document of every corpus revision, with the files that were set aside.",
+            ["corpus"],
+            INDEXING,
+        ),
+        spec(
+            "corpus_changes",
+            "What was added, edited, renamed and deleted from one revision to the next.",
+            ["documents"],
+            INDEXING,
+        ),
+        spec(
+            "chunks",
+            "Distinct pieces of text, cut along the documents' structure, named by their content.",
+            ["documents"],
+            INDEXING,
+        ),
+        spec(
+            "embeddings",
+            "One vector per new chunk text and embedding version; nothing is embedded twice.",
+            ["chunks"],
+            INDEXING,
+        ),
+        spec(
+            "index_versions",
+            "Which chunks make an index, for every revision of the corpus.",
+            ["embeddings"],
+            INDEXING,
+        ),
+        spec(
+            "index_chunks",
+            "Where every chunk of an index version stands: document, position and heading.",
+            ["chunks"],
+            INDEXING,
+        ),
+    ],
+    partitions_def=systems,
+    backfill_policy=one_run,
+    pool="duckdb",
+)
+def search_index(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+    index_book: dg.ResourceParam[IndexBook],
+) -> Iterator[dg.MaterializeResult]:
+    """Bring the index up to date with the corpus: only what changed is read, only what is new is embedded."""
+    work = Work(context, project, warehouse, "rag")
+    built: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name, corpora.CorpusError, EmbedderError):
+            built += _index_corpus(work, system, index_book)
+    work.close()
+    summary = pl.concat(built) if built else warehouse.tables["rag.index_versions"].empty()
+    for name in ("documents", "corpus_changes", "chunks", "embeddings", "index_versions", "index_chunks"):
+        rows = warehouse.read(f"select count(*) as n from rag.{name}")["n"][0]
+        yield dg.MaterializeResult(
+            asset_key=name,
+            metadata={
+                "dagster/row_count": rows,
+                "index versions built now": summary.height,
+                "texts embedded now": int(summary["texts_embedded"].sum()),
+                **({"built": table(summary)} if summary.height else {}),
+            },
+        )
+
+
+def _index_corpus(work: Work, system: System, index_book: IndexBook) -> Iterator[pl.DataFrame]:
+    if system.corpus is None:
+        work.problem(
+            system.name, "No corpus is configured, so nothing is indexed; add corpus.folder to its file."
+        )
+        return
+    for snapshot in corpora.snapshots(system.corpus):
+        update = index_book.update(system.name, snapshot, work.clock)
+        for file in update.skipped:
+            work.problem(system.name, f"{snapshot.label}/{file.document} is not indexed. {file.reason}")
+        for name, rows in update.index.select("index_version", "texts_embedded").iter_rows():
+            work.context.log.info(f"{system.name} {snapshot.label}: {name}, {rows} new texts embedded")
+        yield update.index
+
+
+@dg.asset_check(asset="index_versions", blocking=True, partitions_def=systems)
+def index_equals_source(
+    context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> dg.AssetCheckResult:
+    """Every index version holds exactly the documents of the revision it was built from, all embedded."""
+    embedded = warehouse.read("select distinct chunk_id, embedding_version from rag.embeddings")
+    findings: list[str] = []
+    versions = warehouse.rows("rag.index_versions")
+    for row in versions.iter_rows(named=True):
+        places = warehouse.rows("rag.index_chunks", system=row["system"], index_version=row["index_version"])
+        source = warehouse.rows("rag.documents", system=row["system"], revision=row["revision"])
+        vectors = embedded.filter(pl.col("embedding_version") == row["embedding_version"])["chunk_id"]
+        findings += [
+            f"{row['system']} {row['index_version']}: {s}"
+            for s in reindex.reconciliation(places, source, vectors)
+        ]
+    return dg.AssetCheckResult(
+        passed=not findings,
+        metadata={"index versions": versions.height, "findings": dg.MetadataValue.json(findings)},
+    )
+
+
+@dg.multi_asset(
+    specs=[
+        spec(
+            "known_queries",
+            "Questions with a known right answer, each row in force from a date on.",
+            ["known_queries_file"],
+            labels("rag", CONTINUOUS),
+        ),
+        spec(
+            "judgements",
+            "Which documents answer a known query, graded.",
+            ["known_queries_file"],
+            labels("rag", CONTINUOUS),
+        ),
+    ],
+    partitions_def=systems,
+    backfill_policy=one_run,
+    pool="duckdb",
+)
+def query_sets(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> Iterator[dg.MaterializeResult]:
+    """Read the known queries of each system."""
+    work = Work(context, project, warehouse, "known queries")
+    for system in work.operated():
+        with work.guarding(system.name, OSError, UnicodeDecodeError):
+            if system.known_queries is None:
+                work.problem(
+                    system.name,
+                    "No known queries are configured, so nothing can be compared with the truth; "
+                    "write known_queries in its file.",
+                )
+                continue
+            if not system.known_queries.exists():
+                work.problem(
+                    system.name,
+                    f"{system.known_queries.name} does not exist; restore it or change known_queries.",
+                )
+                continue
+            known, judged, problems = parse_known_queries(
+                system.name, system.known_queries.read_text(encoding="utf-8").splitlines()
+            )
+            for sentence in problems:
+                work.problem(system.name, f"{system.known_queries.name}: {sentence}")
+            with warehouse.writing() as writer:
+                writer.replace("rag.known_queries", known, system=system.name)
+                writer.replace("rag.judgements", judged, system=system.name)
+    work.close()
+    for name in ("known_queries", "judgements"):
+        yield dg.MaterializeResult(
+            asset_key=name,
+            metadata={"dagster/row_count": warehouse.read(f"select count(*) as n from rag.{name}")["n"][0]},
+        )
+
+
+@dg.multi_asset(
+    specs=[
+        spec(
+            "retrieval_scores",
+            "How well each index version finds each known query's documents, by ranker.",
+            ["index_versions", "known_queries", "judgements"],
+            MEASURING,
+        ),
+        spec(
+            "retrieval_quality",
+            "Precision, recall, hit rate, MRR and nDCG per index version, with BM25 as the floor.",
+            ["retrieval_scores"],
+            MEASURING,
+        ),
+    ],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+)
+def retrieval_evaluation(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+    index_book: dg.ResourceParam[IndexBook],
+) -> Iterator[dg.MaterializeResult]:
+    """Ask every index version the known queries in force at its time."""
+    work = Work(context, project, warehouse, "retrieval quality")
+    scored: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name, EmbedderError):
+            if not work.weeks(system):
+                continue
+            scores, quality = index_book.evaluate(system.name, system.now(work.clock))
+            with warehouse.writing() as writer:
+                writer.replace("rag.retrieval_scores", scores, system=system.name)
+                writer.replace("rag.retrieval_quality", quality, system=system.name)
+            scored.append(quality)
+    work.close()
+    shown = pl.concat(scored) if scored else warehouse.tables["rag.retrieval_quality"].empty()
+    floor = shown.filter(pl.col("metric") == "ndcg_at_10")
+    for name in ("retrieval_scores", "retrieval_quality"):
+        yield dg.MaterializeResult(
+            asset_key=name, metadata={"dagster/row_count": shown.height, "nDCG@10": table(floor)}
+        )
+
+
+@dg.multi_asset(
+    specs=[
+        spec(
+            "index_freshness",
+            "How far the served index lagged behind the corpus, week by week.",
+            ["index_versions", "inferences"],
+            MEASURING,
+        ),
+        spec(
+            "stale_answers",
+            "Every answer that was given from text no longer in the corpus.",
+            ["index_versions", "inferences"],
+            MEASURING,
+        ),
+    ],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+)
+def freshness(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> Iterator[dg.MaterializeResult]:
+    """Compare what was retrieved with what the corpus said at that moment."""
+    work = Work(context, project, warehouse, "freshness")
+    judged: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name):
+            history = CorpusHistory(
+                *(
+                    warehouse.rows(f"rag.{t}", system=system.name)
+                    for t in ("corpus_revisions", "documents", "index_versions", "index_chunks")
+                )
+            )
+            for week in work.weeks(system):
+                row, stale = judge_freshness(
+                    system.name,
+                    week,
+                    _end(week),
+                    _calls(warehouse, system.name, week),
+                    history,
+                    system.limits.stale_share,
+                )
+                with warehouse.writing() as writer:
+                    writer.replace("rag.index_freshness", row, system=system.name, week=week)
+                    writer.replace("rag.stale_answers", stale, system=system.name, week=week)
+                judged.append(row)
+    work.close()
+    shown = pl.concat(judged) if judged else warehouse.tables["rag.index_freshness"].empty()
+    for name in ("index_freshness", "stale_answers"):
+        yield dg.MaterializeResult(
+            asset_key=name,
+            metadata={
+                "dagster/row_count": shown.height,
+                "weeks": table(
+                    shown.select(
+                        "system", "week", "verdict", "stale_share", "lag_days", "served_index_version"
+                    ),
+                    30,
+                ),
+            },
+        )
+
+
+def _end(week: date) -> datetime:
+    """Return the last moment of a week; what takes effect at the next midnight belongs to the next one."""
+    return midnight(week + timedelta(days=7)) - timedelta(microseconds=1)
+
+
+def _calls(warehouse: Warehouse, system: str, week: date) -> pl.DataFrame:
+    return warehouse.read(
+        "select * from inference_log.inferences where system = ? and occurred_at >= ? and occurred_at <= ?",
+        [system, datetime.combine(week, datetime.min.time()), _end(week).replace(tzinfo=None)],
+    )

@@ -1,0 +1,52 @@
+"""What the assets are handed: the project's paths, the warehouse, models, keys, notifiers and dbt."""
+
+import os
+import sys
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, DbtProject
+
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.embedder import embedder
+from aiops_pipelines.resources.index_book import IndexBook
+from aiops_pipelines.resources.judge import OfflineJudge
+from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.tables import declared_tables
+from aiops_pipelines.resources.warehouse import Warehouse
+
+project = Project.here()
+os.environ["AIOPS_WAREHOUSE"] = str(project.warehouse)  # dbt is a child process and reads it from there
+os.environ["PATH"] = (
+    f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # dbt is installed there
+)
+dbt_project = DbtProject(project_dir=project.dbt, profiles_dir=project.dbt)
+
+
+def _manifest_is_current(manifest: Path) -> bool:
+    sources = [
+        *project.dbt.glob("*.yml"),
+        *(f for d in ("models", "macros", "tests") for f in (project.dbt / d).rglob("*.*")),
+    ]
+    return manifest.exists() and manifest.stat().st_mtime >= max(file.stat().st_mtime for file in sources)
+
+
+if not _manifest_is_current(dbt_project.manifest_path):
+    dbt_project.preparer.prepare(dbt_project)
+
+
+@dg.definitions
+def resources() -> dg.Definitions:
+    """Return the resources by the name assets ask for them."""
+    warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
+    return dg.Definitions(
+        resources={
+            "project": project,
+            "warehouse": warehouse,
+            "index_book": IndexBook(warehouse, embedder()),
+            "judge": OfflineJudge(),
+            "audit_book": AuditBook(project, warehouse, Keys(project.keys)),
+            "dbt": DbtCliResource(project_dir=dbt_project),
+        }
+    )

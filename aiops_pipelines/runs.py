@@ -1,0 +1,152 @@
+"""Materialise the cadences from the command line, in this process, on the same Dagster instance as the UI."""
+
+import contextlib
+import os
+import shutil
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiops_pipelines.project import ROOT, Project
+from aiops_pipelines.resources.completion import due_months, due_weeks
+from aiops_pipelines.resources.tables import declared_tables
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import load_systems
+
+Say = Callable[[str], None]
+STEPS = {
+    "STEP_START": "  {step} ...",
+    "STEP_SUCCESS": "  {step} done in {seconds:.1f} s",
+    "STEP_FAILURE": "  {step} FAILED",
+}
+
+
+PID_TAG = "aiops/pid"
+
+
+class RunFailed(RuntimeError):
+    """A cadence did not finish; the message says which step and where the log is."""
+
+
+def prepare_home(project: Project) -> Path:
+    """Make Dagster's home below the data folder, with the project's settings."""
+    home = Path(os.environ.get("DAGSTER_HOME") or project.dagster_home)
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def operate(project: Project, say: Say) -> None:
+    """Run what is due now: the continuous work always, then the closed weeks and months that are not done.
+
+    Raises:
+        RunFailed: a step failed; what was finished stays, and the next run goes on from there.
+    """
+    home = prepare_home(project)
+    say("Loading Dagster ...")
+    import dagster as dg
+
+    from aiops_pipelines.definitions import defs
+    from aiops_pipelines.defs.cadences import period_range, range_tags, systems
+
+    definitions = defs() if callable(defs) else defs
+    usable, _ = load_systems(project.systems, project.data)
+    warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
+    with dg.DagsterInstance.get() as instance:
+        _reap(instance)
+        known = instance.get_dynamic_partitions(systems.name or "")
+        instance.add_dynamic_partitions(systems.name or "", [name for name in usable if name not in known])
+        registered = list(instance.get_dynamic_partitions(systems.name or ""))
+        if not registered:
+            say(
+                f"No system is configured: put a file into {project.systems}, or write one with `aiops init`."
+            )
+            return
+        run = _Runner(definitions, instance, home, say)
+        run("continuous", range_tags(registered[0], registered[-1]))
+        for cadence, due in (("weekly", due_weeks), ("monthly", due_months)):
+            clock = datetime.now(UTC)
+            periods = {
+                p for name in registered if name in usable for p in due(warehouse, usable[name], clock)
+            }
+            if periods:
+                run(cadence, period_range(periods, registered), f", {len(periods)} periods")
+            else:
+                say(f"{cadence}: nothing is due")
+
+
+def _reap(instance: Any) -> None:
+    """End runs of this command whose process was killed, and give back the pool slots they still hold."""
+    from dagster import DagsterRunStatus, RunsFilter
+
+    started = RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.STARTING])
+    for run in instance.get_runs(started):
+        pid = run.tags.get(PID_TAG)
+        if pid and not Path(f"/proc/{pid}").exists():
+            instance.report_run_failed(run, "The process was killed; the next run goes on from here.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+class _Runner:
+    def __init__(self, definitions: Any, instance: Any, home: Path, say: Say):
+        self._definitions, self._instance, self._say = definitions, instance, say
+        self._log = home / "run.log"
+
+    def __call__(self, cadence: str, tags: dict[str, str], note: str = "") -> None:
+        self._say(f"{cadence}{note}:")
+        run_id, begun = str(uuid.uuid4()), time.monotonic()
+        with (
+            self._log.open("a") as log,
+            self._progress(run_id),
+            contextlib.redirect_stdout(log),
+            contextlib.redirect_stderr(log),
+        ):
+            result = self._definitions.resolve_job_def(cadence).execute_in_process(
+                instance=self._instance,
+                run_id=run_id,
+                tags={**tags, PID_TAG: str(os.getpid())},
+                raise_on_error=False,
+            )
+        if not result.success:
+            failed = sorted({e.step_key for e in result.all_events if e.is_step_failure and e.step_key})
+            raise RunFailed(
+                f"The {cadence} run failed in {', '.join(failed) or 'its start'}; the log is {self._log}."
+            )
+        self._say(f"{cadence} finished in {time.monotonic() - begun:.0f} s")
+
+    @contextlib.contextmanager
+    def _progress(self, run_id: str) -> Iterator[None]:
+        """Say when a step starts and ends, as the run's events arrive in Dagster's log."""
+        stop = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(run_id, stop, sys.stdout), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+
+    def _watch(self, run_id: str, stop: threading.Event, out: Any) -> None:
+        cursor, started = None, {}
+        while True:
+            last = stop.is_set()
+            found = self._instance.get_records_for_run(run_id, cursor=cursor)
+            cursor = found.cursor
+            for record in found.records:
+                entry = record.event_log_entry
+                kind = entry.dagster_event.event_type_value if entry.dagster_event else ""
+                if kind == "STEP_START":
+                    started[entry.step_key] = entry.timestamp
+                if kind in ("STEP_SUCCESS", "STEP_FAILURE"):
+                    took = entry.timestamp - started.get(entry.step_key, entry.timestamp)
+                    out.write(STEPS[kind].format(step=entry.step_key, seconds=took) + "\n")
+                    out.flush()
+            if last:
+                return
+            stop.wait(0.5)
