@@ -1,0 +1,84 @@
+"""The command line `aiops`: its table of contents. What each command does is in `commands`.
+
+Nothing heavy is imported before a command runs, so that help answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from aiops_pipelines import terminal
+from aiops_pipelines.commands import decide, look, operate, prove, set_up
+
+SET_UP, RUN, LOOK, DECIDE, PROVE = PANELS = ("Set up", "Run", "Look", "Decide", "Prove")
+Data = Annotated[
+    Path | None,
+    typer.Option(envvar="AIOPS_DATA", metavar="PATH", help="The data folder to work on.", file_okay=False),
+]
+
+
+def _mendable() -> tuple[type[Exception], ...]:
+    """Return the errors whose message says to the user what to do."""
+    from aiops_pipelines.incidents.course import IncidentError
+    from aiops_pipelines.incidents.runbooks import RunbookError
+    from aiops_pipelines.monitoring.baseline import BaselineRefusedError
+    from aiops_pipelines.resources.warehouse import WarehouseBusy, WarehouseError
+    from aiops_pipelines.runs import RunFailed
+    from aiops_pipelines.systems import SystemFileError
+
+    decisions = (IncidentError, RunbookError, BaselineRefusedError)
+    return (SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *decisions)
+
+
+class Commands(TyperGroup):
+    """The commands by panel; an error that the user can mend is one sentence, without a traceback."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands in the order of the panels."""
+        panels = {name: getattr(command, "rich_help_panel", "") for name, command in self.commands.items()}
+        return sorted(panels, key=lambda name: PANELS.index(panels[name]))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except (PermissionError, FileNotFoundError) as error:
+            terminal.fail(f"{error.filename} cannot be used: {error.strerror}.")
+        except (ValueError, RuntimeError) as error:
+            if not isinstance(error, _mendable()):
+                raise
+            terminal.fail(str(error))
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False
+)
+
+
+@app.callback()
+def main(data: Data = None) -> None:
+    """Operate AI systems in production: logs in; health, drift, spend, incidents and proof out."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 loses a mark, not the command
+    if data is not None:
+        os.environ["AIOPS_DATA"] = str(data.resolve())
+
+
+_commands: dict[str, tuple[Callable[..., None], ...]] = {
+    SET_UP: (set_up.init, set_up.check),
+    RUN: (operate.run, operate.ui),
+    LOOK: (look.status, look.incidents, look.problems),
+}
+for _panel, _functions in _commands.items():
+    for _function in _functions:
+        app.command(rich_help_panel=_panel)(_function)
+app.add_typer(decide.incident, name="incident", rich_help_panel=DECIDE)
+app.add_typer(decide.baseline, name="baseline", rich_help_panel=DECIDE)
+app.add_typer(prove.audit, name="audit", rich_help_panel=PROVE)
