@@ -1,0 +1,189 @@
+"""Broken systems beside a healthy one: each gets a clear sentence, nothing is lost, and the rest still runs."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from aiops_pipelines.project import ROOT, Project
+
+RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.runs import operate; operate(Project.here(), print)"
+CALL = {
+    "occurred_at": "2026-06-02T10:00:00Z",
+    "provider": "openai",
+    "model_requested": "gpt-4.1-mini",
+    "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+    "query": "How many days of leave do I have?",
+    "answer": "Twenty-eight days.",
+}
+
+
+def run(data: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "DAGSTER_HOME"} | {
+        "AIOPS_DATA": str(data)
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", RUN],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def system(
+    data: Path,
+    name: str,
+    lines: list[str] | None = None,
+    corpus: bool = True,
+    queries: bool = True,
+    extra: str = "",
+) -> None:
+    """Write a system with its own copy of a small corpus, a few known queries and these log lines."""
+    text = f"name: {name}\ntitle: {name}\nas_of: 2026-06-10T06:00:00Z\ninference_log: {{folder: logs/{name}}}\n{extra}"
+    if corpus:
+        shutil.copytree(ROOT / "data" / "corpus" / "handbook", data / "corpus" / name)
+    text += f"corpus: {{folder: corpus/{name}}}\n"
+    if queries:
+        (data / "queries").mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / "data" / "queries" / "handbook.jsonl", data / "queries" / f"{name}.jsonl")
+        text += f"known_queries: queries/{name}.jsonl\n"
+    if lines is not None:
+        folder = data / "logs" / name
+        folder.mkdir(parents=True)
+        (folder / "june.jsonl").write_text("".join(lines), encoding="utf-8")
+    (data / "systems").mkdir(exist_ok=True)
+    (data / "systems" / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def call(event_id: str, **changes: object) -> str:
+    return json.dumps({**CALL, "event_id": event_id, **changes}) + "\n"
+
+
+def sql(data: Path, query: str) -> list[tuple]:
+    with duckdb.connect(str(Project(data).published), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def problems(data: Path, name: str) -> str:
+    return " ".join(
+        text
+        for (text,) in sql(
+            data, f"select problem from operations.problems where system = '{name}' order by all"
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("broken") / "data"
+    data.mkdir()
+    good = [call("a"), call("b")]
+    system(data, "healthy", good)
+    system(data, "broken-line", [call("a"), "{this is no JSON\n", call("b"), call("c")[:40]])
+    system(data, "empty-corpus", good, corpus=False)
+    (data / "corpus" / "empty-corpus").mkdir(parents=True)
+    system(data, "gone-corpus", good, corpus=False)
+    system(data, "bad-document", good)
+    (data / "corpus" / "bad-document" / "noise.md").write_bytes(bytes(range(256)) * 8)
+    system(data, "unknown-model", [call("a", provider="acme", model_requested="acme-colossus-9"), call("b")])
+    system(data, "no-usage", [call("a", usage=None)])
+    system(data, "no-queries", good, queries=False)
+    system(data, "no-logs", None)
+    (data / "systems" / "typo.yaml").write_text(
+        "name: typo\ntitel: Typo\ninference_log: {folder: logs/typo}\n", encoding="utf-8"
+    )
+    run(data)
+    return data
+
+
+def test_the_healthy_system_is_operated_without_a_word_about_its_input(data: Path) -> None:
+    assert sql(data, "select count(*) from inference_log.inferences where system = 'healthy'") == [(2,)]
+    assert sql(data, "select verdict from rag.index_freshness where system = 'healthy'") == [("unknown",)]
+    said = problems(data, "healthy")
+    assert "does not" not in said and "not indexed" not in said
+    assert (data / "reports" / "healthy" / "weekly" / "2026-06-01.html").exists()
+
+
+def test_a_broken_line_is_set_aside_with_its_place_and_a_torn_one_waits(data: Path) -> None:
+    assert sql(
+        data, "select event_id from inference_log.inferences where system = 'broken-line' order by all"
+    ) == [("a",), ("b",)]
+    [(file, line, reason)] = sql(
+        data,
+        "select source_file, source_line, reason from inference_log.quarantine where system = 'broken-line'",
+    )
+    assert (file, line) == ("june.jsonl", 2) and "JSON" in reason
+    [(waiting, lines)] = sql(
+        data, "select waiting_bytes, lines_read from inference_log.log_files where system = 'broken-line'"
+    )
+    assert (waiting, lines) == (40, 3)
+
+
+def test_an_empty_or_missing_corpus_is_said_and_nothing_is_indexed(data: Path) -> None:
+    assert "is empty; put documents into it" in problems(data, "empty-corpus")
+    assert "does not exist; create it" in problems(data, "gone-corpus")
+    assert sql(
+        data, "select count(*) from rag.index_versions where system in ('empty-corpus', 'gone-corpus')"
+    ) == [(0,)]
+    assert sql(data, "select count(*) from inference_log.inferences where system = 'empty-corpus'") == [(2,)]
+
+
+def test_an_unreadable_document_is_named_and_the_others_are_indexed(data: Path) -> None:
+    assert "noise.md is not indexed" in problems(data, "bad-document")
+    documents = sql(data, "select documents from rag.index_versions where system = 'bad-document'")
+    assert documents == sql(data, "select documents from rag.index_versions where system = 'healthy'")
+
+
+def test_an_unknown_model_costs_unknown_and_never_nothing(data: Path) -> None:
+    rows = sql(
+        data,
+        "select event_id, price_status, cost_usd from costs.call_costs where system = 'unknown-model' order by all",
+    )
+    assert rows[0] == ("a", "unknown", None)
+    assert rows[1][1] == "priced" and rows[1][2] > 0
+    assert "1 calls of the model acme-colossus-9 have no known price" in problems(data, "unknown-model")
+
+
+def test_calls_without_token_usage_cost_nothing_known_and_stop_nobody(data: Path) -> None:
+    rows = sql(data, "select price_status, cost_usd from costs.call_costs where system = 'no-usage'")
+    assert rows == [("no_usage", None)]
+
+
+def test_a_system_without_known_queries_is_told_so_and_still_runs(data: Path) -> None:
+    assert "No known queries are configured" in problems(data, "no-queries")
+    assert sql(data, "select count(*) from rag.index_versions where system = 'no-queries'") == [(1,)]
+
+
+def test_a_missing_log_folder_is_said(data: Path) -> None:
+    assert "log folder" in problems(data, "no-logs")
+
+
+def test_a_mistyped_key_does_not_stop_the_others(data: Path) -> None:
+    assert sql(data, "select count(distinct system) from rag.index_versions") == [(7,)]
+
+
+def test_deleting_source_files_is_said_and_loses_nothing(data: Path) -> None:
+    (data / "logs" / "healthy" / "june.jsonl").unlink()
+    (data / "queries" / "no-logs.jsonl").unlink()
+    shutil.rmtree(data / "corpus" / "bad-document")
+    (data / "logs" / "broken-line" / "june.jsonl").open("a").write(call("c")[40:])
+    (data / "corpus" / "healthy" / next(iter(sorted(os.listdir(data / "corpus" / "healthy"))))).unlink()
+    run(data)
+    assert "june.jsonl was read before and is gone" in problems(data, "healthy")
+    assert sql(data, "select count(*) from inference_log.inferences where system = 'healthy'") == [(2,)]
+    assert "does not exist; restore it" in problems(data, "no-logs")
+    assert sql(data, "select count(*) > 0 from rag.known_queries where system = 'no-logs'") == [(True,)]
+    assert "does not exist; create it" in problems(data, "bad-document")
+    assert sql(data, "select count(*) from rag.index_versions where system = 'bad-document'") == [(1,)]
+    assert sql(data, "select change from rag.corpus_changes where system = 'healthy'") == [("deleted",)]
+    assert sql(
+        data, "select event_id from inference_log.inferences where system = 'broken-line' order by all"
+    )[-1] == ("c",)

@@ -1,0 +1,305 @@
+"""The whole house on the sample's story: a log row goes in, and the story's known truths come out.
+
+One real run of all cadences in a process of its own; every test reads what it left behind.
+"""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from aiops_pipelines.project import ROOT, Project
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.tables import declared_tables
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.sample.story import Story, load_story
+from aiops_pipelines.sample.traffic import PLANTED_PII
+
+SOURCES = ("systems", "corpus", "queries", "inference_log", "runbooks")
+RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.runs import operate; operate(Project.here(), print)"
+STAMPS = {
+    "ingested_at",
+    "quarantined_at",
+    "read_at",
+    "built_at",
+    "registered_at",
+    "noticed_at",
+    "completed_at",
+}
+
+
+def run(data: Path) -> subprocess.CompletedProcess[str]:
+    """Run all cadences on a data folder as `aiops run` does."""
+    environment = {**os.environ, "AIOPS_DATA": str(data)}
+    environment.pop("DAGSTER_HOME", None)
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", RUN],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+
+
+@dataclass(frozen=True)
+class World:
+    project: Project
+    story: Story
+    log: str
+
+    def sql(self, query: str) -> list[tuple]:
+        with duckdb.connect(str(self.project.published), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    data = tmp_path_factory.mktemp("story") / "data"
+    for name in SOURCES:
+        shutil.copytree(ROOT / "data" / name, data / name)
+    done = run(data)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    yield World(Project(data), load_story(ROOT / "data" / "stories" / "support.yaml"), done.stdout)
+
+
+def contents(world: World) -> dict[str, list[tuple]]:
+    """Return every published table as sorted rows, without the moments of the run itself."""
+    tables = world.sql("select table_schema, table_name from information_schema.tables order by all")
+    found = {}
+    for schema, name in tables:
+        columns = [
+            f'"{column}"'
+            for (column,) in world.sql(
+                f"select column_name from information_schema.columns where table_schema = '{schema}' and table_name = '{name}'"
+            )
+            if column not in STAMPS
+        ]
+        found[f"{schema}.{name}"] = world.sql(
+            f"select {', '.join(columns)} from {schema}.{name} order by all"
+        )
+    return found
+
+
+def source_logs(world: World) -> dict[Path, bytes]:
+    """Return every source log by file, unpacked."""
+    files = [file for file in (world.project.data / "inference_log").rglob("*") if file.is_file()]
+    return {
+        file: gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        for file in files
+    }
+
+
+def test_every_log_line_is_stored_and_none_is_set_aside(world: World) -> None:
+    lines = dict.fromkeys(("support", "handbook"), 0)
+    for file, content in source_logs(world).items():
+        lines[file.parent.name] += len(content.splitlines())
+    stored = dict(world.sql("select system, count(*) from inference_log.inferences group by system"))
+    assert stored == lines
+    assert world.sql("select count(*) from inference_log.quarantine") == [(0,)]
+
+
+def test_the_week_of_the_model_change_is_degraded_and_the_stable_weeks_are_not(world: World) -> None:
+    degraded = {
+        week
+        for (week,) in world.sql(
+            "select distinct week from drift.drift_verdicts where system = 'support' and verdict = 'DEGRADED'"
+        )
+    }
+    judged = {
+        week
+        for (week,) in world.sql("select distinct week from drift.drift_verdicts where system = 'support'")
+    }
+    truths = world.story.truths
+    assert set(truths.degraded_weeks) <= degraded
+    assert not degraded & set(truths.stable_weeks)
+    assert set(truths.stable_weeks) <= judged
+    assert not judged & set(truths.baseline_weeks)
+
+
+def test_its_first_cause_is_the_model(world: World) -> None:
+    for week, cause in world.story.truths.degraded_weeks.items():
+        assert world.sql(
+            f"select cause from drift.drift_causes where system = 'support' and week = '{week}' and rank = 1"
+        ) == [(cause,)]
+
+
+def test_the_forgotten_reindex_is_reported_stale_and_no_other_week(world: World) -> None:
+    stale = {
+        week
+        for (week,) in world.sql(
+            "select week from rag.index_freshness where system = 'support' and verdict = 'stale'"
+        )
+    }
+    assert stale == set(world.story.truths.stale_weeks)
+
+
+def test_spend_grew_for_the_causes_the_story_planted(world: World) -> None:
+    causes = world.sql(
+        "select cause from costs.spend_growth_since_baseline where system = 'support' and week = '2026-08-31' "
+        "group by cause order by sum(change_usd) desc limit 2"
+    )
+    assert {cause for (cause,) in causes} == set(world.story.truths.growth_causes)
+
+
+def test_the_split_adds_up_to_the_change(world: World) -> None:
+    rows = world.sql(
+        "select week, endpoint, sum(change_usd), any_value(spend_after_usd) - any_value(spend_before_usd) "
+        "from costs.spend_growth where system = 'support' group by week, endpoint"
+    )
+    assert len(rows) > 40
+    for _, _, split, change in rows:
+        assert split == pytest.approx(change, abs=1e-9)
+
+
+def test_the_burst_of_injection_attempts_is_one_incident(world: World) -> None:
+    days = {
+        day.date()
+        for (day,) in world.sql("select period_start from incidents.signals where signal = 'guardrail_burst'")
+    }
+    assert days == set(world.story.truths.injection_days)
+    assert world.sql(
+        "select count(*), any_value(severity) from incidents.incidents where cause = 'injection_attempts'"
+    ) == [(1, "P2")]
+
+
+def test_a_recorded_story_opens_no_incident_for_missing_data(world: World) -> None:
+    assert world.sql("select count(*) from incidents.incidents where cause = 'no_data'") == [(0,)]
+
+
+def test_corpus_changes_are_those_that_were_made(world: World) -> None:
+    import yaml
+
+    truth = yaml.safe_load((ROOT / "data" / "stories" / "support_corpus.yaml").read_text(encoding="utf-8"))
+    for day, changes in truth["revisions"].items():
+        found = world.sql(
+            f"select change, document from rag.corpus_changes where system = 'support' and valid_from = '{day}'"
+        )
+        for kind in ("added", "edited", "deleted"):
+            assert {document for change, document in found if change == kind} == set(changes[kind]), (
+                day,
+                kind,
+            )
+        for kind in ("renamed", "renamed_edited"):
+            assert {document for change, document in found if change == kind} == {
+                move["to"] for move in changes[kind]
+            }, (day, kind)
+
+
+def test_personal_data_stands_in_the_source_logs_and_nowhere_else(world: World) -> None:
+    values = [value.encode() for kind in PLANTED_PII.values() for value in kind]
+    logs = source_logs(world)
+    for value in values:
+        assert any(value in content for content in logs.values()), f"{value!r} was never planted"
+    for file in world.project.data.rglob("*"):
+        if file.is_file() and file not in logs:
+            content = file.read_bytes()
+            assert not [value for value in values if value in content], file
+    # the database compresses its strings, so look at them as a reader would
+    texts: dict[str, list[str]] = {}
+    for schema, name, column in world.sql(
+        "select table_schema, table_name, column_name from information_schema.columns where data_type like 'VARCHAR%'"
+    ):
+        texts.setdefault(f"{schema}.{name}", []).append(f'"{column}"::varchar')
+    assert len(texts) > 40
+    for name, columns in texts.items():
+        row = f"concat_ws(' ', {', '.join(columns)})"
+        found = " or ".join(f"contains({row}, '{value.decode()}')" for value in values)
+        assert world.sql(f"select count(*) from {name} where {found}") == [(0,)], name
+    masked = world.sql("select sum(masked) from compliance.pii_weekly where system = 'support'")[0][0]
+    assert (
+        masked
+        >= sum(
+            value in line for content in logs.values() for line in content.splitlines() for value in values
+        )
+        * 0.9
+    )
+
+
+def test_every_inference_and_decision_is_in_the_audit_log(world: World) -> None:
+    missing = world.sql(
+        "select count(*) from inference_log.inferences anti join compliance.audit_log using (system, event_id)"
+    )
+    assert missing == [(0,)]
+    kinds = {
+        kind
+        for (kind,) in world.sql("select distinct kind from compliance.audit_log where system = 'support'")
+    }
+    assert {
+        "inference",
+        "decision.index_built",
+        "decision.baseline_frozen",
+        "decision.drift_verdict",
+        "decision.incident_opened",
+    } <= kinds
+
+
+def test_an_edited_audit_row_is_found_and_an_untouched_log_is_intact(world: World, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name in ("warehouse", "audit", "keys"):
+        shutil.copytree(world.project.data / name, data / name)
+    project = Project(data)
+    warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
+    book = AuditBook(project, warehouse, Keys(project.keys))
+    findings, entries, _ = book.verify("support")
+    assert findings == []
+    assert entries == world.sql("select count(*) from compliance.audit_log where system = 'support'")[0][0]
+    with duckdb.connect(str(project.warehouse)) as connection:
+        connection.execute(
+            "update compliance.audit_log set latency_ms = 1 where system = 'support' and entry_index = 4242"
+        )
+    findings, _, _ = book.verify("support")
+    assert [(f.entry_index, f.column) for f in findings] == [(4242, "latency_ms")]
+
+
+def test_pages_and_reports_are_written_for_every_closed_period(world: World) -> None:
+    reports = world.project.reports / "support"
+    assert len(list((reports / "weekly").glob("*.html"))) == world.story.weeks
+    assert sorted(file.name for file in (reports / "monthly").glob("*.json")) == [
+        "2026-06.json",
+        "2026-07.json",
+        "2026-08.json",
+    ]
+    report = json.loads((reports / "monthly" / "2026-08.json").read_text(encoding="utf-8"))
+    assert report["month"] == "2026-08-01"
+    assert "NOT EVIDENCED" in (reports / "monthly" / "2026-08.html").read_text(encoding="utf-8")
+
+
+def test_analysts_find_a_description_on_every_table_and_column(world: World) -> None:
+    assert (
+        world.sql(
+            "select schema_name || '.' || table_name from duckdb_tables() where coalesce(comment, '') = ''"
+        )
+        == []
+    )
+    assert (
+        world.sql(
+            "select table_name || '.' || column_name from duckdb_columns() where not internal and coalesce(comment, '') = ''"
+        )
+        == []
+    )
+
+
+def test_the_light_system_has_its_weeks_reviewed_by_the_month(world: World) -> None:
+    last = world.sql("select max(week) from drift.drift_verdicts where system = 'handbook'")[0][0]
+    assert last == date(2026, 8, 24)  # the week of 31 August ends in September, which is not over
+
+
+def test_a_second_run_changes_nothing(world: World) -> None:
+    before, pages = contents(world), {file: file.read_bytes() for file in world.project.reports.rglob("*.*")}
+    done = run(world.project.data)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "weekly: nothing is due" in done.stdout and "monthly: nothing is due" in done.stdout
+    after = contents(world)
+    assert {name for name in before if before[name] != after[name]} == set()
+    assert pages == {file: file.read_bytes() for file in world.project.reports.rglob("*.*")}
