@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-CHUNKER_VERSION = "structure-1"
+STRUCTURE = "structure-1"
 """Changes whenever the same text could be cut differently, so that old and new chunk ids never meet."""
 
 CHUNK_CHARACTERS = 600
@@ -33,6 +33,22 @@ _WORDS = re.compile(r"(?<=\s)")
 
 
 @dataclass(frozen=True)
+class Chunking:
+    """How documents are cut; two of them never give the same chunk id."""
+
+    characters: int = CHUNK_CHARACTERS
+
+    @property
+    def version(self) -> str:
+        """The name of these rules, in every chunk id and index version; the size shows when it is not 600."""
+        size = "" if self.characters == CHUNK_CHARACTERS else f"-{self.characters}"
+        return f"{STRUCTURE}{size}"
+
+
+BY_STRUCTURE = Chunking()
+
+
+@dataclass(frozen=True)
 class Chunk:
     """A piece of a document: its text, the headings above it and its order in the document, from 0."""
 
@@ -42,26 +58,28 @@ class Chunk:
     position: int
 
 
-def chunk_id(text: str) -> str:
+def chunk_id(text: str, chunking: Chunking = BY_STRUCTURE) -> str:
     """Return the identity of a chunk's text: equal for texts that differ in white space or Unicode form only.
 
     Embedding models see no difference between such texts, so a re-wrapped paragraph is not embedded again.
     """
     normalised = " ".join(unicodedata.normalize("NFC", text).split())
-    return "c" + hashlib.sha256(f"{CHUNKER_VERSION}\n{normalised}".encode()).hexdigest()[:20]
+    return "c" + hashlib.sha256(f"{chunking.version}\n{normalised}".encode()).hexdigest()[:20]
 
 
-def chunk(text: str) -> list[Chunk]:
-    """Cut Markdown-like text into chunks of at most `CHUNK_CHARACTERS` characters, in reading order.
+def chunk(text: str, chunking: Chunking = BY_STRUCTURE) -> list[Chunk]:
+    """Cut Markdown-like text into chunks of at most `chunking.characters` characters, in reading order.
 
     Headings start sections and no chunk crosses a section, so boundaries depend on the section's own text
     only. Code blocks, tables and lists stay whole where they fit; paragraphs are packed together. No
     character other than white space is lost: the chunks put together are the document.
     """
     return [
-        Chunk(chunk_id(piece), piece, heading, position)
+        Chunk(chunk_id(piece, chunking), piece, heading, position)
         for position, (heading, piece) in enumerate(
-            (heading, piece) for heading, blocks in _sections(text) for piece in _pack(blocks)
+            (heading, piece)
+            for heading, blocks in _sections(text)
+            for piece in _pack(blocks, chunking.characters)
         )
     ]
 
@@ -156,13 +174,13 @@ def _continues(kind: str, lines: list[str], at: int) -> bool:
     return bool(lines[at].strip()) and _kind(lines, at) == kind
 
 
-def _pack(blocks: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _pack(blocks: Iterable[tuple[str, str]], most: int) -> Iterator[str]:
     packed = ""
     for kind, block in blocks:
         for piece in _split(
-            block, [_SENTENCES, _LINES, _WORDS] if kind == "text" else [_LINES, _SENTENCES, _WORDS]
+            block, [_SENTENCES, _LINES, _WORDS] if kind == "text" else [_LINES, _SENTENCES, _WORDS], most
         ):
-            if packed and len(packed) + 2 + len(piece) > CHUNK_CHARACTERS:
+            if packed and len(packed) + 2 + len(piece) > most:
                 yield packed
                 packed = ""
             packed = f"{packed}\n\n{piece}" if packed else piece
@@ -170,19 +188,19 @@ def _pack(blocks: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield packed
 
 
-def _split(text: str, boundaries: list[re.Pattern[str]]) -> Iterator[str]:
+def _split(text: str, boundaries: list[re.Pattern[str]], most: int) -> Iterator[str]:
     """Yield pieces of a block too long for one chunk, at the first kind of boundary that makes them fit."""
-    if len(text) <= CHUNK_CHARACTERS:
+    if len(text) <= most:
         yield text
         return
     if not boundaries:
-        yield from (text[at : at + CHUNK_CHARACTERS] for at in range(0, len(text), CHUNK_CHARACTERS))
+        yield from (text[at : at + most] for at in range(0, len(text), most))
         return
     piece = ""
     for part in boundaries[0].split(text):
-        if piece and len(piece) + len(part.rstrip()) > CHUNK_CHARACTERS:
-            yield from _split(piece.rstrip(), boundaries[1:])
+        if piece and len(piece) + len(part.rstrip()) > most:
+            yield from _split(piece.rstrip(), boundaries[1:], most)
             piece = ""
         piece += part
     if piece.strip():
-        yield from _split(piece.rstrip(), boundaries[1:])
+        yield from _split(piece.rstrip(), boundaries[1:], most)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 import polars as pl
 
-from aiops_pipelines.rag.chunking import CHUNKER_VERSION, chunk
+from aiops_pipelines.rag.chunking import BY_STRUCTURE, Chunking, chunk
 
 PLACES = pl.Schema(
     {
@@ -21,20 +21,22 @@ PLACES = pl.Schema(
 )
 
 
-def wanted_chunks(documents: Iterable[tuple[str, str, str]]) -> pl.DataFrame:
+def wanted_chunks(
+    documents: Iterable[tuple[str, str, str]], chunking: Chunking = BY_STRUCTURE
+) -> pl.DataFrame:
     """Cut documents, given as (document, document_hash, text), into one row per place a chunk stands in."""
     rows = [
         (piece.chunk_id, document, document_hash, piece.position, piece.heading, piece.text)
         for document, document_hash, text in documents
-        for piece in chunk(text)
+        for piece in chunk(text, chunking)
     ]
     return pl.DataFrame(rows, schema=PLACES, orient="row").sort("document", "position")
 
 
-def chunks(system: str, wanted: pl.DataFrame) -> pl.DataFrame:
+def chunks(system: str, wanted: pl.DataFrame, chunking: Chunking = BY_STRUCTURE) -> pl.DataFrame:
     """Return the rows of `rag.chunks`: one per distinct chunk of the wanted set."""
     return _distinct(wanted).select(
-        pl.lit(system).alias("system"), "chunk_id", pl.lit(CHUNKER_VERSION).alias("chunker_version"), "text"
+        pl.lit(system).alias("system"), "chunk_id", pl.lit(chunking.version).alias("chunker_version"), "text"
     )
 
 

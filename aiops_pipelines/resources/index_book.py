@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aiops_pipelines.periods import EPOCH, midnight
 from aiops_pipelines.rag import evaluation, ranking, reindex
 from aiops_pipelines.rag.changes import corpus_changes
-from aiops_pipelines.rag.chunking import CHUNKER_VERSION
+from aiops_pipelines.rag.chunking import BY_STRUCTURE
 from aiops_pipelines.rag.known_queries import in_force
 from aiops_pipelines.rag.versions import index_version_id, revision_id
 from aiops_pipelines.resources import documents as corpora
@@ -145,11 +145,11 @@ class IndexBook:
         embedded = missing.select("chunk_id").with_columns(
             embedding_version=pl.lit(space.version), vector=vectors
         )
-        version = index_version_id(wanted, CHUNKER_VERSION, space.version)
+        version = index_version_id(wanted, BY_STRUCTURE.version, space.version)
         sizes = (documents.height, wanted["chunk_id"].n_unique(), missing.height)
         index = self._row(
             "rag.index_versions",
-            (system, version, revision, valid_from, CHUNKER_VERSION, space.version, *sizes, now),
+            (system, version, revision, valid_from, BY_STRUCTURE.version, space.version, *sizes, now),
         )
         registered = (space.version, space.provider, space.model, space.weights_hash, space.dimension)
         changes = self._changes(system, before, documents, read)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops_pipelines.project import Project
-from aiops_pipelines.rag.chunking import CHUNKER_VERSION
+from aiops_pipelines.rag.chunking import BY_STRUCTURE
 from aiops_pipelines.rag.known_queries import in_force, parse_known_queries
 from aiops_pipelines.rag.reindex import wanted_chunks
 from aiops_pipelines.rag.versions import index_version_id
@@ -48,7 +48,7 @@ def served_index(folder: Path, vectors: Vectors) -> ServedIndex:
     documents, _ = read(folder)
     places = wanted_chunks((d.document, d.document_hash, d.text) for d in documents)
     texts = places["text"].to_list()
-    version = index_version_id(places, CHUNKER_VERSION, embedder().space.version)
+    version = index_version_id(places, BY_STRUCTURE.version, embedder().space.version)
     vectors.embed([line for text in texts for line in sentences(text)])
     return ServedIndex(
         version, places["chunk_id"].to_list(), places["document"].to_list(), texts, vectors.embed(texts)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops_pipelines.rag.chunking import CHUNK_CHARACTERS, chunk, chunk_id, title
+from aiops_pipelines.rag.chunking import CHUNK_CHARACTERS, Chunking, chunk, chunk_id, title
 
 PARAGRAPH = "Refunds are paid within five days. " * 12
 WORDS = st.text(alphabet="abcXYZ .,!?#|`~-=*1\n\t\u3002\u00e9", max_size=400)
@@ -128,3 +128,9 @@ def test_an_edit_moves_only_its_own_section(bodies, data):
     changed[edited] = data.draw(st.text(alphabet="abc .\n", max_size=300))
     before, after = ids(bodies), ids(changed)
     assert all(before[n] == after[n] for n in range(len(bodies)) if n != edited)
+
+
+def test_a_size_has_its_own_version_ids_and_limit():
+    assert (Chunking().version, Chunking(300).version) == ("structure-1", "structure-1-300")
+    assert max(len(c.text) for c in chunk(PARAGRAPH, Chunking(300))) <= 300
+    assert chunk_id("same") == chunk_id("same", Chunking()) != chunk_id("same", Chunking(300))

@@ -2,7 +2,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops_pipelines.rag.chunking import CHUNKER_VERSION, chunk_id
+from aiops_pipelines.rag.chunking import BY_STRUCTURE, chunk_id
 from aiops_pipelines.rag.reindex import (
     chunks,
     document_texts,
@@ -35,7 +35,7 @@ def test_rows_of_the_two_tables():
     assert INDEX.height == 3
     stored = chunks("s", WANTED)
     assert sorted(stored["chunk_id"]) == sorted([SAME, BYE])
-    assert stored["chunker_version"].unique().to_list() == [CHUNKER_VERSION]
+    assert stored["chunker_version"].unique().to_list() == [BY_STRUCTURE.version]
 
 
 def test_only_new_texts_are_embedded_and_each_once():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.inference_log.formats import IMPORTERS
 from aiops_pipelines.project import ROOT, Project
-from aiops_pipelines.rag.chunking import CHUNKER_VERSION
+from aiops_pipelines.rag.chunking import BY_STRUCTURE
 from aiops_pipelines.rag.known_queries import parse_known_queries
 from aiops_pipelines.rag.reindex import wanted_chunks
 from aiops_pipelines.rag.versions import index_version_id
@@ -446,7 +446,7 @@ def test_the_logs_name_the_indexes_that_are_built_from_the_corpus_today(
         versions = {}
         for snapshot in snapshots(corpus):
             texts = ((d.document, d.document_hash, d.text) for d in read(snapshot.folder)[0])
-            versions[snapshot.label] = index_version_id(wanted_chunks(texts), CHUNKER_VERSION, space)
+            versions[snapshot.label] = index_version_id(wanted_chunks(texts), BY_STRUCTURE.version, space)
         for record in (record for week in logs[name].values() for record in week):
             built = versions[str(deployment_at(story, record["occurred_at"]).snapshot)]
             if record["index_version"] not in (None, built):
