@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops_pipelines.rag.ranking import Vectors
 from aiops_pipelines.rag.versions import EmbeddingSpace
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class MiniLM:
             vector = self._session.run(["last_hidden_state"], inputs)[0][0].mean(axis=0)
             vectors[row] = vector / np.linalg.norm(vector)
         return vectors
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of questions, with the space they live in."""
+        return Vectors(self.space.version, self.embed(texts))
 
     def as_llama_index(self) -> "BaseEmbedding":
         """Return the model as a LlamaIndex embedding; index assets embed through `get_text_embedding_batch`.
