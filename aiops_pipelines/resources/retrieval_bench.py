@@ -11,7 +11,7 @@ import polars as pl
 from aiops_pipelines.rag import evaluation, ranking
 from aiops_pipelines.rag.known_queries import in_force
 from aiops_pipelines.resources.bm25 import rank as bm25
-from aiops_pipelines.resources.embedder import MiniLM
+from aiops_pipelines.resources.embedder import Embedder
 from aiops_pipelines.resources.warehouse import Warehouse
 
 RANKING_DEPTH = 10
@@ -21,7 +21,7 @@ INSTANT = timedelta(microseconds=1)
 class RetrievalBench:
     """The stored indexes of one installation under measurement."""
 
-    def __init__(self, warehouse: Warehouse, model: MiniLM):
+    def __init__(self, warehouse: Warehouse, model: Embedder):
         self._warehouse, self._model = warehouse, model
         self._tables = warehouse.tables
 
