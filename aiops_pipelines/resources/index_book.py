@@ -16,7 +16,7 @@ from aiops_pipelines.rag.changes import corpus_changes
 from aiops_pipelines.rag.chunking import BY_STRUCTURE, Chunking
 from aiops_pipelines.rag.versions import index_version_id, revision_id
 from aiops_pipelines.resources import documents as corpora
-from aiops_pipelines.resources.embedder import MiniLM
+from aiops_pipelines.resources.embedder import Embedder
 from aiops_pipelines.resources.warehouse import Warehouse
 
 FIRST_SIGHT = midnight(EPOCH)
@@ -34,7 +34,7 @@ class Update:
 class IndexBook:
     """The indexes of one installation."""
 
-    def __init__(self, warehouse: Warehouse, model: MiniLM):
+    def __init__(self, warehouse: Warehouse, model: Embedder):
         self._warehouse, self._model = warehouse, model
         self._tables = warehouse.tables
 

@@ -6,14 +6,12 @@ How rankings are made and scored is decided in `rag`; here the stored index is r
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from aiops_pipelines.rag import evaluation, ranking
 from aiops_pipelines.rag.known_queries import in_force
 from aiops_pipelines.resources.bm25 import rank as bm25
-from aiops_pipelines.resources.embedder import MiniLM
+from aiops_pipelines.resources.embedder import Embedder
 from aiops_pipelines.resources.warehouse import Warehouse
 
 RANKING_DEPTH = 10
@@ -23,7 +21,7 @@ INSTANT = timedelta(microseconds=1)
 class RetrievalBench:
     """The stored indexes of one installation under measurement."""
 
-    def __init__(self, warehouse: Warehouse, model: MiniLM):
+    def __init__(self, warehouse: Warehouse, model: Embedder):
         self._warehouse, self._model = warehouse, model
         self._tables = warehouse.tables
 
@@ -38,14 +36,16 @@ class RetrievalBench:
             return scores[0], quality[0]
         texts = rows("rag.chunks", system=system).select("chunk_id", "text")
         queries = known["query"].unique(maintain_order=True).to_list()
-        vectors = dict(zip(queries, self._model.embed(queries), strict=True))
+        place, vectors = {q: at for at, q in enumerate(queries)}, self._model.embed_queries(queries)
         ends = [*versions["valid_from"].to_list()[1:], now + INSTANT]
         for index, end in zip(versions.iter_rows(named=True), ends, strict=True):
             asked, truth = in_force(known, judged, end - INSTANT)
             places = rows("rag.index_chunks", system=system, index_version=index["index_version"])
             indexed = places["document"].unique().to_list()
             dead = evaluation.dead_judgements(truth, indexed)
-            found = self._rankings(index, places, texts, asked["query"].to_list(), vectors)
+            wordings = asked["query"].to_list()
+            asked_vectors = vectors.rows([place[query] for query in wordings])
+            found = self._rankings(index, places, texts, wordings, asked_vectors)
             for ranker, rankings in found.items():
                 named = {q: [d for d, _ in r] for q, r in zip(asked["query_id"], rankings, strict=True)}
                 one = evaluation.retrieval_scores(
@@ -61,7 +61,7 @@ class RetrievalBench:
         places: pl.DataFrame,
         texts: pl.DataFrame,
         queries: Sequence[str],
-        vectors: Mapping[str, NDArray[np.float32]],
+        vectors: ranking.Vectors,
     ) -> dict[str, list[ranking.Ranking]]:
         if not queries:
             return {}
@@ -70,9 +70,8 @@ class RetrievalBench:
             [index["embedding_version"], places["chunk_id"].unique().to_list()],
         )
         owners, matrix = ranking.chunk_matrix(places, stored)
-        asked = np.stack([vectors[query] for query in queries])
         corpus = places.join(texts, on="chunk_id").sort("document", "position")
         return {
-            "dense": ranking.dense(owners, matrix, asked, RANKING_DEPTH),
+            "dense": ranking.dense(owners, matrix, vectors, RANKING_DEPTH),
             "bm25": bm25(corpus["text"].to_list(), corpus["document"].to_list(), queries, RANKING_DEPTH),
         }
