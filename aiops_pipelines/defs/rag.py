@@ -17,6 +17,7 @@ from aiops_pipelines.rag.known_queries import parse_known_queries
 from aiops_pipelines.resources import documents as corpora
 from aiops_pipelines.resources.embedder import EmbedderError
 from aiops_pipelines.resources.index_book import IndexBook
+from aiops_pipelines.resources.retrieval_bench import RetrievalBench
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -211,7 +212,7 @@ def retrieval_evaluation(
     context: dg.AssetExecutionContext,
     project: dg.ResourceParam[Project],
     warehouse: dg.ResourceParam[Warehouse],
-    index_book: dg.ResourceParam[IndexBook],
+    retrieval_bench: dg.ResourceParam[RetrievalBench],
 ) -> Iterator[dg.MaterializeResult]:
     """Ask every index version the known queries in force at its time."""
     work = Work(context, project, warehouse, "retrieval quality")
@@ -220,7 +221,7 @@ def retrieval_evaluation(
         with work.guarding(system.name, EmbedderError):
             if not work.weeks(system):
                 continue
-            scores, quality = index_book.evaluate(system.name, system.now(work.clock))
+            scores, quality = retrieval_bench.evaluate(system.name, system.now(work.clock))
             with warehouse.writing() as writer:
                 writer.replace("rag.retrieval_scores", scores, system=system.name)
                 writer.replace("rag.retrieval_quality", quality, system=system.name)

@@ -5,6 +5,7 @@ embedding and the chunks and nothing else.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -21,9 +22,22 @@ class MixedSpaces(ValueError):
     """Vectors that cannot be compared met in one search."""
 
 
-def chunk_matrix(
-    index_chunks: pl.DataFrame, embeddings: pl.DataFrame
-) -> tuple[list[str], NDArray[np.float32]]:
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors with the embedding version they live in: two spaces of one dimension look alike otherwise.
+
+    `matrix` has shape (texts, dimension).
+    """
+
+    space: str
+    matrix: NDArray[np.float32]
+
+    def rows(self, which: Sequence[int]) -> "Vectors":
+        """Return some of the vectors, in the given order."""
+        return Vectors(self.space, self.matrix[list(which)])
+
+
+def chunk_matrix(index_chunks: pl.DataFrame, embeddings: pl.DataFrame) -> tuple[list[str], Vectors]:
     """Return the documents and the vectors, one row per distinct (document, chunk) of an index version.
 
     Args:
@@ -47,28 +61,29 @@ def chunk_matrix(
         )
     if rows["vector"].list.len().n_unique() > 1:
         raise MixedSpaces("Vectors of one embedding version have different lengths; embed the chunks again.")
-    return rows["document"].to_list(), np.array(rows["vector"].to_list(), dtype=np.float32)
+    matrix = np.array(rows["vector"].to_list(), dtype=np.float32)
+    return rows["document"].to_list(), Vectors(spaces[0] if spaces else "", matrix)
 
 
-def dense(
-    documents: Sequence[str], vectors: NDArray[np.float32], queries: NDArray[np.float32], k: int
-) -> list[Ranking]:
+def dense(documents: Sequence[str], vectors: Vectors, queries: Vectors, k: int) -> list[Ranking]:
     """Return the k best documents per query by inner product (the cosine, for normalised vectors).
 
     Args:
         documents: the document of each row of `vectors`.
-        vectors: shape (chunks, dimension).
-        queries: shape (queries, dimension).
+        vectors: of the chunks.
+        queries: of the queries.
         k: length of a ranking.
 
     Raises:
-        MixedSpaces: queries and chunks have different dimensions.
+        MixedSpaces: queries and chunks were embedded in different spaces, of one dimension or not.
     """
-    if vectors.shape[1:] != queries.shape[1:]:
+    if vectors.space != queries.space and documents:
         raise MixedSpaces(
-            f"Queries have {queries.shape[1]} dimensions and chunks {vectors.shape[1]}: two embedding models."
+            f"Queries of {queries.space} cannot be asked of chunks of {vectors.space}: two embedding models."
         )
-    return best_documents(documents, queries @ vectors.T, k)
+    if not documents:
+        return [[] for _ in queries.matrix]
+    return best_documents(documents, queries.matrix @ vectors.matrix.T, k)
 
 
 def best_documents(documents: Sequence[str], scores: NDArray[np.floating], k: int) -> list[Ranking]:

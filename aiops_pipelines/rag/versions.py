@@ -24,11 +24,16 @@ class EmbeddingSpace:
     dimension: int
     normalised: bool = True
     prefix: str = ""
+    query_prefix: str = ""
+    """Text put before a question; where there is none it is no part of the identity."""
 
     @property
     def version(self) -> str:
         """The space's identity, `ev-` and 12 hex digits."""
-        return _identity("ev", asdict(self))
+        parts = asdict(self)
+        if not self.query_prefix:
+            del parts["query_prefix"]
+        return _identity("ev", parts)
 
 
 def revision_id(documents: pl.DataFrame) -> str:

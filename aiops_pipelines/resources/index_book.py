@@ -1,32 +1,26 @@
-"""The index of each system in the warehouse: brought up to date with its corpus, and asked the known queries.
+"""The index of each system in the warehouse, brought up to date with its corpus.
 
 What is wanted, new or different is decided in `rag`; here it is read, embedded and written, an index as a
 whole or not at all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from aiops_pipelines.periods import EPOCH, midnight
-from aiops_pipelines.rag import evaluation, ranking, reindex
+from aiops_pipelines.rag import reindex
 from aiops_pipelines.rag.changes import corpus_changes
 from aiops_pipelines.rag.chunking import BY_STRUCTURE
-from aiops_pipelines.rag.known_queries import in_force
 from aiops_pipelines.rag.versions import index_version_id, revision_id
 from aiops_pipelines.resources import documents as corpora
-from aiops_pipelines.resources.bm25 import rank as bm25
-from aiops_pipelines.resources.embedder import MiniLM
+from aiops_pipelines.resources.embedder import Embedder
 from aiops_pipelines.resources.warehouse import Warehouse
 
-RANKING_DEPTH = 10
 FIRST_SIGHT = midnight(EPOCH)
 """A plain folder has no history: its first state is taken to have stood since before the logs began."""
-INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class Update:
 class IndexBook:
     """The indexes of one installation."""
 
-    def __init__(self, warehouse: Warehouse, model: MiniLM):
+    def __init__(self, warehouse: Warehouse, model: Embedder):
         self._warehouse, self._model = warehouse, model
         self._tables = warehouse.tables
 
@@ -73,56 +67,6 @@ class IndexBook:
         state = (system, revision, snapshot.label, valid_from, documents.height, len(skipped), listing)
         before = history.filter(pl.col("valid_from") < valid_from)
         return Update(self._write(state, before, documents, read, skipped, now), tuple(skipped))
-
-    def evaluate(self, system: str, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return retrieval_scores and retrieval_quality of every index, with the queries of its time."""
-        rows = self._warehouse.rows
-        scores = [self._tables["rag.retrieval_scores"].empty()]
-        quality = [self._tables["rag.retrieval_quality"].empty()]
-        known, judged = rows("rag.known_queries", system=system), rows("rag.judgements", system=system)
-        versions = rows("rag.index_versions", system=system).sort("valid_from", "built_at")
-        if versions.is_empty() or known.is_empty():
-            return scores[0], quality[0]
-        texts = rows("rag.chunks", system=system).select("chunk_id", "text")
-        queries = known["query"].unique(maintain_order=True).to_list()
-        vectors = dict(zip(queries, self._model.embed(queries), strict=True))
-        ends = [*versions["valid_from"].to_list()[1:], now + INSTANT]
-        for index, end in zip(versions.iter_rows(named=True), ends, strict=True):
-            asked, truth = in_force(known, judged, end - INSTANT)
-            places = rows("rag.index_chunks", system=system, index_version=index["index_version"])
-            indexed = places["document"].unique().to_list()
-            dead = evaluation.dead_judgements(truth, indexed)
-            found = self._rankings(index, places, texts, asked["query"].to_list(), vectors)
-            for ranker, rankings in found.items():
-                named = {q: [d for d, _ in r] for q, r in zip(asked["query_id"], rankings, strict=True)}
-                one = evaluation.retrieval_scores(
-                    system, index["index_version"], ranker, named, truth, indexed
-                )
-                scores.append(one)
-                quality.append(evaluation.retrieval_quality(one, index["valid_from"], dead))
-        return pl.concat(scores), pl.concat(quality)
-
-    def _rankings(
-        self,
-        index: Mapping[str, object],
-        places: pl.DataFrame,
-        texts: pl.DataFrame,
-        queries: Sequence[str],
-        vectors: Mapping[str, NDArray[np.float32]],
-    ) -> dict[str, list[ranking.Ranking]]:
-        if not queries:
-            return {}
-        stored = self._warehouse.read(
-            "select * from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))",
-            [index["embedding_version"], places["chunk_id"].unique().to_list()],
-        )
-        owners, matrix = ranking.chunk_matrix(places, stored)
-        asked = np.stack([vectors[query] for query in queries])
-        corpus = places.join(texts, on="chunk_id").sort("document", "position")
-        return {
-            "dense": ranking.dense(owners, matrix, asked, RANKING_DEPTH),
-            "bm25": bm25(corpus["text"].to_list(), corpus["document"].to_list(), queries, RANKING_DEPTH),
-        }
 
     def _write(
         self,

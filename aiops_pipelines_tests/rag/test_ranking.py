@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from aiops_pipelines.rag.ranking import MixedSpaces, best_documents, chunk_matrix, dense
+from aiops_pipelines.rag.ranking import MixedSpaces, Vectors, best_documents, chunk_matrix, dense
 
 
 def test_a_document_scores_as_its_best_chunk():
@@ -25,12 +25,22 @@ def test_nothing_indexed_gives_empty_rankings():
 def test_dense_is_the_inner_product():
     vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
     queries = np.array([[1, 0], [0, 1]], dtype=np.float32)
-    assert dense(["x", "y", "z"], vectors, queries, 2) == [[("x", 1.0), ("z", 0.6)], [("y", 1.0), ("z", 0.8)]]
+    found = dense(["x", "y", "z"], Vectors("e", vectors), Vectors("e", queries), 2)
+    assert found == [[("x", 1.0), ("z", 0.6)], [("y", 1.0), ("z", 0.8)]]
 
 
-def test_two_models_never_meet_in_one_search():
-    with pytest.raises(MixedSpaces, match="two embedding models"):
-        dense(["x"], np.zeros((1, 3), np.float32), np.zeros((1, 2), np.float32), 1)
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_two_models_never_meet_in_one_search_not_even_at_one_dimension(dimension):
+    chunks, queries = np.zeros((1, 3), np.float32), np.zeros((1, dimension), np.float32)
+    with pytest.raises(
+        MixedSpaces, match="Queries of f cannot be asked of chunks of e: two embedding models"
+    ):
+        dense(["x"], Vectors("e", chunks), Vectors("f", queries), 1)
+
+
+def test_an_empty_index_finds_nothing_in_any_space():
+    documents, vectors = chunk_matrix(INDEX.clear(), EMBEDDINGS.clear())
+    assert dense(documents, vectors, Vectors("e", np.zeros((2, 2), np.float32)), 1) == [[], []]
 
 
 INDEX = pl.DataFrame({"document": ["b", "a", "a"], "chunk_id": ["c1", "c1", "c2"]})
@@ -42,7 +52,9 @@ EMBEDDINGS = pl.DataFrame(
 def test_chunk_matrix_has_a_row_per_place():
     documents, vectors = chunk_matrix(INDEX, EMBEDDINGS)
     assert documents == ["a", "a", "b"]
-    assert vectors.tolist() == [[1, 0], [0, 1], [1, 0]] and vectors.dtype == np.float32
+    assert vectors.space == "e" and vectors.matrix.dtype == np.float32
+    assert vectors.matrix.tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert vectors.rows([1]).matrix.tolist() == [[0, 1]] and vectors.rows([1]).space == "e"
 
 
 def test_chunk_matrix_refuses_mixed_and_missing_vectors():

@@ -22,6 +22,7 @@ PLACES = pl.DataFrame(
         {"dimension": 2},
         {"normalised": False},
         {"prefix": "q: "},
+        {"query_prefix": "q: "},
     ],
 )
 def test_every_property_of_a_space_is_in_its_version(change):

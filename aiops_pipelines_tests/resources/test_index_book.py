@@ -4,7 +4,6 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from aiops_pipelines.resources.documents import CorpusError, snapshots
@@ -114,28 +113,3 @@ def test_a_file_set_aside_is_named_on_every_run_and_none_readable_keeps_the_inde
     with pytest.raises(CorpusError, match="stays as it is"):
         update(book, folder, days=2)
     assert warehouse.rows("rag.index_versions").height == 1
-
-
-def test_each_index_is_asked_the_queries_of_its_time(
-    book: IndexBook, warehouse: Warehouse, folder: Path
-) -> None:
-    update(book, folder)
-    asked = {"system": "desk", "query_id": "q1", "valid_from": NOW - timedelta(days=9)}
-    known = {**asked, "query": "what does a label cost", "reference_answer": "two euros", "tags": []}
-    warehouse.replace(
-        "rag.known_queries",
-        pl.DataFrame([known], schema=warehouse.tables["rag.known_queries"].schema),
-        system="desk",
-    )
-    judged = {**asked, "document": "fees.md", "grade": 2}
-    warehouse.replace(
-        "rag.judgements",
-        pl.DataFrame([judged], schema=warehouse.tables["rag.judgements"].schema),
-        system="desk",
-    )
-    scores, quality = book.evaluate("desk", NOW)
-    assert sorted(scores["ranker"]) == ["bm25", "dense"]
-    assert scores["reciprocal_rank"].to_list() == [1.0, 1.0]
-    assert quality.filter(metric="ndcg_at_10")["mean"].to_list() == [1.0, 1.0]
-    scores, _ = book.evaluate("desk", NOW - timedelta(days=20))  # nothing was known then
-    assert scores.is_empty()

@@ -1,0 +1,1 @@
+"""One file per embedding model; `resources/embedder.py` knows them by name."""
