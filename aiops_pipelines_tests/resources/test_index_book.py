@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aiops_pipelines.rag.chunking import Chunking
 from aiops_pipelines.resources.documents import CorpusError, snapshots
 from aiops_pipelines.resources.embedder import embedder
 from aiops_pipelines.resources.index_book import FIRST_SIGHT, IndexBook, Update
@@ -113,3 +114,17 @@ def test_a_file_set_aside_is_named_on_every_run_and_none_readable_keeps_the_inde
     with pytest.raises(CorpusError, match="stays as it is"):
         update(book, folder, days=2)
     assert warehouse.rows("rag.index_versions").height == 1
+
+
+def test_the_same_state_is_built_anew_for_other_rules_and_stays_one_state(
+    book: IndexBook, warehouse: Warehouse, folder: Path
+) -> None:
+    (snapshot,) = snapshots(Corpus(folder=folder))
+    book.update("desk", snapshot, NOW)
+    small = Chunking(characters=20)
+    again = book.update("desk", snapshot, NOW + timedelta(days=1), chunking=small)
+    assert again.index["chunker_version"].to_list() == [small.version]
+    assert book.update("desk", snapshot, NOW + timedelta(days=2), chunking=small).index.is_empty()
+    assert book.update("desk", snapshot, NOW + timedelta(days=3)).index.is_empty()
+    assert warehouse.rows("rag.corpus_revisions").height == 1
+    assert warehouse.rows("rag.index_versions")["valid_from"].unique().to_list() == [FIRST_SIGHT]
