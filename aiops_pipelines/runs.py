@@ -104,6 +104,7 @@ class _Runner:
         with (
             self._log.open("a") as log,
             self._progress(run_id),
+            contextlib.chdir(Path.cwd()),  # dbt's column lineage moves to its project and stays there
             contextlib.redirect_stdout(log),
             contextlib.redirect_stderr(log),
         ):

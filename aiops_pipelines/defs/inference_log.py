@@ -11,21 +11,12 @@ import polars as pl
 from aiops_pipelines import inference_log
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, one_run, systems
-from aiops_pipelines.inference_log.formats import IMPORTERS
-from aiops_pipelines.inference_log.ingestion import (
-    Landing,
-    LogFile,
-    Source,
-    begin,
-    for_expectations,
-    land,
-    plan,
-)
+from aiops_pipelines.inference_log.ingestion import Landing, Source, Tally, for_expectations
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.expectations import ExpectationResult, load_suite, validate
+from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
-from aiops_pipelines.resources.tokenizer import count_tokens
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -104,60 +95,17 @@ def ingestion(
 
 
 def _ingest(work: Work, system: System, source: Source) -> Iterator[Landing]:
-    folder = LogFolder(system.inference_log.folder)
-    files, refused = folder.files()
-    for name, reason in refused.items():
-        work.problem(system.name, f"{name} is not read: {reason}.")
-    if not files:
-        work.problem(
-            system.name,
-            f"The log folder {folder.path.name} holds no log file yet; let the application write there.",
-        )
-    seen = {
-        row["source_file"]: row
-        for row in work.warehouse.rows("inference_log.log_files", system=system.name).rows(named=True)
-    }
-    for missing in sorted(seen.keys() - {file.name for file in files} - refused.keys()):
-        work.problem(
-            system.name,
-            f"{missing} was read before and is gone; its calls stay stored. Restore it if it is needed.",
-        )
+    book = LogBook(work.warehouse, LogFolder(system.inference_log.folder), source)
+    files, problems = book.listed()
+    for problem in problems:
+        work.problem(system.name, problem)
     for file in files:
+        tally = Tally()
         with work.guarding(system.name, OSError):
-            yield from _ingest_file(work, folder, file, seen.get(file.name), source)
-
-
-def _ingest_file(
-    work: Work, folder: LogFolder, file: LogFile, seen: dict[str, Any] | None, source: Source
-) -> Iterator[Landing]:
-    read_plan = plan(file, seen)
-    reading = begin(file, read_plan, seen)
-    read = IMPORTERS[source.format]
-    aside = set(
-        work.warehouse.rows("inference_log.quarantine", system=source.system, source_file=file.name)[
-            "line_hash"
-        ]
-    )
-    for piece in folder.pieces(read_plan, reading):
-        batch = read(piece.lines, count_tokens)
-        with work.warehouse.writing() as writer:  # rows and how far the file is read, together or not at all
-            stored = writer.read(
-                "select event_id from inference_log.inferences "
-                "where system = ? and event_id in (select unnest(?))",
-                [source.system, batch.event_ids],
-            )
-            landing = land(batch, piece.after(reading), source, set(stored["event_id"]), aside)
-            writer.append("inference_log.inferences", landing.inferences)
-            writer.append("inference_log.quarantine", landing.quarantine)
-            writer.replace(
-                "inference_log.log_files", landing.log_file, system=source.system, source_file=file.name
-            )
-        reading = landing.reading
-        work.context.log.info(
-            f"{source.system}/{file.name}: {landing.inferences.height} calls stored, "
-            f"{landing.quarantine.height} lines set aside"
-        )
-        yield landing
+            for landing in book.read(file):
+                tally.add(landing)
+                yield landing
+        work.context.log.info(f"{system.name}/{file.name}: {tally}")
 
 
 def _metadata(warehouse: Warehouse, name: str, new: pl.DataFrame, landed: list[Landing]) -> dict[str, Any]:

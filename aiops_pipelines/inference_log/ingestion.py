@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -97,13 +97,38 @@ class Source:
 
 @dataclass(frozen=True)
 class Landing:
-    """Rows to store: `inferences` and `quarantine` are new, `log_file` replaces the file's row."""
+    """Rows to store: `inferences` and `quarantine` are new, `log_file` replaces the file's row.
+
+    `known` counts calls that were there already, `refused` all lines that were set aside, by reason.
+    """
 
     inferences: pl.DataFrame
     quarantine: pl.DataFrame
     log_file: pl.DataFrame
     reading: Reading
     ignored: Counter[str]
+    known: int
+    refused: Counter[str]
+
+
+@dataclass
+class Tally:
+    """What came of some landings together."""
+
+    stored: int = 0
+    known: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def add(self, landing: Landing) -> None:
+        """Count a landing in."""
+        self.stored += landing.inferences.height
+        self.known += landing.known
+        self.refused.update(landing.refused)
+        self.ignored.update(landing.ignored)
+
+    def __str__(self) -> str:
+        return f"{self.stored} calls stored, {self.known} there already, {self.refused.total()} set aside"
 
 
 def head_hash(head: bytes, bytes_read: int) -> str:
@@ -171,6 +196,8 @@ def land(
         log_file(reading, source),
         reading,
         batch.ignored,
+        known,
+        Counter(rejection.reason for rejection in rejections),
     )
 
 

@@ -43,7 +43,7 @@ class IndexBook:
         system: str,
         snapshot: corpora.Snapshot,
         now: datetime,
-        model: MiniLM | None = None,
+        model: Embedder | None = None,
         chunking: Chunking = BY_STRUCTURE,
     ) -> Update:
         """Bring the index up to date with one state of the corpus; nothing is read when no file moved.
@@ -83,7 +83,7 @@ class IndexBook:
         index = self._write(state, before, documents, read, skipped, now, model, chunking)
         return Update(index, tuple(skipped))
 
-    def _built(self, system: str, revision: str, model: MiniLM, chunking: Chunking) -> bool:
+    def _built(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> bool:
         keys = {"chunker_version": chunking.version, "embedding_version": model.space.version}
         return self._warehouse.rows("rag.index_versions", system=system, revision=revision, **keys).height > 0
 
@@ -95,7 +95,7 @@ class IndexBook:
         read: Sequence[corpora.Document],
         skipped: Sequence[corpora.Skipped],
         now: datetime,
-        model: MiniLM,
+        model: Embedder,
         chunking: Chunking,
     ) -> pl.DataFrame:
         system, revision, label, valid_from, *_ = state

@@ -62,10 +62,19 @@ class LogFolder:
                 if not path.resolve(strict=True).is_relative_to(root):
                     refused[name] = "it is a link that leads out of the log folder"
                 elif path.is_file():
-                    files.append(self._file(path, name))
+                    files.append(_file(path, name))
             except (OSError, RuntimeError) as error:
                 refused[name] = f"it cannot be read ({type(error).__name__})"
         return files, refused
+
+    def file(self, path: Path) -> LogFile:
+        """Return a file that lies anywhere, named from the log folder or, outside of it, by its whole path.
+
+        Raises:
+            OSError: the file is not there or cannot be read.
+        """
+        whole, root = path.resolve(strict=True), self.path.resolve()
+        return _file(whole, (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix())
 
     def pieces(self, plan: ReadPlan, reading: Reading, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
         """Yield the lines the plan asks for, up to `piece_bytes` of them at a time.
@@ -90,17 +99,16 @@ class LogFolder:
                 chunks = chain([opening], chunks)
             yield from _lines(Lines(chunks, plan.lines_read + 1), plan, reading, piece_bytes)
 
-    def _file(self, path: Path, name: str) -> LogFile:
-        stat = path.stat()
-        with path.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
-        return LogFile(
-            name, stat.st_size, stat.st_mtime_ns, head, name.endswith(".jsonl"), name.endswith(".gz")
-        )
-
     def _opened(self, file: LogFile) -> Stream:
         path = self.path / file.name
         return gzip.open(path, "rb") if file.compressed else path.open("rb")
+
+
+def _file(path: Path, name: str) -> LogFile:
+    stat = path.stat()
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    return LogFile(name, stat.st_size, stat.st_mtime_ns, head, name.endswith(".jsonl"), name.endswith(".gz"))
 
 
 def _opening(chunks: Iterator[bytes]) -> bytes:

@@ -128,7 +128,7 @@ class FakeProvider(BaseEmbedding):
     """A provider's class with an endpoint in this process: the vector of a text is its hash."""
 
     endpoint: str
-    batches: list[int] = []
+    batches: list[int] = []  # noqa: RUF012 - pydantic copies it for each instance
 
     def _get_text_embeddings(self, texts):
         if self.endpoint == "down":

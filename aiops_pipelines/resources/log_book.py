@@ -1,0 +1,92 @@
+"""Log files read into the warehouse: each call once, what cannot be understood set aside, both counted.
+
+How a file is cut is `log_folder`'s business, what a line means the importer's, what a batch holds that is new
+is `inference_log.ingestion`'s.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from aiops_pipelines.inference_log.formats import IMPORTERS
+from aiops_pipelines.inference_log.ingestion import Landing, LogFile, Reading, Source, begin, land, plan
+from aiops_pipelines.resources.log_folder import LogFolder, Piece
+from aiops_pipelines.resources.tokenizer import count_tokens
+from aiops_pipelines.resources.warehouse import Warehouse
+
+INFERENCES, QUARANTINE, LOG_FILES = (
+    "inference_log.inferences",
+    "inference_log.quarantine",
+    "inference_log.log_files",
+)
+
+
+class LogBook:
+    """The stored log of one system.
+
+    A folder's files are listed with `listed`, files that lie anywhere with `given`; then each is read with
+    `read`, which yields a landing for every piece that is stored. Counts of the run are a `Tally` of them.
+    """
+
+    def __init__(self, warehouse: Warehouse, folder: LogFolder, source: Source):
+        self._warehouse, self._folder, self._source = warehouse, folder, source
+        self._seen = {
+            row["source_file"]: row
+            for row in warehouse.rows(LOG_FILES, system=source.system).rows(named=True)
+        }
+
+    def listed(self) -> tuple[list[LogFile], list[str]]:
+        """Return the folder's log files and what is wrong with the folder, in sentences.
+
+        Raises:
+            LogFolderError: there is no such folder.
+        """
+        files, refused = self._folder.files()
+        problems = [f"{name} is not read: {reason}." for name, reason in refused.items()]
+        if not files:
+            name = self._folder.path.name
+            problems.append(f"The log folder {name} holds no log file yet; let the application write there.")
+        within = {name for name in self._seen if not Path(name).is_absolute()}
+        problems += (
+            f"{missing} was read before and is gone; its calls stay stored. Restore it if it is needed."
+            for missing in sorted(within - {file.name for file in files} - refused.keys())
+        )
+        return files, problems
+
+    def given(self, paths: Iterable[Path]) -> list[LogFile]:
+        """Return files that lie anywhere; one outside the log folder is named by its whole path.
+
+        Raises:
+            OSError: a file is not there or cannot be read.
+        """
+        return [self._folder.file(path) for path in paths]
+
+    def read(self, file: LogFile) -> Iterator[Landing]:
+        """Store what is new in a file; yield what came of each piece, when it is stored.
+
+        Raises:
+            OSError: the file cannot be read; what was yielded before stays stored.
+        """
+        seen = self._seen.get(file.name)
+        read_plan = plan(file, seen)
+        reading = begin(file, read_plan, seen)
+        stored = self._warehouse.rows(QUARANTINE, system=self._source.system, source_file=file.name)
+        aside = set(stored["line_hash"])
+        for piece in self._folder.pieces(read_plan, reading):
+            landing = self._store(piece, piece.after(reading), aside)
+            [self._seen[file.name]] = landing.log_file.rows(named=True)
+            reading = landing.reading
+            yield landing
+
+    def _store(self, piece: Piece, reading: Reading, aside: set[str]) -> Landing:
+        batch = IMPORTERS[self._source.format](piece.lines, count_tokens)
+        with self._warehouse.writing() as writer:  # rows and how far the file is read, together or not at all
+            stored = writer.read(
+                f"select event_id from {INFERENCES} where system = ? and event_id in (select unnest(?))",
+                [self._source.system, batch.event_ids],
+            )
+            landing = land(batch, reading, self._source, set(stored["event_id"]), aside)
+            writer.append(INFERENCES, landing.inferences)
+            writer.append(QUARANTINE, landing.quarantine)
+            keys = {"system": self._source.system, "source_file": landing.reading.file.name}
+            writer.replace(LOG_FILES, landing.log_file, **keys)
+        return landing

@@ -1,0 +1,70 @@
+"""Files read into the warehouse: a folder's, and files that lie anywhere."""
+
+import json
+
+import pytest
+
+from aiops_pipelines.inference_log.ingestion import Source, Tally
+from aiops_pipelines.resources.log_book import LogBook
+from aiops_pipelines.resources.log_folder import LogFolder
+from aiops_pipelines_tests.inference_log.test_ingestion import NOW
+
+SOURCE = Source("support", "aiops_jsonl", NOW, b"k" * 32)
+
+
+def call(event_id, **changes):
+    return json.dumps({"event_id": event_id, "occurred_at": "2026-06-01T12:00:00Z", **changes}) + "\n"
+
+
+@pytest.fixture
+def logs(tmp_path):
+    (tmp_path / "logs").mkdir()
+    return tmp_path / "logs"
+
+
+def read(warehouse, logs, paths=None, source=SOURCE):
+    book, tally = LogBook(warehouse, LogFolder(logs), source), Tally()
+    for file in book.listed()[0] if paths is None else book.given(paths):
+        for landing in book.read(file):
+            tally.add(landing)
+    return tally
+
+
+def ids(warehouse):
+    return warehouse.read("select event_id from inference_log.inferences order by all")["event_id"].to_list()
+
+
+def test_what_is_stored_known_and_set_aside_is_counted(warehouse, logs):
+    (logs / "a.jsonl").write_text(call("e1") + call("e2") + "{no\n" + call("e3", latency_ms=-1) + call("e1"))
+    tally = read(warehouse, logs)
+    assert (tally.stored, tally.known) == (2, 1)
+    assert tally.refused.total() == 2 and any("latency_ms is -1" in reason for reason in tally.refused)
+    assert str(tally) == "2 calls stored, 1 there already, 2 set aside"
+    again = read(warehouse, logs)
+    assert (again.stored, again.known, again.refused.total()) == (0, 0, 0)
+
+
+def test_files_outside_the_log_folder_are_read_once_and_never_missed(warehouse, logs, tmp_path):
+    outside = tmp_path / "export.jsonl"
+    outside.write_text(call("e1"))
+    (logs / "a.jsonl").write_text(call("e2"))
+    assert read(warehouse, logs, [outside, logs / "a.jsonl"]).stored == 2
+    assert read(warehouse, logs, [outside]).stored == 0
+    assert read(warehouse, logs).stored == 0  # the folder's file is known under the same name
+    outside.unlink()
+    assert LogBook(warehouse, LogFolder(logs), SOURCE).listed()[1] == []
+    assert ids(warehouse) == ["e1", "e2"]
+
+
+def test_a_folder_says_what_is_wrong_with_it(warehouse, logs):
+    (logs / "a.jsonl").write_text(call("e1"))
+    read(warehouse, logs)
+    (logs / "a.jsonl").unlink()
+    files, problems = LogBook(warehouse, LogFolder(logs), SOURCE).listed()
+    assert files == [] and len(problems) == 2
+    assert "no log file yet" in problems[0] and "a.jsonl was read before and is gone" in problems[1]
+
+
+def test_a_file_that_is_not_there_is_said(warehouse, logs):
+    with pytest.raises(FileNotFoundError):
+        LogBook(warehouse, LogFolder(logs), SOURCE).given([logs / "absent.jsonl"])
