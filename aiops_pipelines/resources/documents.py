@@ -1,26 +1,21 @@
-"""A corpus folder read into documents with LlamaIndex; a file that cannot be read is named with its reason.
+"""A corpus folder listed and read into documents; a file that cannot be read is named with its reason.
 
 Which folder belongs to which system is `systems`; how bytes of a format become text is `extraction`. Names
 that start with a dot are not part of a corpus.
 """
 
 import hashlib
-import logging
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aiops_pipelines.rag.chunking import title
 from aiops_pipelines.resources.extraction import EXTRACTORS, UnreadableFile
 from aiops_pipelines.systems import Corpus
-
-if TYPE_CHECKING:
-    from llama_index.core import SimpleDirectoryReader
 
 PLAIN = "folder"
 """Label of a corpus that is a plain folder."""
@@ -29,6 +24,16 @@ MAX_BYTES = 20 * 1024 * 1024
 
 class CorpusError(ValueError):
     """A corpus folder cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as its folder lists it, nothing of it read: path under the corpus folder and on the disk."""
+
+    document: str
+    path: str
+    size_bytes: int
+    modified_ns: int
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,19 @@ def _midnight(entry: Path) -> datetime:
 
 def fingerprint(folder: Path) -> str:
     """Return a hash of every file's path, size and modification time; equal hashes mean nothing moved."""
-    listing = hashlib.sha256()
-    for path in _files(folder):
-        status = path.lstat()
-        entry = f"{path.relative_to(folder).as_posix()}\0{status.st_size}\0{status.st_mtime_ns}\n"
-        listing.update(entry.encode("utf-8", "surrogateescape"))
-    return listing.hexdigest()
+    found = sorted((file.path, file.size_bytes, file.modified_ns) for file in _files(folder, ""))
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+def listing(folder: Path) -> list[File]:
+    """Return every file under a folder, sorted by path, at the price of one look at its entry.
+
+    Raises:
+        CorpusError: the folder does not exist or holds no file.
+    """
+    if not folder.is_dir() or not (files := list(_files(folder, ""))):
+        raise CorpusError(f"The corpus folder {folder} is missing or empty; put documents into it.")
+    return sorted(files, key=lambda file: file.path)
 
 
 def read(folder: Path) -> tuple[list[Document], list[Skipped]]:
@@ -107,43 +119,88 @@ def read(folder: Path) -> tuple[list[Document], list[Skipped]]:
     Raises:
         CorpusError: the folder does not exist or holds no file.
     """
-    if not folder.is_dir() or not (files := sorted(_files(folder), key=Path.as_posix)):
-        raise CorpusError(f"The corpus folder {folder} is missing or empty; put documents into it.")
     documents: list[Document] = []
     skipped: list[Skipped] = []
     root = folder.resolve()
-    reader = None
-    for path in files:
-        name = path.relative_to(folder).as_posix().encode("utf-8", "replace").decode()
-        reason = _refusal(path, root)
-        if reason is None:
-            reader = reader or _reader(path)
-            try:
-                documents.append(_document(path, name, reader))
-                continue
-            except UnreadableFile as error:
-                reason = str(error)
-            except OSError as error:
-                reason = f"It cannot be opened: {error.strerror}."
-        skipped.append(Skipped(name, reason))
+    for file in listing(folder):
+        try:
+            documents.append(document(file, content(file, root)))
+        except UnreadableFile as error:
+            skipped.append(Skipped(file.document, str(error)))
     return documents, skipped
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def content(file: File, root: Path) -> bytes:
+    """Return the bytes of a file of the corpus folder `root` (resolved).
+
+    Raises:
+        UnreadableFile: it must not be opened, or cannot be.
+    """
+    path = Path(file.path)
+    if reason := _refusal(path, root):
+        raise UnreadableFile(reason)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableFile(f"It cannot be opened: {error.strerror}.") from error
+
+
+def document(file: File, data: bytes) -> Document:
+    """Return the document that a file's bytes hold.
+
+    Raises:
+        UnreadableFile: they hold none, or the file changed since it was listed.
+    """
+    path = Path(file.path)
+    kind, extract = EXTRACTORS[path.suffix.lower()]
+    text = _extracted(path, data, extract)
+    try:
+        now = path.stat()
+    except OSError as error:
+        raise UnreadableFile(f"It cannot be opened: {error.strerror}.") from error
+    if (file.size_bytes, file.modified_ns) != (now.st_size, now.st_mtime_ns):
+        raise UnreadableFile("It changed while it was read; the next run reads it.")
+    if not text.strip():
+        raise UnreadableFile("It holds no text.")
+    return Document(file.document, kind, title(text) or path.stem, text, hashlib.sha256(data).hexdigest())
+
+
+def _extracted(path: Path, data: bytes, extract: Callable[[bytes], str]) -> str:
+    try:
+        return extract(data)
+    except (UnreadableFile, ImportError):
+        raise
+    except Exception as error:  # a parser may raise anything on hostile bytes
+        kind = path.suffix.lower().lstrip(".").upper()
+        raise UnreadableFile(f"It is damaged or not {kind} ({type(error).__name__}).") from error
+
+
+def _files(folder: Path | str, prefix: str) -> Iterator[File]:
     """Yield everything under a folder that is no folder, and folders that are links or cannot be listed."""
     try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _files(entry.path, f"{prefix}{entry.name}/")
+                else:
+                    yield _file(entry, prefix)
     except OSError:
-        yield folder
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path))
-        else:
-            yield Path(entry.path)
+        yield File(_name(prefix.rstrip("/")), str(folder), 0, 0)
+
+
+def _file(entry: os.DirEntry[str], prefix: str) -> File:
+    try:
+        status = entry.stat()  # of what a link leads to, for that is what is read
+        size_bytes, modified_ns = status.st_size, status.st_mtime_ns
+    except OSError:
+        size_bytes, modified_ns = 0, 0  # a link to nowhere, or gone since; reading it says so
+    return File(_name(prefix + entry.name), entry.path, size_bytes, modified_ns)
+
+
+def _name(path: str) -> str:
+    return path.encode("utf-8", "replace").decode()
 
 
 def _refusal(path: Path, root: Path) -> str | None:
@@ -169,47 +226,3 @@ def _refusal(path: Path, root: Path) -> str | None:
     if path.suffix.lower() not in EXTRACTORS:
         return f"Its format {path.suffix or '(no ending)'} is not read; use one of {', '.join(EXTRACTORS)}."
     return None
-
-
-def _document(path: Path, name: str, reader: "SimpleDirectoryReader") -> Document:
-    before = path.stat()
-    document_hash = hashlib.sha256(path.read_bytes()).hexdigest()
-    text = _extracted(path, reader)
-    after = path.stat()
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise UnreadableFile("It changed while it was read; the next run reads it.")
-    if not text.strip():
-        raise UnreadableFile("It holds no text.")
-    return Document(name, EXTRACTORS[path.suffix.lower()][0], title(text) or path.stem, text, document_hash)
-
-
-def _extracted(path: Path, reader: "SimpleDirectoryReader") -> str:
-    try:
-        return "\n\n".join(part.text for part in reader.load_resource(str(path)))
-    except Exception as error:  # a parser may raise anything on hostile bytes; the reader wraps it
-        cause = error.__cause__ or error
-        if isinstance(cause, UnreadableFile | OSError):
-            raise cause from None
-        if isinstance(cause, ImportError):
-            raise
-        kind = path.suffix.lower().lstrip(".").upper()
-        raise UnreadableFile(f"It is damaged or not {kind} ({type(cause).__name__}).") from error
-
-
-def _reader(path: Path) -> "SimpleDirectoryReader":
-    """Return LlamaIndex's directory reader over our extractors; `path` is any one readable file."""
-    from llama_index.core import SimpleDirectoryReader
-    from llama_index.core.readers.base import BaseReader
-    from llama_index.core.schema import Document as Text
-
-    class Extractor(BaseReader):  # type: ignore[misc]
-        """LlamaIndex's reader interface over one extraction function."""
-
-        def load_data(self, file: Path, extra_info: dict[str, object] | None = None) -> list[Text]:
-            extract = EXTRACTORS[file.suffix.lower()][1]
-            return [Text(text=extract(file.read_bytes()), metadata=extra_info or {})]
-
-    # It warns once a file that its optional formats are not installed; ours are all given.
-    logging.getLogger("llama_index.core.readers.file.base").setLevel(logging.ERROR)
-    extractors = {ending: Extractor() for ending in EXTRACTORS}
-    return SimpleDirectoryReader(input_files=[path], file_extractor=extractors, raise_on_error=True)
