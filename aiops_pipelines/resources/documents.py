@@ -26,6 +26,10 @@ class CorpusError(ValueError):
     """A corpus folder cannot be used; the message says what to change."""
 
 
+class NotNow(UnreadableFile):
+    """A file cannot be read at this moment; the same bytes may be readable at the next."""
+
+
 @dataclass(frozen=True)
 class File:
     """A file as its folder lists it, nothing of it read: path under the corpus folder and on the disk."""
@@ -142,7 +146,7 @@ def content(file: File, root: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UnreadableFile(f"It cannot be opened: {error.strerror}.") from error
+        raise NotNow(f"It cannot be opened: {error.strerror}.") from error
 
 
 def document(file: File, data: bytes) -> Document:
@@ -157,9 +161,9 @@ def document(file: File, data: bytes) -> Document:
     try:
         now = path.stat()
     except OSError as error:
-        raise UnreadableFile(f"It cannot be opened: {error.strerror}.") from error
+        raise NotNow(f"It cannot be opened: {error.strerror}.") from error
     if (file.size_bytes, file.modified_ns) != (now.st_size, now.st_mtime_ns):
-        raise UnreadableFile("It changed while it was read; the next run reads it.")
+        raise NotNow("It changed while it was read; the next run reads it.")
     if not text.strip():
         raise UnreadableFile("It holds no text.")
     return Document(file.document, kind, title(text) or path.stem, text, hashlib.sha256(data).hexdigest())

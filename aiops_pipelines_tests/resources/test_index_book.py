@@ -47,14 +47,28 @@ def test_the_first_index_embeds_everything_and_has_no_changes(
 
 
 def test_nothing_moved_nothing_touched(book: IndexBook, warehouse: Warehouse, folder: Path) -> None:
+    for file in folder.iterdir():
+        os.utime(file, (9, 9))
     update(book, folder)
-    before = warehouse.rows("rag.corpus_revisions")
+    before, files = warehouse.rows("rag.corpus_revisions"), warehouse.rows("rag.source_files")
     assert update(book, folder, days=1).index.is_empty()
+    assert warehouse.rows("rag.source_files").equals(files)
     os.utime(folder / "fees.md", (1, 1))  # touched, same bytes
-    assert update(book, folder, days=2).index.is_empty()
-    after = warehouse.rows("rag.corpus_revisions")
-    assert before.drop("listing").equals(after.drop("listing"))
-    assert before["listing"][0] != after["listing"][0]
+    assert update(book, folder, days=2).report.as_data()["documents"]["unchanged"] == 2
+    assert warehouse.rows("rag.corpus_revisions").equals(before)
+    times = dict(warehouse.rows("rag.source_files").select("document", "modified_ns").rows())
+    assert times == {"fees.md": 10**9, "hours.md": 9 * 10**9}
+
+
+def test_a_file_that_could_change_unseen_is_read_again(
+    book: IndexBook, warehouse: Warehouse, folder: Path
+) -> None:
+    update(book, folder)  # its files are this second's
+    assert warehouse.rows("rag.source_files")["modified_ns"].null_count() == 2
+    now = (folder / "fees.md").stat().st_mtime_ns
+    (folder / "fees.md").write_text("# Fees\n\nA label costs six euros.\n", encoding="utf-8")
+    os.utime(folder / "fees.md", ns=(now, now))
+    assert update(book, folder, days=1).report.as_data()["documents"]["edited"] == 1
 
 
 def test_a_rename_embeds_nothing_and_an_edit_what_it_changed(
