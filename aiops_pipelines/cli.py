@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from aiops_pipelines import terminal
-from aiops_pipelines.commands import decide, look, operate, prove, set_up
+from aiops_pipelines.commands import decide, index, look, operate, prove, set_up
 
 SET_UP, RUN, LOOK, DECIDE, PROVE = PANELS = ("Set up", "Run", "Look", "Decide", "Prove")
 Data = Annotated[
@@ -27,12 +27,15 @@ def _mendable() -> tuple[type[Exception], ...]:
     from aiops_pipelines.incidents.course import IncidentError
     from aiops_pipelines.incidents.runbooks import RunbookError
     from aiops_pipelines.monitoring.baseline import BaselineRefusedError
+    from aiops_pipelines.resources.documents import CorpusError
+    from aiops_pipelines.resources.embedder import EmbedderError
     from aiops_pipelines.resources.warehouse import WarehouseBusy, WarehouseError
     from aiops_pipelines.runs import RunFailed
     from aiops_pipelines.systems import SystemFileError
 
     decisions = (IncidentError, RunbookError, BaselineRefusedError)
-    return (SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *decisions)
+    corpora = (CorpusError, EmbedderError)
+    return (SystemFileError, *corpora, WarehouseBusy, WarehouseError, RunFailed, *decisions)
 
 
 class Commands(TyperGroup):
@@ -73,7 +76,7 @@ def main(data: Data = None) -> None:
 
 _commands: dict[str, tuple[Callable[..., None], ...]] = {
     SET_UP: (set_up.init, set_up.check),
-    RUN: (operate.run, operate.ui),
+    RUN: (operate.run, index.reindex, operate.ui),
     LOOK: (look.status, look.incidents, look.problems),
 }
 for _panel, _functions in _commands.items():

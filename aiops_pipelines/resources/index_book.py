@@ -6,7 +6,7 @@ as they come; an index becomes visible as a whole or not at all.
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,7 @@ from aiops_pipelines.resources.index_build import Build
 from aiops_pipelines.resources.pace import Tell, quiet
 from aiops_pipelines.resources.vectors import embed_missing
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
 
 FIRST_SIGHT = midnight(EPOCH)
 """A plain folder has no history: its first state is taken to have stood since before the logs began."""
@@ -37,6 +38,28 @@ class Update:
     index: pl.DataFrame
     skipped: tuple[corpora.Skipped, ...]
     report: Report
+
+
+@dataclass(frozen=True)
+class Reindexed:
+    """What bringing all states of a corpus up to date did."""
+
+    index: pl.DataFrame
+    skipped: Mapping[str, tuple[corpora.Skipped, ...]]
+    report: Report
+
+    def then(self, label: str, update: Update) -> "Reindexed":
+        """Return this with the update of a later state added."""
+        skipped = {**self.skipped, label: update.skipped}
+        return Reindexed(pl.concat([self.index, update.index]), skipped, update.report.after(self.report))
+
+    def problems(self) -> list[str]:
+        """Return a sentence for each file that was set aside."""
+        return [
+            f"{label}/{file.document} is not indexed. {file.reason}"
+            for label, files in self.skipped.items()
+            for file in files
+        ]
 
 
 class _CpuTime:
@@ -60,6 +83,23 @@ class IndexBook:
     def __init__(self, warehouse: Warehouse, model: Embedder):
         self._warehouse, self._model = warehouse, model
         self._tables = warehouse.tables
+
+    def reindex(self, system: System, now: datetime, tell: Tell = quiet) -> Reindexed:
+        """Bring a system's index up to date with every state of its corpus, the oldest first.
+
+        Raises:
+            CorpusError: a folder cannot be used; the states before it are done.
+            EmbedderError: the model cannot be used.
+        """
+        if system.corpus is None:
+            raise corpora.CorpusError(
+                "No corpus is configured, so nothing is indexed; add corpus.folder to its file."
+            )
+        done = Reindexed(self._tables["rag.index_versions"].empty(), {}, Report())
+        for snapshot in corpora.snapshots(system.corpus):
+            update = self.update(system.name, snapshot, now, tell=tell)
+            done = done.then(snapshot.label, update)
+        return done
 
     def update(
         self,
