@@ -129,7 +129,8 @@ class IndexBook:
                 seen = history.filter(label=snapshot.label).tail(1)
                 same = seen.height > 0 and (not state.moved or seen["revision"][0] == state.revision)
                 base = self._base(system, seen["revision"][0], model, chunking) if same else None
-            if base and base["embedding_version"] == model.space.version:
+            made = (model.space.version, reader_version())
+            if base and (base["embedding_version"], base["reader_version"]) == made:
                 return self._level(system, state, seen, base, cpu)
             valid_from = snapshot.valid_from or (now if history.height else FIRST_SIGHT)
             if same:  # built anew otherwise, so no new state in time
