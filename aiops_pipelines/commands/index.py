@@ -22,7 +22,6 @@ def reindex(name: given.OneSystem, as_json: Json = False) -> None:
     It is safe to stop it at any moment: the index of before stands until the new one is whole. The copy for
     analysts and the reviews follow with the next `aiops run`.
     """
-    from aiops_pipelines.resources.embedder import embedder
     from aiops_pipelines.resources.index_book import IndexBook
     from aiops_pipelines.resources.index_proof import prove
     from aiops_pipelines.resources.published import known_tables
@@ -32,7 +31,7 @@ def reindex(name: given.OneSystem, as_json: Json = False) -> None:
     warehouse = Warehouse(project.warehouse, known_tables(project.dbt), given.WRITE_SECONDS)
     with warehouse.held():
         tell = partial(typer.echo, err=True)
-        done = IndexBook(warehouse, embedder()).reindex(system, given.clock(), tell)
+        done = IndexBook(warehouse).reindex(system, given.clock(), tell)
         proof = prove(warehouse, name)
     if as_json:
         findings = {"skipped": done.problems(), "findings": list(proof.findings)}

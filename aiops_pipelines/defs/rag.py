@@ -15,7 +15,7 @@ from aiops_pipelines.rag.freshness import CorpusHistory
 from aiops_pipelines.rag.freshness import index_freshness as judge_freshness
 from aiops_pipelines.rag.known_queries import parse_known_queries
 from aiops_pipelines.resources import documents as corpora
-from aiops_pipelines.resources.embedder import EmbedderError
+from aiops_pipelines.resources.embedder import EmbedderError, embedder
 from aiops_pipelines.resources.index_book import IndexBook, Reindexed
 from aiops_pipelines.resources.index_proof import prove
 from aiops_pipelines.resources.retrieval_bench import RetrievalBench
@@ -228,7 +228,9 @@ def retrieval_evaluation(
         with work.guarding(system.name, EmbedderError):
             if not work.weeks(system):
                 continue
-            scores, quality = retrieval_bench.evaluate(system.name, system.now(work.clock))
+            scores, quality = retrieval_bench.evaluate(
+                system.name, system.now(work.clock), embedder(system.index.embedding)
+            )
             with warehouse.writing() as writer:
                 writer.replace("rag.retrieval_scores", scores, system=system.name)
                 writer.replace("rag.retrieval_quality", quality, system=system.name)

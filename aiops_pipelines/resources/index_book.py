@@ -20,7 +20,7 @@ from aiops_pipelines.rag.reindex_report import Report
 from aiops_pipelines.rag.versions import index_version_id
 from aiops_pipelines.resources import documents as corpora
 from aiops_pipelines.resources.corpus_state import CorpusState, reader_version
-from aiops_pipelines.resources.embedder import Embedder
+from aiops_pipelines.resources.embedder import Embedder, embedder
 from aiops_pipelines.resources.index_build import Build
 from aiops_pipelines.resources.pace import Tell, quiet
 from aiops_pipelines.resources.vectors import embed_missing
@@ -80,8 +80,8 @@ class _CpuTime:
 class IndexBook:
     """The indexes of one installation."""
 
-    def __init__(self, warehouse: Warehouse, model: Embedder):
-        self._warehouse, self._model = warehouse, model
+    def __init__(self, warehouse: Warehouse):
+        self._warehouse = warehouse
         self._tables = warehouse.tables
 
     def reindex(self, system: System, now: datetime, tell: Tell = quiet) -> Reindexed:
@@ -95,9 +95,10 @@ class IndexBook:
             raise corpora.CorpusError(
                 "No corpus is configured, so nothing is indexed; add corpus.folder to its file."
             )
+        model, chunking = embedder(system.index.embedding), Chunking(system.index.chunk_characters)
         done = Reindexed(self._tables["rag.index_versions"].empty(), {}, Report())
         for snapshot in corpora.snapshots(system.corpus):
-            update = self.update(system.name, snapshot, now, tell=tell)
+            update = self.update(system.name, snapshot, now, model, chunking, tell)
             done = done.then(snapshot.label, update)
         return done
 
@@ -106,21 +107,20 @@ class IndexBook:
         system: str,
         snapshot: corpora.Snapshot,
         now: datetime,
-        model: Embedder | None = None,
+        model: Embedder,
         chunking: Chunking = BY_STRUCTURE,
         tell: Tell = quiet,
     ) -> Update:
         """Bring the index up to date with one state of the corpus; nothing is read when no file moved.
 
-        It is built in the space of `model` (else the book's own) from chunks cut by `chunking`; an index
-        of the same state in another space or by other rules does not count as built. `tell` is told how far
-        long work has come.
+        It is built in the space of `model` from chunks cut by `chunking`; an index of the same state in
+        another space or by other rules does not count as built. `tell` is told how far long work has come.
 
         Raises:
             CorpusError: no document can be read; the index stays as it is.
             EmbedderError: the model cannot be used.
         """
-        model, cpu = model or self._model, _CpuTime()
+        cpu = _CpuTime()
         with self._warehouse.held():
             with cpu.of("reading"):
                 files = self._warehouse.rows("rag.source_files", system=system)

@@ -21,7 +21,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 @pytest.fixture
 def book(warehouse: Warehouse) -> IndexBook:
-    return IndexBook(warehouse, embedder())
+    return IndexBook(warehouse)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def update(book: IndexBook, folder: Path, days: int = 0, dated: bool = False) -> Update:
     return [
-        book.update("desk", s, NOW + timedelta(days=days))
+        book.update("desk", s, NOW + timedelta(days=days), embedder())
         for s in snapshots(Corpus(folder=folder, dated=dated))
     ][-1]
 
@@ -137,12 +137,12 @@ def test_the_same_state_is_built_anew_for_other_rules_and_stays_one_state(
     book: IndexBook, warehouse: Warehouse, folder: Path
 ) -> None:
     (snapshot,) = snapshots(Corpus(folder=folder))
-    book.update("desk", snapshot, NOW)
+    book.update("desk", snapshot, NOW, embedder())
     small = Chunking(characters=20)
-    again = book.update("desk", snapshot, NOW + timedelta(days=1), chunking=small)
+    again = book.update("desk", snapshot, NOW + timedelta(days=1), embedder(), small)
     assert again.index["chunker_version"].to_list() == [small.version]
-    assert book.update("desk", snapshot, NOW + timedelta(days=2), chunking=small).index.is_empty()
-    assert book.update("desk", snapshot, NOW + timedelta(days=3)).index.is_empty()
+    assert book.update("desk", snapshot, NOW + timedelta(days=2), embedder(), small).index.is_empty()
+    assert book.update("desk", snapshot, NOW + timedelta(days=3), embedder()).index.is_empty()
     assert warehouse.rows("rag.corpus_revisions").height == 1
     assert warehouse.rows("rag.index_versions")["valid_from"].unique().to_list() == [FIRST_SIGHT]
 
@@ -166,10 +166,10 @@ def test_a_chunk_that_two_documents_share_outlives_one_of_them(
 
 def test_vectors_are_shared_by_systems_and_not_by_spaces(warehouse: Warehouse, folder: Path) -> None:
     model, other = HashedWords(), HashedWords(prefix="passage: ")
-    book, (snapshot,) = IndexBook(warehouse, model), snapshots(Corpus(folder=folder))
-    assert book.update("desk", snapshot, NOW).report.chunks["embedded"] == 2
-    assert book.update("office", snapshot, NOW).report.chunks["embedded"] == 0
-    again = book.update("desk", snapshot, NOW, model=other)
+    book, (snapshot,) = IndexBook(warehouse), snapshots(Corpus(folder=folder))
+    assert book.update("desk", snapshot, NOW, model).report.chunks["embedded"] == 2
+    assert book.update("office", snapshot, NOW, model).report.chunks["embedded"] == 0
+    again = book.update("desk", snapshot, NOW, other)
     assert (again.report.chunks["embedded"], len(model.embedded), len(other.embedded)) == (2, 2, 2)
 
 

@@ -55,8 +55,8 @@ def bring_up(file: str, folder: str, now: str = LATER.isoformat()) -> HashedWord
 
     model = HashedWords()
     warehouse = Warehouse(Path(file), declared_tables(Project(Path()).dbt), wait_seconds=5)
-    IndexBook(warehouse, model).update(
-        "desk", Snapshot("folder", None, Path(folder)), datetime.fromisoformat(now)
+    IndexBook(warehouse).update(
+        "desk", Snapshot("folder", None, Path(folder)), datetime.fromisoformat(now), model
     )
     return model
 

@@ -41,9 +41,7 @@ class Life(RuleBasedStateMachine):
         self.warehouse, self.clean = (
             Warehouse(self.place / f"{name}.duckdb", RAG, wait_seconds=5) for name in ("lives", "clean")
         )
-        self.book, self.again = (
-            IndexBook(w, m) for w, m in ((self.warehouse, self.model), (self.clean, HashedWords()))
-        )
+        self.book, self.again = IndexBook(self.warehouse), IndexBook(self.clean)
         self.texts: dict[str, str] = {}
         self.write("a.md", parts)
         self.update()
@@ -59,7 +57,7 @@ class Life(RuleBasedStateMachine):
         self.days += 1
         self.embedded = len(self.model.embedded)
         snapshot = Snapshot("folder", None, self.folder)
-        return self.book.update("desk", snapshot, NOW + timedelta(days=self.days)).report
+        return self.book.update("desk", snapshot, NOW + timedelta(days=self.days), self.model).report
 
     @rule(name=NAMES, parts=PARTS)
     def put(self, name: str, parts: list[str]) -> None:
@@ -104,7 +102,7 @@ class Life(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         fresh = f"clean{self.days}"  # a system without a past
-        self.again.update(fresh, Snapshot("folder", None, self.folder), NOW)
+        self.again.update(fresh, Snapshot("folder", None, self.folder), NOW, HashedWords())
         (index,) = self.clean.rows("rag.index_versions", system=fresh).iter_rows(named=True)
         newest = self.warehouse.read(
             "select index_version, revision from rag.index_versions order by built_at desc limit 1"

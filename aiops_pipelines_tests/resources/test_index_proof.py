@@ -22,12 +22,11 @@ def version(warehouse: Warehouse, tmp_path: Path) -> str:
     folder.mkdir()
     for name in ("fees", "hours", "gone"):
         (folder / f"{name}.md").write_text(f"# {name}\n\nAbout {name}.", encoding="utf-8")
-    book = IndexBook(warehouse, HashedWords())
-    book.update("desk", Snapshot("folder", None, folder), NOW)
+    book = IndexBook(warehouse)
+    book.update("desk", Snapshot("folder", None, folder), NOW, HashedWords())
     (folder / "gone.md").unlink()
-    return book.update("desk", Snapshot("folder", None, folder), NOW + timedelta(days=1)).index[
-        "index_version"
-    ][0]
+    later = book.update("desk", Snapshot("folder", None, folder), NOW + timedelta(days=1), HashedWords())
+    return later.index["index_version"][0]
 
 
 def test_a_whole_index_is_proved_and_its_deleted_document_probed(warehouse: Warehouse, version: str) -> None:
