@@ -30,12 +30,13 @@ def _mendable() -> tuple[type[Exception], ...]:
     from aiops_pipelines.rag.trec import TrecFileError
     from aiops_pipelines.resources.documents import CorpusError
     from aiops_pipelines.resources.embedder import EmbedderError
+    from aiops_pipelines.resources.lineage import LineageError
     from aiops_pipelines.resources.warehouse import WarehouseBusy, WarehouseError
     from aiops_pipelines.runs import RunFailed
     from aiops_pipelines.systems import SystemFileError
 
     decisions = (IncidentError, RunbookError, BaselineRefusedError)
-    own = (TrecFileError, CorpusError, EmbedderError, *decisions)
+    own = (TrecFileError, CorpusError, EmbedderError, LineageError, *decisions)
     return (SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *own)
 
 
@@ -78,7 +79,7 @@ def main(data: Data = None) -> None:
 _commands: dict[str, tuple[Callable[..., None], ...]] = {
     SET_UP: (set_up.init, set_up.check),
     RUN: (operate.run, index.reindex, operate.ui),
-    LOOK: (look.status, look.incidents, look.problems),
+    LOOK: (look.status, look.incidents, look.problems, index.trace),
 }
 for _panel, _functions in _commands.items():
     for _function in _functions:
