@@ -52,7 +52,7 @@ class Usage:
     reasoning: int = 0
     total: int | None = None
     cached_inside: bool | None = True
-    reasoning_inside: bool = True
+    reasoning_inside: bool | None = True
 
 
 def split(usage: Usage) -> Tokens:
@@ -69,7 +69,7 @@ def split(usage: Usage) -> Tokens:
     shaped = [
         (inside, reasoned)
         for inside, reasoned in possible
-        if usage.cached_inside in (None, inside) and usage.reasoning_inside == reasoned
+        if usage.cached_inside in (None, inside) and usage.reasoning_inside in (None, reasoned)
     ]
     kept = _adding_up(usage, shaped) or _adding_up(usage, possible)
     reading = (kept or shaped or possible)[0]
