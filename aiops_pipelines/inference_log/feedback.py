@@ -17,7 +17,9 @@ from aiops_pipelines.inference_log.record import RecordError, label, number
 
 FEEDBACK = pl.Schema(
     {
-        **dict.fromkeys(("system", "feedback_id", "event_id", "trace_id", "call_id", "session_id"), pl.String()),
+        **dict.fromkeys(
+            ("system", "feedback_id", "event_id", "trace_id", "call_id", "session_id"), pl.String()
+        ),
         "name": pl.String(),
         "value": pl.Float64(),
         "label": pl.String(),
@@ -42,7 +44,20 @@ TRACES = pl.Schema(
 EVALUATION = "gen_ai.evaluation.result"
 _JUDGES = ("llm", "llm_judge", "eval", "ai_judge", "model", "judge", "code", "heuristic")
 _RATINGS = ("feedback", "thumb", "rating", "like", "vote", "user_score", "user-score", "helpful")
-_UP = ("up", "thumbs_up", "thumbs up", "👍", "positive", "good", "like", "liked", "yes", "true", "helpful", "correct")
+_UP = (
+    "up",
+    "thumbs_up",
+    "thumbs up",
+    "👍",
+    "positive",
+    "good",
+    "like",
+    "liked",
+    "yes",
+    "true",
+    "helpful",
+    "correct",
+)
 _DOWN = (
     "down", "thumbs_down", "thumbs down", "👎", "negative", "bad", "dislike", "disliked", "no", "false",
     "unhelpful", "incorrect",
@@ -73,7 +88,9 @@ def feedback_row(fields: Mapping[str, Any], line: int) -> dict[str, Any]:
         text["event_id"] = f"{text['trace_id']}-{text['call_id']}"
     row = {
         **text,
-        "value": None if value is None else float(value if isinstance(value, bool) else number("value", value)),
+        "value": None
+        if value is None
+        else float(value if isinstance(value, bool) else number("value", value)),
         "rating": _rating(fields.get("rating"), value, text),
         "given_at": fields.get("given_at"),
     }

@@ -93,7 +93,11 @@ def _span(row: Mapping[str, Any], line: int) -> Span:
     }
     if row.get("span_kind"):
         found.setdefault("openinference.span.kind", row["span_kind"])
-    raised = [{"exception.type": v} for n, v in row.items() if n.startswith("events.") and n.endswith("exception.type")]
+    raised = [
+        {"exception.type": v}
+        for n, v in row.items()
+        if n.startswith("events.") and n.endswith("exception.type")
+    ]
     return Span(
         line,
         str(trace_id),

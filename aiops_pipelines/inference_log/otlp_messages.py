@@ -121,5 +121,3 @@ def retrieved(attributes: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], s
             indexed.setdefault(int(matched[1]), {})[matched[2]] = value
     for index in sorted(indexed):
         yield chunk_of(indexed[index])
-
-

@@ -105,7 +105,9 @@ def requests(document: Any) -> list[dict[str, Any]]:
         RecordError: the document holds none.
     """
     found = document if isinstance(document, list) else [document]
-    if not found or not all(isinstance(part, dict) and any(key in part for key in REQUEST_KEYS) for part in found):
+    if not found or not all(
+        isinstance(part, dict) and any(key in part for key in REQUEST_KEYS) for part in found
+    ):
         raise RecordError(
             f"The line must be an OTLP export with resourceSpans; it is {kind(document)} without."
         )

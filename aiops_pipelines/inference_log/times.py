@@ -31,7 +31,9 @@ def clock_time(name: str, value: Any) -> datetime | None:
         return moment(name, value)
     per_microsecond = next((per for start, per in STEPS if abs(value) >= start), 1.0)
     try:
-        whole = round(value / per_microsecond) if isinstance(per_microsecond, float) else value // per_microsecond
+        whole = (
+            round(value / per_microsecond) if isinstance(per_microsecond, float) else value // per_microsecond
+        )
         return moment(name, EPOCH + timedelta(microseconds=whole))
     except (OverflowError, ValueError) as error:
         raise RecordError(f"{name} is not a time since 1970.") from error

@@ -3,6 +3,7 @@
 Prices are `costs`' business; counting text is done by the tokenizer that is passed in.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Literal
@@ -171,3 +172,8 @@ def completed(
             raise RecordError("usage has a total that is smaller than its parts.")
         return (rest, generated or 0) if given is None else (given, rest)
     return None if given is None or generated is None else (given, generated)
+
+
+def usage_json(usage: Any) -> str | None:
+    """Return usage as the source states it, as JSON text for `usage_raw`."""
+    return json.dumps(usage, sort_keys=True, default=str) if usage else None
