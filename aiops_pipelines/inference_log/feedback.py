@@ -1,7 +1,7 @@
-"""What people and judges say about calls after they were made: ratings and scores, joined by id when they come.
+"""What people and judges say about calls after they were made: ratings and scores, joined by id.
 
-A score names a call, a trace or a session. It may be read weeks after the call, or before it; the join is made
-where tables are read, never by changing a stored call.
+A score names a call, a trace or a session. It may be read weeks after the call, or before it; the join
+is made where tables are read, never by changing a stored call.
 """
 
 import hashlib
@@ -100,7 +100,7 @@ def feedback_row(fields: Mapping[str, Any], line: int) -> dict[str, Any]:
 
 
 def _rating(given: Any, value: Any, text: Mapping[str, str | None]) -> int | None:
-    """Return 1 or -1 where a person said so: true/false, -1 and 1, a label, or 0 and 1 under a rating's name."""
+    """Return 1 or -1 where a person said so: true/false, -1 and 1, a label, 0 and 1 under a rating's name."""
     if given is not None:
         return int(number("rating", given)) or None if given in (-1, 0, 1) else None
     if (text["given_by"] or "").lower() in _JUDGES:
@@ -134,7 +134,7 @@ def evaluation_of(event: Event, trace_id: str, span_id: str, line: int = 1) -> d
 
 
 def evaluations(span: Span) -> Iterator[dict[str, Any]]:
-    """Yield the scores that stand on a span: evaluation events, and OpenInference evaluations or annotations."""
+    """Yield the scores that stand on a span: evaluation events, OpenInference evaluations."""
     for event in span.events:
         if row := evaluation_of(event, span.trace_id, span.span_id, span.line):
             yield row

@@ -1,7 +1,7 @@
 """Importer of Langfuse exports: observations, traces and scores, as the blob export or the API writes them.
 
-An observation is a span. What a traces or scores file says is joined by id whenever it arrives; a manifest says
-how many rows its files hold. A row that was exported twice, at the edge of two windows, counts once.
+An observation is a span. What a traces or scores file says is joined by id whenever it arrives; a manifest
+says how many rows its files hold. A row that was exported twice, at the edge of two windows, counts once.
 """
 
 import re

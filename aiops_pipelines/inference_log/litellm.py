@@ -1,10 +1,10 @@
 """Importer of LiteLLM's StandardLoggingPayload: one object a call, as its callbacks and buckets write it.
 
-The counts at its top know no cache: tokens are read from the usage object of the provider, wherever it stands.
+The counts at its top know no cache: tokens are read from the provider's usage object, wherever it stands.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiops_pipelines.inference_log.call_record import call_record, maker, outcome
@@ -138,13 +138,16 @@ def _outcome(payload: Mapping[str, Any], said: Conversation) -> dict[str, Any]:
     guarded = _object(payload.get("status_fields")).get("guardrail_status")
     if status != "ok" and guarded == "guardrail_intervened":
         status = "blocked"
-    streamed = payload.get("stream") and begun and first_token
     return {
-        "latency_ms": (ended - begun) / timedelta(milliseconds=1) if begun and ended else None,
-        "time_to_first_token_ms": (first_token - begun) / timedelta(milliseconds=1) if streamed else None,
+        "latency_ms": _between(begun, ended),
+        "time_to_first_token_ms": _between(begun, first_token) if payload.get("stream") else None,
         "status": status,
         "error_type": (first(told, "error_class", "error_code") or None) if status == "error" else None,
     }
+
+
+def _between(begun: datetime | None, ended: datetime | None) -> float | None:
+    return (ended - begun) / timedelta(milliseconds=1) if begun and ended else None
 
 
 def _chunks(search: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

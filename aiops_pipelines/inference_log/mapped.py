@@ -1,6 +1,6 @@
 """Importer of any table or JSON lines, by the mapping in the system's file: column of the record to field.
 
-A mapping names where each column stands (`query: request.question`), or what it always is (`provider: =openai`).
+A mapping names where each column stands (`query: request.question`), or what it is (`provider: =openai`).
 """
 
 from collections.abc import Iterable, Mapping

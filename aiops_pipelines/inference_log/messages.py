@@ -1,4 +1,4 @@
-"""Prompt and answer texts as providers and frameworks log them: messages, parts of messages, retrieved chunks.
+"""Prompt and answer texts as providers and frameworks log them: messages, their parts, retrieved chunks.
 
 Where a format keeps them is the importer's business; how many tokens they are is `call_record`'s.
 """
@@ -36,7 +36,7 @@ class Conversation:
 
 
 def messages(raw: Any, role: str = "user") -> list[Turn]:
-    """Return the turns that have a text, out of a list of messages, an object with one, or JSON text of it."""
+    """Return the turns that have a text, out of a list of messages, an object with one, or JSON text."""
     found = _message(raw)
     if isinstance(found, dict) and isinstance(found.get("messages"), list):
         found = found["messages"]

@@ -1,4 +1,4 @@
-"""Importer of MLflow traces, as `search_traces`, `Trace.to_json` and the trace files of both versions write them.
+"""Importer of MLflow traces, as `search_traces`, `Trace.to_json` and the files of both versions write them.
 
 `mlflow.chat.tokenUsage` counts cached tokens beside or inside the input, by who wrote it: the total decides,
 and where the response of the provider was logged with its own usage, that one does.

@@ -23,7 +23,7 @@ def unwrapped(document: Any) -> list[Any]:
 
 
 def objects(raw: Iterable[tuple[int, bytes]], batch: Batch) -> Iterator[tuple[int, dict[str, Any], bytes]]:
-    """Yield each object with its line and the line's bytes; what is no object becomes a rejection of the batch."""
+    """Yield each object with its line and the line's bytes; what is no object becomes a rejection."""
     for line, content in raw:
         try:
             found = unwrapped(parse(content, DOCUMENT_LIMIT))

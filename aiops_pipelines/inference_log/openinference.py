@@ -12,7 +12,7 @@ from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.otlp_json import Requests
 from aiops_pipelines.inference_log.otlp_json import recognises as is_otlp
-from aiops_pipelines.inference_log.otlp_spans import Event, Span, scores
+from aiops_pipelines.inference_log.otlp_spans import KIND, Event, Span, scores
 from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
 from aiops_pipelines.inference_log.span_calls import SpanCalls
 from aiops_pipelines.inference_log.times import clock_time, nanoseconds
@@ -24,8 +24,8 @@ _WHOLE = ("metadata", "variables", "json_schema", "vector", "arguments")
 
 def recognises(value: Any) -> bool:
     """Return whether a JSON value holds OpenInference spans."""
-    if is_otlp(value):
-        return "openinference.span.kind" in str(value)
+    if is_otlp(value) or (isinstance(value, dict) and KIND in value):
+        return KIND in str(value)
     rows = unwrapped(value)[:1]
     return any(isinstance(row, dict) and (_is_span(flat(row)) or _is_annotation(row)) for row in rows)
 
@@ -41,7 +41,7 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
     requests = Requests(SpanCalls(batch, count_tokens))
     for line, row, content in objects(raw, batch):
         try:
-            if is_otlp(row):
+            if is_otlp(row) or KIND in row:
                 requests.take(row, line, content)
             elif _is_annotation(row):
                 batch.feedback.append(_annotation(row, line))
@@ -72,7 +72,7 @@ def _flat(values: Mapping[str, Any], start: str) -> Iterator[tuple[str, Any]]:
 
 def _is_span(row: Mapping[str, Any]) -> bool:
     return bool(first(row, "context.span_id", "span_id")) and any(
-        name in row for name in ("span_kind", "attributes.openinference.span.kind")
+        name in row for name in ("span_kind", f"attributes.{KIND}")
     )
 
 
@@ -92,7 +92,7 @@ def _span(row: Mapping[str, Any], line: int) -> Span:
         if name.startswith("attributes.")
     }
     if row.get("span_kind"):
-        found.setdefault("openinference.span.kind", row["span_kind"])
+        found.setdefault(KIND, row["span_kind"])
     raised = [
         {"exception.type": v}
         for n, v in row.items()

@@ -21,7 +21,8 @@ LOOKED_FOR = "OTLP export requests with resourceSpans"
 def recognises(value: Any) -> bool:
     """Return whether a JSON value is an OTLP export request, or a list of them."""
     found = value[:1] if isinstance(value, list) else [value]
-    return any(isinstance(one, dict) and any(key in one for key in REQUEST_KEYS) for one in found)
+    keys = (*REQUEST_KEYS, "gen_ai.operation.name")
+    return any(isinstance(one, dict) and any(key in one for key in keys) for one in found)
 
 
 def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = None) -> Batch:

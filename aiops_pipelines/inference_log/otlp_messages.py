@@ -6,7 +6,6 @@ indexed attributes of OpenLLMetry, OpenInference, and one JSON string for all. E
 
 import json
 import re
-from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -39,7 +38,12 @@ _OI_TOOL = re.compile(r"llm\.tools\.\d+\.tool\.json_schema")
 def with_details(span: Span) -> Span:
     """Return the span with the attributes of its details events under its own."""
     details = [event.attributes for event in span.events if event.name in DETAILS]
-    return replace(span, attributes=dict(ChainMap({}, span.attributes, *details))) if details else span
+    if not details:
+        return span
+    merged: dict[str, Any] = {}
+    for said in (*details, span.attributes):
+        merged |= dict(said)
+    return replace(span, attributes=merged)
 
 
 def conversation(span: Span) -> Conversation:

@@ -14,6 +14,7 @@ from aiops_pipelines.inference_log.record import RecordError, kind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REQUEST_KEYS = ("resourceSpans", "resourceLogs", "resourceMetrics")
+KIND = "openinference.span.kind"
 LAST_NANOSECOND = 253_402_300_799_000_000_000
 """End of the year 9999, the last a datetime can hold."""
 
@@ -105,6 +106,8 @@ def requests(document: Any) -> list[dict[str, Any]]:
         RecordError: the document holds none.
     """
     found = document if isinstance(document, list) else [document]
+    if any(isinstance(part, dict) and {"gen_ai.operation.name", KIND} & part.keys() for part in found):
+        raise RecordError("These are attributes of a span without its ids and times; export whole spans.")
     if not found or not all(
         isinstance(part, dict) and any(key in part for key in REQUEST_KEYS) for part in found
     ):

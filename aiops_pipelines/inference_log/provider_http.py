@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from aiops_pipelines.inference_log.call_record import call_record, maker, outcome
+from aiops_pipelines.inference_log.call_record import BLOCKED, call_record, maker, outcome
 from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.provider_streams import streamed_body
@@ -19,7 +19,7 @@ from aiops_pipelines.inference_log.provider_texts import exchange
 from aiops_pipelines.inference_log.provider_usage import body_usage, provider_tokens
 from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
 from aiops_pipelines.inference_log.times import clock_time
-from aiops_pipelines.inference_log.tokens import usage_json
+from aiops_pipelines.inference_log.tokens import Tokens, usage_json
 
 LOOKED_FOR = "recorded provider calls with request and response"
 HOSTS = {
@@ -110,7 +110,7 @@ def _body(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _asks_a_model(row: Mapping[str, Any], usage: Any) -> bool:
+def _asks_a_model(row: Mapping[str, Any], tokens: Tokens | None) -> bool:
     """Return whether a model was asked: by the path, or, where that does not tell, by usage in the response.
 
     The state of an OpenAI run is asked for many times; the answer that states its usage is the call.
@@ -118,10 +118,10 @@ def _asks_a_model(row: Mapping[str, Any], usage: Any) -> bool:
     path, get = _path(row).lower(), str(row.get("method") or "POST").upper() == "GET"
     run = "/threads/" in path and "/runs" in path
     if get or run:
-        return bool(usage) and run
+        return tokens is not None and run
     if not path and not row.get("host"):
         return True
-    return bool(usage) or bool(CALLS.search(path) and not OTHERS.search(path))
+    return tokens is not None or bool(CALLS.search(path) and not OTHERS.search(path))
 
 
 def _record(
@@ -129,12 +129,12 @@ def _record(
 ) -> dict[str, Any] | None:
     body = _body(row)
     usage = body_usage(body)
-    if not _asks_a_model(row, usage):
+    tokens = provider_tokens(usage) if usage else None
+    if not _asks_a_model(row, tokens):
         return None
     request = decoded(row.get("request"))
     said = exchange(request if isinstance(request, dict) else {}, body)
     fields = {**_identity(row, request, body, content), **_outcome(row, body, said.finish)}
-    tokens = provider_tokens(usage) if usage else None
     record = call_record(fields, tokens, said, [], count_tokens)
     return record | {"usage_raw": usage_json(usage)}
 
@@ -183,8 +183,10 @@ def _outcome(row: Mapping[str, Any], body: Mapping[str, Any], finish: Iterable[s
     spent = row.get("processing_ms")
     spent = float(spent) if isinstance(spent, str) and spent.replace(".", "", 1).isdigit() else spent
     return {
-        "status": outcome(failed, finish),
-        "error_type": (str(named) if named else f"HTTP {code}" if code else "error") if failed else None,
+        "status": "blocked" if named in BLOCKED else outcome(failed, finish),
+        "error_type": (str(named) if named else f"HTTP {code}" if code else "error")
+        if failed and named not in BLOCKED
+        else None,
         # A provider states the time until it begins to answer; for a stream that is the first token.
         "latency_ms": row["latency_ms"] if row.get("latency_ms") is not None else None if streamed else spent,
         "time_to_first_token_ms": row.get("time_to_first_token_ms") or (spent if streamed else None),

@@ -32,7 +32,6 @@ CACHE_READ = (
     "cacheReadInputTokens",
     "cacheReadInputTokenCount",
     "prompt_cache_hit_tokens",
-    "num_cached_tokens",
     "cached_tokens",
     "input_token_details.cache_read",
 )
@@ -79,7 +78,9 @@ def body_usage(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     for name in BODIES:
         if isinstance(body.get(name), Mapping) and _counts(body[name]):
             found: Mapping[str, Any] = body[name]
-            return found
+            # An embedding or a ranking has no output, so a total alone is its input.
+            alone = set(found) == {"total_tokens"} and "choices" not in body
+            return {"input_tokens": found["total_tokens"], **found} if alone else found
     results = body.get("results")
     result = results[0] if isinstance(results, list) and results and isinstance(results[0], Mapping) else {}
     for given, generated in BESIDE_THE_ANSWER:
@@ -103,8 +104,10 @@ def provider_tokens(usage: Any) -> Tokens | None:
     if not isinstance(usage, Mapping):
         raise RecordError(f"usage must be an object, not {kind(usage)}.")
     for wrapper in WRAPPERS:
-        if isinstance(usage.get(wrapper), Mapping):
-            return provider_tokens(usage[wrapper])
+        if isinstance(inner := usage.get(wrapper), Mapping):
+            # Cohere leaves out what it does not bill: an embedding has no output.
+            billed = wrapper == "billed_units" and "input_tokens" in inner
+            return provider_tokens({"output_tokens": 0, **inner} if billed else inner)
     if "input_uncached" in usage:
         return canonical_tokens(usage)
     gemini = any(name in usage for name in GEMINI)

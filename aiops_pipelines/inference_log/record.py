@@ -95,9 +95,9 @@ class Rejection:
 class Batch:
     """What an importer made of some lines.
 
-    `feedback` and `traces` hold what is said about calls that may stand elsewhere, `promised` how many rows an
-    export says its files hold. `ignored` counts what was read and is no record: unknown fields, spans that are
-    no model calls.
+    `feedback` and `traces` hold what is said about calls that may stand elsewhere, `promised` how many rows
+    an export says its files hold. `ignored` counts what was read and is no record: unknown fields, spans
+    that are no model calls.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Spans into records: one for each model call, joined with the retrieval, guardrails and session of its trace.
+"""Spans into records: one for each model call, joined with retrieval, guardrails and session of its trace.
 
 Every format that logs traces is read into spans first, so that all are joined in the same way.
 """

@@ -8,7 +8,7 @@ from aiops_pipelines.inference_log.otlp_spans import EPOCH
 from aiops_pipelines.inference_log.record import RecordError, moment
 
 STEPS = ((1e17, 1_000), (1e14, 1), (1e11, 0.001), (0.0, 0.000_001))
-"""A number from this size on counts in units of which so many make a microsecond: nano, micro, milli, seconds."""
+"""From what size on a number counts units of which so many are a microsecond: nano, micro, milli, seconds."""
 
 
 def clock_time(name: str, value: Any) -> datetime | None:
