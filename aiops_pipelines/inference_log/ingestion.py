@@ -93,6 +93,8 @@ class Source:
     key: bytes
     """Secret of 32 bytes or more, for the pseudonyms of identifiers that hold personal data."""
     regions: Sequence[str] = REGIONS
+    mapping: Mapping[str, str] | None = None
+    """Column of the record to field, for the format `mapped`."""
 
 
 @dataclass(frozen=True)
