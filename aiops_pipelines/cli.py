@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from aiops_pipelines import terminal
-from aiops_pipelines.commands import decide, look, operate, prove, set_up
+from aiops_pipelines.commands import bring_in, decide, look, operate, prove, set_up
 
 SET_UP, RUN, LOOK, DECIDE, PROVE = PANELS = ("Set up", "Run", "Look", "Decide", "Prove")
 Data = Annotated[
@@ -26,13 +26,14 @@ def _mendable() -> tuple[type[Exception], ...]:
     """Return the errors whose message says to the user what to do."""
     from aiops_pipelines.incidents.course import IncidentError
     from aiops_pipelines.incidents.runbooks import RunbookError
+    from aiops_pipelines.inference_log.formats import UnknownFormat
     from aiops_pipelines.monitoring.baseline import BaselineRefusedError
     from aiops_pipelines.resources.warehouse import WarehouseBusy, WarehouseError
     from aiops_pipelines.runs import RunFailed
     from aiops_pipelines.systems import SystemFileError
 
     decisions = (IncidentError, RunbookError, BaselineRefusedError)
-    return (SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *decisions)
+    return (UnknownFormat, SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *decisions)
 
 
 class Commands(TyperGroup):
@@ -76,6 +77,7 @@ _commands: dict[str, tuple[Callable[..., None], ...]] = {
     RUN: (operate.run, operate.ui),
     LOOK: (look.status, look.incidents, look.problems),
 }
+app.command("import", rich_help_panel=RUN)(bring_in.import_files)
 for _panel, _functions in _commands.items():
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)

@@ -17,6 +17,7 @@ from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.expectations import ExpectationResult, load_suite, validate
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
+from aiops_pipelines.resources.log_import import shortfalls
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -123,6 +124,8 @@ def _ingest(work: Work, system: System, source: Source) -> Iterator[Landing]:
         with work.guarding(system.name, OSError):
             for landing in book.read(file):
                 tally.add(landing)
+                for problem in shortfalls(book.place(file), landing.promised):
+                    work.problem(system.name, problem)
                 yield landing
         work.context.log.info(f"{system.name}/{file.name}: {tally}")
 

@@ -41,8 +41,8 @@ def user_signals(
     for system in work.operated():
         with work.guarding(system.name):
             tables = ("inferences", "feedback", "traces")
-            rows = (warehouse.rows(f"inference_log.{name}", system=system.name) for name in tables)
-            calls = with_late_facts(*rows)
+            logged = (warehouse.rows(f"inference_log.{name}", system=system.name) for name in tables)
+            calls = with_late_facts(*logged)
             found = find_signals(calls, system.now(work.clock))
             warehouse.replace("monitoring.user_signals", found, system=system.name)
             counts.append(found.group_by("system", "signal").len("calls"))

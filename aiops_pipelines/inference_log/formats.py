@@ -1,4 +1,4 @@
-"""The log formats that can be imported, by the name a system's file gives them; which of them a file is in."""
+"""The log formats that can be imported, by name, and which of them a file is in."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial

@@ -24,7 +24,7 @@ def feedback_rows(batch: Batch, reading: Reading, source: Source) -> pl.DataFram
 
 
 def trace_rows(batch: Batch, reading: Reading, source: Source) -> pl.DataFrame:
-    """Return what a batch says about whole traces, the last word on each, as rows of `inference_log.traces`."""
+    """Return what a batch says about whole traces, the last word on each: `inference_log.traces`."""
     rows = {row["trace_id"]: _protected(row, reading, source) for row in batch.traces}
     return pl.DataFrame(list(rows.values()), schema=TRACES, orient="row")
 
@@ -32,9 +32,9 @@ def trace_rows(batch: Batch, reading: Reading, source: Source) -> pl.DataFrame:
 def with_late_facts(calls: pl.DataFrame, feedback: pl.DataFrame, traces: pl.DataFrame) -> pl.DataFrame:
     """Return the calls with ratings, sessions, users and endpoints that other rows say of them.
 
-    What a call says itself stays. Feedback on a call is found by its event id, or by the call's own part of it
-    where no trace is named; feedback on a trace or a session belongs to its last call. Of several ratings the
-    one given last counts.
+    What a call says itself stays. Feedback on a call is found by its event id, or by the call's own part of
+    it where no trace is named; feedback on a trace or a session belongs to its last call. Of several ratings
+    the one given last counts.
 
     Args:
         calls: inference_log.inferences.

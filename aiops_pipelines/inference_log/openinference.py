@@ -1,7 +1,7 @@
 """Importer of OpenInference traces: OTLP export requests, or rows of a Phoenix data frame.
 
-A row of a data frame is a span: `context.trace_id`, `span_kind`, `attributes.llm.model_name` and so on, nested
-or dotted. Spans of the GenAI conventions among them are read as well.
+A row of a data frame is a span: `context.trace_id`, `span_kind`, `attributes.llm.model_name` and so
+on, nested or dotted. Spans of the GenAI conventions among them are read as well.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

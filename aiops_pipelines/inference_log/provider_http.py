@@ -1,7 +1,8 @@
-"""Importer of recorded provider calls: a line holds the request that was sent and the response that came back.
+"""Importer of recorded provider calls: a line holds the request that was sent and the response to it.
 
 Read are `request` and `response` (a body, or the text of a stream) with `host`, `path`, `status`, `date` and
-`processing_ms`, or `provider`, `model`, `timestamp` and `latency_ms`. What asked no model is counted by its path.
+`processing_ms`, or `provider`, `model`, `timestamp` and `latency_ms`. What asked no model is
+counted by its path.
 """
 
 import hashlib

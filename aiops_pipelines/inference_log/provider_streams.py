@@ -14,7 +14,7 @@ COUNTS = ("prompt_eval_count", "eval_count")
 
 
 def streamed_body(stream: str) -> dict[str, Any]:
-    """Return the body that a stream's parts make up: the answer as one text, the last word on everything else.
+    """Return the body that a stream's parts make up: the answer as one text, the last word on the rest.
 
     Worked example: parts with the deltas "He" and "llo" give the answer "Hello".
     """

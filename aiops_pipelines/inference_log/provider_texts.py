@@ -1,6 +1,6 @@
-"""The texts in a provider's request and response bodies, by their shape: what was asked, offered and answered.
+"""The texts in a provider's request and response bodies, by shape: what was asked, offered and answered.
 
-Shapes known: OpenAI chat, completions and responses, Anthropic, Gemini, Bedrock, Cohere, Ollama, watsonx, Titan.
+Shapes known: OpenAI chat, completions and responses, Anthropic, Gemini, Bedrock, Cohere, Ollama, watsonx.
 """
 
 import json

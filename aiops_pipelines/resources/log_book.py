@@ -63,6 +63,10 @@ class LogBook:
         """
         return [self._folder.file(path) for path in paths]
 
+    def place(self, file: LogFile) -> Path:
+        """Return where a file lies."""
+        return self._folder.path / file.name
+
     def read(self, file: LogFile) -> Iterator[Landing]:
         """Store what is new in a file; yield what came of each piece, when it is stored.
 
