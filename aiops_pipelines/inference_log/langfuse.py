@@ -247,7 +247,7 @@ def _cost(row: Mapping[str, Any]) -> Any:
 def _first_token(row: Mapping[str, Any], start: int | None) -> float | None:
     """Return seconds to the first token, by the clock where it is given."""
     begun = nanoseconds("completion_start_time", row.get("completion_start_time"))
-    if begun is not None and start is not None:
+    if begun is not None and start is not None and begun >= start:
         return (begun - start) / 1e9
     seconds = _number(row.get("time_to_first_token"))
     return float(seconds) if isinstance(seconds, int | float) else None

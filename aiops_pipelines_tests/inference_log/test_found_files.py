@@ -18,8 +18,6 @@ from aiops_pipelines.resources.prices import PriceBook
 from aiops_pipelines.resources.tokenizer import count_tokens
 from aiops_pipelines_tests.inference_log.shared_data import shared
 
-LISTED_BEFORE = datetime(2026, 9, 1, tzinfo=UTC)
-"""A day before the price changes that came after the expected prices of the usage bodies."""
 INPUT, OUTPUT = ("input_uncached", "cache_read", "cache_write"), ("output_visible", "reasoning")
 
 
@@ -131,3 +129,37 @@ def test_usage_bodies_give_the_expected_usage_each():
 
 def bodies():
     return [json.loads(line) for _, line in lines_of(shared("prices/provider_usage_bodies.jsonl.gz"))]
+
+
+def test_usage_bodies_cost_what_they_should():
+    """1,511 expected prices of 640 bodies, at the prices in force when the bodies were recorded."""
+    noon, rows, wanted = datetime(2025, 12, 10, 12, tzinfo=UTC), [], []
+    for number, entry in enumerate(bodies()):
+        tokens = provider_tokens(body_usage(entry["body"]) or {})
+        found = (tokens.input, tokens.output, tokens.cache_read, tokens.cache_write)
+        for one in entry["extracted"]:
+            names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+            if tuple(one["usage"].get(name, 0) for name in names) != found:
+                continue  # a reader for another shape, which leaves counts out
+            for seller in one["extractors"]:
+                if {"input_price", "output_price"} & seller.keys():
+                    price = sum(Decimal(seller.get(f"{side}_price", "0")) for side in ("input", "output"))
+                    wanted.append((number, price, one["usage"].keys()))
+                    rows.append({
+                        "system": "s", "event_id": str(len(rows)), "provider": seller["provider_id"],
+                        "model_served": entry["model"], "model_requested": None, "occurred_at": noon,
+                        "token_convention": tokens.convention,
+                        **{name: getattr(tokens, name) for name in TOKEN_COLUMNS},
+                    })  # fmt: skip
+    costs = call_costs(pl.DataFrame(rows, infer_schema_length=None), PriceBook().price_of)
+    differing = {
+        number: usage
+        for (number, price, usage), low in zip(wanted, costs["cost_low_usd"], strict=True)
+        if low is None or abs(low - price) > Decimal("1e-9")
+    }
+    assert (len(rows), len({number for number, _, _ in wanted})) == (1511, 640)
+    heard = {n for n, usage in differing.items() if {"input_audio_tokens", "output_image_tokens"} & usage}
+    # Audio and images have prices of their own, which the ledger does not know yet; three models have
+    # another price in the package's book, which is newer than the expected prices (two by a tier for long input).
+    assert len(heard) == 17
+    assert differing.keys() - heard == {98, 99, 720}
