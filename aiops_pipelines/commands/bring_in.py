@@ -78,7 +78,9 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
                 say(f"{path.name}: {kind}")
                 source = Source(system.name, kind, given.clock(), key, mapping=system.inference_log.mapping)
                 book = LogBook(books, LogFolder(system.inference_log.folder), source)
-                for landing in (landing for file in book.given([path]) for landing in book.read(file)):
+                [file] = book.given([path])
+                tally.known += book.unchanged(file)
+                for landing in book.read(file):
                     tally.add(landing)
                     say(f"{path.name}: {tally}")
                     for sentence in shortfalls(path, landing.promised):

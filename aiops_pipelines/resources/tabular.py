@@ -32,7 +32,7 @@ def table_lines(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[list[tuple
             rows = batch.iter_rows(named=True)
             yield [(number + place, orjson.dumps(row, default=_plain)) for place, row in enumerate(rows, 1)]
             number += batch.height
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         said = str(error).splitlines()[0][:200]
         raise OSError(f"{path.name} cannot be read as a table after row {number:,}: {said}") from error
 
