@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from aiops_pipelines import terminal
-from aiops_pipelines.commands import bring_in, decide, look, operate, prove, set_up
+from aiops_pipelines.commands import bring_in, decide, look, operate, prove, rag, set_up
 
 SET_UP, RUN, LOOK, DECIDE, PROVE = PANELS = ("Set up", "Run", "Look", "Decide", "Prove")
 Data = Annotated[
@@ -28,12 +28,14 @@ def _mendable() -> tuple[type[Exception], ...]:
     from aiops_pipelines.incidents.runbooks import RunbookError
     from aiops_pipelines.inference_log.formats import UnknownFormat
     from aiops_pipelines.monitoring.baseline import BaselineRefusedError
+    from aiops_pipelines.rag.trec import TrecFileError
     from aiops_pipelines.resources.warehouse import WarehouseBusy, WarehouseError
     from aiops_pipelines.runs import RunFailed
     from aiops_pipelines.systems import SystemFileError
 
     decisions = (IncidentError, RunbookError, BaselineRefusedError)
-    return (UnknownFormat, SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *decisions)
+    own = (TrecFileError, UnknownFormat, *decisions)
+    return (SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *own)
 
 
 class Commands(TyperGroup):
@@ -81,6 +83,7 @@ app.command("import", rich_help_panel=RUN)(bring_in.import_files)
 for _panel, _functions in _commands.items():
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)
+app.add_typer(rag.rag, name="rag", rich_help_panel=LOOK)
 app.add_typer(decide.incident, name="incident", rich_help_panel=DECIDE)
 app.add_typer(decide.baseline, name="baseline", rich_help_panel=DECIDE)
 app.add_typer(prove.audit, name="audit", rich_help_panel=PROVE)
