@@ -68,7 +68,7 @@ class LogBook:
         return self._folder.path / file.name
 
     def unchanged(self, file: LogFile) -> int:
-        """Return how many calls of a file are stored that was read as it is now, so that reading it is idle."""
+        """Return how many stored calls came of a file that has not changed since it was read, else 0."""
         seen = self._seen.get(file.name)
         return seen["rows_stored"] + seen["rows_known"] if seen and plan(file, seen).action == "skip" else 0
 
