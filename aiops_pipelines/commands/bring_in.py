@@ -66,6 +66,7 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
     from aiops_pipelines.resources.log_import import format_of, shortfalls
     from aiops_pipelines.resources.published import known_tables
     from aiops_pipelines.resources.warehouse import Warehouse
+    from aiops_pipelines.wording import some
 
     project = Project.here()
     books = Warehouse(project.warehouse, known_tables(project.dbt), given.WRITE_SECONDS)
@@ -90,8 +91,8 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
                 terminal.fail(f"{path.name}: {_sentence(error)}")
                 whole = False
     lines: list[terminal.Said] = [
-        ("good" if tally.stored else "plain", "Stored", f"{tally.stored:,} calls"),
-        ("plain", "Already there", f"{tally.known:,} calls"),
+        ("good" if tally.stored else "plain", "Stored", some(tally.stored, "call")),
+        ("plain", "Already there", some(tally.known, "call")),
         ("warn" if tally.refused else "plain", "Quarantined", f"{tally.refused.total():,} calls or lines"),
         *(("warn", "", f"{n:,}: {reason}") for reason, n in tally.refused.most_common(SHOWN)),
     ]
@@ -129,12 +130,12 @@ def _look(files: list[Path], system: "System | None", name: str | None, as_json:
 
 
 def _found(look: "Look") -> list[terminal.Said]:
-    from aiops_pipelines.wording import inert, moment
+    from aiops_pipelines.wording import inert, moment, some
 
     span = f", {moment(look.first)} to {moment(look.last)}" if look.first and look.last else ""
     models = ", ".join(f"{inert(model)} ({n:,})" for model, n in look.models.most_common(5))
     lines: list[terminal.Said] = [
-        ("good" if look.calls else "unknown", "Would store", f"{look.calls:,} calls{span}"),
+        ("good" if look.calls else "unknown", "Would store", some(look.calls, "call") + span),
         ("plain", "Models", models or "none named"),
         ("plain", "Tokens", f"{look.tokens:,}; counted {_counts(look.conventions)}"),
         ("plain", "Prices", _counts(look.prices)),
