@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from aiops_pipelines.costs.growth import spend_cells
+from aiops_pipelines.costs.cells import NEEDED, spend_cells
 from aiops_pipelines.costs.growth import spend_growth as growth_of_week
 from aiops_pipelines.costs.growth import spend_growth_since_baseline as growth_since_baseline
 from aiops_pipelines.costs.prices import call_costs as price_calls
@@ -102,12 +102,12 @@ def growth(
             due = work.weeks(system)
             if not due:
                 continue
-            calls, costs = (
-                warehouse.rows("inference_log.inferences", system=system.name),
-                warehouse.rows("costs.call_costs", system=system.name),
+            columns = ", ".join(NEEDED)
+            calls = warehouse.read(
+                f"select {columns} from inference_log.inferences where system = ?", [system.name]
             )
-            cells = spend_cells(calls, costs)
-            first = sorted(cells["week"].unique())[: system.baseline.weeks]
+            cells = spend_cells(calls, warehouse.rows("costs.call_costs", system=system.name))
+            first = sorted(cells["period"].unique())[: system.baseline.weeks]
             weekly = [growth_of_week(cells, week) for week in due]
             creep = [growth_since_baseline(cells, week, first) for week in due]
             with warehouse.writing() as writer:
