@@ -4,8 +4,6 @@ A cell is what `growth` compares between periods. Calls without a known price ar
 costs.daily_pricing counts them.
 """
 
-from datetime import date
-
 import polars as pl
 
 INPUT_PARTS = ["system_prompt", "tools", "context", "history", "user", "input"]
@@ -83,8 +81,3 @@ def summed(cells: pl.DataFrame) -> pl.DataFrame:
     calls = cells.unique(["period", *MODEL]).group_by(MODEL).agg(pl.col("calls_of_model").sum())
     amounts = cells.group_by(CELL).agg(pl.col(AMOUNTS).sum())
     return amounts.join(calls, on=MODEL)
-
-
-def between(cells: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
-    """Add up daily cells from one day to another, both included."""
-    return summed(cells.filter(pl.col("period").is_between(first, last)))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from aiops_pipelines.costs.cells import NEEDED, spend_cells
+from aiops_pipelines.costs.cells import spend_cells
 from aiops_pipelines.costs.growth import spend_growth as growth_of_week
 from aiops_pipelines.costs.growth import spend_growth_since_baseline as growth_since_baseline
 from aiops_pipelines.costs.prices import call_costs as price_calls
@@ -13,6 +13,7 @@ from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, weeks
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.prices import PriceBook
+from aiops_pipelines.resources.spend_tables import calls_and_costs
 from aiops_pipelines.resources.warehouse import Warehouse
 
 UNPRICED_CALLS = """
@@ -102,11 +103,7 @@ def growth(
             due = work.weeks(system)
             if not due:
                 continue
-            columns = ", ".join(NEEDED)
-            calls = warehouse.read(
-                f"select {columns} from inference_log.inferences where system = ?", [system.name]
-            )
-            cells = spend_cells(calls, warehouse.rows("costs.call_costs", system=system.name))
+            cells = spend_cells(*calls_and_costs(warehouse, system.name))
             first = sorted(cells["period"].unique())[: system.baseline.weeks]
             weekly = [growth_of_week(cells, week) for week in due]
             creep = [growth_since_baseline(cells, week, first) for week in due]
