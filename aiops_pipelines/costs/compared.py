@@ -96,7 +96,7 @@ def compared(
             raise SpendError(f"The period {first}..{last} ends before it begins.")
         if found.is_empty():
             raise SpendError(
-                f"{system} has no call with a known price from {first} to {last}: there is no change to split."
+                f"{system} has no call with a known price from {first} to {last}, so nothing can be split."
             )
     split = split_change(summed(cells[0]), summed(cells[1])).drop("system")
     return Compared(system, before, after, split, unpriced)
