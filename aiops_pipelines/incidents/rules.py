@@ -26,7 +26,8 @@ CAUSES = {
     "judge_change": "Quality scores moved because the judge changed",
     "quality_unexplained": "Answers got worse without a known cause",
     "cost_growth": "Weekly spend has grown beyond its limit",
-    "budget": "The month's budget is spent",
+    "cost_anomaly": "A day cost more than is usual for its hours",
+    "budget": "A budget is spent",
     "no_useful_outputs": "Most calls give no useful answer",
     "errors": "More calls fail than the limit allows",
     "latency": "Answers are slower than the limit allows",
@@ -115,6 +116,47 @@ def monthly_budget(facts: Facts, limits: Limits) -> Readings:
         yield Reading(midnight(month), end, spent > budget, "budget", "P3", spent, budget, evidence)
 
 
+def daily_budget(facts: Facts, limits: Limits) -> Readings:
+    """A day's spend passes its budget."""
+    for row in days(facts) if limits.daily_budget_usd else ():
+        if row["cost_usd"] is not None:
+            spent, budget = float(row["cost_usd"]), float(limits.daily_budget_usd or 0)
+            evidence = f"{row['day']} cost {spent:,.2f} USD of a daily budget of {budget:,.2f} USD."
+            yield Reading(*day_of(row), spent > budget, "budget", "P3", spent, budget, evidence)
+
+
+def endpoint_budget(facts: Facts, limits: Limits) -> Readings:
+    """The spend of an endpoint in a calendar month passes its budget."""
+    spent: dict[tuple[date, str], float] = defaultdict(float)
+    for row in facts.daily_pricing.rows(named=True) if limits.endpoint_budgets_usd else ():
+        if row["cost_usd"] is not None:
+            spent[row["day"].replace(day=1), row["endpoint"]] += float(row["cost_usd"])
+    for (month, endpoint), cost in sorted(spent.items()):
+        if endpoint in limits.endpoint_budgets_usd:
+            budget, period = (
+                float(limits.endpoint_budgets_usd[endpoint]),
+                (midnight(month), midnight(next_month(month))),
+            )
+            evidence = (
+                f"{endpoint} has cost {cost:,.2f} USD since {month}, of a monthly budget of {budget:,.2f} USD."
+            )
+            yield Reading(*period, cost > budget, "budget", "P3", cost, budget, evidence, endpoint)
+
+
+def spend_anomaly(facts: Facts, limits: Limits) -> Readings:
+    """Hours of a day cost more than is usual for their time of the week, and by more than the limit."""
+    for row in facts.spend_anomalies.rows(named=True):
+        expected, cost = row["expected_usd"], row["cost_usd"]
+        excess = cost / expected - 1 if expected else float(cost > 0)
+        broken = bool(row["unusual"]) and excess > limits.spend_anomaly
+        hours = f"{row['unusual']} of {row['judged']} hours of" if row["step"] == "hour" else "All of"
+        evidence = f"{hours} {row['day']} cost {cost:,.2f} USD where {expected:,.2f} USD are usual "
+        evidence += f"(limit {limits.spend_anomaly:+.0%})"
+        why = f"; mostly {row['cause']} at {row['endpoint']}, {row['cause_usd'] or 0:+,.2f} USD over the day"
+        evidence += f"{why if row['cause'] else ''}."
+        yield Reading(*day_of(row), broken, "cost_anomaly", "P3", excess, limits.spend_anomaly, evidence)
+
+
 def no_useful_answer(facts: Facts, limits: Limits) -> Readings:
     """More of a day's calls fail or come back empty than the limit, and more than chance explains.
 
@@ -193,7 +235,10 @@ RULES: Mapping[str, Rule] = {
     "quality_degraded": Rule(quality_degraded, (*DRIFT_CAUSES, "quality_unexplained")),
     "index_stale": Rule(index_stale, ("index_staleness",)),
     "spend_growth": Rule(spend_growth, ("cost_growth",)),
+    "spend_anomaly": Rule(spend_anomaly, ("cost_anomaly",)),
     "monthly_budget": Rule(monthly_budget, ("budget",)),
+    "daily_budget": Rule(daily_budget, ("budget",)),
+    "endpoint_budget": Rule(endpoint_budget, ("budget",)),
     "no_useful_answer": Rule(no_useful_answer, ("no_useful_outputs", "errors")),
     "latency_p95": Rule(latency_p95, ("latency",)),
     "guardrail_burst": Rule(guardrail_burst, ("injection_attempts",)),

@@ -24,6 +24,17 @@ KEYS = {
 }
 
 
+SMALLEST = Decimal("1e-12")
+"""Last digit that is kept of a price per million tokens."""
+
+
+def book_version() -> str:
+    """Return the version of the public book."""
+    from genai_prices import __version__
+
+    return __version__
+
+
 @dataclass(frozen=True)
 class PriceBook:
     """Dated prices of models: a system's contract prices first, then the public book."""
@@ -43,6 +54,11 @@ class PriceBook:
 
 
 def _contract_prices(price: ContractPrice) -> UnitPrices:
+    if price.gpu_hour_usd is not None and price.tokens_per_gpu_hour is not None:
+        per_million = (price.gpu_hour_usd * 10**6 / price.tokens_per_gpu_hour).quantize(SMALLEST)
+        note = f"{price.gpu_hour_usd} USD a GPU hour over {price.tokens_per_gpu_hour:,} tokens"
+        rates = Rates(per_million, per_million, per_million, per_million)
+        return UnitPrices((rates,), f"self-hosted {price.model} since {price.valid_from}; {note}")
     named = {"input": price.input, "cache_read": price.cache_read, "cache_write": price.cache_write}
     rates = _rates(named | {"output": price.output}, 0)
     notes = [f"contract price of {price.model} since {price.valid_from}", *_cache_as_input(named)]
