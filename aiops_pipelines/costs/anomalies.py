@@ -37,18 +37,29 @@ def hourly_series(hours: pl.DataFrame, silent_hours: int, now: datetime) -> pl.D
     """
     over = hours.filter(pl.col("hour") + timedelta(hours=1) <= now).sort("hour")
     if over.is_empty():
-        return pl.DataFrame(schema={"hour": pl.Datetime("us", "UTC"), "calls": pl.Int64, "cost_usd": pl.Float64})
-    grid = pl.select(hour=pl.datetime_range(over["hour"].min(), over["hour"].max(), "1h"))
+        return pl.DataFrame(
+            schema={"hour": pl.Datetime("us", "UTC"), "calls": pl.Int64, "cost_usd": pl.Float64}
+        )
+    grid = pl.select(hour=pl.datetime_range(over["hour"][0], over["hour"][-1], "1h"))
     filled = grid.join(over.with_columns(heard=pl.col("hour")), on="hour", how="left").sort("hour")
     apart = pl.col("heard").backward_fill() - pl.col("heard").forward_fill()
     silent = (apart > timedelta(hours=silent_hours)) & pl.col("heard").is_null()
-    cost = pl.when(pl.col("heard").is_null() & ~silent).then(0.0).otherwise(pl.col("cost_usd").cast(pl.Float64))
+    cost = (
+        pl.when(pl.col("heard").is_null() & ~silent).then(0.0).otherwise(pl.col("cost_usd").cast(pl.Float64))
+    )
     calls = pl.when(silent).then(None).otherwise(pl.col("calls").fill_null(0))
     return filled.select("hour", calls=calls, cost_usd=cost)
 
 
+def known_days(series: pl.DataFrame) -> pl.DataFrame:
+    """Add the hours of `hourly_series` up to days: day and cost_usd, null where an hour of it is missing."""
+    cost = pl.when(pl.col("cost_usd").null_count() == 0).then(pl.col("cost_usd").sum())
+    days = series.group_by(pl.col("hour").dt.date().alias("day")).agg(cost_usd=cost)
+    return days.sort("day")
+
+
 def judged_days(system: str, series: pl.DataFrame) -> pl.DataFrame:
-    """Judge a series of `hourly_series`: one row a day with DAYS_JUDGED; days that cannot be judged have none.
+    """Judge a series of `hourly_series`: one row a day with DAYS_JUDGED; others have none.
 
     `cost_usd` and `expected_usd` are those of the unusual hours, 0 on a usual day.
     """
@@ -56,8 +67,8 @@ def judged_days(system: str, series: pl.DataFrame) -> pl.DataFrame:
     step, per_day = ("hour", 24) if busy is not None and busy >= BUSY else ("day", 1)
     steps = series.select(pl.col("hour").alias("at"), "cost_usd")
     if step == "day":
-        whole = pl.when(pl.col("cost_usd").null_count() == 0).then(pl.col("cost_usd").sum())
-        steps = series.group_by_dynamic("hour", every="1d").agg(cost_usd=whole).rename({"hour": "at"})
+        midnight = pl.col("day").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        steps = known_days(series).select(midnight.alias("at"), "cost_usd")
     if steps.is_empty():
         return pl.DataFrame(schema=DAYS_JUDGED)
     found = judge(steps["cost_usd"].fill_null(np.nan).to_numpy(), per_day)
@@ -90,7 +101,9 @@ def with_causes(days: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
     """
     none = (None, None, None)
     found = [_cause(row["day"], cells) if row["unusual"] else none for row in days.iter_rows(named=True)]
-    causes = pl.DataFrame(found, schema={name: ANOMALIES[name] for name in list(ANOMALIES)[-3:]}, orient="row")
+    causes = pl.DataFrame(
+        found, schema={name: ANOMALIES[name] for name in list(ANOMALIES)[-3:]}, orient="row"
+    )
     return days.hstack(causes).select(list(ANOMALIES))
 
 

@@ -1,10 +1,10 @@
 """What a month will have cost: the days that are over, and the rest at the pace of the last four weeks.
 
 The forecast of a day is the mean of its weekday in the last 28 days. Its interval is the union of two, for
-each of which something is missing: a bootstrap of the days' deviations in blocks of a week (H. R. Künsch, "The
-jackknife and the bootstrap for general stationary observations", Annals of Statistics 17, 1989), which knows no
-trend, and the errors that the same forecast would have made in the past (Y. S. Lee and S. Scholtes, "Empirical
-prediction intervals revisited", International Journal of Forecasting 30, 2014), which are few.
+each of which something is missing: a bootstrap of the days' deviations in blocks of a week (H. R. Künsch,
+"The jackknife and the bootstrap for general stationary observations", Annals of Statistics 17, 1989), which
+knows no trend, and the errors that the same forecast would have made in the past (Y. S. Lee and S. Scholtes,
+"Empirical prediction intervals revisited", International Journal of Forecasting 30, 2014), which are few.
 """
 
 from datetime import date, datetime, timedelta
@@ -52,7 +52,7 @@ def month_forecast(system: str, days: pl.DataFrame, now: datetime) -> pl.DataFra
     spent = known.filter(pl.col("day") >= month)
     left = (midnight(next_month(month)) - midnight(through)).days - 1
     ahead = _ahead(known, through, left)
-    total = spent["cost_usd"].cast(pl.Float64).sum()
+    total = float(sum(spent["cost_usd"].cast(pl.Float64)))
     figures = [None if part is None else total + part for part in ahead]
     row = (system, month, through, total, spent.height, left, *figures, METHOD)
     return pl.DataFrame([row], schema=FORECAST, orient="row")
@@ -100,7 +100,8 @@ def past_ratios(values: Floats, ahead: int) -> Floats:
 def _pace(values: Floats, ahead: int) -> Floats:
     """Return the mean of the last four of each weekday, for the days to come."""
     last = _weekdays(values[-PACE_DAYS:])
-    return last[np.arange(ahead) % WEEK]
+    days: Floats = last[np.arange(ahead) % WEEK]
+    return days
 
 
 def _weekdays(values: Floats) -> Floats:
@@ -123,7 +124,8 @@ def _bootstrap(values: Floats, plain: Floats) -> tuple[float, float]:
     def drawn(length: int) -> Floats:
         starts = draw.integers(0, len(ratios), (DRAWS, ceil(length / WEEK), 1))
         blocks = ratios[(starts + np.arange(WEEK)) % len(ratios)]
-        return blocks.reshape(DRAWS, -1)[:, :length]
+        days: Floats = blocks.reshape(DRAWS, -1)[:, :length]
+        return days
 
     level = np.maximum(drawn(PACE_DAYS).mean(axis=1), 1e-9)
     totals = (drawn(len(plain)) * plain).sum(axis=1) / level

@@ -27,7 +27,9 @@ def entries(system: System, book_version: str) -> dict[str, tuple[str, str]]:
     """Return what a system is priced with: entry -> what it says as JSON, and who entered it."""
     found = {PUBLIC_BOOK: (json.dumps({"version": book_version}), "")}
     for price in system.prices:
-        said = {name: str(value) for name, value in price.model_dump(exclude_none=True).items() if value != ""}
+        said = {
+            name: str(value) for name, value in price.model_dump(exclude_none=True).items() if value != ""
+        }
         found[f"{price.model} from {price.valid_from}"] = (
             json.dumps(said, sort_keys=True),
             price.entered_by or system.owner,

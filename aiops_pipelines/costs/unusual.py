@@ -1,4 +1,4 @@
-"""Which values of an evenly spaced series are unusual for their hour of the week, without a mean or a variance.
+"""Which values of an evenly spaced series are unusual for their hour of the week.
 
 A value has to stand out twice: from the same time in earlier weeks, and from the day before it. The first
 alone calls a new level unusual for weeks, the second alone calls every morning unusual. Limits are multiples
@@ -80,7 +80,9 @@ def _lagged(values: Floats, lag: int) -> Floats:
 
 
 def _median(rows: Floats) -> Floats:
-    found = pl.DataFrame(rows.T).select(pl.concat_list(pl.all().fill_nan(None)).list.drop_nulls().list.median())
+    found = pl.DataFrame(rows.T).select(
+        pl.concat_list(pl.all().fill_nan(None)).list.drop_nulls().list.median()
+    )
     return found.to_series().fill_null(np.nan).to_numpy()
 
 

@@ -32,7 +32,7 @@ def book_version() -> str:
     """Return the version of the public book."""
     from genai_prices import __version__
 
-    return __version__
+    return str(__version__)
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ class PriceBook:
 
     contract: tuple[ContractPrice, ...] = ()
 
-    def price_of(self, provider: str, model: str, at: datetime) -> UnitPrices | None:
+    def price_of(self, provider: str | None, model: str, at: datetime) -> UnitPrices | None:
         """Return the prices of a model at a moment (UTC-aware), or None for a model without a price.
+
+        Without a provider the public book takes the one it knows best for that name.
 
         A contract price holds for the exact model name, in any letter case, from its `valid_from` (UTC) on;
         the latest one that has begun wins.
@@ -65,12 +67,12 @@ def _contract_prices(price: ContractPrice) -> UnitPrices:
     return UnitPrices((rates,), "; ".join(notes))
 
 
-def _book_prices(provider: str, model: str, at: datetime) -> UnitPrices | None:
+def _book_prices(provider: str | None, model: str, at: datetime) -> UnitPrices | None:
     from genai_prices import __version__
     from genai_prices.data_snapshot import get_snapshot
 
     try:
-        _, found = get_snapshot().find_provider_model(model, None, provider, None)
+        seller, found = get_snapshot().find_provider_model(model, None, provider, None)
     except LookupError:
         return None
     prices = found.get_prices(at)
@@ -81,7 +83,7 @@ def _book_prices(provider: str, model: str, at: datetime) -> UnitPrices | None:
     for start in sorted({start for tier in tiers.values() for start in tier}):
         reached = {name: _at(tier, start) for name, tier in tiers.items()}
         rates.append(_rates(reached, start))
-    notes = [f"genai-prices {__version__}, {provider}/{found.id}", _dated(found, prices), *_left_out(prices)]
+    notes = [f"genai-prices {__version__}, {seller.id}/{found.id}", _dated(found, prices), *_left_out(prices)]
     return UnitPrices(tuple(rates), "; ".join(notes + _cache_as_input(tiers)))
 
 
