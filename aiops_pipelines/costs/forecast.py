@@ -111,7 +111,9 @@ def _weekdays(values: Floats) -> Floats:
     rows = weeks.reshape(-1, WEEK)
     counts = np.isfinite(rows).sum(axis=0)
     sums = np.nansum(rows, axis=0)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), sums.sum() / max(counts.sum(), 1))
+    overall = sums.sum() / max(counts.sum(), 1)
+    means: Floats = np.where(counts > 0, sums / np.maximum(counts, 1), overall)
+    return means
 
 
 def _bootstrap(values: Floats, plain: Floats) -> tuple[float, float]:
