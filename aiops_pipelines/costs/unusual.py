@@ -1,10 +1,11 @@
 """Which values of an evenly spaced series are unusual for their hour of the week.
 
-A value has to stand out twice: from the same time in earlier weeks, and from the day before it. The first
-alone calls a new level unusual for weeks, the second alone calls every morning unusual. Limits are multiples
-of the median absolute deviation (F. R. Hampel, "The influence curve and its role in robust estimation", JASA
-69, 1974), and no less than the largest moves of the last weeks. Only earlier values are looked at.
-The constants were chosen on one half of labelled series and reported on the other: docs/adr/0011.
+A value has to stand out twice: from the same time in earlier weeks, and, measured from there, from the day
+before it. The first alone calls a new level unusual for weeks, the second alone calls a slow recovery so.
+Limits are multiples of the median absolute deviation (F. R. Hampel, "The influence curve and its role in
+robust estimation", JASA 69, 1974), and no less than the largest moves of the last weeks. Only earlier values
+are looked at. The constants were chosen on one half of labelled series and reported on the other:
+docs/adr/0011.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ WEEKS, DAYS = 4, 7
 NEIGHBOURS = 1
 MEMORY_DAYS = 28
 DEVIATIONS = 3.0
-FLOOR = 0.02
+FLOOR = 0.1
 """A deviation is at least this share of the usual level: a series that hardly moves is no alarm clock."""
 LARGEST = 0.995
 """Quantile of the moves of the last weeks that a move must pass: a series with bursts has bursts."""
@@ -44,20 +45,26 @@ def judge(values: Floats, per_day: int) -> Judged:
     """
     near = per_day if per_day > 1 else DAYS
     memory, least = MEMORY_DAYS * per_day, max(near // 4, 2)
-    expected = _same_time(values, per_day)
     before = _rolling(values, near, max(near // 12, 2))
-    level = np.abs(_rolling(values, memory, least)) * FLOOR * DEVIATIONS
-    seasonal, recent = values - expected, values - before
-    scores = []
-    for moves, largest in ((seasonal, False), (recent, True)):
-        limit = DEVIATIONS * SIGMAS_PER_MAD * _rolling(np.abs(moves), memory, least)
-        limit = np.maximum(limit, level)
-        if largest:
-            limit = np.maximum(limit, _rolling(np.abs(moves), memory, least, LARGEST))
-        scores.append(_over(moves, limit))
-    both = np.where(np.sign(scores[0]) == np.sign(scores[1]), _nearer(scores[0], scores[1]), 0.0)
-    known = np.where(np.isnan(scores[0]), scores[1], both)
-    return Judged(np.where(np.isnan(expected), before, expected), np.where(np.isnan(values), np.nan, known))
+    expected = _same_time(values, per_day)
+    expected = np.where(np.isnan(expected), before, expected)
+    level = np.abs(_rolling(values, memory, least)) * FLOOR
+    away = values - expected
+    moved = away - _rolling(away, near, max(near // 12, 2))
+    far = _over(away, np.maximum(_limit(away, memory, least, level), _largest(away, memory, least)))
+    new = _over(moved, _limit(moved, memory, least, level))
+    score = np.where(np.sign(far) == np.sign(new), np.where(np.abs(far) < np.abs(new), far, new), 0.0)
+    return Judged(expected, np.where(np.isnan(far) | np.isnan(new), np.nan, score))
+
+
+def _limit(moves: Floats, memory: int, least: int, level: Floats) -> Floats:
+    deviation = SIGMAS_PER_MAD * _rolling(np.abs(moves), memory, least)
+    limit: Floats = DEVIATIONS * np.maximum(deviation, level)
+    return limit
+
+
+def _largest(moves: Floats, memory: int, least: int) -> Floats:
+    return _rolling(np.abs(moves), memory, least, LARGEST)
 
 
 def _same_time(values: Floats, per_day: int) -> Floats:
@@ -101,7 +108,3 @@ def _over(moves: Floats, limit: Floats) -> Floats:
     """Divide; a move beyond a limit of 0 is infinitely far, no move is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((moves == 0) & ~np.isnan(limit), 0.0, moves / limit)
-
-
-def _nearer(one: Floats, other: Floats) -> Floats:
-    return np.where(np.abs(one) <= np.abs(other), one, other)
