@@ -1,8 +1,8 @@
 """Alarms on labelled series: ours, a rolling 4-sigma rule and two peers, by the same count, in one run.
 
 A window is hit when any point of it is alarmed. Alarms outside all windows are false; they are counted as
-episodes (more than 288 points apart, a day of most series), as episodes of an hour (12 points) and as points: a
-detector that never stops has few episodes. The first half of the series, by the hash of their names, chose
+episodes (more than 288 points apart, a day of most series), as episodes of an hour (12 points) and as points:
+a detector that never stops has few episodes. The first half of the series, by the hash of their names, chose
 our constants; the second did not.
 
     python benchmarks/anomaly.py FOLDER
@@ -41,7 +41,7 @@ def four_sigma(times, values, per_day):
 
 
 def stl_residual(times, values, per_day):
-    """statsmodels: STL of a daily season, residual beyond 4 robust sigmas; the whole series is seen at once."""
+    """statsmodels: STL of a daily season, residual beyond 4 robust sigmas; it sees the whole series."""
     from statsmodels.tsa.seasonal import STL
 
     rest = STL(values, period=per_day, robust=False).fit().resid
