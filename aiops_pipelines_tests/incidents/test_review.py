@@ -229,7 +229,13 @@ def test_the_month_and_unusual_days_stand_in_the_spend_section() -> None:
 
 
 def test_too_few_days_are_no_forecast_of_zero() -> None:
-    row = {"month": date(2026, 8, 1), "spent_usd": 3.1, "forecast_usd": None, "low_usd": None, "high_usd": None}
+    row = {
+        "month": date(2026, 8, 1),
+        "spent_usd": 3.1,
+        "forecast_usd": None,
+        "low_usd": None,
+        "high_usd": None,
+    }
     assert "too few days are known to say" in month_sentence(row)
 
 
