@@ -261,8 +261,9 @@ def test_every_command_stands_in_its_panel_with_a_sentence(aiops, tmp_path):
     group = typer.main.get_command(app)
     names = group.list_commands(None)
     assert names == [
-        *["init", "check", "run", "reindex", "ui"],
-        *["status", "incidents", "problems", "trace", "rag", "incident", "baseline", "audit"],
+        *["init", "check", "import", "run", "reindex", "ui"],
+        *["status", "incidents", "problems", "trace"],
+        *["costs", "prices", "rag", "incident", "baseline", "audit"],
     ]
     text = aiops(tmp_path, "--help").text
     positions = [text.index(f"─ {panel} ─") for panel in PANELS]
