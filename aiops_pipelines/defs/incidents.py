@@ -25,6 +25,7 @@ FACTS = {
     "drift_causes": "drift.drift_causes",
     "index_freshness": "rag.index_freshness",
     "spend_growth_since_baseline": "costs.spend_growth_since_baseline",
+    "alert_readings": "monitoring.alert_readings",
     "daily_traffic": "monitoring.daily_traffic",
     "audit_verifications": "compliance.audit_verifications",
 }
@@ -39,6 +40,9 @@ REVIEWED = {
     "incidents": "incidents.incidents",
     "blocks": "compliance.guardrail_weekly",
     "traffic": "monitoring.weekly_traffic",
+    "percentiles": "monitoring.latency_percentiles",
+    "rates": "monitoring.call_rates",
+    "alerts": "monitoring.alerts",
     "masked": "compliance.pii_weekly",
     "verifications": "compliance.audit_verifications",
 }
@@ -62,6 +66,7 @@ def facts_of(warehouse: Warehouse, system: System, clock: datetime) -> Facts:
 
 @dg.asset(
     deps=[
+        "alert_readings",
         "daily_traffic",
         "drift_verdicts",
         "drift_causes",
@@ -154,6 +159,9 @@ def _update(work: Work, system: System) -> None:
         "retrieval_quality",
         "guardrail_weekly",
         "weekly_traffic",
+        "latency_percentiles",
+        "call_rates",
+        "alerts",
         "pii_weekly",
         "audit_verifications",
     ],
