@@ -161,6 +161,7 @@ def descriptions() -> dict[str, tuple[str, dict[str, str]]]:
         "user_signals",
         "call_rates",
         "latency_percentiles",
+        "alerts",
         *MODELS,
     ],
     pool="duckdb",
