@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from aiops_pipelines.incidents.facts import Facts, Reading, day_of, days, week_of
+from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
 from aiops_pipelines.incidents.rules_spend import (
     daily_budget,
     endpoint_budget,
@@ -90,14 +90,22 @@ def service_alert(facts: Facts, limits: Limits) -> Readings:
     """An alert on failures, refusals, latency, volume or a burn rate is open, and the period is a breach.
 
     Limits, chance and hysteresis are judged in `monitoring`; a breach that opened no alert is no signal, and
-    an alert that is recovering calms nothing.
+    an alert that is recovering calms nothing. A day on which most calls
+    fail is one signal and not two.
     """
-    for row in facts.alert_readings.rows(named=True):
-        period = row["period_start"], row["period_end"]
-        broken = row["level"] == "breach" and row["state"] == "firing"
-        if broken or (row["level"] == "clear" and row["state"] == "ok"):
-            figures = row["value"], row["limit_value"], row["evidence"]
-            yield Reading(*period, broken, row["cause"], row["severity"], *figures, row["rule"])
+    rows = facts.alert_readings.rows(named=True)
+    outages = {row["period_start"] for row in rows if row["rule"] == "no_useful_outputs" and _fires(row)}
+    for row in rows:
+        if row["rule"] == "errors" and row["period_start"] in outages:
+            continue
+        if _fires(row) or (row["level"] == "clear" and row["state"] == "ok"):
+            period, figures = (row["period_start"], row["period_end"]), (row["value"], row["limit_value"])
+            said = row["cause"], row["severity"], *figures, row["evidence"], row["rule"]
+            yield Reading(*period, _fires(row), *said)
+
+
+def _fires(row: Row) -> bool:
+    return bool(row["level"] == "breach" and row["state"] == "firing")
 
 
 def guardrail_burst(facts: Facts, limits: Limits) -> Readings:

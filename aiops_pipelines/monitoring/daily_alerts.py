@@ -1,8 +1,8 @@
 """What a day says about the service: limits broken beyond chance, against the system's file and its baseline.
 
-Each measure of a day is read as a breach, near, clear or unknown; what follows from a sequence of readings is
-decided in `alert_states`. Alerts err with `limits.alpha` over all measures and the seven days of a week: each has
-a thirty-fifth of it, and where two breaches in a row open an alert, each test has the root of that.
+Each measure of a day is read as a breach, near, clear or unknown; `alert_states` decides what follows from
+a sequence of readings. Alerts err with `limits.alpha` over all measures and the seven days of a week: each
+has a thirty-fifth of it, and where two breaches in a row open an alert, each test has the root of that.
 """
 
 from collections.abc import Callable, Iterator, Mapping
