@@ -18,7 +18,6 @@ from aiops_pipelines.monitoring.alert_states import Hysteresis, Level
 from aiops_pipelines.monitoring.daily_alerts import Reading
 
 BIN = timedelta(minutes=5)
-OBJECTIVE_PERIOD = timedelta(days=30)
 FAILURES_EXPECTED = 5
 """At its own rate the short window holds this many failures: one or two never make an alert."""
 WELL_BELOW = 0.8
@@ -39,11 +38,6 @@ class BurnWindows:
     def short(self) -> timedelta:
         """A twelfth of the long window."""
         return self.long / 12
-
-    @property
-    def budget_used(self) -> float:
-        """Share of the 30 days' budget that is gone when the long window is full: 14.4 for an hour is 2 %."""
-        return self.rate * (self.long / OBJECTIVE_PERIOD)
 
     def calls_needed(self, slo: float) -> int | None:
         """Return the calls the short window needs, or None if this objective allows no such rate.

@@ -56,7 +56,8 @@ def frames(days: dict[date, Day]) -> tuple[pl.DataFrame, pl.DataFrame]:
         for d in days.values()
         for b, c in zip(d.buckets, d.in_bucket, strict=True)
     ]
-    sketch = pl.DataFrame(cells, ["system", "hour", "endpoint", "metric", "bucket", "calls"], orient="row")
+    keys = {"system": pl.String, "hour": pl.Datetime("us", "UTC"), "endpoint": pl.String, "metric": pl.String}
+    sketch = pl.DataFrame(cells, keys | {"bucket": pl.Int64, "calls": pl.Int64}, orient="row")
     return pl.DataFrame(counts, names, orient="row"), sketch
 
 

@@ -49,7 +49,8 @@ def test_the_workbooks_table() -> None:
         (6, 30, 6),
         (72, 360, 1),
     ]
-    assert [w.budget_used for w in WINDOWS] == pytest.approx([0.02, 0.05, 0.10])
+    month = timedelta(days=30)
+    assert [w.rate * (w.long / month) for w in WINDOWS] == pytest.approx([0.02, 0.05, 0.10])
     assert [w.severity for w in WINDOWS] == ["P2", "P2", "P3"]
 
 
