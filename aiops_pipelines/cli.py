@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from aiops_pipelines import terminal
-from aiops_pipelines.commands import costs, decide, look, operate, prices, prove, rag, set_up
+from aiops_pipelines.commands import bring_in, costs, decide, look, operate, prices, prove, rag, set_up
 
 SET_UP, RUN, LOOK, DECIDE, PROVE = PANELS = ("Set up", "Run", "Look", "Decide", "Prove")
 Data = Annotated[
@@ -27,6 +27,7 @@ def _mendable() -> tuple[type[Exception], ...]:
     from aiops_pipelines.costs.compared import SpendError
     from aiops_pipelines.incidents.course import IncidentError
     from aiops_pipelines.incidents.runbooks import RunbookError
+    from aiops_pipelines.inference_log.formats import UnknownFormat
     from aiops_pipelines.monitoring.baseline import BaselineRefusedError
     from aiops_pipelines.rag.trec import TrecFileError
     from aiops_pipelines.resources.warehouse import WarehouseBusy, WarehouseError
@@ -34,7 +35,7 @@ def _mendable() -> tuple[type[Exception], ...]:
     from aiops_pipelines.systems import SystemFileError
 
     decisions = (IncidentError, RunbookError, BaselineRefusedError)
-    own = (TrecFileError, SpendError, *decisions)
+    own = (TrecFileError, UnknownFormat, SpendError, *decisions)
     return (SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *own)
 
 
@@ -79,6 +80,7 @@ _commands: dict[str, tuple[Callable[..., None], ...]] = {
     RUN: (operate.run, operate.ui),
     LOOK: (look.status, look.incidents, look.problems),
 }
+app.command("import", rich_help_panel=RUN)(bring_in.import_files)
 for _panel, _functions in _commands.items():
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)

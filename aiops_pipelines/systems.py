@@ -20,7 +20,9 @@ from pydantic import (
 )
 
 Profile = Literal["light", "standard", "regulated"]
-LogFormat = Literal["aiops_jsonl", "otlp_json"]
+LogFormat = Literal[
+    "aiops_jsonl", "otlp_json", "openinference", "langfuse", "litellm", "mlflow", "provider_http", "mapped"
+]
 
 
 class SystemFileError(ValueError):
@@ -81,6 +83,20 @@ class Logs(Part):
 
     folder: Path
     format: LogFormat = "aiops_jsonl"
+    mapping: dict[str, str] | None = None
+    """For the format `mapped`: column of the record to the field it stands in, or `=` and its value."""
+
+    @model_validator(mode="after")
+    def _mapped(self) -> Self:
+        from aiops_pipelines.inference_log.mapped import REQUIRED, TARGETS
+
+        if (self.format == "mapped") != (self.mapping is not None):
+            raise ValueError("format: mapped needs a mapping, and only that format takes one")
+        if unknown := sorted((self.mapping or {}).keys() - set(TARGETS)):
+            raise ValueError(f"mapping has no column {', '.join(unknown)}; there are {', '.join(TARGETS)}")
+        if missing := [name for name in REQUIRED if self.mapping is not None and name not in self.mapping]:
+            raise ValueError(f"mapping lacks {' and '.join(missing)}, without which no call can be stored")
+        return self
 
 
 class Baseline(Part):
