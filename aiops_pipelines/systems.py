@@ -117,6 +117,8 @@ class Limits(Part):
     """Chance per stable week of any false alarm, over all metrics together."""
     stale_share: float = Field(default=0.02, ge=0, le=1)
     error_rate: float = Field(default=0.05, ge=0, le=1)
+    availability_slo: float = Field(default=0.99, gt=0, lt=1)
+    """Share of calls that are to succeed over 30 days; burn rates of systems with much traffic rest on it."""
     latency_p95_ms: int = Field(default=10_000, gt=0)
     weekly_spend_growth: float = Field(default=0.25, gt=0)
     """Relative growth in a week's spend against the baseline weeks that opens an incident."""

@@ -25,6 +25,7 @@ FACTS = {
     "drift_causes": "drift.drift_causes",
     "index_freshness": "rag.index_freshness",
     "spend_growth_since_baseline": "costs.spend_growth_since_baseline",
+    "alert_readings": "monitoring.alert_readings",
     "spend_anomalies": "costs.spend_anomalies",
     "daily_pricing": "costs.daily_pricing",
     "daily_traffic": "monitoring.daily_traffic",
@@ -66,6 +67,7 @@ def facts_of(warehouse: Warehouse, system: System, clock: datetime) -> Facts:
 
 @dg.asset(
     deps=[
+        "alert_readings",
         "daily_traffic",
         "drift_verdicts",
         "drift_causes",
