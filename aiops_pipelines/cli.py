@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from aiops_pipelines import terminal
-from aiops_pipelines.commands import decide, look, operate, prove, set_up
+from aiops_pipelines.commands import decide, look, operate, prove, rag, set_up
 
 SET_UP, RUN, LOOK, DECIDE, PROVE = PANELS = ("Set up", "Run", "Look", "Decide", "Prove")
 Data = Annotated[
@@ -79,6 +79,7 @@ _commands: dict[str, tuple[Callable[..., None], ...]] = {
 for _panel, _functions in _commands.items():
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)
+app.add_typer(rag.rag, name="rag", rich_help_panel=LOOK)
 app.add_typer(decide.incident, name="incident", rich_help_panel=DECIDE)
 app.add_typer(decide.baseline, name="baseline", rich_help_panel=DECIDE)
 app.add_typer(prove.audit, name="audit", rich_help_panel=PROVE)
