@@ -30,7 +30,7 @@ class Places:
         """Return per query the number, or the sum of weights, of what stands in the first k places."""
         within = slice(None) if k is None else self.place < k
         weighed = None if weights is None else weights[within]
-        sums: Floats = np.bincount(self.query[within], weighed, queries).astype(np.float64)
+        sums: Floats = np.bincount(self.query[within], weighed, queries) * 1.0
         return sums
 
     def gains(self) -> Floats:
