@@ -1,4 +1,4 @@
-"""Commands about retrieval: the measures of any ranking."""
+"""Commands about retrieval: rag metrics."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,79 +8,59 @@ import typer
 from aiops_pipelines import terminal
 from aiops_pipelines.commands.look import Json
 
-rag = typer.Typer(no_args_is_help=True, help="Measure rankings.")
-CUTS = [5, 10]
-NAMED = 20
-"""Bad lines that are printed one by one."""
+rag = typer.Typer(no_args_is_help=True, help="Measure the quality of a ranking, wherever it comes from.")
 
-Qrels = Annotated[Path, typer.Option("--qrels", metavar="FILE", help="Judgements, as TREC writes them.")]
-Run = Annotated[Path, typer.Option("--run", metavar="FILE", help="The ranking, as TREC writes it.")]
-Cuts = Annotated[list[int], typer.Option("-k", min=1, metavar="K", help="Places to cut at; may be repeated.")]
-Complete = Annotated[
-    bool,
-    typer.Option("--complete", help="Count judged queries without a ranking as 0, as trec_eval -c does."),
-]
+
+@rag.callback()
+def _group() -> None:
+    """Keep `metrics` a command of its own name while it is the only one."""
 
 
 @rag.command("metrics")
 def metrics(
-    qrels: Qrels, run: Run, cuts: Cuts = CUTS, complete: Complete = False, as_json: Json = False
+    qrels: Annotated[
+        Path,
+        typer.Option("--qrels", metavar="F", help="TREC judgements: query 0 document grade.", dir_okay=False),
+    ],
+    run: Annotated[
+        Path,
+        typer.Option(
+            "--run", metavar="F", help="TREC run: query Q0 document rank score tag.", dir_okay=False
+        ),
+    ],
+    cuts: Annotated[
+        list[int] | None, typer.Option("-k", min=1, help="Length of the ranking; may be repeated [5, 10].")
+    ] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Count judged queries without a ranking as 0.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Print precision, recall, hit rate, MRR and nDCG of a TREC run, as trec_eval counts them.
+    """Print precision, recall, hit rate, nDCG and MRR as trec_eval defines them, with 95 % intervals."""
+    from aiops_pipelines.rag import trec
 
-    Exits with 1 when a line could not be read: the figures are of the others.
-    """
-    from aiops_pipelines.rag.run_report import run_report
-    from aiops_pipelines.rag.trec_files import parse_qrels, parse_run
-
-    ranked, bad_ranks = parse_run(_lines(run), run.name)
-    truth, bad_truth = parse_qrels(_lines(qrels), qrels.name)
-    bad = [*bad_truth, *bad_ranks]
-    _complain(bad)
-    try:
-        report = run_report(ranked, truth, sorted(set(cuts)), complete)
-    except ValueError as error:
-        terminal.fail(str(error))
-        raise typer.Exit(1) from error
-    rows = list(report.means.iter_rows(named=True))
+    truth, ranking = trec.qrels(qrels.name, _lines(qrels)), trec.run(run.name, _lines(run))
+    found = trec.measured(truth, ranking, cuts or trec.CUTS, complete)
+    means = found.means()
+    queries = found.scores.height
     if as_json:
-        found = {
-            "queries": report.queries,
-            "metrics": {row["metric"]: row["mean"] for row in rows},
-            "intervals": {row["metric"]: [row["low"], row["high"]] for row in rows},
-            "trec_eval_names": {row["metric"]: row["trec_eval"] for row in rows},
-        }
-        left = {"not_ranked": report.not_ranked, "not_judged": report.not_judged, "bad_lines": bad}
-        terminal.data(found | left)
-    else:
-        _print(rows)
-        counted = "counted as 0" if complete else "left out"
-        terminal.verbatim(
-            f"Means over {report.queries} queries. Judged without a ranking: {len(report.not_ranked)} "
-            f"({counted}). Ranked without a judgement: {len(report.not_judged)} (left out)."
+        terminal.data(
+            {
+                "queries": queries,
+                "metrics": {name: mean for name, (mean, _, _) in means.items()},
+                "intervals": {name: [low, high] for name, (_, low, high) in means.items()},
+                "judged_without_ranking": list(found.unranked),
+                "ranked_without_judgement": list(found.unjudged),
+            }
         )
-    if bad:
-        raise typer.Exit(1)
+        return
+    rows = ((name, f"{mean:.4f}", f"{low:.4f} to {high:.4f}") for name, (mean, low, high) in means.items())
+    terminal.table(("metric", "mean", "95 % interval"), rows)
+    terminal.verbatim(f"{queries} queries.")
+    for left_out, what in ((found.unranked, "judged but not ranked"), (found.unjudged, "ranked, not judged")):
+        if left_out:
+            terminal.verbatim(f"{len(left_out)} {what}, left out: {', '.join(left_out[:5])}.")
 
 
 def _lines(file: Path) -> list[str]:
     return file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-
-
-def _complain(bad: list[str]) -> None:
-    from aiops_pipelines.wording import inert, some
-
-    for sentence in bad[:NAMED]:
-        terminal.fail(inert(sentence))
-    if len(bad) > NAMED:
-        terminal.fail(f"{some(len(bad) - NAMED, 'more line')} could not be read; --json lists every one.")
-
-
-def _print(rows: list[dict[str, float]]) -> None:
-    terminal.table(
-        ("measure", "trec_eval", "mean", "95 % interval"),
-        (
-            (str(r["metric"]), str(r["trec_eval"]), f"{r['mean']:.4f}", f"{r['low']:.4f} to {r['high']:.4f}")
-            for r in rows
-        ),
-    )

@@ -87,7 +87,7 @@ def judged(run: pl.DataFrame, qrels: pl.DataFrame) -> Judged:
     or judged and not ranked, are left out, as trec_eval does without -c.
 
     Args:
-        run: columns as `RUN`, each document once a query, scores finite.
+        run: columns as `RUN`, each document once a query, no score NaN.
         qrels: columns as `QRELS`, each document once a query.
     """
     queries = qrels.select("query_id").unique().join(run.select("query_id").unique(), on="query_id")
@@ -138,7 +138,9 @@ def _run_places(run: pl.DataFrame) -> NDArray[np.int64]:
 
 def _sort_key(query: NDArray[np.uint32], score: Floats) -> NDArray[np.uint64]:
     """Return numbers that grow with the query and, within one, as the score falls in single precision."""
-    bits = (score.astype(np.float32) + np.float32(0)).view(np.int32).astype(np.int64)  # -0 + 0 is 0
+    with np.errstate(over="ignore"):  # beyond single precision is infinite
+        single = score.astype(np.float32) + np.float32(0)  # -0 + 0 is 0
+    bits = single.view(np.int32).astype(np.int64)
     rising = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
     return (query.astype(np.uint64) << np.uint64(32)) + (0x7FFFFFFF - rising).astype(np.uint64)
 

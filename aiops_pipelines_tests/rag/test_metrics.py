@@ -75,7 +75,9 @@ def test_queries_of_one_side_only_are_left_out_and_no_query_gives_no_row():
 
 names = st.sampled_from([*"abcdefgh", "é", "doc-10", "doc-9"])
 scores = st.dictionaries(
-    names, st.sampled_from([0.5, 0.5 + 1e-9, 0.5 + 1e-6, 1.0, -1.0, 0.0, -0.0, 3e5]), min_size=1
+    names,
+    st.sampled_from([0.5, 0.5 + 1e-9, 0.5 + 1e-6, 1.0, -1.0, 0.0, -0.0, 3e7, 3e7 + 1, 1e300, -1e300]),
+    min_size=1,
 )
 grades = st.dictionaries(names, st.integers(-1, 3), min_size=1)
 

@@ -9,6 +9,7 @@ derived as (
         event_id,
         session_id,
         user_id,
+        coalesce(user_group, 'unknown') as user_group,
         known_query_id is not null as is_probe,
         not is_probe as is_production,
 
