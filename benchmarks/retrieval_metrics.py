@@ -1,4 +1,4 @@
-"""Measures of 10,000 queries with 100 hits each, beside pytrec_eval and, where installed, ranx and ir_measures.
+"""Measures of 10,000 queries with 100 hits each, beside pytrec_eval and, if installed, ranx and ir_measures.
 
 python benchmarks/retrieval_metrics.py
 Each starts from what it is usually given: ours from frames, the others from dictionaries.

@@ -4,8 +4,12 @@ Where the scores come from is `ranking` and a resource; whether fusing is worth 
 `comparisons`.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from aiops_pipelines.rag.ranking import Owners, Ranking, Vectors, blocks, similarities
 
 DENSE_WEIGHT = 0.5
 """Weight of the embeddings, stated and not fitted: from 0.3 to 0.7 the result hardly moves (`benchmarks`)."""
@@ -29,3 +33,32 @@ def z_scores(scores: NDArray[np.floating]) -> NDArray[np.float64]:
     level = spread > 1e-9 * np.abs(scores).max(axis=1, keepdims=True, initial=0)
     scores_z: NDArray[np.float64] = np.divide(centred, spread, out=np.zeros_like(centred), where=level)
     return scores_z
+
+
+def rank(
+    documents: Sequence[str],
+    vectors: Vectors,
+    queries: Vectors,
+    keywords: Callable[[range], NDArray[np.floating]],
+    k: int,
+) -> list[Ranking]:
+    """Return the k best documents per query by the fused score of their best chunk.
+
+    Args:
+        documents: the document of each row of `vectors`.
+        vectors: of the chunks.
+        queries: of the queries.
+        keywords: gives the keyword scores of some queries for every chunk, shape (queries, chunks).
+        k: length of a ranking.
+
+    Raises:
+        MixedSpaces: queries and chunks were embedded in different spaces.
+    """
+    owners = Owners.of(documents)
+    return [
+        ranking
+        for block in blocks(len(queries.matrix), len(documents))
+        for ranking in owners.best(
+            fused(similarities(vectors, queries.rows(block)), keywords(block))[:, owners.order], k
+        )
+    ]

@@ -5,7 +5,7 @@ command line.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -46,12 +46,13 @@ def qrels(name: str, lines: Iterable[str]) -> pl.DataFrame:
     Raises:
         TrecFileError: a line has another form, or judges a document a second time.
     """
-    grades: dict[tuple[str, str], int] = {}
+    truth: dict[str, dict[str, int]] = {}
     for number, (query, _, document, grade) in _fields(name, lines, QRELS_LINE):
-        if (query, document) in grades:
+        grades = truth.setdefault(query, {})
+        if document in grades:
             raise TrecFileError(f"{name}, line {number}: {document} is judged twice for query {query}.")
-        grades[query, document] = _grade(name, number, grade)
-    return pl.DataFrame([(*key, grade) for key, grade in grades.items()], schema=QRELS, orient="row")
+        grades[document] = _grade(name, number, grade)
+    return _frame(truth, QRELS)
 
 
 def run(name: str, lines: Iterable[str]) -> pl.DataFrame:
@@ -62,12 +63,13 @@ def run(name: str, lines: Iterable[str]) -> pl.DataFrame:
     Raises:
         TrecFileError: a line has another form, a score is no number, or a document stands twice.
     """
-    scores: dict[tuple[str, str], float] = {}
+    ranked: dict[str, dict[str, float]] = {}
     for number, (query, _, document, _, score, _) in _fields(name, lines, RUN_LINE):
-        if (query, document) in scores:
+        scores = ranked.setdefault(query, {})
+        if document in scores:
             raise TrecFileError(f"{name}, line {number}: {document} is ranked twice for query {query}.")
-        scores[query, document] = _score(name, number, score)
-    return pl.DataFrame([(*key, score) for key, score in scores.items()], schema=RUN, orient="row")
+        scores[document] = _score(name, number, score)
+    return _frame(ranked, RUN)
 
 
 def measured(
@@ -99,6 +101,13 @@ def _fields(name: str, lines: Iterable[str], form: str) -> Iterator[tuple[int, l
             raise TrecFileError(f"{name}, line {number}: {len(fields)} fields; write `{form}`.")
         if fields:
             yield number, fields
+
+
+def _frame(rows: Mapping[str, Mapping[str, float]], schema: pl.Schema) -> pl.DataFrame:
+    queries = [query for query, row in rows.items() for _ in row]
+    names = [name for row in rows.values() for name in row]
+    values = [value for row in rows.values() for value in row.values()]
+    return pl.DataFrame(dict(zip(schema, (queries, names, values), strict=True)), schema=schema)
 
 
 def _grade(name: str, number: int, text: str) -> int:

@@ -24,7 +24,7 @@ class Bm25:
         import bm25s
 
         self._size = len(texts)
-        self._stem = _stemmer()
+        self._stem = _Stemmer()
         corpus = [self._stem(words(text)) for text in texts]
         self._index = bm25s.BM25(method="lucene", k1=1.5, b=0.75) if any(corpus) else None
         if self._index:
@@ -41,7 +41,7 @@ class Bm25:
         return scores
 
 
-class _stemmer:
+class _Stemmer:
     """English stems without stop words, each word stemmed once."""
 
     def __init__(self) -> None:
@@ -63,20 +63,15 @@ class _stemmer:
         return stems
 
 
-def rank(texts: Sequence[str], ids: Sequence[str], queries: Sequence[str], k: int) -> list[Ranking]:
+def rank(index: Bm25, ids: Sequence[str], queries: Sequence[str], k: int) -> list[Ranking]:
     """Return the k best ids per query with their BM25 scores; an id scores as its best text.
 
-    Ties go by id. Only ids with a score above 0 are ranked.
+    Ties go by id. Only ids with a score above 0 are ranked: no word of the query stands in the others.
     """
-    if not texts:
+    if not ids:
         return [[] for _ in queries]
-    owners, index = Owners.of(ids), Bm25(texts)
+    owners = Owners.of(ids)
     ranked: list[Ranking] = []
-    for block in blocks(len(queries), len(texts)):
+    for block in blocks(len(queries), len(ids)):
         ranked += owners.best(index.scores([queries[at] for at in block])[:, owners.order], k)
-    return [matched(ranking) for ranking in ranked]
-
-
-def matched(ranking: Ranking) -> Ranking:
-    """Return the ranking without what no keyword of the query stands in."""
-    return [(name, score) for name, score in ranking if score > 0]
+    return [[(name, score) for name, score in ranking if score > 0] for ranking in ranked]
