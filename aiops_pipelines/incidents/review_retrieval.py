@@ -73,12 +73,12 @@ def retrieval(r: ReviewInputs) -> Section:
     )
     sentence = "Mean over the known queries with its 95 % interval, from 0 to 1."
     charts = (Chart("retrieval_by_version", "nDCG@10 by index version", sentence, points),)
-    actions = (Action("Roll back to the index version before.", meaning, tone),) if tone == "bad" else ()
+    actions = [Action("Roll back to the index version before.", meaning, tone)] if tone == "bad" else []
     proven = _proven(r, version)
     told = " ".join(row["reason"] for row in proven)
-    actions += tuple(Action(ranking, told, "warn") for ranking in _better_ranking(proven))
+    actions += [Action(ranking, told, "warn") for ranking in _better_ranking(proven)]
     tone = "warn" if proven and tone == "good" else tone
-    return Section(key, title, f"{meaning} {told}".strip(), tone, figures, charts, (), actions)
+    return Section(key, title, f"{meaning} {told}".strip(), tone, figures, charts, (), tuple(actions))
 
 
 def _proven(r: ReviewInputs, version: str) -> list[Row]:

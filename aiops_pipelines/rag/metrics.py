@@ -30,12 +30,13 @@ class Places:
         """Return per query the number, or the sum of weights, of what stands in the first k places."""
         within = slice(None) if k is None else self.place < k
         weighed = None if weights is None else weights[within]
-        sums: Floats = np.bincount(self.query[within], weighed, queries) * 1.0
+        sums: Floats = np.bincount(self.query[within], weighed, queries).astype(np.float64)
         return sums
 
     def gains(self) -> Floats:
         """Return grade / log2(place + 2): the gain is linear, as in trec_eval."""
-        return self.grade / np.log2(self.place + 2.0)
+        gains: Floats = self.grade / np.log2(self.place + 2.0)
+        return gains
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,3 @@ def words(text: str) -> list[str]:
         else:
             found.append(piece)
     return found
-
-
-def spaceless_share(text: str) -> float:
-    """Return the share of a text's letters that are of a script written without spaces, 0 without letters."""
-    letters = sum(character.isalpha() for character in text)
-    return len(_RUN.findall(text)) / letters if letters else 0.0
