@@ -12,7 +12,7 @@ import pytest
 from aiops_pipelines.rag.metrics import QRELS, judged, measures, ranked
 from aiops_pipelines.resources.bm25 import Bm25, rank
 
-STOP_WORDS = "a an the of in on to and is are was were be for by with what which how as at"
+STOP_WORDS = "a an the of in on to and is are was were for by with what which how as at"
 
 
 def public_set(folder):
