@@ -18,7 +18,7 @@ from aiops_pipelines.resources import documents as corpora
 from aiops_pipelines.resources.embedder import EmbedderError, embedder
 from aiops_pipelines.resources.index_book import IndexBook, Reindexed
 from aiops_pipelines.resources.index_proof import prove
-from aiops_pipelines.resources.retrieval_bench import RetrievalBench
+from aiops_pipelines.resources.retrieval_bench import Found, RetrievalBench
 from aiops_pipelines.resources.warehouse import Warehouse
 
 INDEX_TABLES = (
@@ -210,6 +210,12 @@ def query_sets(
             ["retrieval_scores"],
             MEASURING,
         ),
+        spec(
+            "retrieval_comparisons",
+            "Whether embeddings, keywords or both together find more, per index version, with a verdict.",
+            ["retrieval_scores"],
+            MEASURING,
+        ),
     ],
     partitions_def=weeks,
     backfill_policy=one_run,
@@ -223,24 +229,27 @@ def retrieval_evaluation(
 ) -> Iterator[dg.MaterializeResult]:
     """Ask every index version the known queries in force at its time."""
     work = Work(context, project, warehouse, "retrieval quality")
-    scored: list[pl.DataFrame] = []
+    measured: list[Found] = []
     for system in work.operated():
         with work.guarding(system.name, EmbedderError):
             if not work.weeks(system):
                 continue
-            scores, quality = retrieval_bench.evaluate(
+            found = retrieval_bench.evaluate(
                 system.name, system.now(work.clock), embedder(system.index.embedding)
             )
             with warehouse.writing() as writer:
-                writer.replace("rag.retrieval_scores", scores, system=system.name)
-                writer.replace("rag.retrieval_quality", quality, system=system.name)
-            scored.append(quality)
+                writer.replace("rag.retrieval_scores", found.scores, system=system.name)
+                writer.replace("rag.retrieval_quality", found.quality, system=system.name)
+                writer.replace("rag.retrieval_comparisons", found.comparisons, system=system.name)
+            measured.append(found)
     work.close()
-    shown = pl.concat(scored) if scored else warehouse.tables["rag.retrieval_quality"].empty()
-    floor = shown.filter(pl.col("metric") == "ndcg_at_10")
-    for name in ("retrieval_scores", "retrieval_quality"):
+    for name in ("scores", "quality", "comparisons"):
+        empty = warehouse.tables[f"rag.retrieval_{name}"].empty()
+        shown = pl.concat([empty, *(getattr(found, name) for found in measured)])
+        if name == "quality":
+            shown = shown.filter(pl.col("metric") == "ndcg_at_10")
         yield dg.MaterializeResult(
-            asset_key=name, metadata={"dagster/row_count": shown.height, "nDCG@10": table(floor)}
+            asset_key=f"retrieval_{name}", metadata={"dagster/row_count": shown.height, name: table(shown)}
         )
 
 

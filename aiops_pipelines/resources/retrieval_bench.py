@@ -4,18 +4,32 @@ How rankings are made and scored is decided in `rag`; here the stored index is r
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from aiops_pipelines.rag import evaluation, ranking
+from aiops_pipelines.rag import evaluation, fusion, ranking
+from aiops_pipelines.rag.comparisons import retrieval_comparisons
 from aiops_pipelines.rag.known_queries import in_force
+from aiops_pipelines.resources.bm25 import Bm25
 from aiops_pipelines.resources.bm25 import rank as bm25
 from aiops_pipelines.resources.embedder import MODELS, Embedder, embedder
 from aiops_pipelines.resources.warehouse import Warehouse
 
 RANKING_DEPTH = 10
 INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The tables of retrieval_scores, retrieval_quality and retrieval_comparisons, of one system."""
+
+    scores: pl.DataFrame
+    quality: pl.DataFrame
+    comparisons: pl.DataFrame
 
 
 class RetrievalBench:
@@ -25,8 +39,8 @@ class RetrievalBench:
         self._warehouse = warehouse
         self._tables = warehouse.tables
 
-    def evaluate(self, system: str, now: datetime, model: Embedder) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return retrieval_scores and retrieval_quality of every index, with the queries of its time.
+    def evaluate(self, system: str, now: datetime, model: Embedder) -> Found:
+        """Return how well each way of ranking works on every index, asked the queries of its time.
 
         An index is asked in its own space. Where that is neither `model`'s nor a known model's, nobody can
         ask it any more, and only BM25 is measured.
@@ -34,10 +48,11 @@ class RetrievalBench:
         rows = self._warehouse.rows
         scores = [self._tables["rag.retrieval_scores"].empty()]
         quality = [self._tables["rag.retrieval_quality"].empty()]
+        compared = [self._tables["rag.retrieval_comparisons"].empty()]
         known, judged = rows("rag.known_queries", system=system), rows("rag.judgements", system=system)
         versions = rows("rag.index_versions", system=system).sort("valid_from", "built_at")
         if versions.is_empty() or known.is_empty():
-            return scores[0], quality[0]
+            return Found(scores[0], quality[0], compared[0])
         texts = rows("rag.chunks", system=system).select("chunk_id", "text")
         queries = known["query"].unique(maintain_order=True).to_list()
         place = {query: at for at, query in enumerate(queries)}
@@ -55,14 +70,17 @@ class RetrievalBench:
             space = vectors.get(index["embedding_version"])
             asked_vectors = space and space.rows([place[query] for query in wordings])
             found = self._rankings(index, places, texts, wordings, asked_vectors)
+            of_index = [scores[0]]
             for ranker, rankings in found.items():
                 named = {q: [d for d, _ in r] for q, r in zip(asked["query_id"], rankings, strict=True)}
                 one = evaluation.retrieval_scores(
                     system, index["index_version"], ranker, named, truth, indexed
                 )
-                scores.append(one)
+                of_index.append(one)
                 quality.append(evaluation.retrieval_quality(one, index["valid_from"], dead))
-        return pl.concat(scores), pl.concat(quality)
+            scores += of_index
+            compared.append(retrieval_comparisons(pl.concat(of_index), index["valid_from"]))
+        return Found(pl.concat(scores), pl.concat(quality), pl.concat(compared))
 
     def _rankings(
         self,
@@ -74,8 +92,10 @@ class RetrievalBench:
     ) -> dict[str, list[ranking.Ranking]]:
         if not queries:
             return {}
-        corpus = places.join(texts, on="chunk_id").sort("document", "position")
-        floor = bm25(corpus["text"].to_list(), corpus["document"].to_list(), queries, RANKING_DEPTH)
+        corpus = places.select("document", "chunk_id").unique().sort("document", "chunk_id")
+        corpus = corpus.join(texts, on="chunk_id", maintain_order="left")
+        documents, keywords = corpus["document"].to_list(), Bm25(corpus["text"].to_list())
+        floor = bm25(keywords, documents, queries, RANKING_DEPTH)
         if vectors is None:
             return {"bm25": floor}
         stored = self._warehouse.read(
@@ -83,4 +103,12 @@ class RetrievalBench:
             [index["embedding_version"], places["chunk_id"].unique().to_list()],
         )
         owners, matrix = ranking.chunk_matrix(places, stored)
-        return {"dense": ranking.dense(owners, matrix, vectors, RANKING_DEPTH), "bm25": floor}
+
+        def by_words(block: range) -> NDArray[np.float32]:
+            return keywords.scores([queries[at] for at in block])
+
+        return {
+            "dense": ranking.dense(owners, matrix, vectors, RANKING_DEPTH),
+            "bm25": floor,
+            "fusion": fusion.rank(owners, matrix, vectors, by_words, RANKING_DEPTH),
+        }
