@@ -56,14 +56,14 @@ class IndexBook:
             EmbedderError: the model cannot be used.
         """
         model = model or self._model
-        listing = corpora.fingerprint(snapshot.folder)
+        listing = corpora.fingerprint(snapshot)
         nothing = self._tables["rag.index_versions"].empty()
         history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
         seen = history.filter(label=snapshot.label).tail(1)
         built = seen.height and self._built(system, seen["revision"][0], model, chunking)
         if built and seen["listing"][0] == listing:
             return Update(nothing, self._set_aside(system, seen["revision"][0]))
-        read, skipped = corpora.read(snapshot.folder)
+        read, skipped = corpora.read(snapshot)
         if not read:
             raise corpora.CorpusError(
                 f"No document of {snapshot.label} can be read; the index stays as it is."
@@ -160,8 +160,15 @@ class IndexBook:
         return tuple(corpora.Skipped(*row) for row in rows.select("document", "reason").iter_rows())
 
     def _documents(self, read: Sequence[corpora.Document]) -> pl.DataFrame:
-        rows = [(d.document, d.document_hash, d.title, d.format, len(d.text)) for d in read]
-        columns = ["document", "document_hash", "title", "format", "characters"]
+        rows = [
+            (
+                *(d.document, d.document_hash, d.title, d.format, len(d.text)),
+                *(d.language, d.modified_at, d.source_version, d.garbled),
+            )
+            for d in read
+        ]
+        schema = dict(self._tables["rag.documents"].schema)
+        columns = {name: schema[name] for name in schema if name not in ("system", "revision")}
         return pl.DataFrame(rows, schema=columns, orient="row")
 
     def _row(self, table: str, *rows: tuple[object, ...]) -> pl.DataFrame:
