@@ -24,7 +24,7 @@ from aiops_pipelines.resources.sources.objects import Objects
 from aiops_pipelines.resources.unreadable import NotNow, UnreadableFile
 from aiops_pipelines.systems import Corpus
 
-__all__ = ["CorpusError", "File", "NotNow", "UnreadableFile"]
+__all__ = ["Content", "CorpusError", "File", "NotNow", "UnreadableFile"]
 
 PLAIN = "folder"
 """Label of a corpus without dates."""
@@ -35,9 +35,8 @@ MAX_NAME_BYTES = 255
 class Document:
     """A readable document: its name in the source (with slashes), its text and the SHA-256 of its bytes.
 
-    `modified_at` and `source_version` are what the source says of it: when it last changed, and its git
-    commit or etag; `language` is an ISO 639-1 code, or none where too little is said to tell; `garbled` is
-    how many characters look like text that was decoded wrongly.
+    `language` is an ISO 639-1 code, or none where too little is said to tell; `garbled` is how many
+    characters look like text that was decoded wrongly.
     """
 
     document: str
@@ -46,17 +45,16 @@ class Document:
     text: str
     document_hash: str
     language: str | None = None
-    modified_at: datetime | None = None
-    source_version: str | None = None
     garbled: int = 0
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was set aside, and why, in a sentence."""
+    """A file that was not read, and why, in a sentence; `standing` when an older version of it stays."""
 
     document: str
     reason: str
+    standing: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,14 +140,14 @@ def content(snapshot: Snapshot, file: File) -> Content:
     return snapshot.source.content(file)
 
 
-def document(file: File, found: Content) -> Document:
+def document(file: File, data: bytes) -> Document:
     """Return the document that a file's bytes hold.
 
     Raises:
         UnreadableFile: they hold none.
     """
     name = PurePosixPath(file.document)
-    text = extract(name.suffix.lower(), found.data)
+    text = extract(name.suffix.lower(), data)
     if not text.strip():
         raise UnreadableFile("It holds no text.")
     return Document(
@@ -157,10 +155,8 @@ def document(file: File, found: Content) -> Document:
         FORMATS[name.suffix.lower()].name,
         title(text) or name.stem,
         text,
-        hashlib.sha256(found.data).hexdigest(),
+        hashlib.sha256(data).hexdigest(),
         language(text),
-        found.modified_at,
-        found.version,
         garbled_characters(text),
     )
 
@@ -175,7 +171,7 @@ def read(snapshot: Snapshot) -> tuple[list[Document], list[Skipped]]:
     skipped: list[Skipped] = []
     for file in listing(snapshot):
         try:
-            documents.append(document(file, content(snapshot, file)))
+            documents.append(document(file, content(snapshot, file).data))
         except UnreadableFile as error:
             skipped.append(Skipped(file.document, str(error)))
     return documents, skipped

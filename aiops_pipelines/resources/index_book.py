@@ -1,10 +1,13 @@
 """The index of each system in the warehouse, brought up to date with its corpus.
 
-What is wanted, new or different is decided in `rag`; here it is read, embedded and written, an index as a
-whole or not at all.
+What is wanted, new or different is decided in `rag`; here it is read, embedded and written. Vectors are kept
+as they come; an index becomes visible as a whole or not at all.
 """
 
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,12 +15,17 @@ import polars as pl
 
 from aiops_pipelines.periods import EPOCH, midnight
 from aiops_pipelines.rag import reindex
-from aiops_pipelines.rag.changes import corpus_changes
 from aiops_pipelines.rag.chunking import BY_STRUCTURE, Chunking
-from aiops_pipelines.rag.versions import index_version_id, revision_id
+from aiops_pipelines.rag.reindex_report import Report
+from aiops_pipelines.rag.versions import index_version_id
 from aiops_pipelines.resources import documents as corpora
-from aiops_pipelines.resources.embedder import Embedder
+from aiops_pipelines.resources.corpus_state import CorpusState, reader_version
+from aiops_pipelines.resources.embedder import Embedder, embedder
+from aiops_pipelines.resources.index_build import Build
+from aiops_pipelines.resources.pace import Tell, quiet
+from aiops_pipelines.resources.vectors import embed_missing
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
 
 FIRST_SIGHT = midnight(EPOCH)
 """A plain folder has no history: its first state is taken to have stood since before the logs began."""
@@ -25,151 +33,206 @@ FIRST_SIGHT = midnight(EPOCH)
 
 @dataclass(frozen=True)
 class Update:
-    """What an update did: the new row of `rag.index_versions`, if any, and the files set aside."""
+    """What an update did: the new row of `rag.index_versions`, if any, files set aside and figures."""
 
     index: pl.DataFrame
     skipped: tuple[corpora.Skipped, ...]
+    report: Report
+
+
+@dataclass(frozen=True)
+class Reindexed:
+    """What bringing all states of a corpus up to date did."""
+
+    index: pl.DataFrame
+    skipped: Mapping[str, tuple[corpora.Skipped, ...]]
+    report: Report
+
+    def then(self, label: str, update: Update) -> "Reindexed":
+        """Return this with the update of a later state added."""
+        skipped = {**self.skipped, label: update.skipped}
+        return Reindexed(pl.concat([self.index, update.index]), skipped, update.report.after(self.report))
+
+    def problems(self) -> list[str]:
+        """Return a sentence for each file that was not read."""
+        kept = {True: "stays as it was indexed before", False: "is not indexed"}
+        return [
+            f"{label}/{file.document} {kept[file.standing]}. {file.reason}"
+            for label, files in self.skipped.items()
+            for file in files
+        ]
+
+
+class _CpuTime:
+    """CPU seconds of this process by step."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+
+    @contextmanager
+    def of(self, step: str) -> Iterator[None]:
+        start = time.process_time()
+        try:
+            yield
+        finally:
+            self.seconds[step] += time.process_time() - start  # type: ignore[assignment]
 
 
 class IndexBook:
     """The indexes of one installation."""
 
-    def __init__(self, warehouse: Warehouse, model: Embedder):
-        self._warehouse, self._model = warehouse, model
+    def __init__(self, warehouse: Warehouse):
+        self._warehouse = warehouse
         self._tables = warehouse.tables
+
+    def reindex(self, system: System, now: datetime, tell: Tell = quiet) -> Reindexed:
+        """Bring a system's index up to date with every state of its corpus, the oldest first.
+
+        Raises:
+            CorpusError: a folder cannot be used; the states before it are done.
+            EmbedderError: the model cannot be used.
+        """
+        if system.corpus is None:
+            raise corpora.CorpusError(
+                "No corpus is configured, so nothing is indexed; add corpus to its file."
+            )
+        model, chunking = embedder(system.index.embedding), Chunking(system.index.chunk_characters)
+        done = Reindexed(self._tables["rag.index_versions"].empty(), {}, Report())
+        for snapshot in corpora.snapshots(system.corpus):
+            update = self.update(system.name, snapshot, now, model, chunking, tell)
+            done = done.then(snapshot.label, update)
+        return done
 
     def update(
         self,
         system: str,
         snapshot: corpora.Snapshot,
         now: datetime,
-        model: Embedder | None = None,
+        model: Embedder,
         chunking: Chunking = BY_STRUCTURE,
+        tell: Tell = quiet,
     ) -> Update:
         """Bring the index up to date with one state of the corpus; nothing is read when no file moved.
 
-        It is built in the space of `model` (else the book's own) from chunks cut by `chunking`; an index
-        of the same state in another space or by other rules does not count as built.
+        It is built in the space of `model` from chunks cut by `chunking`; an index of the same state in
+        another space or by other rules does not count as built. `tell` is told how far long work has come.
 
         Raises:
             CorpusError: no document can be read; the index stays as it is.
             EmbedderError: the model cannot be used.
         """
-        model = model or self._model
-        listing = corpora.fingerprint(snapshot)
-        nothing = self._tables["rag.index_versions"].empty()
-        history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
-        seen = history.filter(label=snapshot.label).tail(1)
-        built = seen.height and self._built(system, seen["revision"][0], model, chunking)
-        if built and seen["listing"][0] == listing:
-            return Update(nothing, self._set_aside(system, seen["revision"][0]))
-        read, skipped = corpora.read(snapshot)
-        if not read:
-            raise corpora.CorpusError(
-                f"No document of {snapshot.label} can be read; the index stays as it is."
-            )
-        documents = self._documents(read)
-        revision = revision_id(documents)
-        if built and seen["revision"][0] == revision:  # touched, not changed
-            touched = seen.with_columns(listing=pl.lit(listing))
-            keys = {"system": system, "revision": revision, "label": snapshot.label}
-            self._warehouse.replace("rag.corpus_revisions", touched, **keys)
-            return Update(nothing, tuple(skipped))
-        valid_from = snapshot.valid_from or (now if history.height else FIRST_SIGHT)
-        if seen.height and seen["revision"][0] == revision:  # the same state, built anew otherwise
-            valid_from = seen["valid_from"][0]
-        state = (system, revision, snapshot.label, valid_from, documents.height, len(skipped), listing)
-        before = history.filter(pl.col("valid_from") < valid_from)
-        index = self._write(state, before, documents, read, skipped, now, model, chunking)
-        return Update(index, tuple(skipped))
+        cpu = _CpuTime()
+        with self._warehouse.held():
+            with cpu.of("reading"):
+                files = self._warehouse.rows("rag.source_files", system=system)
+                state = CorpusState(system, snapshot, files, self._tables["rag.source_files"], tell)
+                history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
+                seen = history.filter(label=snapshot.label).tail(1)
+                same = seen.height > 0 and (not state.moved or seen["revision"][0] == state.revision)
+                base = self._base(system, seen["revision"][0], model, chunking) if same else None
+            made = (model.space.version, reader_version())
+            if base and (base["embedding_version"], base["reader_version"]) == made:
+                return self._level(system, state, seen, base, cpu)
+            valid_from = snapshot.valid_from or (now if history.height else FIRST_SIGHT)
+            if same:  # built anew otherwise, so no new state in time
+                valid_from = seen["valid_from"][0]
+            before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
+            origin = seen["revision"][0] if seen.height else next(iter(before), None)
+            base = base or (self._base(system, origin, model, chunking) if origin else None)
+            build = Build(self._warehouse, system, state, model, chunking, tell, origin, base)
+            return self._carry_out(build, (snapshot.label, valid_from), next(iter(before), None), now, cpu)
 
-    def _built(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> bool:
-        keys = {"chunker_version": chunking.version, "embedding_version": model.space.version}
-        return self._warehouse.rows("rag.index_versions", system=system, revision=revision, **keys).height > 0
+    def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, str] | None:
+        sql = (
+            "select index_version, embedding_version, coalesce(reader_version, '') as reader_version, chunks "
+            "from rag.index_versions where system = ? and revision = ? and chunker_version = ? "
+            "order by embedding_version = ? desc, built_at desc limit 1"
+        )
+        keys = [system, revision, chunking.version, model.space.version]
+        return next(self._warehouse.read(sql, keys).iter_rows(named=True), None)
+
+    def _level(
+        self, system: str, state: CorpusState, seen: pl.DataFrame, base: dict[str, str], cpu: _CpuTime
+    ) -> Update:
+        """Note the files that were touched, or set aside, without a change to any document."""
+        with cpu.of("writing"):
+            if state.moved:
+                keys = {"system": system, "revision": state.revision}
+                label = seen["label"][0]
+                noted = seen.with_columns(skipped=pl.lit(len(state.aside)))
+                with self._warehouse.writing() as writer:
+                    writer.replace("rag.source_files", state.files, system=system, label=label)
+                    writer.replace(
+                        "rag.corpus_revisions", noted, **keys, label=label, valid_from=seen["valid_from"][0]
+                    )
+                    writer.replace("rag.skipped_documents", self._aside(keys, state), **keys)
+        documents = Counter({"unchanged": state.documents.height})
+        report = Report(documents, chunks=Counter({"wanted": int(base["chunks"])}), cpu_s=cpu.seconds)
+        return Update(self._tables["rag.index_versions"].empty(), state.skipped, report)
+
+    def _carry_out(
+        self, build: Build, labelled: tuple[str, datetime], before: str | None, now: datetime, cpu: _CpuTime
+    ) -> Update:
+        with cpu.of("chunking"):
+            wanted, texts = build.wanted()
+            changes = build.changes(build.origin)
+            history = changes if before == build.origin else build.changes(before)
+            new, missing = build.new(wanted["chunk_id"], texts)
+        with cpu.of("embedding"):
+            embedded = embed_missing(self._warehouse, build.model, missing, build.tell)
+        version = index_version_id(wanted, build.chunking.version, build.space)
+        chunks = wanted["chunk_id"].n_unique()
+        sizes = (build.state.documents.height, chunks, new, now)
+        identity = (build.system, version, build.state.revision, labelled[1], build.chunking.version)
+        index = self._row("rag.index_versions", (*identity, build.space, reader_version(), *sizes))
+        with cpu.of("writing"):
+            self._write(build, labelled[0], index, history, wanted, texts)
+        counts = Counter(wanted=chunks, new_texts=new, embedded=embedded, dropped=build.dropped(wanted))
+        report = Report(*build.counts(changes), counts, cpu.seconds, (version,))
+        return Update(index, build.state.skipped, report)
 
     def _write(
         self,
-        state: tuple[str, str, str, datetime, int, int, str],
-        before: pl.DataFrame,
-        documents: pl.DataFrame,
-        read: Sequence[corpora.Document],
-        skipped: Sequence[corpora.Skipped],
-        now: datetime,
-        model: Embedder,
-        chunking: Chunking,
-    ) -> pl.DataFrame:
-        system, revision, label, valid_from, *_ = state
-        wanted = reindex.wanted_chunks(((d.document, d.document_hash, d.text) for d in read), chunking)
-        space = model.space
-        sql = "select chunk_id from rag.embeddings where embedding_version = ?"
-        missing = reindex.plan(wanted, self._warehouse.read(sql, [space.version])["chunk_id"])
-        embed = model.as_llama_index().get_text_embedding_batch
-        vectors = pl.Series(
-            embed(missing["text"].to_list()) if missing.height else [], dtype=pl.List(pl.Float32)
-        )
-        embedded = missing.select("chunk_id").with_columns(
-            embedding_version=pl.lit(space.version), vector=vectors
-        )
-        version = index_version_id(wanted, chunking.version, space.version)
-        sizes = (documents.height, wanted["chunk_id"].n_unique(), missing.height)
-        index = self._row(
-            "rag.index_versions",
-            (system, version, revision, valid_from, chunking.version, space.version, *sizes, now),
-        )
+        build: Build,
+        label: str,
+        index: pl.DataFrame,
+        changes: pl.DataFrame,
+        wanted: pl.DataFrame,
+        texts: pl.DataFrame,
+    ) -> None:
+        system, state = build.system, build.state
+        version, revision, valid_from = index.select("index_version", "revision", "valid_from").row(0)
+        keys = {"system": system, "revision": revision}
+        of = {name: pl.lit(value) for name, value in keys.items()}
+        seen = (system, revision, label, valid_from, state.documents.height, len(state.aside))
+        space = build.model.space
         registered = (space.version, space.provider, space.model, space.weights_hash, space.dimension)
-        changes = self._changes(system, before, documents, read)
-        of = {"system": pl.lit(system), "revision": pl.lit(revision)}
-        aside = [(system, revision, file.document, file.reason) for file in skipped]
+        known_space = (*registered, space.normalised, space.prefix, index["built_at"][0])
+        places = reindex.index_chunks(system, version, wanted)
         with self._warehouse.writing() as writer:
-            writer.delete("rag.corpus_revisions", system=system, revision=revision, valid_from=valid_from)
-            if label != corpora.PLAIN:  # a dated snapshot that was edited in place has one state, the latest
+            if label == corpora.PLAIN:
+                writer.delete("rag.corpus_revisions", **keys, valid_from=valid_from)
+            else:  # a dated snapshot that was edited in place has one state, the latest
                 writer.delete("rag.corpus_revisions", system=system, label=label)
-            writer.append("rag.corpus_revisions", self._row("rag.corpus_revisions", state))
-            keys = {"system": system, "revision": revision}
-            writer.replace("rag.documents", documents.with_columns(**of), **keys)
-            writer.replace("rag.skipped_documents", self._row("rag.skipped_documents", *aside), **keys)
+            writer.append("rag.corpus_revisions", self._row("rag.corpus_revisions", seen))
+            writer.replace("rag.source_files", state.files, system=system, label=label)
+            writer.replace("rag.documents", state.documents.with_columns(**of), **keys)
+            writer.replace("rag.skipped_documents", self._aside(keys, state), **keys)
             dated = changes.with_columns(**of, valid_from=pl.lit(valid_from))
             writer.replace("rag.corpus_changes", dated, **keys)
-            writer.append_new("rag.chunks", reindex.chunks(system, wanted, chunking), ["system", "chunk_id"])
-            writer.append_new("rag.embeddings", embedded, ["chunk_id", "embedding_version"])
-            known_space = self._row(
-                "rag.embedding_versions", (*registered, space.normalised, space.prefix, now)
+            chunks = reindex.chunks(system, texts, build.chunking)
+            writer.append_new("rag.chunks", chunks, ["system", "chunk_id"])
+            writer.append_new(
+                "rag.embedding_versions",
+                self._row("rag.embedding_versions", known_space),
+                ["embedding_version"],
             )
-            writer.append_new("rag.embedding_versions", known_space, ["embedding_version"])
-            places = reindex.index_chunks(system, version, wanted)
             writer.replace("rag.index_chunks", places, system=system, index_version=version)
             writer.replace("rag.index_versions", index, **keys, index_version=version)
-        return index
 
-    def _changes(
-        self, system: str, before: pl.DataFrame, documents: pl.DataFrame, read: Sequence[corpora.Document]
-    ) -> pl.DataFrame:
-        current = documents.select("document", "document_hash").with_columns(
-            text=pl.Series([document.text for document in read], dtype=pl.String)
-        )
-        if before.is_empty():
-            return corpus_changes(current, current)  # a first revision has nothing to differ from
-        keys = {"system": system, "revision": before["revision"][-1]}
-        version = self._warehouse.rows("rag.index_versions", **keys)["index_version"][-1]
-        places = self._warehouse.rows("rag.index_chunks", system=system, index_version=version)
-        texts = self._warehouse.rows("rag.chunks", system=system)
-        return corpus_changes(reindex.document_texts(places, texts), current)
-
-    def _set_aside(self, system: str, revision: str) -> tuple[corpora.Skipped, ...]:
-        rows = self._warehouse.rows("rag.skipped_documents", system=system, revision=revision)
-        return tuple(corpora.Skipped(*row) for row in rows.select("document", "reason").iter_rows())
-
-    def _documents(self, read: Sequence[corpora.Document]) -> pl.DataFrame:
-        rows = [
-            (
-                *(d.document, d.document_hash, d.title, d.format, len(d.text)),
-                *(d.language, d.modified_at, d.source_version, d.garbled),
-            )
-            for d in read
-        ]
-        schema = dict(self._tables["rag.documents"].schema)
-        columns = {name: schema[name] for name in schema if name not in ("system", "revision")}
-        return pl.DataFrame(rows, schema=columns, orient="row")
+    def _aside(self, keys: dict[str, str], state: CorpusState) -> pl.DataFrame:
+        rows = [(*keys.values(), file.document, file.reason) for file in state.aside]
+        return self._row("rag.skipped_documents", *rows)
 
     def _row(self, table: str, *rows: tuple[object, ...]) -> pl.DataFrame:
         return pl.DataFrame(list(rows), schema=self._tables[table].schema, orient="row")
