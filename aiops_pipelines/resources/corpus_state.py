@@ -157,7 +157,8 @@ class CorpusState:
         contents = {(row.document, row.document_hash): row for row in _rows_of(readable)} if moved else {}
         pace = Pace("read", "files that moved", len(moved), sum(file.size_bytes for file in moved), tell)
         for file in moved:
-            settled = file.modified_ns if file.modified_ns < listed_ns - SETTLED_NS else None
+            sure = file.etag or 0 < file.modified_ns < listed_ns - SETTLED_NS
+            settled = file.modified_ns if sure else None
             yield file.document, self._read(file, settled, here.get(file.document), contents)
             pace.step(1, file.size_bytes)
 

@@ -43,6 +43,13 @@ class LimitedReader:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
+        self._spent_s = 0.0
+        self._before_s = 0.0
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of all its children up to their last answer."""
+        return self._before_s + self._spent_s
 
     def extract(self, ending: str, data: bytes) -> str:
         """Return the text that a file's bytes hold.
@@ -81,6 +88,7 @@ class LimitedReader:
             env=environment,
         )
         self._owner = os.getpid()
+        self._before_s, self._spent_s = self.cpu_s, 0.0
         finalize(self, _finish_own, process, self._owner)
         return process
 
@@ -95,6 +103,7 @@ class LimitedReader:
             if separator:
                 break
         said = json.loads(head)
+        self._spent_s = said["cpu_s"]
         if "refused" in said:
             raise UnreadableFile(str(said["refused"]))
         if "missing" in said:
@@ -115,6 +124,11 @@ class LimitedReader:
 def reader() -> LimitedReader:
     """Return this process's reader."""
     return LimitedReader()
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of its reader."""
+    return time.process_time() + reader().cpu_s
 
 
 def _received(process: "subprocess.Popen[bytes]", deadline: float) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """What the limited child process runs: it reads one document after another from its standard input.
 
 A request is a line of JSON with the ending and the number of bytes, then those bytes; an answer is a line
-with the number of bytes, then the text, or a line with the reason.
+with the number of bytes, then the text, or a line with the reason; both say the CPU time since the start.
 """
 
 import json
@@ -27,6 +27,8 @@ def serve(limits: dict[str, Any]) -> None:
         spent = resource.getrusage(resource.RUSAGE_SELF)
         _limit(resource.RLIMIT_CPU, int(spent.ru_utime + spent.ru_stime) + 1 + limits["cpu_s"])
         head, text = _answer(request["ending"], data, limits["text_bytes"])
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        head["cpu_s"] = usage.ru_utime + usage.ru_stime
         answers.write(json.dumps(head).encode() + b"\n" + text)
         answers.flush()
 

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.resources.documents import Snapshot
-from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.index_proof import prove
+from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.hashed_words import HashedWords

@@ -15,9 +15,9 @@ from aiops_pipelines.project import Project
 from aiops_pipelines.rag.chunking import chunk
 from aiops_pipelines.rag.reindex_report import Report
 from aiops_pipelines.resources.documents import Snapshot
-from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.index_proof import prove
+from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.hashed_words import HashedWords

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.resources.documents import Snapshot
-from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.index_proof import prove
+from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
 
@@ -26,7 +26,9 @@ def version(warehouse: Warehouse, tmp_path: Path) -> str:
     book = IndexBook(warehouse)
     book.update("desk", Snapshot("folder", None, Folder(folder)), NOW, HashedWords())
     (folder / "gone.md").unlink()
-    later = book.update("desk", Snapshot("folder", None, Folder(folder)), NOW + timedelta(days=1), HashedWords())
+    later = book.update(
+        "desk", Snapshot("folder", None, Folder(folder)), NOW + timedelta(days=1), HashedWords()
+    )
     return later.index["index_version"][0]
 
 

@@ -96,17 +96,16 @@ def _table(tag: "Tag") -> str:
 def _inline(tag: "Tag") -> str:
     if tag.name == "code" and _flat(tag):
         return f"`{_flat(tag)}`"
-    return "".join(
-        _inline(child) if child.name else str(child)
-        for child in tag.children
-        if child.name or _is_text(child)
-    )
+    return "".join(map(_words, tag.children))
 
 
-def _is_text(child: object) -> bool:
+def _words(child: object) -> str:
+    from bs4 import Tag
     from bs4.element import PreformattedString
 
-    return not isinstance(child, PreformattedString)
+    if isinstance(child, Tag):
+        return _inline(child)
+    return "" if isinstance(child, PreformattedString) else str(child)
 
 
 def _flat(tag: "Tag") -> str:

@@ -169,7 +169,7 @@ class _Reader:
         options, body, more = _options(body)
         if name in _CODE:
             yield from [self._said([options["caption"]])] if "caption" in options else []
-            code = "\n".join([argument, *body] if name == "math" else body).strip("\n")
+            code = "\n".join([argument, *more, *body] if name == "math" else [*more, *body]).strip("\n")
             yield fence(code, "" if name == "math" else argument)
         elif name in _UNSEEN:
             yield self._said([options.get("alt", "")])

@@ -3,7 +3,7 @@
 import io
 import re
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiops_pipelines.resources.extractors.plain import table, together
 from aiops_pipelines.resources.unreadable import UnreadableFile
@@ -47,7 +47,7 @@ def _paragraph(paragraph: "Paragraph") -> str:
         return f"# {text}" if text else ""
     if match := re.fullmatch(r"Heading ([1-6])", style):
         return "#" * int(match[1]) + " " + text
-    numbered = paragraph._p.pPr.numPr if paragraph._p.pPr is not None else None
+    numbered: Any = paragraph._p.pPr.numPr if paragraph._p.pPr is not None else None
     if not style.startswith("List") and numbered is None:
         return text
     level = numbered.ilvl.val if numbered is not None and numbered.ilvl is not None else 0

@@ -1,4 +1,4 @@
-"""A folder as a source; nothing outside it is ever opened, whatever its links say and whenever they say it."""
+"""A folder as a source; nothing outside it is ever opened, whatever its links say and whenever."""
 
 import errno
 import hashlib

@@ -71,9 +71,8 @@ class GitRevision:
         try:
             listed = self._git("ls-tree", "-r", "-z", "--long", "--full-tree", tree)
         except GitError as error:
-            raise CorpusError(
-                f"{self.place[0].upper()}{self.place[1:]} cannot be listed; it holds no such folder; change corpus.folder."
-            ) from error
+            said = f"There is no folder {self._within} in the git repository {self.url} at {self.revision}"
+            raise CorpusError(f"{said}; change corpus.folder.") from error
         return list(_files(listed))
 
     def content(self, file: File) -> Content:

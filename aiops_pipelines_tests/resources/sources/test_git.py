@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aiops_pipelines.resources.documents import read, snapshots
+from aiops_pipelines.resources.documents import listing, read, snapshots
 from aiops_pipelines.resources.sources.base import CorpusError
 from aiops_pipelines.resources.sources.git import GitRevision
 from aiops_pipelines.systems import Corpus
@@ -168,4 +168,5 @@ def test_a_system_reads_its_repository(repository: Path, tmp_path: Path) -> None
     found, skipped = read(snapshot)
     assert [(d.document, d.title) for d in found] == [("deep/hours.md", "Hours"), ("fees.md", "Fees")]
     assert skipped == []
-    assert {d.source_version for d in found} == {git(repository, "rev-parse", "v1")}
+    versions = {snapshot.source.content(file).version for file in listing(snapshot)}
+    assert versions == {git(repository, "rev-parse", "v1")}
