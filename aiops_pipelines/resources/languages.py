@@ -35,4 +35,6 @@ def language(text: str) -> str | None:
 def _identifier() -> "LanguageIdentifier":
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    found = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    found.set_languages([code for code in found.nb_classes if len(code) == 2])  # of ISO 639-1
+    return found

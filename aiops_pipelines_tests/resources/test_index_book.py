@@ -287,7 +287,7 @@ def test_documents_of_a_store_keep_its_versions_and_only_moved_ones_are_read(
 def test_documents_in_a_language_the_model_does_not_know_are_told_on_each_run(
     book: IndexBook, warehouse: Warehouse, folder: Path
 ) -> None:
-    chinese = "退货须在三十天内提出，并附上原始收据。运费由买方承担，除非商品有缺陷。" * 2
+    chinese = "退货须在三十天内提出、并附上原始收据。运费由买方承担、除非商品有缺陷。" * 2
     (folder / "zh.md").write_text(f"# 退货\n\n{chinese}\n", encoding="utf-8")
     for day in (0, 1):
         (said,) = update(book, folder, days=day).warnings

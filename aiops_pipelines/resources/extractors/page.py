@@ -26,7 +26,7 @@ def html(data: bytes) -> str:
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     for tag in [*soup(_NOT_CONTENT), *soup.select(_SIGNS)]:
         tag.decompose()
-    text = together(_blocks(soup.find("main") or soup.body or soup))
+    text = "\n\n".join(_blocks(soup.find("main") or soup.body or soup))
     return text if not title or re.search(r"^# ", text, re.MULTILINE) else f"# {title}\n\n{text}"
 
 
@@ -55,7 +55,7 @@ def _block(tag: "Tag") -> str:
         return fence(tag.get_text().strip("\n"), _language(tag))
     if tag.name == "li":
         text = together(_blocks(tag))
-        return indented(_marker(tag), text) if text else ""
+        return indented("-", text) if text else ""
     if tag.name in _TERMS:
         return f"**{_flat(tag)}**" if _flat(tag) else ""
     if tag.name == "table":
@@ -63,14 +63,6 @@ def _block(tag: "Tag") -> str:
     if tag.name == "img" and len(told := str(tag.get("alt") or "").split()) > 2:
         return " ".join(told)
     return together(_blocks(tag)) if tag.find(["p", "pre", "table", "ul", "ol"]) else ""
-
-
-def _marker(item: "Tag") -> str:
-    if item.parent is None or item.parent.name != "ol":
-        return "-"
-    start = str(item.parent.get("start") or "")
-    first = int(start) if start.isdecimal() and len(start) < 5 else 1
-    return f"{first + len(item.find_previous_siblings('li'))}."
 
 
 def _language(tag: "Tag") -> str:

@@ -5,7 +5,7 @@ import re
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from aiops_pipelines.resources.extractors.plain import table, together
+from aiops_pipelines.resources.extractors.plain import table
 from aiops_pipelines.resources.unreadable import UnreadableFile
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def docx(data: bytes) -> str:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         _refuse_bomb(archive.infolist())
     blocks = Document(io.BytesIO(data)).iter_inner_content()
-    return together(_table(block) if isinstance(block, Table) else _paragraph(block) for block in blocks)
+    texts = (_table(block) if isinstance(block, Table) else _paragraph(block) for block in blocks)
+    return "\n\n".join(filter(None, texts))
 
 
 def _refuse_bomb(members: list[zipfile.ZipInfo]) -> None:

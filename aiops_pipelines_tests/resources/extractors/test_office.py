@@ -60,7 +60,7 @@ def test_docx_lists_nest_and_merged_cells_stand_once():
     merged.text, table.cell(0, 2).text = "wide", "narrow"
     buffer = io.BytesIO()
     document.save(buffer)
-    assert docx(buffer.getvalue()) == "- one\n  - inner\n    - by hand\n\n| wide | narrow |"
+    assert docx(buffer.getvalue()) == "- one\n\n  - inner\n\n    - by hand\n\n| wide | narrow |"
 
 
 def test_a_notebooks_words_and_code_are_kept_and_only_short_outputs():
