@@ -13,7 +13,8 @@ def test_structure_is_kept_and_what_is_not_content_dropped():
         [
             "# Refunds & returns",
             "Paid within five days, see `pay()`.",
-            "- one\n- two\n\n  - inner",
+            "- one",
+            "- two\n\n  - inner",
             "```python\n# run\n  it\n```",
             "| Plan | Days |\n| Pro | 5 |",
         ]
@@ -27,8 +28,9 @@ def test_lists_definitions_and_layout_tables():
     <table><caption>Plans</caption><tr><td>a</td></tr></table><span><p>odd</p></span>
     <img alt="How the parts fit"><img alt="logo">"""
     assert html(page).split("\n\n") == [
-        "3. three",
-        "   ```sh\n   ls\n   ```\n4. four",
+        "- three",
+        "  ```sh\n  ls\n  ```",
+        "- four",
         "**Term**",
         "What it means.",
         "**More**",
