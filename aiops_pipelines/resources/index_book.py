@@ -66,9 +66,7 @@ class Reindexed:
             for label, files in self.skipped.items()
             for file in files
         ]
-        return aside + [
-            f"{label}: {said}" for label, all_of_it in self.warnings.items() for said in all_of_it
-        ]
+        return aside + [f"{label}: {one}" for label, said in self.warnings.items() for one in said]
 
 
 class _CpuTime:
