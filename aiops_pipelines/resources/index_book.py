@@ -91,8 +91,10 @@ class IndexBook:
         self._warehouse = warehouse
         self._tables = warehouse.tables
 
-    def reindex(self, system: System, now: datetime, tell: Tell = quiet) -> Reindexed:
+    def reindex(self, system: System, now: datetime, tell: Tell = quiet, run: str | None = None) -> Reindexed:
         """Bring a system's index up to date with every state of its corpus, the oldest first.
+
+        `run` names the run that does it, so that an answer can be traced to it.
 
         Raises:
             CorpusError: a folder cannot be used; the states before it are done.
@@ -105,7 +107,7 @@ class IndexBook:
         model, chunking = embedder(system.index.embedding), Chunking(system.index.chunk_characters)
         done = Reindexed(self._tables["rag.index_versions"].empty(), {}, Report())
         for snapshot in corpora.snapshots(system.corpus):
-            update = self.update(system.name, snapshot, now, model, chunking, tell)
+            update = self.update(system.name, snapshot, now, model, chunking, tell, run)
             done = done.then(snapshot.label, update)
         return done
 
@@ -117,6 +119,7 @@ class IndexBook:
         model: Embedder,
         chunking: Chunking = BY_STRUCTURE,
         tell: Tell = quiet,
+        run: str | None = None,
     ) -> Update:
         """Bring the index up to date with one state of the corpus; nothing is read when no file moved.
 
@@ -145,7 +148,7 @@ class IndexBook:
             before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
             origin = seen["revision"][0] if seen.height else next(iter(before), None)
             base = base or (self._base(system, origin, model, chunking) if origin else None)
-            build = Build(self._warehouse, system, state, model, chunking, tell, origin, base)
+            build = Build(self._warehouse, system, state, model, chunking, tell, origin, base, run)
             return self._carry_out(build, (snapshot.label, valid_from), next(iter(before), None), now, cpu)
 
     def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, str] | None:
@@ -197,7 +200,7 @@ class IndexBook:
         chunks = wanted["chunk_id"].n_unique()
         sizes = (build.state.documents.height, chunks, new, now)
         identity = (build.system, version, build.state.revision, labelled[1], build.chunking.version)
-        index = self._row("rag.index_versions", (*identity, build.space, reader_version(), *sizes))
+        index = self._row("rag.index_versions", (*identity, build.space, reader_version(), *sizes, build.run))
         with cpu.of("writing"):
             self._write(build, labelled[0], index, history, wanted, texts)
         counts = Counter(wanted=chunks, new_texts=new, embedded=embedded, dropped=build.dropped(wanted))

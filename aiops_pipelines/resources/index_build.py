@@ -50,6 +50,7 @@ class Build:
     tell: Tell
     origin: str | None
     base: dict[str, str] | None
+    run: str | None = None
 
     @property
     def space(self) -> str:
