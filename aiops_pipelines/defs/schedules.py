@@ -112,13 +112,11 @@ def landed(
 
 
 def _listing(system: System) -> str:
-    found = [Folder(system.inference_log.folder).state()]
+    logs = system.inference_log.folder
+    found = [Folder(logs).state()] if logs.is_dir() else []
     try:
-        found += (
-            [corpora.fingerprint(state) for state in corpora.snapshots(system.corpus)]
-            if system.corpus
-            else []
-        )
+        states = corpora.snapshots(system.corpus) if system.corpus else []
+        found += [corpora.fingerprint(state) for state in states]
     except corpora.CorpusError as error:  # the run says it too
         found.append(str(error))
     queries = system.known_queries
