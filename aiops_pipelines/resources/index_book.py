@@ -4,11 +4,10 @@ What is wanted, new or different is decided in `rag`; here it is read, embedded 
 as they come; an index becomes visible as a whole or not at all.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
@@ -16,12 +15,14 @@ import polars as pl
 from aiops_pipelines.periods import EPOCH, midnight
 from aiops_pipelines.rag import reindex
 from aiops_pipelines.rag.chunking import BY_STRUCTURE, Chunking
+from aiops_pipelines.rag.legible import unreadable_to
 from aiops_pipelines.rag.reindex_report import Report
 from aiops_pipelines.rag.versions import index_version_id
 from aiops_pipelines.resources import documents as corpora
 from aiops_pipelines.resources.corpus_state import CorpusState, reader_version
 from aiops_pipelines.resources.embedder import Embedder, embedder
 from aiops_pipelines.resources.index_build import Build
+from aiops_pipelines.resources.limited_process import cpu_seconds
 from aiops_pipelines.resources.pace import Tell, quiet
 from aiops_pipelines.resources.vectors import embed_missing
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -38,6 +39,7 @@ class Update:
     index: pl.DataFrame
     skipped: tuple[corpora.Skipped, ...]
     report: Report
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,34 +49,39 @@ class Reindexed:
     index: pl.DataFrame
     skipped: Mapping[str, tuple[corpora.Skipped, ...]]
     report: Report
+    warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def then(self, label: str, update: Update) -> "Reindexed":
         """Return this with the update of a later state added."""
         skipped = {**self.skipped, label: update.skipped}
-        return Reindexed(pl.concat([self.index, update.index]), skipped, update.report.after(self.report))
+        warnings = {**self.warnings, label: update.warnings}
+        index, report = pl.concat([self.index, update.index]), update.report.after(self.report)
+        return Reindexed(index, skipped, report, warnings)
 
     def problems(self) -> list[str]:
-        """Return a sentence for each file that was set aside."""
-        return [
-            f"{label}/{file.document} is not indexed. {file.reason}"
+        """Return a sentence for each file that was not read, and what keeps others from being found."""
+        kept = {True: "stays as it was indexed before", False: "is not indexed"}
+        aside = [
+            f"{label}/{file.document} {kept[file.standing]}. {file.reason}"
             for label, files in self.skipped.items()
             for file in files
         ]
+        return aside + [f"{label}: {one}" for label, said in self.warnings.items() for one in said]
 
 
 class _CpuTime:
-    """CPU seconds of this process by step."""
+    """CPU seconds of this process and of its reader of documents, by step."""
 
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
 
     @contextmanager
     def of(self, step: str) -> Iterator[None]:
-        start = time.process_time()
+        start = cpu_seconds()
         try:
             yield
         finally:
-            self.seconds[step] += time.process_time() - start  # type: ignore[assignment]
+            self.seconds[step] += cpu_seconds() - start  # type: ignore[assignment]
 
 
 class IndexBook:
@@ -95,7 +102,7 @@ class IndexBook:
         """
         if system.corpus is None:
             raise corpora.CorpusError(
-                "No corpus is configured, so nothing is indexed; add corpus.folder to its file."
+                "No corpus is configured, so nothing is indexed; add corpus to its file."
             )
         model, chunking = embedder(system.index.embedding), Chunking(system.index.chunk_characters)
         done = Reindexed(self._tables["rag.index_versions"].empty(), {}, Report())
@@ -134,7 +141,7 @@ class IndexBook:
                 base = self._base(system, seen["revision"][0], model, chunking) if same else None
             made = (model.space.version, reader_version())
             if base and (base["embedding_version"], base["reader_version"]) == made:
-                return self._level(system, state, seen, base, cpu)
+                return self._level(system, state, seen, base, cpu, model)
             valid_from = snapshot.valid_from or (now if history.height else FIRST_SIGHT)
             if same:  # built anew otherwise, so no new state in time
                 valid_from = seen["valid_from"][0]
@@ -154,14 +161,20 @@ class IndexBook:
         return next(self._warehouse.read(sql, keys).iter_rows(named=True), None)
 
     def _level(
-        self, system: str, state: CorpusState, seen: pl.DataFrame, base: dict[str, str], cpu: _CpuTime
+        self,
+        system: str,
+        state: CorpusState,
+        seen: pl.DataFrame,
+        base: dict[str, str],
+        cpu: _CpuTime,
+        model: Embedder,
     ) -> Update:
         """Note the files that were touched, or set aside, without a change to any document."""
         with cpu.of("writing"):
             if state.moved:
                 keys = {"system": system, "revision": state.revision}
                 label = seen["label"][0]
-                noted = seen.with_columns(skipped=pl.lit(len(state.skipped)))
+                noted = seen.with_columns(skipped=pl.lit(len(state.aside)))
                 with self._warehouse.writing() as writer:
                     writer.replace("rag.source_files", state.files, system=system, label=label)
                     writer.replace(
@@ -170,7 +183,8 @@ class IndexBook:
                     writer.replace("rag.skipped_documents", self._aside(keys, state), **keys)
         documents = Counter({"unchanged": state.documents.height})
         report = Report(documents, chunks=Counter({"wanted": int(base["chunks"])}), cpu_s=cpu.seconds)
-        return Update(self._tables["rag.index_versions"].empty(), state.skipped, report)
+        empty = self._tables["rag.index_versions"].empty()
+        return Update(empty, state.skipped, report, _warnings(state, model))
 
     def _carry_out(
         self, build: Build, labelled: tuple[str, datetime], before: str | None, now: datetime, cpu: _CpuTime
@@ -191,7 +205,7 @@ class IndexBook:
             self._write(build, labelled[0], index, history, wanted, texts)
         counts = Counter(wanted=chunks, new_texts=new, embedded=embedded, dropped=build.dropped(wanted))
         report = Report(*build.counts(changes), counts, cpu.seconds, (version,))
-        return Update(index, build.state.skipped, report)
+        return Update(index, build.state.skipped, report, _warnings(build.state, build.model))
 
     def _write(
         self,
@@ -206,7 +220,7 @@ class IndexBook:
         version, revision, valid_from = index.select("index_version", "revision", "valid_from").row(0)
         keys = {"system": system, "revision": revision}
         of = {name: pl.lit(value) for name, value in keys.items()}
-        seen = (system, revision, label, valid_from, state.documents.height, len(state.skipped))
+        seen = (system, revision, label, valid_from, state.documents.height, len(state.aside))
         space = build.model.space
         registered = (space.version, space.provider, space.model, space.weights_hash, space.dimension)
         known_space = (*registered, space.normalised, space.prefix, index["built_at"][0])
@@ -233,8 +247,12 @@ class IndexBook:
             writer.replace("rag.index_versions", index, **keys, index_version=version)
 
     def _aside(self, keys: dict[str, str], state: CorpusState) -> pl.DataFrame:
-        rows = [(*keys.values(), file.document, file.reason) for file in state.skipped]
+        rows = [(*keys.values(), file.document, file.reason) for file in state.aside]
         return self._row("rag.skipped_documents", *rows)
 
     def _row(self, table: str, *rows: tuple[object, ...]) -> pl.DataFrame:
         return pl.DataFrame(list(rows), schema=self._tables[table].schema, orient="row")
+
+
+def _warnings(state: CorpusState, model: Embedder) -> tuple[str, ...]:
+    return tuple(unreadable_to(state.documents, model.name, model.languages))

@@ -14,6 +14,7 @@ import pytest
 from aiops_pipelines.resources.documents import Snapshot
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.index_proof import prove
+from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
@@ -56,7 +57,7 @@ def bring_up(file: str, folder: str, now: str = LATER.isoformat()) -> HashedWord
     model = HashedWords()
     warehouse = Warehouse(Path(file), declared_tables(Project(Path()).dbt), wait_seconds=5)
     IndexBook(warehouse).update(
-        "desk", Snapshot("folder", None, Path(folder)), datetime.fromisoformat(now), model
+        "desk", Snapshot("folder", None, Folder(Path(folder))), datetime.fromisoformat(now), model
     )
     return model
 

@@ -17,6 +17,7 @@ from aiops_pipelines.rag.reindex_report import Report
 from aiops_pipelines.resources.documents import Snapshot
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.index_proof import prove
+from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
@@ -56,7 +57,7 @@ class Life(RuleBasedStateMachine):
     def update(self) -> Report:
         self.days += 1
         self.embedded = len(self.model.embedded)
-        snapshot = Snapshot("folder", None, self.folder)
+        snapshot = Snapshot("folder", None, Folder(self.folder))
         return self.book.update("desk", snapshot, NOW + timedelta(days=self.days), self.model).report
 
     @rule(name=NAMES, parts=PARTS)
@@ -102,7 +103,7 @@ class Life(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         fresh = f"clean{self.days}"  # a system without a past
-        self.again.update(fresh, Snapshot("folder", None, self.folder), NOW, HashedWords())
+        self.again.update(fresh, Snapshot("folder", None, Folder(self.folder)), NOW, HashedWords())
         (index,) = self.clean.rows("rag.index_versions", system=fresh).iter_rows(named=True)
         newest = self.warehouse.read(
             "select index_version, revision from rag.index_versions order by built_at desc limit 1"

@@ -9,6 +9,7 @@ import pytest
 from aiops_pipelines.resources.documents import Snapshot
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.index_proof import prove
+from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
 
@@ -23,9 +24,11 @@ def version(warehouse: Warehouse, tmp_path: Path) -> str:
     for name in ("fees", "hours", "gone"):
         (folder / f"{name}.md").write_text(f"# {name}\n\nAbout {name}.", encoding="utf-8")
     book = IndexBook(warehouse)
-    book.update("desk", Snapshot("folder", None, folder), NOW, HashedWords())
+    book.update("desk", Snapshot("folder", None, Folder(folder)), NOW, HashedWords())
     (folder / "gone.md").unlink()
-    later = book.update("desk", Snapshot("folder", None, folder), NOW + timedelta(days=1), HashedWords())
+    later = book.update(
+        "desk", Snapshot("folder", None, Folder(folder)), NOW + timedelta(days=1), HashedWords()
+    )
     return later.index["index_version"][0]
 
 
