@@ -47,6 +47,9 @@ SCHEMA = pl.Schema(
     }
 )
 """Columns of `inference_log.inferences`, in order."""
+STORING = ("system", "pii_counts", "source_format", "source_file", "ingested_at")
+CALLS = pl.Schema({name: dtype for name, dtype in SCHEMA.items() if name not in STORING})
+"""What is known of a call before it is stored."""
 
 _PROVIDERS = {
     "aws.bedrock": "aws",

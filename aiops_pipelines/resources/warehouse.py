@@ -244,6 +244,13 @@ class Warehouse:
         return counts
 
 
+def one_json_value_each(texts: pl.Series) -> pl.Series:
+    """Say for each text whether it is one JSON value and nothing else, however deep."""
+    with duckdb.connect() as connection:
+        connection.register("texts", texts.to_frame("text"))
+        return connection.execute("select json_valid(text) as valid from texts").pl()["valid"]
+
+
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
