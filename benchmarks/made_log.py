@@ -8,9 +8,32 @@ from pathlib import Path
 ENDPOINTS = ("chat", "search", "draft-reply", "summarise", "classify")
 MODELS = (("openai", "gpt-4.1", "gpt-4.1-2025-04-14"), ("openai", "gpt-4.1-mini", "gpt-4.1-mini-2025-04-14"))
 WORDS = (
-    "return label parcel refund order price delay invoice account password reset shipping carrier weight "
-    "customs form country policy fair use exchange damaged missing late early week day change address"
-).split()
+    "return",
+    "label",
+    "parcel",
+    "refund",
+    "order",
+    "price",
+    "delay",
+    "invoice",
+    "account",
+    "password",
+    "carrier",
+)
+WORDS += (
+    "customs",
+    "form",
+    "country",
+    "policy",
+    "fair",
+    "use",
+    "exchange",
+    "damaged",
+    "missing",
+    "late",
+    "early",
+    "week",
+)
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
 
@@ -54,7 +77,11 @@ def _call(
         "query": query,
         "answer": f"{chance.choice(texts)}. {chance.choice(texts)}.",
         "retrieved": [
-            {"chunk_id": chance.choice(chunks), "document": "returns/labels.md", "score": round(chance.random(), 4)}
+            {
+                "chunk_id": chance.choice(chunks),
+                "document": "returns/labels.md",
+                "score": round(chance.random(), 4),
+            }
             for _ in range(3)
         ],
         "usage": {

@@ -33,13 +33,16 @@ class Lines:
         for piece in self._pieces:
             *ends, rest = piece.split(b"\n")
             for end in ends:
-                self._hold(end)
-                line = bytes(self._held)
-                self.number, self.bytes_read = self.number + 1, self.bytes_read + self._waiting + 1
-                self._held.clear()
-                self._waiting = 0
-                if line.strip():
-                    yield self.number, line
+                if self._waiting or len(end) > self._limit:
+                    self._hold(end)
+                    end, length = bytes(self._held), self._waiting
+                    self._held.clear()
+                    self._waiting = 0
+                else:
+                    length = len(end)
+                self.number, self.bytes_read = self.number + 1, self.bytes_read + length + 1
+                if end and not end.isspace():
+                    yield self.number, end
             self._hold(rest)
 
     @property

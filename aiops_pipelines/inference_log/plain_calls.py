@@ -6,7 +6,7 @@ every other line is left to it.
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,11 +55,16 @@ _CONTROL = r"\\u00[01]"
 
 @dataclass(frozen=True)
 class PlainCalls:
-    """Calls with the columns of CALLS, which lines they are, and the unknown fields they had."""
+    """Calls with the columns of `record.CALLS`, and the unknown fields they had."""
 
     calls: pl.DataFrame
-    taken: pl.Series
     ignored: Counter[str]
+
+    @classmethod
+    def together(cls, parts: Sequence["PlainCalls"]) -> "PlainCalls":
+        """Return the calls of several frames of lines as one."""
+        calls = [pl.DataFrame(schema=CALLS), *(part.calls for part in parts)]
+        return cls(pl.concat(calls), sum((part.ignored for part in parts), Counter[str]()))
 
 
 def plain_calls(lines: pl.DataFrame) -> PlainCalls:
@@ -70,14 +75,14 @@ def plain_calls(lines: pl.DataFrame) -> PlainCalls:
     """
     unknown = [name for name in lines.columns if name not in FIELDS | {LINE, "source_line"}]
     if len(unknown) + len(FIELDS) > FIELD_LIMIT:
-        return PlainCalls(pl.DataFrame(schema=CALLS), pl.repeat(False, lines.height, eager=True), Counter())
+        return PlainCalls(pl.DataFrame(schema=CALLS), Counter())
     frame, plain = _fields(lines)
     tokens, certain = plain_tokens(lines, LINE)
     taken = plain & pl.Series(certain) & _nested_plain(lines) & _unknown_plain(lines, unknown)
     calls = pl.concat([frame, tokens], how="horizontal").filter(taken)
     kept = lines.filter(taken)
     ignored = Counter({name: n for name in unknown if (n := kept.height - kept[name].null_count())})
-    return PlainCalls(calls.select(pl.col(n).cast(t) for n, t in CALLS.items()), taken, ignored)
+    return PlainCalls(calls.select(pl.col(n).cast(t) for n, t in CALLS.items()), ignored)
 
 
 def _fields(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
@@ -194,7 +199,7 @@ def _nested_plain(lines: pl.DataFrame) -> pl.Series:
 
 
 def _unknown_plain(lines: pl.DataFrame, unknown: list[str]) -> pl.Series:
-    """Say where unknown fields can be counted; a nested one could hide a usage, an empty one its being there."""
+    """Say where unknown fields can be counted: a nested one could hide a usage, null looks like absent."""
     plain = _all(lines)
     for name in unknown:
         values = lines[name]

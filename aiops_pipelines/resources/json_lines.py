@@ -34,10 +34,25 @@ def parsed_lines(
     frame = pl.DataFrame(
         {
             "source_line": pl.Series([number for number, _ in lines], dtype=pl.Int64),
-            raw: pl.Series([line for _, line in lines], dtype=pl.Binary).cast(pl.String, strict=False),
+            raw: _texts([line for _, line in lines]),
         }
     )
     yield from _parsed(frame.filter(_trusted(frame[raw])), types, raw)
+
+
+def _texts(lines: list[bytes]) -> pl.Series:
+    """Return the lines as text, null where one is not UTF-8."""
+    try:
+        return pl.Series(lines, dtype=pl.Binary).cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return pl.Series([_decoded(line) for line in lines], dtype=pl.String)
+
+
+def _decoded(line: bytes) -> str | None:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _trusted(text: pl.Series) -> pl.Series:

@@ -7,8 +7,12 @@ is `inference_log.ingestion`'s.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import polars as pl
+
 from aiops_pipelines.inference_log.formats import IMPORTERS
 from aiops_pipelines.inference_log.ingestion import Landing, LogFile, Reading, Source, begin, land, plan
+from aiops_pipelines.inference_log.plain_calls import LINE, PLAIN, PlainCalls, plain_calls
+from aiops_pipelines.resources.json_lines import parsed_lines
 from aiops_pipelines.resources.log_folder import LogFolder, Piece
 from aiops_pipelines.resources.tokenizer import count_tokens
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -78,15 +82,25 @@ class LogBook:
             yield landing
 
     def _store(self, piece: Piece, reading: Reading, aside: set[str]) -> Landing:
-        batch = IMPORTERS[self._source.format](piece.lines, count_tokens)
+        system = self._source.system
+        plain, rest = by_column(piece.lines) if self._source.format == "aiops_jsonl" else (None, piece.lines)
+        batch = IMPORTERS[self._source.format](rest, count_tokens)
+        ids = [pl.DataFrame({"event_id": batch.event_ids}, schema={"event_id": pl.String})]
+        ids += [plain.calls.select("event_id")] if plain else []
         with self._warehouse.writing() as writer:  # rows and how far the file is read, together or not at all
-            stored = writer.read(
-                f"select event_id from {INFERENCES} where system = ? and event_id in (select unnest(?))",
-                [self._source.system, batch.event_ids],
-            )
-            landing = land(batch, reading, self._source, set(stored["event_id"]), aside)
+            wanted = pl.concat(ids).with_columns(system=pl.lit(system))
+            known = set(writer.matching(INFERENCES, wanted, ["system", "event_id"])["event_id"])
+            landing = land(batch, reading, self._source, known, aside, plain)
             writer.append(INFERENCES, landing.inferences)
             writer.append(QUARANTINE, landing.quarantine)
-            keys = {"system": self._source.system, "source_file": landing.reading.file.name}
-            writer.replace(LOG_FILES, landing.log_file, **keys)
+            file = landing.reading.file.name
+            writer.replace(LOG_FILES, landing.log_file, system=system, source_file=file)
         return landing
+
+
+def by_column(lines: list[tuple[int, bytes]]) -> tuple[PlainCalls, list[tuple[int, bytes]]]:
+    """Read what is plainly right by the column; return it and the lines that are left to the importer."""
+    read = [plain_calls(frame) for frame in parsed_lines(lines, PLAIN, LINE)]
+    together = PlainCalls.together(read)
+    taken = set(together.calls["source_line"])
+    return together, [line for line in lines if line[0] not in taken]

@@ -63,6 +63,14 @@ class Writer:
         """Return the rows of a query; times are UTC-aware."""
         return _utc_times(self._connection.execute(sql, parameters).pl())
 
+    def matching(self, table: str, frame: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+        """Return the `on` columns of those rows of the frame that the table holds."""
+        self._connection.register("wanted_rows", frame.select(on))
+        columns = ", ".join(f'"{name}"' for name in on)
+        found = self.read(f"select {columns} from wanted_rows semi join {table} using ({columns})")
+        self._connection.unregister("wanted_rows")
+        return found
+
     def delete(self, table: str, **keys: Any) -> None:
         """Delete the rows whose key columns have these values; a list means any of them."""
         if not keys:
