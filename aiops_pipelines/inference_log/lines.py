@@ -30,20 +30,30 @@ class Lines:
         self.bytes_read = 0
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        for lines in self.by_piece():
+            yield from lines
+
+    def by_piece(self) -> Iterator[list[tuple[int, bytes]]]:
+        """Yield the lines that end in each piece."""
         for piece in self._pieces:
             *ends, rest = piece.split(b"\n")
-            for end in ends:
-                if self._waiting or len(end) > self._limit:
-                    self._hold(end)
-                    end, length = bytes(self._held), self._waiting
-                    self._held.clear()
-                    self._waiting = 0
+            if ends:
+                if self._waiting or len(piece) > self._limit:
+                    yield [line for end in ends for line in self._ended(end)]
                 else:
-                    length = len(end)
-                self.number, self.bytes_read = self.number + 1, self.bytes_read + length + 1
-                if end and not end.isspace():
-                    yield self.number, end
+                    first, self.number = self.number + 1, self.number + len(ends)
+                    self.bytes_read += len(piece) - len(rest)
+                    yield [line for line in enumerate(ends, first) if line[1] and not line[1].isspace()]
             self._hold(rest)
+
+    def _ended(self, end: bytes) -> Iterator[tuple[int, bytes]]:
+        self._hold(end)
+        line = bytes(self._held)
+        self.number, self.bytes_read = self.number + 1, self.bytes_read + self._waiting + 1
+        self._held.clear()
+        self._waiting = 0
+        if line.strip():
+            yield self.number, line
 
     @property
     def torn(self) -> bytes:

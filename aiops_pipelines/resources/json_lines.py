@@ -15,10 +15,12 @@ from aiops_pipelines.inference_log.lines import DEPTH_LIMIT
 from aiops_pipelines.resources.warehouse import one_json_value_each
 
 LONGEST_BYTES = 100_000
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
 FEWEST = 64
 """Lines that are not divided further when one of them fails."""
 _NO_NUMBER = r"[:\[,]\s*-?(?:NaN|Inf)"
+_GOES_ON = r"\}\s*[^\s,\]}]"
+"""After the end of an object follows what would begin another value, unless it stands within a text."""
 
 
 def parsed_lines(
@@ -31,13 +33,14 @@ def parsed_lines(
         types: wanted columns, whose values must be of their type; others come as they are.
         raw: name of the column for the text.
     """
-    frame = pl.DataFrame(
-        {
-            "source_line": pl.Series([number for number, _ in lines], dtype=pl.Int64),
-            raw: _texts([line for _, line in lines]),
-        }
-    )
-    yield from _parsed(frame.filter(_trusted(frame[raw])), types, raw)
+    contents = [line for _, line in lines]
+    text = _texts(contents)
+    numbers = pl.Series("source_line", [number for number, _ in lines], dtype=pl.Int64)
+    trusted = _trusted(text)
+    if not trusted.all():
+        text, numbers = text.filter(trusted), numbers.filter(trusted)
+        contents = [line for line, sure in zip(contents, trusted.to_list(), strict=True) if sure]
+    yield from _parsed(contents, pl.DataFrame([numbers, text.alias(raw)]), types)
 
 
 def _texts(lines: list[bytes]) -> pl.Series:
@@ -62,24 +65,29 @@ def _trusted(text: pl.Series) -> pl.Series:
         text.str.starts_with("{")
         & (text.str.len_bytes() <= LONGEST_BYTES)
         & (opened <= DEPTH_LIMIT)
-        & ~text.str.contains(_NO_NUMBER)
+        & ~(text.str.contains_any(["NaN", "Inf"]) & text.str.contains(_NO_NUMBER))
     ).fill_null(False)
-    return plain & one_json_value_each(text.zip_with(plain, pl.Series(["!"])))
+    doubtful = plain & text.str.contains(_GOES_ON).fill_null(False)
+    if doubtful.any():
+        plain = plain.scatter(doubtful.arg_true(), one_json_value_each(text.filter(doubtful)))
+    return plain
 
 
-def _parsed(frame: pl.DataFrame, types: Mapping[str, pl.DataType], raw: str) -> Iterator[pl.DataFrame]:
-    if frame.is_empty():
+def _parsed(
+    contents: list[bytes], frame: pl.DataFrame, types: Mapping[str, pl.DataType]
+) -> Iterator[pl.DataFrame]:
+    if not contents:
         return
-    found = _columns(frame[raw], types)
-    if found is not None and found.height == frame.height and not {raw, "source_line"} & set(found.columns):
+    found = _columns(b"\n".join(contents), types)
+    if found is not None and found.height == frame.height and not {*frame.columns} & {*found.columns}:
         yield pl.concat([frame, found], how="horizontal")
-    elif frame.height > FEWEST:
-        half = frame.height // 2
-        yield from _parsed(frame[:half], types, raw)
-        yield from _parsed(frame[half:], types, raw)
+    elif len(contents) > FEWEST:
+        half = len(contents) // 2
+        yield from _parsed(contents[:half], frame[:half], types)
+        yield from _parsed(contents[half:], frame[half:], types)
 
 
-def _columns(text: pl.Series, types: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
+def _columns(content: bytes, types: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
     import pyarrow as pa
     import pyarrow.json as arrow_json
 
@@ -89,12 +97,13 @@ def _columns(text: pl.Series, types: Mapping[str, pl.DataType]) -> pl.DataFrame 
         unexpected_field_behavior="infer",
     )
     try:
-        table = arrow_json.read_json(
-            io.BytesIO("\n".join(text).encode()), arrow_json.ReadOptions(block_size=BLOCK_BYTES), options
+        read = arrow_json.read_json(
+            pa.BufferReader(content), arrow_json.ReadOptions(block_size=BLOCK_BYTES), options
         )
     except (pa.ArrowInvalid, UnicodeDecodeError):
         return None
-    found = pl.from_arrow(table)
+    known = pa.schema([pa.field(field.name, _known(field.type)) for field in read.schema])
+    found = pl.from_arrow(read if known.equals(read.schema) else read.cast(known))
     assert isinstance(found, pl.DataFrame)
     return found
 
@@ -107,3 +116,16 @@ def _arrow(dtype: Any) -> Any:
     if isinstance(dtype, pl.Struct):
         return pa.struct({field.name: _arrow(field.dtype) for field in dtype.fields})
     return {pl.String: pa.string(), pl.Int64: pa.int64(), pl.Float64: pa.float64()}[dtype.base_type()]
+
+
+def _known(found: Any) -> Any:
+    """Return a type with text in place of what was always null; polars cannot take a list of nothing."""
+    import pyarrow as pa
+
+    if pa.types.is_null(found):
+        return pa.string()
+    if pa.types.is_list(found):
+        return pa.list_(_known(found.value_type))
+    if pa.types.is_struct(found):
+        return pa.struct([pa.field(field.name, _known(field.type)) for field in found])
+    return found

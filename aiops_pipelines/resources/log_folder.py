@@ -151,9 +151,9 @@ def _lines(lines: Lines, plan: ReadPlan, reading: Reading, piece_bytes: int) -> 
             ),
         )
 
-    for number, line in lines:
-        held.append((number, line))
-        size += len(line)
+    for ended in lines.by_piece():
+        held += ended
+        size += sum(len(line) for _, line in ended)
         if size >= piece_bytes:
             yield piece(0)
             held, size = [], 0
