@@ -11,11 +11,12 @@ from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, 
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
 from aiops_pipelines.rag import reindex
+from aiops_pipelines.rag.chunking import Chunking
 from aiops_pipelines.rag.freshness import CorpusHistory
 from aiops_pipelines.rag.freshness import index_freshness as judge_freshness
 from aiops_pipelines.rag.known_queries import parse_known_queries
 from aiops_pipelines.resources import documents as corpora
-from aiops_pipelines.resources.embedder import EmbedderError
+from aiops_pipelines.resources.embedder import EmbedderError, embedder
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.retrieval_bench import RetrievalBench
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -102,7 +103,13 @@ def _index_corpus(work: Work, system: System, index_book: IndexBook) -> Iterator
         )
         return
     for snapshot in corpora.snapshots(system.corpus):
-        update = index_book.update(system.name, snapshot, work.clock)
+        update = index_book.update(
+            system.name,
+            snapshot,
+            work.clock,
+            embedder(system.index.embedding),
+            Chunking(system.index.chunk_characters),
+        )
         for file in update.skipped:
             work.problem(system.name, f"{snapshot.label}/{file.document} is not indexed. {file.reason}")
         for name, rows in update.index.select("index_version", "texts_embedded").iter_rows():
@@ -221,7 +228,9 @@ def retrieval_evaluation(
         with work.guarding(system.name, EmbedderError):
             if not work.weeks(system):
                 continue
-            scores, quality = retrieval_bench.evaluate(system.name, system.now(work.clock))
+            scores, quality = retrieval_bench.evaluate(
+                system.name, system.now(work.clock), embedder(system.index.embedding)
+            )
             with warehouse.writing() as writer:
                 writer.replace("rag.retrieval_scores", scores, system=system.name)
                 writer.replace("rag.retrieval_quality", quality, system=system.name)

@@ -9,7 +9,6 @@ from dagster_dbt import DbtCliResource, DbtProject
 
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
-from aiops_pipelines.resources.embedder import embedder
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.judge import OfflineJudge
 from aiops_pipelines.resources.keys import Keys
@@ -41,13 +40,12 @@ if not _manifest_is_current(dbt_project.manifest_path):
 def resources() -> dg.Definitions:
     """Return the resources by the name assets ask for them."""
     warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
-    model = embedder()
     return dg.Definitions(
         resources={
             "project": project,
             "warehouse": warehouse,
-            "index_book": IndexBook(warehouse, model),
-            "retrieval_bench": RetrievalBench(warehouse, model),
+            "index_book": IndexBook(warehouse),
+            "retrieval_bench": RetrievalBench(warehouse),
             "judge": OfflineJudge(),
             "audit_book": AuditBook(project, warehouse, Keys(project.keys)),
             "dbt": DbtCliResource(project_dir=dbt_project),

@@ -95,13 +95,16 @@ class Source:
     key: bytes
     """Secret of 32 bytes or more, for the pseudonyms of identifiers that hold personal data."""
     regions: Sequence[str] = REGIONS
+    mapping: Mapping[str, str] | None = None
+    """Column of the record to field, for the format `mapped`."""
 
 
 @dataclass(frozen=True)
 class Landing:
     """Rows to store: `inferences` and `quarantine` are new, `log_file` replaces the file's row.
 
-    `known` counts calls that were there already, `refused` all lines that were set aside, by reason.
+    `known` counts calls that were there already, `refused` all lines that were set aside, by reason, `said`
+    the scores on calls. `promised` is how many rows an export says its files hold.
     """
 
     inferences: pl.DataFrame
@@ -111,6 +114,8 @@ class Landing:
     ignored: Counter[str]
     known: int
     refused: Counter[str]
+    said: int = 0
+    promised: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -119,6 +124,7 @@ class Tally:
 
     stored: int = 0
     known: int = 0
+    said: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
 
@@ -126,6 +132,7 @@ class Tally:
         """Count a landing in."""
         self.stored += landing.inferences.height
         self.known += landing.known
+        self.said += landing.said
         self.refused.update(landing.refused)
         self.ignored.update(landing.ignored)
 
@@ -211,6 +218,8 @@ def land(
         batch.ignored,
         known,
         Counter(rejection.reason for rejection in rejections),
+        len(batch.feedback),
+        batch.promised,
     )
 
 
@@ -251,7 +260,9 @@ def first_of_each(
     if named := [row for row in suspects.rows(named=True) if mask(row["event_id"], ())[1]["EMAIL"]]:
         reason = "event_id holds an e-mail address; identify calls by something that names nobody."
         refused = [_refusal(row, reason) for row in named]
-        calls = calls.filter(~pl.col("event_id").is_in([row["event_id"] for row in named]))
+        calls = calls.filter(
+            ~pl.col("event_id").is_in(pl.Series([row["event_id"] for row in named]).implode())
+        )
     again = calls.filter(~pl.col("event_id").is_first_distinct())
     if again.height:
         first = calls.filter(pl.col("event_id").is_first_distinct())

@@ -194,7 +194,7 @@ def _nested_plain(lines: pl.DataFrame) -> pl.Series:
         if not right.all():
             rows = pl.int_range(lines.height, eager=True).filter(sizes > 0)
             owner = rows.gather(pl.Series(np.repeat(np.arange(len(rows)), sizes.filter(sizes > 0))))
-            plain &= ~pl.int_range(lines.height, eager=True).is_in(owner.filter(~right).unique())
+            plain &= ~pl.int_range(lines.height, eager=True).is_in(owner.filter(~right).unique().implode())
     return plain
 
 

@@ -98,12 +98,17 @@ class Rejection:
 class Batch:
     """What an importer made of some lines.
 
-    `ignored` counts what was read and is no record: unknown fields, spans that are no model calls.
+    `feedback` and `traces` hold what is said about calls that may stand elsewhere, `promised` how many rows
+    an export says its files hold. `ignored` counts what was read and is no record: unknown fields, spans
+    that are no model calls.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    feedback: list[dict[str, Any]] = field(default_factory=list)
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    promised: dict[str, int] = field(default_factory=dict)
 
     @property
     def event_ids(self) -> list[str]:
@@ -155,6 +160,11 @@ def number(name: str, value: Any) -> int | float:
         raise RecordError(f"{name} is not a finite number.")
     given: int | float = value
     return given
+
+
+def real(name: str, value: Any) -> float:
+    """Return a finite number as a float; a column of floats takes no 0 beside 0.5."""
+    return float(number(name, value))
 
 
 def count(name: str, value: Any) -> int:
@@ -256,7 +266,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "status": status,
     **dict.fromkeys(("error_type", "session_id", "user_id", "user_group"), label),
     **dict.fromkeys(("query", "answer"), text),
-    "retrieved": rows({"chunk_id": label, "document": label, "score": number}),
+    "retrieved": rows({"chunk_id": label, "document": label, "score": real}),
     "known_query_id": label,
     "rating": rating,
     "guardrail_events": rows({"guardrail": label, "category": label, "action": label}),

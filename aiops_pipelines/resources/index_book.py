@@ -34,8 +34,8 @@ class Update:
 class IndexBook:
     """The indexes of one installation."""
 
-    def __init__(self, warehouse: Warehouse, model: Embedder):
-        self._warehouse, self._model = warehouse, model
+    def __init__(self, warehouse: Warehouse):
+        self._warehouse = warehouse
         self._tables = warehouse.tables
 
     def update(
@@ -43,19 +43,18 @@ class IndexBook:
         system: str,
         snapshot: corpora.Snapshot,
         now: datetime,
-        model: Embedder | None = None,
+        model: Embedder,
         chunking: Chunking = BY_STRUCTURE,
     ) -> Update:
         """Bring the index up to date with one state of the corpus; nothing is read when no file moved.
 
-        It is built in the space of `model` (else the book's own) from chunks cut by `chunking`; an index
-        of the same state in another space or by other rules does not count as built.
+        It is built in the space of `model` from chunks cut by `chunking`; an index of the same state in
+        another space or by other rules does not count as built.
 
         Raises:
             CorpusError: no document can be read; the index stays as it is.
             EmbedderError: the model cannot be used.
         """
-        model = model or self._model
         listing = corpora.fingerprint(snapshot.folder)
         nothing = self._tables["rag.index_versions"].empty()
         history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")

@@ -5,7 +5,6 @@ objects and over deep nesting: such lines are never given to it. One bad line fa
 it, so they are parsed again in halves.
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

@@ -9,19 +9,22 @@ from pathlib import Path
 
 import polars as pl
 
-from aiops_pipelines.inference_log.formats import IMPORTERS
+from aiops_pipelines.inference_log.formats import importer
 from aiops_pipelines.inference_log.ingestion import Landing, LogFile, Reading, Source, begin, land, plan
+from aiops_pipelines.inference_log.late import feedback_rows, trace_rows
 from aiops_pipelines.inference_log.plain_calls import LINE, PLAIN, PlainCalls, plain_calls
+from aiops_pipelines.inference_log.record import Batch
 from aiops_pipelines.resources.json_lines import parsed_lines
 from aiops_pipelines.resources.log_folder import LogFolder, Piece
 from aiops_pipelines.resources.tokenizer import count_tokens
-from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.warehouse import Warehouse, Writer
 
 INFERENCES, QUARANTINE, LOG_FILES = (
     "inference_log.inferences",
     "inference_log.quarantine",
     "inference_log.log_files",
 )
+FEEDBACK, TRACES = "inference_log.feedback", "inference_log.traces"
 
 
 class LogBook:
@@ -64,6 +67,15 @@ class LogBook:
         """
         return [self._folder.file(path) for path in paths]
 
+    def place(self, file: LogFile) -> Path:
+        """Return where a file lies."""
+        return self._folder.path / file.name
+
+    def unchanged(self, file: LogFile) -> int:
+        """Return how many stored calls came of a file that has not changed since it was read, else 0."""
+        seen = self._seen.get(file.name)
+        return seen["rows_stored"] + seen["rows_known"] if seen and plan(file, seen).action == "skip" else 0
+
     def read(self, file: LogFile) -> Iterator[Landing]:
         """Store what is new in a file; yield what came of each piece, when it is stored.
 
@@ -84,18 +96,29 @@ class LogBook:
     def _store(self, piece: Piece, reading: Reading, aside: set[str]) -> Landing:
         system = self._source.system
         plain, rest = by_column(piece.lines) if self._source.format == "aiops_jsonl" else (None, piece.lines)
-        batch = IMPORTERS[self._source.format](rest, count_tokens)
-        ids = [pl.DataFrame({"event_id": batch.event_ids}, schema={"event_id": pl.String})]
-        ids += [plain.calls.select("event_id")] if plain else []
+        batch = importer(self._source.format, self._source.mapping)(rest, count_tokens)
+        ids = pl.DataFrame({"event_id": batch.event_ids}, schema={"event_id": pl.String})
+        wanted = pl.concat([ids, plain.calls.select("event_id")]) if plain else ids
         with self._warehouse.writing() as writer:  # rows and how far the file is read, together or not at all
-            wanted = pl.concat(ids).with_columns(system=pl.lit(system))
-            known = set(writer.matching(INFERENCES, wanted, ["system", "event_id"])["event_id"])
-            landing = land(batch, reading, self._source, known, aside, plain)
+            stored = writer.matching(
+                INFERENCES, wanted.with_columns(system=pl.lit(system)), ["system", "event_id"]
+            )
+            landing = land(batch, reading, self._source, set(stored["event_id"]), aside, plain)
             writer.append(INFERENCES, landing.inferences)
             writer.append(QUARANTINE, landing.quarantine)
-            file = landing.reading.file.name
-            writer.replace(LOG_FILES, landing.log_file, system=system, source_file=file)
+            keys = {"system": system, "source_file": landing.reading.file.name}
+            writer.replace(LOG_FILES, landing.log_file, **keys)
+            self._store_late(writer, batch, reading)
         return landing
+
+    def _store_late(self, writer: Writer, batch: Batch, reading: Reading) -> None:
+        """Store what is said about calls and traces; a later word on the same replaces the earlier one."""
+        for table, key, rows in (
+            (FEEDBACK, "feedback_id", feedback_rows(batch, reading, self._source)),
+            (TRACES, "trace_id", trace_rows(batch, reading, self._source)),
+        ):
+            if rows.height:
+                writer.replace(table, rows, system=self._source.system, **{key: rows[key].to_list()})
 
 
 def by_column(lines: list[tuple[int, bytes]]) -> tuple[PlainCalls, list[tuple[int, bytes]]]:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from aiops_pipelines.inference_log.ingestion import HEAD_BYTES, LogFile, Reading, ReadPlan
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Lines, is_document
+from aiops_pipelines.resources import tabular
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".json", ".json.gz", *tabular.SUFFIXES)
 PIECE_BYTES = 64_000_000
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES, CHUNKS_A_PIECE = 1 << 20, 8
 Stream = gzip.GzipFile | io.BufferedReader
 
 
@@ -77,7 +78,7 @@ class LogFolder:
         return _file(whole, (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix())
 
     def pieces(self, plan: ReadPlan, reading: Reading, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
-        """Yield the lines the plan asks for, up to `piece_bytes` of them at a time.
+        """Yield the lines the plan asks for, about `piece_bytes` of them at a time.
 
         The last piece may be without lines: it says where the file ends and how much of a torn line waits.
         What is appended while reading is left for the next time.
@@ -88,10 +89,14 @@ class LogFolder:
         if plan.action == "skip":
             return
         file = reading.file
+        if file.name.endswith(tabular.SUFFIXES):
+            yield from _table(self.path / file.name, reading)
+            return
         with self._opened(file) as stream:
             stream.seek(plan.offset)
-            chunks = _chunks(stream, None if file.compressed else file.size_bytes - plan.offset)
-            if not file.appended and not file.compressed:
+            size = None if file.compressed else file.size_bytes - plan.offset
+            chunks = _chunks(stream, size, min(CHUNK_BYTES, max(piece_bytes // CHUNKS_A_PIECE, 1)))
+            if not file.appended and not file.name.endswith(".jsonl.gz"):
                 opening = _opening(chunks)
                 if is_document(opening):
                     yield _document(chain([opening], chunks), reading)
@@ -108,7 +113,9 @@ def _file(path: Path, name: str) -> LogFile:
     stat = path.stat()
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
-    return LogFile(name, stat.st_size, stat.st_mtime_ns, head, name.endswith(".jsonl"), name.endswith(".gz"))
+    return LogFile(
+        name, stat.st_size, stat.st_mtime_ns, head, name.endswith((".jsonl", ".ndjson")), name.endswith(".gz")
+    )
 
 
 def _opening(chunks: Iterator[bytes]) -> bytes:
@@ -121,11 +128,11 @@ def _opening(chunks: Iterator[bytes]) -> bytes:
     return bytes(opening)
 
 
-def _chunks(stream: Stream, size: int | None) -> Iterator[bytes]:
-    """Yield the stream in chunks, at most `size` bytes; a compressed file that ends early ends here."""
+def _chunks(stream: Stream, size: int | None, most: int) -> Iterator[bytes]:
+    """Yield `size` bytes of the stream, `most` at a time; a compressed file that ends early ends here."""
     while size is None or size > 0:
         try:
-            chunk = stream.read1(CHUNK_BYTES if size is None else min(CHUNK_BYTES, size))
+            chunk = stream.read1(most if size is None else min(most, size))
         except EOFError:
             return
         except zlib.error as error:
@@ -158,6 +165,15 @@ def _lines(lines: Lines, plan: ReadPlan, reading: Reading, piece_bytes: int) -> 
             yield piece(0)
             held, size = [], 0
     yield piece(lines.waiting_bytes)
+
+
+def _table(path: Path, reading: Reading) -> Iterator[Piece]:
+    """Yield the rows of a table; it counts as read with its last row."""
+    number = 0
+    for rows in tabular.table_lines(path):
+        number += len(rows)
+        yield Piece(rows, replace(reading, lines_read=number))
+    yield Piece([], replace(reading, bytes_read=reading.file.size_bytes, lines_read=number))
 
 
 def _document(chunks: Iterator[bytes], reading: Reading) -> Piece:

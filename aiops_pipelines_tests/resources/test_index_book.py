@@ -18,7 +18,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 @pytest.fixture
 def book(warehouse: Warehouse) -> IndexBook:
-    return IndexBook(warehouse, embedder())
+    return IndexBook(warehouse)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 def update(book: IndexBook, folder: Path, days: int = 0, dated: bool = False) -> Update:
     return [
-        book.update("desk", s, NOW + timedelta(days=days))
+        book.update("desk", s, NOW + timedelta(days=days), embedder())
         for s in snapshots(Corpus(folder=folder, dated=dated))
     ][-1]
 
@@ -120,11 +120,11 @@ def test_the_same_state_is_built_anew_for_other_rules_and_stays_one_state(
     book: IndexBook, warehouse: Warehouse, folder: Path
 ) -> None:
     (snapshot,) = snapshots(Corpus(folder=folder))
-    book.update("desk", snapshot, NOW)
+    book.update("desk", snapshot, NOW, embedder())
     small = Chunking(characters=20)
-    again = book.update("desk", snapshot, NOW + timedelta(days=1), chunking=small)
+    again = book.update("desk", snapshot, NOW + timedelta(days=1), embedder(), small)
     assert again.index["chunker_version"].to_list() == [small.version]
-    assert book.update("desk", snapshot, NOW + timedelta(days=2), chunking=small).index.is_empty()
-    assert book.update("desk", snapshot, NOW + timedelta(days=3)).index.is_empty()
+    assert book.update("desk", snapshot, NOW + timedelta(days=2), embedder(), small).index.is_empty()
+    assert book.update("desk", snapshot, NOW + timedelta(days=3), embedder()).index.is_empty()
     assert warehouse.rows("rag.corpus_revisions").height == 1
     assert warehouse.rows("rag.index_versions")["valid_from"].unique().to_list() == [FIRST_SIGHT]
