@@ -20,7 +20,6 @@ _SIGNS = r"[A-Za-z]{2}\d{2}|\d\.\d|:[0-9A-Fa-f]{0,4}:|(?s:\d(?:.{0,3}\d){6})"
 """One of these stands in every IBAN, address of a machine, and number of a card or a person."""
 _WORD = r"^[0-9A-Za-z_]*$"
 _UUID = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-_IBAN_START = r"^[A-Za-z]{2}[0-9]{2}"
 _NUMBER = r"^[0-9]+(?:x|ext)?[0-9]*$"
 
 

@@ -37,13 +37,16 @@ class Lines:
         """Yield the lines that end in each piece."""
         for piece in self._pieces:
             *ends, rest = piece.split(b"\n")
-            if ends:
-                if self._waiting or len(piece) > self._limit:
-                    yield [line for end in ends for line in self._ended(end)]
-                else:
-                    first, self.number = self.number + 1, self.number + len(ends)
-                    self.bytes_read += len(piece) - len(rest)
-                    yield [line for line in enumerate(ends, first) if line[1] and not line[1].isspace()]
+            found: list[tuple[int, bytes]] = []
+            if ends and self._waiting:
+                found += self._ended(ends.pop(0))
+            if len(piece) > self._limit:
+                found += [line for end in ends for line in self._ended(end)]
+            elif ends:
+                first, self.number = self.number + 1, self.number + len(ends)
+                self.bytes_read += sum(map(len, ends)) + len(ends)
+                found += [line for line in enumerate(ends, first) if line[1] and not line[1].isspace()]
+            yield found
             self._hold(rest)
 
     def _ended(self, end: bytes) -> Iterator[tuple[int, bytes]]:
