@@ -36,6 +36,7 @@ class Piece:
         """Return how far the file is read with these lines, over the counts of the pieces before."""
         return replace(
             reading,
+            file=self.reading.file,
             bytes_read=self.reading.bytes_read,
             waiting_bytes=self.reading.waiting_bytes,
             lines_read=self.reading.lines_read,
@@ -147,24 +148,21 @@ def _lines(lines: Lines, plan: ReadPlan, reading: Reading, piece_bytes: int) -> 
     held: list[tuple[int, bytes]] = []
     size = 0
 
-    def piece(waiting: int) -> Piece:
-        return Piece(
-            held,
-            replace(
-                reading,
-                bytes_read=plan.offset + lines.bytes_read,
-                waiting_bytes=waiting,
-                lines_read=lines.number,
-            ),
-        )
+    def so_far() -> Reading:
+        return replace(reading, bytes_read=plan.offset + lines.bytes_read, lines_read=lines.number)
 
     for ended in lines.by_piece():
         held += ended
         size += sum(len(line) for _, line in ended)
         if size >= piece_bytes:
-            yield piece(0)
+            yield Piece(held, _unfinished(replace(so_far(), waiting_bytes=0)))
             held, size = [], 0
-    yield piece(lines.waiting_bytes)
+    yield Piece(held, replace(so_far(), waiting_bytes=lines.waiting_bytes))
+
+
+def _unfinished(reading: Reading) -> Reading:
+    """Describe the file as if it ended here, so that it counts as grown if reading goes no further."""
+    return replace(reading, file=replace(reading.file, size_bytes=reading.bytes_read, modified_ns=0))
 
 
 def _table(path: Path, reading: Reading) -> Iterator[Piece]:
@@ -172,7 +170,7 @@ def _table(path: Path, reading: Reading) -> Iterator[Piece]:
     number = 0
     for rows in tabular.table_lines(path):
         number += len(rows)
-        yield Piece(rows, replace(reading, lines_read=number))
+        yield Piece(rows, _unfinished(replace(reading, lines_read=number)))
     yield Piece([], replace(reading, bytes_read=reading.file.size_bytes, lines_read=number))
 
 
