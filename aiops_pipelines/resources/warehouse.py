@@ -63,6 +63,14 @@ class Writer:
         """Return the rows of a query; times are UTC-aware."""
         return _utc_times(self._connection.execute(sql, parameters).pl())
 
+    def matching(self, table: str, frame: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+        """Return the `on` columns of those rows of the frame that the table holds."""
+        self._connection.register("wanted_rows", frame.select(on))
+        columns = ", ".join(f'"{name}"' for name in on)
+        found = self.read(f"select {columns} from wanted_rows semi join {table} using ({columns})")
+        self._connection.unregister("wanted_rows")
+        return found
+
     def delete(self, table: str, **keys: Any) -> None:
         """Delete the rows whose key columns have these values; a list means any of them."""
         if not keys:
@@ -251,6 +259,13 @@ class Warehouse:
             connection.execute("detach copy")  # checkpoints: the file is whole before readers see its name
             os.replace(fresh, target)
         return counts
+
+
+def one_json_value_each(texts: pl.Series) -> pl.Series:
+    """Say for each text whether it is one JSON value and nothing else, however deep."""
+    with duckdb.connect() as connection:
+        connection.register("texts", texts.to_frame("text"))
+        return connection.execute("select json_valid(text) as valid from texts").pl()["valid"]
 
 
 def _literal(text: str) -> str:
