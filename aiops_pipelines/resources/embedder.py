@@ -5,6 +5,7 @@ LlamaIndex's embedding interface lies over all of them; which model a system use
 
 import json
 from collections.abc import Callable
+from functools import cache
 
 from pydantic import ValidationError
 
@@ -38,4 +39,10 @@ def embedder(model: str | EmbeddingClass = MiniLM.name) -> Embedder:
             ) from error
     if model not in MODELS:
         raise EmbedderError(f"No embedding model is called {model!r}; known are {', '.join(sorted(MODELS))}.")
-    return MODELS[model]()
+    return _loaded(model)
+
+
+@cache
+def _loaded(name: str) -> Embedder:
+    """One of each is enough: a model keeps its weights once they are loaded, and nothing else."""
+    return MODELS[name]()

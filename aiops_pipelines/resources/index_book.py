@@ -165,7 +165,8 @@ class IndexBook:
         seen = (system, revision, label, valid_from, state.documents.height, len(state.skipped))
         space = build.model.space
         registered = (space.version, space.provider, space.model, space.weights_hash, space.dimension)
-        known_space = (*registered, space.normalised, space.prefix, index["built_at"][0])
+        prefixes = (space.normalised, space.prefix, space.query_prefix)
+        known_space = (*registered, *prefixes, build.chunking.version, index["built_at"][0])
         places = reindex.index_chunks(system, version, wanted)
         with self._warehouse.writing() as writer:
             if label == corpora.PLAIN:
@@ -183,7 +184,7 @@ class IndexBook:
             writer.append_new(
                 "rag.embedding_versions",
                 self._row("rag.embedding_versions", known_space),
-                ["embedding_version"],
+                ["embedding_version", "chunker_version"],
             )
             writer.replace("rag.index_chunks", places, system=system, index_version=version)
             writer.replace("rag.index_versions", index, **keys, index_version=version)

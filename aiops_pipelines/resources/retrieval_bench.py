@@ -6,72 +6,104 @@ How rankings are made and scored is decided in `rag`; here the stored index is r
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from aiops_pipelines.rag import evaluation, ranking
 from aiops_pipelines.rag.known_queries import in_force
 from aiops_pipelines.resources.bm25 import rank as bm25
-from aiops_pipelines.resources.embedder import Embedder
+from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.warehouse import Warehouse
 
 RANKING_DEPTH = 10
 INSTANT = timedelta(microseconds=1)
+Row = Mapping[str, object]
 
 
 class RetrievalBench:
     """The stored indexes of one installation under measurement."""
 
-    def __init__(self, warehouse: Warehouse, model: Embedder):
-        self._warehouse, self._model = warehouse, model
+    def __init__(self, warehouse: Warehouse, recipes: Recipes):
+        self._warehouse, self._recipes = warehouse, recipes
         self._tables = warehouse.tables
 
     def evaluate(self, system: str, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return retrieval_scores and retrieval_quality of every index, with the queries of its time."""
-        rows = self._warehouse.rows
+        """Return retrieval_scores and retrieval_quality of each index served, with its time's queries."""
         scores = [self._tables["rag.retrieval_scores"].empty()]
         quality = [self._tables["rag.retrieval_quality"].empty()]
-        known, judged = rows("rag.known_queries", system=system), rows("rag.judgements", system=system)
-        versions = rows("rag.index_versions", system=system).sort("valid_from", "built_at")
-        if versions.is_empty() or known.is_empty():
-            return scores[0], quality[0]
-        texts = rows("rag.chunks", system=system).select("chunk_id", "text")
-        queries = known["query"].unique(maintain_order=True).to_list()
-        place, vectors = {q: at for at, q in enumerate(queries)}, self._model.embed_queries(queries)
+        versions = self._recipes.served(system)
         ends = [*versions["valid_from"].to_list()[1:], now + INSTANT]
+        asked = Asked(self._recipes, system)
         for index, end in zip(versions.iter_rows(named=True), ends, strict=True):
-            asked, truth = in_force(known, judged, end - INSTANT)
-            places = rows("rag.index_chunks", system=system, index_version=index["index_version"])
-            indexed = places["document"].unique().to_list()
-            dead = evaluation.dead_judgements(truth, indexed)
-            wordings = asked["query"].to_list()
-            asked_vectors = vectors.rows([place[query] for query in wordings])
-            found = self._rankings(index, places, texts, wordings, asked_vectors)
-            for ranker, rankings in found.items():
-                named = {q: [d for d, _ in r] for q, r in zip(asked["query_id"], rankings, strict=True)}
-                one = evaluation.retrieval_scores(
-                    system, index["index_version"], ranker, named, truth, indexed
-                )
+            for one, dead in self.scores(system, index, end - INSTANT, asked):
                 scores.append(one)
                 quality.append(evaluation.retrieval_quality(one, index["valid_from"], dead))
         return pl.concat(scores), pl.concat(quality)
 
-    def _rankings(
-        self,
-        index: Mapping[str, object],
-        places: pl.DataFrame,
-        texts: pl.DataFrame,
-        queries: Sequence[str],
-        vectors: ranking.Vectors,
+    def scores(
+        self, system: str, index: Row, at: datetime, asked: "Asked | None" = None
+    ) -> list[tuple[pl.DataFrame, int]]:
+        """Return the retrieval_scores of one index and its dead judgements, by ranker.
+
+        Args:
+            system: AI system.
+            index: a row of `rag.index_versions`.
+            at: the known queries in force at this moment are asked.
+            asked: vectors of questions that were asked before.
+        """
+        rows = self._warehouse.rows
+        known, judged = rows("rag.known_queries", system=system), rows("rag.judgements", system=system)
+        questions, truth = in_force(known, judged, at)
+        if questions.is_empty():
+            return []
+        found = self.rankings(system, index, questions["query"].to_list(), asked)
+        indexed = self._places(system, index)["document"].unique().to_list()
+        dead = evaluation.dead_judgements(truth, indexed)
+        scored = []
+        for ranker, rankings in found.items():
+            named = {q: [d for d, _ in r] for q, r in zip(questions["query_id"], rankings, strict=True)}
+            version = str(index["index_version"])
+            one = evaluation.retrieval_scores(system, version, ranker, named, truth, indexed)
+            scored.append((one, dead))
+        return scored
+
+    def rankings(
+        self, system: str, index: Row, queries: Sequence[str], asked: "Asked | None" = None
     ) -> dict[str, list[ranking.Ranking]]:
-        if not queries:
-            return {}
+        """Return by ranker the documents an index finds for each query, best first."""
+        version, places = str(index["embedding_version"]), self._places(system, index)
         stored = self._warehouse.read(
             "select * from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))",
-            [index["embedding_version"], places["chunk_id"].unique().to_list()],
+            [version, places["chunk_id"].unique().to_list()],
         )
         owners, matrix = ranking.chunk_matrix(places, stored)
+        vectors = (asked or Asked(self._recipes, system)).vectors(version, queries)
+        texts = self._warehouse.rows("rag.chunks", system=system).select("chunk_id", "text")
         corpus = places.join(texts, on="chunk_id").sort("document", "position")
         return {
             "dense": ranking.dense(owners, matrix, vectors, RANKING_DEPTH),
             "bm25": bm25(corpus["text"].to_list(), corpus["document"].to_list(), queries, RANKING_DEPTH),
         }
+
+    def _places(self, system: str, index: Row) -> pl.DataFrame:
+        return self._warehouse.rows(
+            "rag.index_chunks", system=system, index_version=str(index["index_version"])
+        )
+
+
+class Asked:
+    """Questions in every space they were asked in; none is embedded twice."""
+
+    def __init__(self, recipes: Recipes, system: str):
+        self._recipes, self._system = recipes, system
+        self._known: dict[str, dict[str, NDArray[np.float32]]] = {}
+
+    def vectors(self, embedding_version: str, queries: Sequence[str]) -> ranking.Vectors:
+        """Return the vectors of questions in a space."""
+        known = self._known.setdefault(embedding_version, {})
+        new = [query for query in dict.fromkeys(queries) if query not in known]
+        if new:
+            found = self._recipes.model_of(self._system, embedding_version).embed_queries(new)
+            known.update(zip(new, found.matrix, strict=True))
+        return ranking.Vectors(embedding_version, np.stack([known[query] for query in queries]))

@@ -9,6 +9,7 @@ import pytest
 from aiops_pipelines.resources.documents import snapshots
 from aiops_pipelines.resources.embedder import embedder
 from aiops_pipelines.resources.index_book import IndexBook
+from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.retrieval_bench import RetrievalBench
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import Corpus
@@ -25,7 +26,7 @@ def bench(warehouse: Warehouse, tmp_path: Path) -> RetrievalBench:
     model = embedder()
     for snapshot in snapshots(Corpus(folder=folder)):
         IndexBook(warehouse, model).update("desk", snapshot, NOW)
-    return RetrievalBench(warehouse, model)
+    return RetrievalBench(warehouse, Recipes(warehouse))
 
 
 def test_each_index_is_asked_the_queries_of_its_time(bench: RetrievalBench, warehouse: Warehouse) -> None:
