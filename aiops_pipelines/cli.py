@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from aiops_pipelines import terminal
-from aiops_pipelines.commands import decide, look, operate, prove, set_up
+from aiops_pipelines.commands import decide, index, look, operate, prove, rag, set_up
 
 SET_UP, RUN, LOOK, DECIDE, PROVE = PANELS = ("Set up", "Run", "Look", "Decide", "Prove")
 Data = Annotated[
@@ -27,12 +27,16 @@ def _mendable() -> tuple[type[Exception], ...]:
     from aiops_pipelines.incidents.course import IncidentError
     from aiops_pipelines.incidents.runbooks import RunbookError
     from aiops_pipelines.monitoring.baseline import BaselineRefusedError
+    from aiops_pipelines.rag.trec import TrecFileError
+    from aiops_pipelines.resources.documents import CorpusError
+    from aiops_pipelines.resources.embedder import EmbedderError
     from aiops_pipelines.resources.warehouse import WarehouseBusy, WarehouseError
     from aiops_pipelines.runs import RunFailed
     from aiops_pipelines.systems import SystemFileError
 
     decisions = (IncidentError, RunbookError, BaselineRefusedError)
-    return (SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *decisions)
+    own = (TrecFileError, CorpusError, EmbedderError, *decisions)
+    return (SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *own)
 
 
 class Commands(TyperGroup):
@@ -73,12 +77,13 @@ def main(data: Data = None) -> None:
 
 _commands: dict[str, tuple[Callable[..., None], ...]] = {
     SET_UP: (set_up.init, set_up.check),
-    RUN: (operate.run, operate.ui),
+    RUN: (operate.run, index.reindex, operate.ui),
     LOOK: (look.status, look.incidents, look.problems),
 }
 for _panel, _functions in _commands.items():
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)
+app.add_typer(rag.rag, name="rag", rich_help_panel=LOOK)
 app.add_typer(decide.incident, name="incident", rich_help_panel=DECIDE)
 app.add_typer(decide.baseline, name="baseline", rich_help_panel=DECIDE)
 app.add_typer(prove.audit, name="audit", rich_help_panel=PROVE)

@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 Profile = Literal["light", "standard", "regulated"]
 LogFormat = Literal["aiops_jsonl", "otlp_json"]
@@ -70,38 +62,10 @@ class EmbeddingClass(Part):
 
 
 class Index(Part):
-    """What the index of a new system is made with; afterwards only `aiops migrate` changes it."""
+    """What the index is made with. A change builds every state of the corpus anew beside the old index."""
 
     embedding: Literal["all-MiniLM-L6-v2", "multilingual-e5-small"] | EmbeddingClass = "all-MiniLM-L6-v2"
     chunk_characters: int = Field(default=600, ge=100, le=10_000)
-
-
-class Publish(Part):
-    """A vector store that the active index goes to."""
-
-    name: str = Field(default="duckdb", pattern=r"^[a-z][a-z0-9_-]{0,39}$")
-    store: Literal["duckdb", "lancedb", "qdrant"] | None = "duckdb"
-    class_name: str | None = Field(default=None, alias="class", pattern=r"^\w+(\.\w+)+$")
-    """Any vector store class of LlamaIndex, or a function that makes one."""
-    collection_argument: str = "collection_name"
-    """The argument of that class that takes the name of a collection or table."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, content: Any) -> Any:
-        if not isinstance(content, dict):
-            return content
-        kind = None if "class" in content else content.get("store", "duckdb")
-        return {"store": kind, "name": kind or "custom", **content}
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if (self.store is None) == (self.class_name is None):
-            raise ValueError("give either store or class")
-        return self
 
 
 class Logs(Part):
@@ -177,7 +141,6 @@ class System(Part):
     as_of: UtcDatetime | None = None
     corpus: Corpus | None = None
     index: Index = Index()
-    publish: tuple[Publish, ...] = (Publish(),)
     inference_log: Logs
     known_queries: Path | None = None
     baseline: Baseline = Baseline()
@@ -185,14 +148,6 @@ class System(Part):
     prices: tuple[ContractPrice, ...] = ()
     retention: Retention = Retention()
     notifications: tuple[Notification, ...] = (Notification(),)
-
-    @field_validator("publish")
-    @classmethod
-    def _one_of_each_name(cls, stores: tuple[Publish, ...]) -> tuple[Publish, ...]:
-        names = [store.name for store in stores]
-        if len(set(names)) < len(names):
-            raise ValueError("two stores have one name; give each a name of its own")
-        return stores
 
     @field_validator("profile", mode="before")
     @classmethod

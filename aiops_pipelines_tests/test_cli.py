@@ -32,7 +32,7 @@ from aiops_pipelines.resources.published import ReadOnlyWarehouse
 from aiops_pipelines.resources.tables import Column, Table, declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.status import Known, status
-from aiops_pipelines.systems import Baseline, Limits, Retention, System, load_system
+from aiops_pipelines.systems import Baseline, Index, Limits, Retention, System, load_system
 
 QUERIES = sorted((ROOT / "docs" / "queries").glob("*.sql"))
 AS_OF = datetime(2026, 7, 6, 6, tzinfo=UTC)
@@ -261,8 +261,8 @@ def test_every_command_stands_in_its_panel_with_a_sentence(aiops, tmp_path):
     group = typer.main.get_command(app)
     names = group.list_commands(None)
     assert names == [
-        *["init", "check", "run", "ui"],
-        *["status", "incidents", "problems", "incident", "baseline", "audit"],
+        *["init", "check", "run", "reindex", "ui"],
+        *["status", "incidents", "problems", "rag", "incident", "baseline", "audit"],
     ]
     text = aiops(tmp_path, "--help").text
     positions = [text.index(f"─ {panel} ─") for panel in PANELS]
@@ -295,13 +295,14 @@ def test_init_writes_one_file_that_states_every_default_and_says_what_goes_where
         assert place in answer.text
     system = load_system(tmp_path / "systems/desk-help.yaml", tmp_path)
     assert (system.limits, system.baseline, system.retention) == (Limits(), Baseline(), Retention())
+    assert system.index == Index()
     assert system.notifications == System.model_fields["notifications"].default
 
 
 def test_init_explains_every_key(aiops, tmp_path):
     aiops(tmp_path, "init", "desk")
     lines = (tmp_path / "systems/desk.yaml").read_text().splitlines()
-    parts = [System, Limits, Baseline, Retention]
+    parts = [System, Index, Limits, Baseline, Retention]
     for key in sorted({name for part in parts for name in part.model_fields}):
         at = next(n for n, line in enumerate(lines) if line.lstrip("# ").startswith(f"{key}:"))
         assert lines[at - 1].lstrip().startswith("# "), key
@@ -722,3 +723,31 @@ def test_an_example_query_runs_on_the_published_copy(finished, file):
 
 def test_there_are_three_example_queries():
     assert len(QUERIES) == 3
+
+
+# Measuring rankings
+
+
+def test_a_ranking_from_anywhere_is_measured(aiops, tmp_path):
+    (tmp_path / "qrels").write_text("q1 0 a 2\nq1 0 b 1\nq2 0 a 1\nq3 0 a 1\n")
+    (tmp_path / "run").write_text(
+        "q1 Q0 a 1 3 t\nq1 Q0 x 2 2 t\nq2 Q0 x 1 9 t\nq2 Q0 a 2 8 t\nq4 Q0 a 1 1 t\n"
+    )
+    given = ("rag", "metrics", "--qrels", str(tmp_path / "qrels"), "--run", str(tmp_path / "run"))
+    found = json.loads(aiops(tmp_path, *given, "-k", "1", "--json").raw)
+    assert found["queries"] == 2
+    assert found["metrics"] == {
+        "precision@1": 0.5,
+        "recall@1": 0.25,
+        "hit@1": 0.5,
+        "ndcg@1": 0.5,
+        "mrr": 0.75,
+    }
+    assert (found["judged_without_ranking"], found["ranked_without_judgement"]) == (["q3"], ["q4"])
+    text = aiops(tmp_path, *given).text
+    assert "1 judged but not ranked, left out: q3." in text
+    assert "mrr" in text
+    (tmp_path / "run").write_text("q1 Q0 a 1 3\n")
+    refused(aiops(tmp_path, *given), "run, line 1: 5 fields")
+    (tmp_path / "run").unlink()
+    refused(aiops(tmp_path, *given), "cannot be used")

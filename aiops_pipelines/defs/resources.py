@@ -9,11 +9,9 @@ from dagster_dbt import DbtCliResource, DbtProject
 
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
-from aiops_pipelines.resources.embedder import embedder
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.judge import OfflineJudge
 from aiops_pipelines.resources.keys import Keys
-from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.retrieval_bench import RetrievalBench
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -42,14 +40,12 @@ if not _manifest_is_current(dbt_project.manifest_path):
 def resources() -> dg.Definitions:
     """Return the resources by the name assets ask for them."""
     warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
-    model, recipes = embedder(), Recipes(warehouse)
     return dg.Definitions(
         resources={
             "project": project,
             "warehouse": warehouse,
-            "index_book": IndexBook(warehouse, model),
-            "retrieval_bench": RetrievalBench(warehouse, recipes),
-            "recipes": recipes,
+            "index_book": IndexBook(warehouse),
+            "retrieval_bench": RetrievalBench(warehouse),
             "judge": OfflineJudge(),
             "audit_book": AuditBook(project, warehouse, Keys(project.keys)),
             "dbt": DbtCliResource(project_dir=dbt_project),

@@ -51,8 +51,11 @@ def precision(ranking: Sequence[str], grades: Mapping[str, int], k: int = 5) -> 
 
 
 def recall(ranking: Sequence[str], grades: Mapping[str, int], k: int = 5) -> float:
-    """Return the share of all relevant documents that stand in the first k places: 1 of 2 gives 0.5."""
-    return _found(ranking, grades, k) / sum(grade > 0 for grade in grades.values())
+    """Return the share of all relevant documents that stand in the first k places: 1 of 2 gives 0.5.
+
+    0 when no document is relevant, as in trec_eval.
+    """
+    return _found(ranking, grades, k) / max(1, sum(grade > 0 for grade in grades.values()))
 
 
 def hit(ranking: Sequence[str], grades: Mapping[str, int], k: int = 5) -> float:
@@ -74,10 +77,11 @@ def ndcg(ranking: Sequence[str], grades: Mapping[str, int], k: int = 10) -> floa
     """Return the discounted cumulative gain of the first k over that of the ideal order.
 
     The gain is the grade itself (linear, as in trec_eval), the discount log2(rank + 1). Grades a=2, b=1
-    ranked b, x, a: (1/1 + 2/2) / (2/1 + 1/log2(3)) = 2 / 2.6309 = 0.7602.
+    ranked b, x, a: (1/1 + 2/2) / (2/1 + 1/log2(3)) = 2 / 2.6309 = 0.7602. A grade below 0 gains nothing, and
+    without a relevant document it is 0, as in trec_eval.
     """
-    ideal = sorted(grades.values(), reverse=True)
-    return _gain([grades.get(document, 0) for document in ranking[:k]]) / _gain(ideal[:k])
+    ideal = _gain(sorted(grades.values(), reverse=True)[:k])
+    return _gain([grades.get(document, 0) for document in ranking[:k]]) / ideal if ideal else 0.0
 
 
 def retrieval_scores(
@@ -182,4 +186,4 @@ def _found(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> int:
 
 
 def _gain(grades: Sequence[int]) -> float:
-    return sum(grade / math.log2(rank + 1) for rank, grade in enumerate(grades, start=1))
+    return sum(max(grade, 0) / math.log2(rank + 1) for rank, grade in enumerate(grades, start=1))

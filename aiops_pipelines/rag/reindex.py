@@ -3,7 +3,7 @@
 Reading documents, embedding texts and writing tables are done by others.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import polars as pl
 
@@ -115,6 +115,21 @@ def reconciliation(
         ("without an embedding", sorted(unembedded)),
     ]
     return [_sentence(what, which) for what, which in findings if which]
+
+
+def survivors(probes: Iterable[tuple[str, Collection[str], Mapping[str, Collection[str]]]]) -> list[str]:
+    """Return a sentence per deleted document that an index still gives out.
+
+    Args:
+        probes: a deleted document, the chunks that only it held, and the chunks found for a passage of it,
+            with the documents they stand in.
+    """
+    alive = [
+        document
+        for document, own, found in probes
+        if any(chunk in own or document in standing for chunk, standing in found.items())
+    ]
+    return [_sentence("deleted and still found by a passage of its own", alive)] if alive else []
 
 
 def _distinct(wanted: pl.DataFrame) -> pl.DataFrame:

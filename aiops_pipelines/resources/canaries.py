@@ -1,15 +1,19 @@
 """Fixed texts whose vectors are kept: a model that changed behind its name is caught before it embeds.
 
-A weights hash guards what is on this machine; a provider can change what answers to a dated name.
+A weights hash guards what is on this machine, and its engine is watched when something is to be embedded; a
+provider can change what answers to a dated name, and is asked in every run.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from aiops_pipelines.resources.embedder import Embedder, EmbedderError
+from aiops_pipelines.resources.embedders.llama import LlamaEmbedder
 from aiops_pipelines.resources.warehouse import Warehouse
 
 TEXTS = (
@@ -35,6 +39,20 @@ class Canaries:
 
     def __init__(self, warehouse: Warehouse):
         self._warehouse = warehouse
+
+    def watching(self, model: Embedder, now: datetime) -> Embedder:
+        """Return the model, which from now on compares itself with its canaries before it embeds anything.
+
+        One whose weights are elsewhere is compared at once.
+
+        Raises:
+            ModelChanged: it returns other vectors than before; so does `embed`.
+            EmbedderError: the model does not answer.
+        """
+        watched = _Watched(model, lambda: self.check(model, now))
+        if isinstance(model, LlamaEmbedder):
+            watched.check()
+        return cast(Embedder, watched)
 
     def check(self, model: Embedder, now: datetime) -> None:
         """Compare a model with its canaries, or keep them when its space is new.
@@ -83,3 +101,22 @@ class Canaries:
         version = model.space.version
         row = pl.DataFrame([(version, model.name, now, least, status)], schema=table.schema, orient="row")
         self._warehouse.replace("rag.canary_checks", row, embedding_version=version)
+
+
+class _Watched:
+    """A model that is checked once, before its first passage."""
+
+    def __init__(self, model: Embedder, check: Callable[[], None]):
+        self._model, self._check, self._checked = model, check, False
+
+    def check(self) -> None:
+        if not self._checked:
+            self._check()
+            self._checked = True
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.check()
+        return self._model.embed(texts)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._model, name)

@@ -10,7 +10,6 @@ from datetime import datetime
 import polars as pl
 
 from aiops_pipelines.rag import migration
-from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.retrieval_bench import RetrievalBench, Row
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -21,19 +20,18 @@ FLOATS = ("before", "after", "relative_drop", "low", "high")
 
 
 def compare_indexes(
-    warehouse: Warehouse, recipes: Recipes, system: System, before: Row, after: Row, clock: datetime
+    warehouse: Warehouse, system: System, before: Row, after: Row, clock: datetime
 ) -> pl.DataFrame:
     """Return sample, measure, means, drop, interval, queries, verdict and reason, a row per measure.
 
     Args:
         warehouse: where the indexes are.
-        recipes: knows the models they were embedded with.
         system: whose known queries in force are asked.
         before: row of `rag.index_versions` of the index in force.
         after: the same of the index that may replace it.
         clock: now, UTC-aware.
     """
-    bench = RetrievalBench(warehouse, recipes)
+    bench = RetrievalBench(warehouse)
     scores = [_dense(bench, warehouse, system, index, clock) for index in (before, after)]
     gates = migration.gate(scores[0], scores[1], system.limits.margin)
     found = [(migration.KNOWN, one) for one in gates]

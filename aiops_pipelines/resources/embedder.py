@@ -39,10 +39,10 @@ def embedder(model: str | EmbeddingClass = MiniLM.name) -> Embedder:
             ) from error
     if model not in MODELS:
         raise EmbedderError(f"No embedding model is called {model!r}; known are {', '.join(sorted(MODELS))}.")
-    return _loaded(model)
+    return _by_name(model)
 
 
 @cache
-def _loaded(name: str) -> Embedder:
-    """One of each is enough: a model keeps its weights once they are loaded, and nothing else."""
-    return MODELS[name]()
+def _by_name(model: str) -> Embedder:
+    """Keep one of each: its weights are read once a process."""
+    return MODELS[model]()

@@ -4,10 +4,8 @@ What is wanted, new or different is decided in `rag`; here it is read, embedded 
 as they come; an index becomes visible as a whole or not at all.
 """
 
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,12 +17,15 @@ from aiops_pipelines.rag.chunking import BY_STRUCTURE, Chunking
 from aiops_pipelines.rag.reindex_report import Report
 from aiops_pipelines.rag.versions import index_version_id
 from aiops_pipelines.resources import documents as corpora
+from aiops_pipelines.resources.canaries import Canaries
 from aiops_pipelines.resources.corpus_state import CorpusState, reader_version
 from aiops_pipelines.resources.embedder import Embedder
 from aiops_pipelines.resources.index_build import Build
-from aiops_pipelines.resources.pace import Tell, quiet
+from aiops_pipelines.resources.pace import CpuTime, Tell, quiet
+from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.vectors import embed_missing
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
 
 FIRST_SIGHT = midnight(EPOCH)
 """A plain folder has no history: its first state is taken to have stood since before the logs began."""
@@ -39,48 +40,82 @@ class Update:
     report: Report
 
 
-class _CpuTime:
-    """CPU seconds of this process by step."""
+@dataclass(frozen=True)
+class Reindexed:
+    """What bringing all states of a corpus up to date did."""
 
-    def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+    index: pl.DataFrame
+    skipped: Mapping[str, tuple[corpora.Skipped, ...]]
+    report: Report
 
-    @contextmanager
-    def of(self, step: str) -> Iterator[None]:
-        start = time.process_time()
-        try:
-            yield
-        finally:
-            self.seconds[step] += time.process_time() - start  # type: ignore[assignment]
+    def then(self, label: str, update: Update, beside: bool) -> "Reindexed":
+        """Return this with the update of a later state added, or with one beside the last one's index."""
+        skipped = {**self.skipped, label: update.skipped}
+        report = self.report.beside(update.report) if beside else update.report.after(self.report)
+        return Reindexed(pl.concat([self.index, update.index]), skipped, report)
+
+    def problems(self) -> list[str]:
+        """Return a sentence for each file that was set aside."""
+        return [
+            f"{label}/{file.document} is not indexed. {file.reason}"
+            for label, files in self.skipped.items()
+            for file in files
+        ]
 
 
 class IndexBook:
     """The indexes of one installation."""
 
-    def __init__(self, warehouse: Warehouse, model: Embedder):
-        self._warehouse, self._model = warehouse, model
+    def __init__(self, warehouse: Warehouse):
+        self._warehouse = warehouse
         self._tables = warehouse.tables
+
+    def reindex(self, system: System, now: datetime, tell: Tell = quiet) -> Reindexed:
+        """Bring a system's index up to date with every state of its corpus, the oldest first.
+
+        Each state is indexed by the recipe in force at its time; beside the newest one's index those of open
+        and of recent migrations follow.
+
+        Raises:
+            CorpusError: a folder cannot be used; the states before it are done.
+            EmbedderError: the model cannot be used, or is not what it was.
+        """
+        if system.corpus is None:
+            raise corpora.CorpusError(
+                "No corpus is configured, so nothing is indexed; add corpus.folder to its file."
+            )
+        recipes, canaries = Recipes(self._warehouse), Canaries(self._warehouse)
+        snapshots = corpora.snapshots(system.corpus)
+        done = Reindexed(self._tables["rag.index_versions"].empty(), {}, Report())
+        for snapshot in snapshots:
+            beside = False
+            for recipe, model in recipes.of_state(
+                system, snapshot.valid_from, snapshot == snapshots[-1], now
+            ):
+                watched = canaries.watching(model, now)
+                update = self.update(system.name, snapshot, now, watched, recipe.chunking, tell)
+                done, beside = done.then(snapshot.label, update, beside), True
+        return done
 
     def update(
         self,
         system: str,
         snapshot: corpora.Snapshot,
         now: datetime,
-        model: Embedder | None = None,
+        model: Embedder,
         chunking: Chunking = BY_STRUCTURE,
         tell: Tell = quiet,
     ) -> Update:
         """Bring the index up to date with one state of the corpus; nothing is read when no file moved.
 
-        It is built in the space of `model` (else the book's own) from chunks cut by `chunking`; an index
-        of the same state in another space or by other rules does not count as built. `tell` is told how far
-        long work has come.
+        It is built in the space of `model` from chunks cut by `chunking`; an index of the same state in
+        another space or by other rules does not count as built. `tell` is told how far long work has come.
 
         Raises:
             CorpusError: no document can be read; the index stays as it is.
             EmbedderError: the model cannot be used.
         """
-        model, cpu = model or self._model, _CpuTime()
+        cpu = CpuTime()
         with self._warehouse.held():
             with cpu.of("reading"):
                 files = self._warehouse.rows("rag.source_files", system=system)
@@ -89,7 +124,8 @@ class IndexBook:
                 seen = history.filter(label=snapshot.label).tail(1)
                 same = seen.height > 0 and (not state.moved or seen["revision"][0] == state.revision)
                 base = self._base(system, seen["revision"][0], model, chunking) if same else None
-            if base and base["embedding_version"] == model.space.version:
+            made = (model.space.version, reader_version())
+            if base and (base["embedding_version"], base["reader_version"]) == made:
                 return self._level(system, state, seen, base, cpu)
             valid_from = snapshot.valid_from or (now if history.height else FIRST_SIGHT)
             if same:  # built anew otherwise, so no new state in time
@@ -110,7 +146,7 @@ class IndexBook:
         return next(self._warehouse.read(sql, keys).iter_rows(named=True), None)
 
     def _level(
-        self, system: str, state: CorpusState, seen: pl.DataFrame, base: dict[str, str], cpu: _CpuTime
+        self, system: str, state: CorpusState, seen: pl.DataFrame, base: dict[str, str], cpu: CpuTime
     ) -> Update:
         """Note the files that were touched, or set aside, without a change to any document."""
         with cpu.of("writing"):
@@ -129,7 +165,7 @@ class IndexBook:
         return Update(self._tables["rag.index_versions"].empty(), state.skipped, report)
 
     def _carry_out(
-        self, build: Build, labelled: tuple[str, datetime], before: str | None, now: datetime, cpu: _CpuTime
+        self, build: Build, labelled: tuple[str, datetime], before: str | None, now: datetime, cpu: CpuTime
     ) -> Update:
         with cpu.of("chunking"):
             wanted, texts = build.wanted()

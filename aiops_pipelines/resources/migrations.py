@@ -90,7 +90,7 @@ class Migrations:
         pair = {"index_before": before["index_version"], "index_after": after["index_version"]}
         if done and all(pair.items() <= one.items() for one in done):
             return done
-        found = compare_indexes(self._warehouse, self._recipes, system, before, after, clock)
+        found = compare_indexes(self._warehouse, system, before, after, clock)
         keys = {"system": system.name, "migration_id": row["migration_id"]}
         same = {name: pl.lit(value) for name, value in (keys | pair).items()}
         frame = found.with_columns(**same, margin=pl.lit(system.limits.margin), compared_at=pl.lit(clock))
@@ -173,9 +173,7 @@ class Migrations:
         """Bring one index level with the newest state of the corpus; say whether it was behind."""
         model = self._recipes.model(wanted)
         snapshot = newest_snapshot(system)
-        update = IndexBook(self._warehouse, model).update(
-            system.name, snapshot, clock, model, wanted.chunking
-        )
+        update = IndexBook(self._warehouse).update(system.name, snapshot, clock, model, wanted.chunking)
         return update.index.height > 0
 
     def _pair(self, system: System, row: Row) -> tuple[Row, Row]:

@@ -3,6 +3,8 @@
 A system's file says what a new system starts with; from then on `rag.active_indexes` says what is in force.
 """
 
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -41,15 +43,15 @@ class Recipes:
     def first(self, system: System) -> Recipe:
         """Return the recipe in force; a system without one starts with that of its file.
 
-        A system that was indexed before recipes were recorded keeps the one of its newest index.
+        A system that was indexed before recipes were recorded keeps that of its newest index, unless no model
+        known here has its space: nothing can be embedded in it any more.
 
         Raises:
-            EmbedderError: the newest index was made with a model that is not known here.
+            EmbedderError: the model of its file cannot be used.
         """
         if found := self.active(system.name):
             return found
-        newest = self._warehouse.rows("rag.index_versions", system=system.name).sort("built_at").tail(1)
-        start = self._of_index(newest) if newest.height else configured(system.index)
+        start = self._of_newest_index(system) or configured(system.index)
         model = self.model(start)
         row = (system.name, 1, midnight(EPOCH), model.name, start.embedding, start.embedding_version)
         chosen = (start.chunking.characters, start.chunking.version, None, "configuration", "The first one.")
@@ -57,16 +59,34 @@ class Recipes:
         self._warehouse.replace(ACTIVE, frame, system=system.name)
         return start
 
-    def at(self, system: str, moment: datetime) -> Recipe | None:
-        """Return the recipe in force at a moment, or None for a system that was never indexed."""
-        return recipe_at(self._warehouse.rows(ACTIVE, system=system), moment)
+    def of_state(
+        self, system: System, begun: datetime | None, newest: bool, clock: datetime
+    ) -> Iterator[tuple[Recipe, Embedder]]:
+        """Yield the recipes, each with its model, that a state of the corpus is to be indexed by.
 
-    def kept_level(self, system: System, clock: datetime) -> list[Recipe]:
-        """Return the recipes to bring level with the corpus: in force first, then shadows and the last."""
-        kept = [self.first(system)]
-        for row in self._warehouse.rows(MIGRATIONS, system=system.name).iter_rows(named=True):
-            if row["status"] == "built":
-                kept.append(recipe(row))
+        The newest state: the recipe in force first, then those of open migrations and, for two weeks after a
+        switch, the one before. An older one: the recipe in force when it began. What is not in force and has
+        no model any more is left out, and its indexes stay as they are.
+
+        Raises:
+            EmbedderError: the model of the recipe in force is not here.
+        """
+        active = self.first(system)
+        if newest:
+            yield active, self.model(active)
+            others = self._beside(system, clock)
+        else:
+            switches = self._warehouse.rows(ACTIVE, system=system.name)
+            others = [recipe_at(switches, begun or midnight(EPOCH)) or active]
+        for one in others:
+            if not (newest and one == active):
+                with suppress(EmbedderError):
+                    model = self.model(one)
+                    yield one, model
+
+    def _beside(self, system: System, clock: datetime) -> list[Recipe]:
+        built = self._warehouse.rows(MIGRATIONS, system=system.name, status="built").sort("started_at")
+        kept = [recipe(row) for row in built.iter_rows(named=True)]
         switches = self._warehouse.rows(ACTIVE, system=system.name).sort("number")
         if switches.height > 1 and clock - self._switched_at(system.name) <= WARM:
             kept.append(recipe(switches.row(-2, named=True)))
@@ -83,7 +103,7 @@ class Recipes:
         Raises:
             EmbedderError: what has this name now is another model than the one of the recipe's space.
         """
-        model = self._models.setdefault(wanted.embedding, embedder(wanted.embedding))
+        model = self._made(wanted.embedding)
         if model.space.version != wanted.embedding_version:
             raise EmbedderError(
                 f"{model.name} as installed is {model.space.version}, the index was made with "
@@ -92,33 +112,36 @@ class Recipes:
             )
         return model
 
-    def model_of(self, system: str, embedding_version: str) -> Embedder:
-        """Return the model of an embedding space that a system's indexes were made in.
+    def model_of(self, system: str, embedding_version: str) -> Embedder | None:
+        """Return the model of a space that a system's indexes were made in, or None where none has it now."""
+        given = [
+            embedding
+            for table in (ACTIVE, MIGRATIONS)
+            for embedding in self._warehouse.rows(table, system=system)["embedding"].unique().sort()
+        ]
+        for name in dict.fromkeys([*given, *MODELS]):
+            model = self._made(name)
+            if model.space.version == embedding_version:
+                return model
+        return None
 
-        Raises:
-            EmbedderError: no model known here has this space.
-        """
-        for table in (ACTIVE, MIGRATIONS):
-            rows = self._warehouse.rows(table, system=system, embedding_version=embedding_version)
-            for row in rows.head(1).iter_rows(named=True):
-                return self.model(recipe(row))
-        return self.model(Recipe(_named(embedding_version), embedding_version, Chunking()))
+    def _made(self, embedding: str) -> Embedder:
+        if embedding not in self._models:
+            self._models[embedding] = embedder(embedding)
+        return self._models[embedding]
 
-    def _of_index(self, newest: pl.DataFrame) -> Recipe:
-        version, rules = newest.select("embedding_version", "chunker_version").row(0)
-        size = rules.removeprefix(Chunking().version).removeprefix("-")
-        return Recipe(_named(version), version, Chunking(int(size)) if size else Chunking())
+    def _of_newest_index(self, system: System) -> Recipe | None:
+        rows = self._warehouse.rows("rag.index_versions", system=system.name).sort("valid_from", "built_at")
+        own = configured(system.index)
+        for version, rules in rows.select("embedding_version", "chunker_version").tail(1).iter_rows():
+            size = rules.removeprefix(Chunking().version).removeprefix("-")
+            chunking = Chunking(int(size)) if size.isdecimal() else Chunking()
+            for name in (own.embedding, *MODELS):
+                if chunking.version == rules and self._made(name).space.version == version:
+                    return Recipe(name, version, chunking)
+        return None
 
     def _switched_at(self, system: str) -> datetime:
         moments = self._warehouse.rows(MIGRATIONS, system=system)["decided_at"].drop_nulls()
         latest = moments.max()
         return latest if isinstance(latest, datetime) else midnight(EPOCH)
-
-
-def _named(embedding_version: str) -> str:
-    for name, make in MODELS.items():
-        if make().space.version == embedding_version:
-            return name
-    raise EmbedderError(
-        f"No embedding model known here has the space {embedding_version}; restore its package or settings."
-    )

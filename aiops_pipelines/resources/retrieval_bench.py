@@ -24,19 +24,25 @@ Row = Mapping[str, object]
 class RetrievalBench:
     """The stored indexes of one installation under measurement."""
 
-    def __init__(self, warehouse: Warehouse, recipes: Recipes):
-        self._warehouse, self._recipes = warehouse, recipes
+    def __init__(self, warehouse: Warehouse):
+        self._warehouse, self._recipes = warehouse, Recipes(warehouse)
         self._tables = warehouse.tables
 
     def evaluate(self, system: str, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return retrieval_scores and retrieval_quality of each index served, with its time's queries."""
+        """Return retrieval_scores and retrieval_quality of each index served, with its time's queries.
+
+        One that was served twice, before a migration and after its rollback, counts with its last time. An
+        index is asked in its own space; where no model known here has it, only BM25 is measured.
+        """
         scores = [self._tables["rag.retrieval_scores"].empty()]
         quality = [self._tables["rag.retrieval_quality"].empty()]
         versions = self._recipes.served(system)
-        ends = [*versions["valid_from"].to_list()[1:], now + INSTANT]
+        starts = versions["valid_from"].unique().sort().to_list()
+        ends = dict(zip(starts, [*starts[1:], now + INSTANT], strict=True)) if starts else {}
         asked = Asked(self._recipes, system)
-        for index, end in zip(versions.iter_rows(named=True), ends, strict=True):
-            for one, dead in self.scores(system, index, end - INSTANT, asked):
+        last = versions.unique("index_version", keep="last", maintain_order=True)
+        for index in last.iter_rows(named=True):
+            for one, dead in self.scores(system, index, ends[index["valid_from"]] - INSTANT, asked):
                 scores.append(one)
                 quality.append(evaluation.retrieval_quality(one, index["valid_from"], dead))
         return pl.concat(scores), pl.concat(quality)
@@ -73,18 +79,18 @@ class RetrievalBench:
     ) -> dict[str, list[ranking.Ranking]]:
         """Return by ranker the documents an index finds for each query, best first."""
         version, places = str(index["embedding_version"]), self._places(system, index)
+        texts = self._warehouse.rows("rag.chunks", system=system).select("chunk_id", "text")
+        corpus = places.join(texts, on="chunk_id").sort("document", "position")
+        floor = bm25(corpus["text"].to_list(), corpus["document"].to_list(), queries, RANKING_DEPTH)
+        vectors = (asked or Asked(self._recipes, system)).vectors(version, queries)
+        if vectors is None:
+            return {"bm25": floor}
         stored = self._warehouse.read(
             "select * from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))",
             [version, places["chunk_id"].unique().to_list()],
         )
         owners, matrix = ranking.chunk_matrix(places, stored)
-        vectors = (asked or Asked(self._recipes, system)).vectors(version, queries)
-        texts = self._warehouse.rows("rag.chunks", system=system).select("chunk_id", "text")
-        corpus = places.join(texts, on="chunk_id").sort("document", "position")
-        return {
-            "dense": ranking.dense(owners, matrix, vectors, RANKING_DEPTH),
-            "bm25": bm25(corpus["text"].to_list(), corpus["document"].to_list(), queries, RANKING_DEPTH),
-        }
+        return {"dense": ranking.dense(owners, matrix, vectors, RANKING_DEPTH), "bm25": floor}
 
     def _places(self, system: str, index: Row) -> pl.DataFrame:
         return self._warehouse.rows(
@@ -99,11 +105,13 @@ class Asked:
         self._recipes, self._system = recipes, system
         self._known: dict[str, dict[str, NDArray[np.float32]]] = {}
 
-    def vectors(self, embedding_version: str, queries: Sequence[str]) -> ranking.Vectors:
-        """Return the vectors of questions in a space."""
+    def vectors(self, embedding_version: str, queries: Sequence[str]) -> ranking.Vectors | None:
+        """Return the vectors of questions in a space, or None where no model known here has it."""
+        model = self._recipes.model_of(self._system, embedding_version)
+        if model is None:
+            return None
         known = self._known.setdefault(embedding_version, {})
         new = [query for query in dict.fromkeys(queries) if query not in known]
         if new:
-            found = self._recipes.model_of(self._system, embedding_version).embed_queries(new)
-            known.update(zip(new, found.matrix, strict=True))
+            known.update(zip(new, model.embed_queries(new).matrix, strict=True))
         return ranking.Vectors(embedding_version, np.stack([known[query] for query in queries]))

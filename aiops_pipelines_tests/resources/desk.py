@@ -12,7 +12,6 @@ from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.migrations import Migrations
 from aiops_pipelines.resources.recipes import Recipes
-from aiops_pipelines.resources.shadow import newest_snapshot
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -49,11 +48,7 @@ def migrations(project: Project, warehouse: Warehouse) -> Migrations:
 
 def index(warehouse: Warehouse, system: System, now: datetime = NOW) -> None:
     """Bring every index that is kept level with the corpus, as a run does."""
-    recipes = Recipes(warehouse)
-    for recipe in recipes.kept_level(system, now):
-        model = recipes.model(recipe)
-        book = IndexBook(warehouse, model)
-        book.update(system.name, newest_snapshot(system), now, model, recipe.chunking)
+    IndexBook(warehouse).reindex(system, now)
 
 
 def ask(warehouse: Warehouse, count: int, right: str = "") -> None:

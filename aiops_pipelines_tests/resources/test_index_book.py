@@ -7,18 +7,21 @@ from pathlib import Path
 import pytest
 
 from aiops_pipelines.rag.chunking import Chunking
-from aiops_pipelines.resources.documents import CorpusError, snapshots
+from aiops_pipelines.resources import corpus_state, index_book, index_build
+from aiops_pipelines.resources.documents import CorpusError, Document, File, snapshots
 from aiops_pipelines.resources.embedder import embedder
 from aiops_pipelines.resources.index_book import FIRST_SIGHT, IndexBook, Update
+from aiops_pipelines.resources.index_proof import prove
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import Corpus
+from aiops_pipelines_tests.resources.hashed_words import HashedWords
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def book(warehouse: Warehouse) -> IndexBook:
-    return IndexBook(warehouse, embedder())
+    return IndexBook(warehouse)
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def update(book: IndexBook, folder: Path, days: int = 0, dated: bool = False) -> Update:
     return [
-        book.update("desk", s, NOW + timedelta(days=days))
+        book.update("desk", s, NOW + timedelta(days=days), embedder())
         for s in snapshots(Corpus(folder=folder, dated=dated))
     ][-1]
 
@@ -134,11 +137,76 @@ def test_the_same_state_is_built_anew_for_other_rules_and_stays_one_state(
     book: IndexBook, warehouse: Warehouse, folder: Path
 ) -> None:
     (snapshot,) = snapshots(Corpus(folder=folder))
-    book.update("desk", snapshot, NOW)
+    book.update("desk", snapshot, NOW, embedder())
     small = Chunking(characters=20)
-    again = book.update("desk", snapshot, NOW + timedelta(days=1), chunking=small)
+    again = book.update("desk", snapshot, NOW + timedelta(days=1), embedder(), small)
     assert again.index["chunker_version"].to_list() == [small.version]
-    assert book.update("desk", snapshot, NOW + timedelta(days=2), chunking=small).index.is_empty()
-    assert book.update("desk", snapshot, NOW + timedelta(days=3)).index.is_empty()
+    assert book.update("desk", snapshot, NOW + timedelta(days=2), embedder(), small).index.is_empty()
+    assert book.update("desk", snapshot, NOW + timedelta(days=3), embedder()).index.is_empty()
     assert warehouse.rows("rag.corpus_revisions").height == 1
     assert warehouse.rows("rag.index_versions")["valid_from"].unique().to_list() == [FIRST_SIGHT]
+
+
+def test_a_chunk_that_two_documents_share_outlives_one_of_them(
+    book: IndexBook, warehouse: Warehouse, folder: Path
+) -> None:
+    (folder / "copy.md").write_bytes((folder / "fees.md").read_bytes())
+    assert update(book, folder).report.chunks["wanted"] == 2
+    (folder / "fees.md").unlink()
+    deleted = update(book, folder, days=1)
+    assert deleted.report.as_data()["documents"]["deleted"] == 1
+    assert (deleted.report.chunks["wanted"], deleted.report.chunks["dropped"]) == (2, 0)
+    version = deleted.index["index_version"][0]
+    assert set(warehouse.rows("rag.index_chunks", index_version=version)["document"]) == {
+        "copy.md",
+        "hours.md",
+    }
+    assert prove(warehouse, "desk").findings == ()
+
+
+def test_vectors_are_shared_by_systems_and_not_by_spaces(warehouse: Warehouse, folder: Path) -> None:
+    model, other = HashedWords(), HashedWords(prefix="passage: ")
+    book, (snapshot,) = IndexBook(warehouse), snapshots(Corpus(folder=folder))
+    assert book.update("desk", snapshot, NOW, model).report.chunks["embedded"] == 2
+    assert book.update("office", snapshot, NOW, model).report.chunks["embedded"] == 0
+    again = book.update("desk", snapshot, NOW, other)
+    assert (again.report.chunks["embedded"], len(model.embedded), len(other.embedded)) == (2, 2, 2)
+
+
+def test_a_change_of_the_reading_code_reads_everything_and_embeds_what_it_reads_otherwise(
+    book: IndexBook, warehouse: Warehouse, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in folder.iterdir():
+        os.utime(file, (9, 9))
+    update(book, folder)
+    read: list[str] = []
+    original = corpus_state.corpora.document
+
+    def otherwise(file: File, data: bytes) -> Document:
+        read.append(file.document)
+        return original(file, data.replace(b"two", b"2"))
+
+    monkeypatch.setattr(corpus_state.corpora, "document", otherwise)
+    assert update(book, folder, days=1).index.is_empty() and read == []
+    for module in (corpus_state, index_book, index_build):
+        monkeypatch.setattr(module, "reader_version", lambda: "rd-other")
+    report = update(book, folder, days=2).report
+    assert (report.chunks["embedded"], report.chunks["dropped"]) == (1, 1)
+    assert sorted(read) == ["fees.md", "hours.md"]
+    assert "A label costs 2 euros." in "".join(warehouse.rows("rag.chunks")["text"])
+    assert update(book, folder, days=3).index.is_empty() and len(read) == 2
+
+
+def test_renamed_documents_count_once_edited_or_not(book: IndexBook, folder: Path) -> None:
+    long = "# Guide\n\n" + "\n".join(f"Line {n} of the guide." for n in range(20))
+    (folder / "guide.md").write_text(long, encoding="utf-8")
+    update(book, folder)
+    (folder / "guide.md").unlink()
+    (folder / "manual.md").write_text(long.replace("Line 3 ", "Line three "), encoding="utf-8")
+    (folder / "fees.md").rename(folder / "prices.md")
+    found = update(book, folder, days=1).report.as_data()
+    assert found["documents"] == {"added": 0, "edited": 0, "renamed": 2, "deleted": 0, "unchanged": 1}
+    assert found["renamed_edited"] == 1
+    assert list(found)[:3] == ["documents", "chunks", "cpu_s"]
+    assert list(found["chunks"]) == ["wanted", "new_texts", "embedded", "dropped"]
+    assert list(found["cpu_s"]) == ["reading", "chunking", "embedding", "writing"]

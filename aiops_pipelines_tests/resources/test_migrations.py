@@ -82,7 +82,7 @@ def test_every_index_is_asked_in_its_own_space(
     ask(warehouse, 20)
     moves.start(system, TO_E5, NOW)
     moves.promote(system, "Ada", "test", True, NOW + timedelta(days=1))
-    scores, quality = RetrievalBench(warehouse, Recipes(warehouse)).evaluate("desk", NOW + timedelta(days=2))
+    scores, quality = RetrievalBench(warehouse).evaluate("desk", NOW + timedelta(days=2))
     dense = scores.filter(ranker="dense")
     assert dense["index_version"].n_unique() == 2 and dense["ndcg_at_10"].to_list() == [1.0] * 40
     assert quality.filter(ranker="dense", metric="ndcg_at_10").height == 2

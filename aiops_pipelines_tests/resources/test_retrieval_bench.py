@@ -7,9 +7,8 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.resources.documents import snapshots
-from aiops_pipelines.resources.embedder import embedder
+from aiops_pipelines.resources.embedder import MiniLM, MultilingualE5, embedder
 from aiops_pipelines.resources.index_book import IndexBook
-from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.retrieval_bench import RetrievalBench
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import Corpus
@@ -23,13 +22,17 @@ def bench(warehouse: Warehouse, tmp_path: Path) -> RetrievalBench:
     folder.mkdir()
     (folder / "fees.md").write_text("# Fees\n\nA label costs two euros.\n", encoding="utf-8")
     (folder / "hours.md").write_text("# Hours\n\nThe desk opens at nine.\n", encoding="utf-8")
-    model = embedder()
-    for snapshot in snapshots(Corpus(folder=folder)):
-        IndexBook(warehouse, model).update("desk", snapshot, NOW)
-    return RetrievalBench(warehouse, Recipes(warehouse))
+    build(warehouse, folder)
+    ask_what_a_label_costs(warehouse)
+    return RetrievalBench(warehouse)
 
 
-def test_each_index_is_asked_the_queries_of_its_time(bench: RetrievalBench, warehouse: Warehouse) -> None:
+def build(warehouse: Warehouse, folder: Path, model: str = MiniLM.name) -> None:
+    (snapshot,) = snapshots(Corpus(folder=folder))
+    IndexBook(warehouse).update("desk", snapshot, NOW, embedder(model))
+
+
+def ask_what_a_label_costs(warehouse: Warehouse) -> None:
     asked = {"system": "desk", "query_id": "q1", "valid_from": NOW - timedelta(days=9)}
     known = {**asked, "query": "what does a label cost", "reference_answer": "two euros", "tags": []}
     warehouse.replace(
@@ -43,9 +46,33 @@ def test_each_index_is_asked_the_queries_of_its_time(bench: RetrievalBench, ware
         pl.DataFrame([judged], schema=warehouse.tables["rag.judgements"].schema),
         system="desk",
     )
+
+
+def test_each_index_is_asked_the_queries_of_its_time(bench: RetrievalBench) -> None:
     scores, quality = bench.evaluate("desk", NOW)
     assert sorted(scores["ranker"]) == ["bm25", "dense"]
     assert scores["reciprocal_rank"].to_list() == [1.0, 1.0]
     assert quality.filter(metric="ndcg_at_10")["mean"].to_list() == [1.0, 1.0]
     scores, _ = bench.evaluate("desk", NOW - timedelta(days=20))  # nothing was known then
     assert scores.is_empty()
+
+
+def test_two_spaces_of_one_state_are_each_asked_in_their_own(
+    bench: RetrievalBench, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    build(warehouse, tmp_path / "corpus", MultilingualE5.name)
+    scores, _ = bench.evaluate("desk", NOW)
+    assert scores.group_by("ranker").len().sort("ranker").rows() == [("bm25", 2), ("dense", 2)]
+    assert scores["index_version"].n_unique() == 2
+    assert scores["reciprocal_rank"].to_list() == [1.0] * 4
+
+
+def test_an_index_in_a_space_that_nobody_knows_keeps_its_floor(
+    bench: RetrievalBench, warehouse: Warehouse
+) -> None:
+    with warehouse.writing() as writer:
+        rows = writer.read("select * from rag.index_versions")
+        gone = rows.with_columns(embedding_version=pl.lit("ev-gone"))
+        writer.replace("rag.index_versions", gone, system="desk")
+    scores, _ = bench.evaluate("desk", NOW)
+    assert scores["ranker"].to_list() == ["bm25"]
