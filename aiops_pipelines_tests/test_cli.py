@@ -262,7 +262,7 @@ def test_every_command_stands_in_its_panel_with_a_sentence(aiops, tmp_path):
     names = group.list_commands(None)
     assert names == [
         *["init", "check", "run", "reindex", "ui"],
-        *["status", "incidents", "problems", "rag", "incident", "baseline", "audit"],
+        *["status", "incidents", "problems", "rag", "incident", "baseline", "migrate", "audit"],
     ]
     text = aiops(tmp_path, "--help").text
     positions = [text.index(f"─ {panel} ─") for panel in PANELS]

@@ -105,6 +105,21 @@ def decision(compared: Sequence[Mapping[str, object]]) -> str:
     return NOT_INFERIOR if verdicts == {NOT_INFERIOR} else CANNOT_TELL
 
 
+def advice(status: str, compared: Sequence[Mapping[str, object]], system: str) -> str:
+    """Return what to do next with a migration in a status."""
+    if status == "building":
+        return f"aiops migrate start {system} goes on with the build."
+    if status == "promoted":
+        return f"aiops migrate rollback {system} --by NAME undoes it."
+    if status != "built":
+        return f"aiops migrate plan {system} says what another one would take."
+    if decision(compared) == NOT_INFERIOR:
+        return f"aiops migrate promote {system} --by NAME serves the new index."
+    return (
+        "It is not shown to be as good. Add known queries and start again, or promote with --force --reason."
+    )
+
+
 def agreement(before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]) -> list[Compared]:
     """Return how far two indexes find the same documents for the same production queries, best first in each.
 

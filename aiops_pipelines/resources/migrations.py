@@ -18,7 +18,7 @@ from aiops_pipelines.resources.canaries import Canaries
 from aiops_pipelines.resources.comparison import compare_indexes
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.pace import Tell, quiet
-from aiops_pipelines.resources.recipes import ACTIVE, MIGRATIONS, Recipes
+from aiops_pipelines.resources.recipes import ACTIVE, MIGRATIONS, Recipes, configured
 from aiops_pipelines.resources.shadow import embed_shadow, newest_snapshot
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -26,6 +26,7 @@ from aiops_pipelines.systems import System
 VERDICTS = "rag.migration_verdicts"
 ROUNDS = 10
 """How often the corpus may move while a shadow is being built before it is said to move too fast."""
+OPEN = ("building", "built")
 Row = Mapping[str, Any]
 
 
@@ -33,11 +34,39 @@ class MigrationRefused(ValueError):
     """A migration cannot go on; the message says why and what to do."""
 
 
+def described(recipes: Recipes, one: Recipe) -> str:
+    """Return a recipe in words."""
+    return f"{recipes.model(one).name} and chunks of {one.chunking.characters} characters"
+
+
 class Migrations:
     """The migrations of one installation."""
 
     def __init__(self, warehouse: Warehouse, recipes: Recipes, book: AuditBook):
-        self._warehouse, self._recipes, self._book = warehouse, recipes, book
+        self.recipes = recipes
+        self._warehouse, self._book = warehouse, book
+
+    def target(self, system: System, embedding: str | None, chunk_characters: int | None) -> Recipe:
+        """Return the recipe to migrate to; what is not given is the system file's.
+
+        With nothing given, an open migration goes on.
+
+        Raises:
+            MigrationRefused: that recipe is in force.
+            EmbedderError: no model has this name.
+        """
+        row = self.latest(system.name)
+        if embedding is None and chunk_characters is None and row and row["status"] in OPEN:
+            return recipe(dict(row))
+        given = {"embedding": embedding, "chunk_characters": chunk_characters}
+        asked = {name: value for name, value in given.items() if value is not None}
+        wanted = configured(system.index.model_copy(update=asked))
+        self._refuse_the_same(system, wanted)
+        return wanted
+
+    def switches(self, system: str) -> Sequence[Row]:
+        """Return every recipe that was in force, the last one being so now."""
+        return self._warehouse.rows(ACTIVE, system=system).sort("number").to_dicts()
 
     def latest(self, system: str) -> Row | None:
         """Return the newest migration of a system, or None."""
@@ -46,7 +75,8 @@ class Migrations:
 
     def verdicts(self, system: str, migration_id: str) -> Sequence[Row]:
         """Return what the last comparison of a migration found."""
-        return self._warehouse.rows(VERDICTS, system=system, migration_id=migration_id).to_dicts()
+        rows = self._warehouse.rows(VERDICTS, system=system, migration_id=migration_id)
+        return rows.sort("sample", "measure").to_dicts()
 
     def start(self, system: System, target: Recipe, clock: datetime, tell: Tell = quiet) -> Row:
         """Build the index of another recipe beside the one in force and compare them; return the migration.
@@ -59,14 +89,8 @@ class Migrations:
             CorpusError: no document can be read.
             EmbedderError: a model cannot be used.
         """
-        active = self._recipes.first(system)
-        if target.keys == active.keys:
-            name = self._recipes.model(active).name
-            raise MigrationRefused(
-                f"{system.name} is served with {name} and chunks of {active.chunking.characters} characters "
-                "already; name another --embedding or --chunk-characters."
-            )
-        model = self._recipes.model(target)
+        active = self._refuse_the_same(system, target)
+        model = self.recipes.model(target)
         Canaries(self._warehouse).check(model, clock)
         row = self._opened(system, active, target, clock)
         for _ in range(ROUNDS):
@@ -134,15 +158,25 @@ class Migrations:
         ).row(0, named=True)
         if undone["status"] != "promoted":
             raise MigrationRefused(f"Migration {undone['migration_id']} is {undone['status']} already.")
-        if row and row["status"] in ("building", "built"):
+        if row and row["status"] in OPEN:
             self._keep(dict(row) | {"status": "abandoned", "decided_at": clock})
         back = recipe(switches.row(-2, named=True))
         text = reason.strip() or "Rolled back."
         return self._switch(system, undone, back, "rolled back", by, text, {}, clock)
 
+    def _refuse_the_same(self, system: System, target: Recipe) -> Recipe:
+        """Return the recipe in force, unless the target is just that."""
+        active = self.recipes.first(system)
+        if target.keys == active.keys:
+            raise MigrationRefused(
+                f"{system.name} is served with {described(self.recipes, active)} already; name another "
+                "--embedding or --chunk-characters, or change index in its file."
+            )
+        return active
+
     def _open(self, system: System) -> Row:
         row = self.latest(system.name)
-        if row is None or row["status"] not in ("building", "built"):
+        if row is None or row["status"] not in OPEN:
             raise MigrationRefused(f"No migration of {system.name} is open; aiops migrate start begins one.")
         if row["status"] == "building":
             raise MigrationRefused(
@@ -152,7 +186,7 @@ class Migrations:
 
     def _opened(self, system: System, active: Recipe, target: Recipe, clock: datetime) -> dict[str, Any]:
         row = self.latest(system.name)
-        if row and row["status"] in ("building", "built"):
+        if row and row["status"] in OPEN:
             if recipe(dict(row)).keys == target.keys:
                 return dict(row)
             self._keep(dict(row) | {"status": "abandoned", "decided_at": clock})
@@ -161,7 +195,7 @@ class Migrations:
         new: dict[str, Any] = {
             **target.keys,
             "embedding": target.embedding,
-            "model": self._recipes.model(target).name,
+            "model": self.recipes.model(target).name,
         }
         new |= {"chunk_characters": target.chunking.characters, **old}
         times = {"started_at": clock, "built_at": None, "decided_at": None}
@@ -171,7 +205,7 @@ class Migrations:
 
     def _follow(self, system: System, wanted: Recipe, clock: datetime) -> bool:
         """Bring one index level with the newest state of the corpus; say whether it was behind."""
-        model = self._recipes.model(wanted)
+        model = self.recipes.model(wanted)
         snapshot = newest_snapshot(system)
         update = IndexBook(self._warehouse).update(system.name, snapshot, clock, model, wanted.chunking)
         return update.index.height > 0
@@ -181,7 +215,7 @@ class Migrations:
         versions = self._warehouse.rows("rag.index_versions", system=system.name).sort(
             "valid_from", "built_at"
         )
-        active = self._recipes.first(system)
+        active = self.recipes.first(system)
         before = versions.filter(**active.keys).row(-1, named=True)
         after = versions.filter(**recipe(dict(row)).keys, revision=before["revision"])
         if after.is_empty():
@@ -205,21 +239,25 @@ class Migrations:
         """Log the decision, then switch: a decision that is logged and not carried out does no harm."""
         if not by.strip():
             raise MigrationRefused("A switch is decided by somebody; give their name with --by.")
-        model, now = self._recipes.model(wanted).name, system.now(clock)
+        now = system.now(clock)
         number = self._warehouse.rows(ACTIVE, system=system.name).height + 1
         summary = (
-            f"Migration {row['migration_id']} was {status}: the index is served with {model} and chunks of "
-            f"{wanted.chunking.characters} characters. {reason}"
+            f"Migration {row['migration_id']} was {status}: the index is served with "
+            f"{described(self.recipes, wanted)}. {reason}"
         )
         details |= {"reason": reason, **wanted.keys, "switch": str(number)}
         what = f"migration_{status.replace(' ', '_')}"
         self._book.append(system.name, [decision_entry(system.name, what, now, by.strip(), summary, details)])
         switch: dict[str, Any] = {
-            **{"system": system.name, "number": number, "since": now, "model": model, **wanted.keys},
+            **{"system": system.name, "number": number, "since": now, **wanted.keys},
+            "model": self.recipes.model(wanted).name,
             **{"embedding": wanted.embedding, "chunk_characters": wanted.chunking.characters},
             **{"migration_id": row["migration_id"], "decided_by": by.strip(), "reason": reason},
         }
         with self._warehouse.writing() as writer:
+            before = writer.read(f"select count(*) as n from {ACTIVE} where system = ?", [system.name])
+            if before["n"][0] != number - 1:
+                raise MigrationRefused("Somebody else switched at this moment; see aiops migrate status.")
             writer.append(ACTIVE, self._frame(ACTIVE, switch))
             decided = dict(row) | {"status": status, "decided_at": clock}
             keys = {"system": system.name, "migration_id": row["migration_id"]}

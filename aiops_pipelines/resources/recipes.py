@@ -28,6 +28,23 @@ def configured(index: Index) -> Recipe:
     return Recipe(stored, embedder(given).space.version, Chunking(index.chunk_characters))
 
 
+def file_differs(warehouse: Warehouse, system: System) -> str | None:
+    """Say that a system's file names another recipe than the one in force, or nothing.
+
+    Raises:
+        EmbedderError: the model of its file cannot be used.
+    """
+    active = Recipes(warehouse).active(system.name)
+    named = configured(system.index)
+    if active is None or active.keys == named.keys:
+        return None
+    return (
+        f"Its file asks for {embedder(system.index.embedding).name} and chunks of "
+        f"{named.chunking.characters} characters, but the index in force is made otherwise; the file "
+        f"counts for a new system only. To change to it: aiops migrate plan {system.name}"
+    )
+
+
 class Recipes:
     """The recipes of one installation; each model is made once."""
 

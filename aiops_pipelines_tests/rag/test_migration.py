@@ -10,6 +10,7 @@ from aiops_pipelines.rag.migration import (
     CANNOT_TELL,
     INFERIOR,
     NOT_INFERIOR,
+    advice,
     agreement,
     decision,
     gate,
@@ -71,6 +72,16 @@ def test_one_inferior_measure_decides_and_not_inferior_takes_all():
     assert said(NOT_INFERIOR, NOT_INFERIOR) == NOT_INFERIOR
     assert said(NOT_INFERIOR, CANNOT_TELL) == CANNOT_TELL == said()
     assert said(NOT_INFERIOR, INFERIOR) == INFERIOR
+
+
+def test_what_to_do_next_follows_from_status_and_verdict():
+    good, unsure = [{"verdict": NOT_INFERIOR}, {"verdict": "informs"}], [{"verdict": CANNOT_TELL}]
+    assert "promote desk --by" in advice("built", good, "desk")
+    assert "--force --reason" in advice("built", unsure, "desk")
+    assert "start desk goes on" in advice("building", [], "desk")
+    assert "rollback desk" in advice("promoted", good, "desk") and "plan desk" in advice(
+        "abandoned", [], "desk"
+    )
 
 
 def test_agreement_is_counted_and_called_no_quality():

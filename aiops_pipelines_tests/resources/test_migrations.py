@@ -17,7 +17,7 @@ from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.embedder import MultilingualE5, embedder
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.migrations import MigrationRefused, Migrations
-from aiops_pipelines.resources.recipes import Recipes
+from aiops_pipelines.resources.recipes import Recipes, file_differs
 from aiops_pipelines.resources.retrieval_bench import RetrievalBench
 from aiops_pipelines.resources.shadow import estimate
 from aiops_pipelines.resources.tables import declared_tables
@@ -153,12 +153,61 @@ def test_a_corpus_that_moves_while_the_shadow_is_built_is_followed(
                 write_corpus(folder, {"late": "This page came while others were embedded."})
             return genuine(self, texts)
 
-    moves._recipes._models["multilingual-e5-small"] = Moving()
+    moves.recipes._models["multilingual-e5-small"] = Moving()
     moves.start(system, TO_E5, NOW)
     rows = warehouse.rows("rag.index_versions").sort("built_at")
     assert moved and rows.filter(documents=7)["embedding_version"].sort().to_list() == sorted([MINI, E5])
     with pytest.raises(MigrationRefused, match="not shown"):  # and they can be compared: no query is known
         moves.promote(system, "Ada", "", False, NOW)
+
+
+def test_a_dated_corpus_keeps_its_history_as_it_was_indexed(project: Project, warehouse: Warehouse) -> None:
+    folder = project.data / "corpus" / "desk"
+    system = desk(project, corpus={"folder": folder, "dated": True})
+    for day, topics in (("2026-05-01", {}), ("2026-05-20", {"news": "A shop opens in Oslo."})):
+        write_corpus(folder / day, TOPICS | topics)
+    index(warehouse, system)
+    moves = migrations(project, warehouse)
+    moves.start(system, TO_SMALL, NOW)
+    moves.promote(system, "Ada", "test", True, NOW + timedelta(days=1))
+    index(warehouse, system, NOW + timedelta(days=2))
+    write_corpus(folder / "2026-06-03", TOPICS)
+    index(warehouse, system, NOW + timedelta(days=3))
+    built = warehouse.rows("rag.index_versions").group_by("valid_from").agg(pl.col("chunker_version").sort())
+    small, usual = TO_SMALL.chunking.version, Chunking().version
+    assert built.sort("valid_from")["chunker_version"].to_list() == [[usual], [usual, small], [usual, small]]
+    index(warehouse, system, NOW + timedelta(days=30))  # the old recipe is not followed any more
+    write_corpus(folder / "2026-07-01", {"fees": "A label is free."})
+    index(warehouse, system, NOW + timedelta(days=30))
+    newest = warehouse.rows("rag.index_versions").sort("valid_from").tail(1)
+    assert newest["chunker_version"].to_list() == [small] and newest["documents"].to_list() == [1]
+    assert warehouse.rows("rag.index_versions").height == 6
+
+
+def test_the_file_holds_for_a_new_system_and_the_index_keeps_its_recipe(
+    project: Project, warehouse: Warehouse, system: System
+) -> None:
+    assert file_differs(warehouse, system) is None
+    changed = desk(project, index={"embedding": "multilingual-e5-small", "chunk_characters": 300})
+    index(warehouse, changed, NOW + timedelta(days=1))
+    assert served(warehouse) == [MINI]
+    said = file_differs(warehouse, changed)
+    assert said and "multilingual-e5-small and chunks of 300 characters" in said and "plan desk" in said
+    assert migrations(project, warehouse).target(changed, None, None).chunking.characters == 300
+
+
+def test_a_recipe_without_its_model_stops_nothing_but_itself(
+    project: Project, warehouse: Warehouse, system: System, moves: Migrations
+) -> None:
+    moves.start(system, TO_SMALL, NOW)
+    with warehouse.writing() as writer:
+        rows = writer.read("select * from rag.migrations")
+        gone = rows.with_columns(embedding_version=pl.lit("ev-gone"))
+        writer.replace("rag.migrations", gone, system="desk")
+    assert system.corpus
+    write_corpus(system.corpus.folder, {"news": "A shop opens in Oslo."})
+    index(warehouse, system, NOW + timedelta(hours=1))
+    assert warehouse.rows("rag.index_versions", documents=7)["embedding_version"].to_list() == [MINI]
 
 
 def test_a_shadow_left_behind_is_not_promoted(
