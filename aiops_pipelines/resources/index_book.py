@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -125,7 +126,8 @@ class IndexBook:
                 same = seen.height > 0 and (not state.moved or seen["revision"][0] == state.revision)
                 base = self._base(system, seen["revision"][0], model, chunking) if same else None
             made = (model.space.version, reader_version())
-            if base and (base["embedding_version"], base["reader_version"]) == made:
+            standing = base and (base["embedding_version"], base["reader_version"]) == made
+            if base and standing and base["valid_from"] >= seen["valid_from"][0]:  # else it stood before
                 return self._level(system, state, seen, base, cpu)
             valid_from = snapshot.valid_from or (now if history.height else FIRST_SIGHT)
             if same:  # built anew otherwise, so no new state in time
@@ -136,17 +138,17 @@ class IndexBook:
             build = Build(self._warehouse, system, state, model, chunking, tell, origin, base)
             return self._carry_out(build, (snapshot.label, valid_from), next(iter(before), None), now, cpu)
 
-    def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, str] | None:
+    def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, Any] | None:
         sql = (
-            "select index_version, embedding_version, coalesce(reader_version, '') as reader_version, chunks "
-            "from rag.index_versions where system = ? and revision = ? and chunker_version = ? "
+            "select index_version, embedding_version, coalesce(reader_version, '') as reader_version, "
+            "chunks, valid_from from rag.index_versions where system = ? and revision = ? and chunker_version = ? "
             "order by embedding_version = ? desc, built_at desc limit 1"
         )
         keys = [system, revision, chunking.version, model.space.version]
         return next(self._warehouse.read(sql, keys).iter_rows(named=True), None)
 
     def _level(
-        self, system: str, state: CorpusState, seen: pl.DataFrame, base: dict[str, str], cpu: CpuTime
+        self, system: str, state: CorpusState, seen: pl.DataFrame, base: dict[str, Any], cpu: CpuTime
     ) -> Update:
         """Note the files that were touched, or set aside, without a change to any document."""
         with cpu.of("writing"):
