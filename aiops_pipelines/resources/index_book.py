@@ -141,8 +141,8 @@ class IndexBook:
     def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, Any] | None:
         sql = (
             "select index_version, embedding_version, coalesce(reader_version, '') as reader_version, "
-            "chunks, valid_from from rag.index_versions where system = ? and revision = ? and chunker_version = ? "
-            "order by embedding_version = ? desc, built_at desc limit 1"
+            "chunks, valid_from from rag.index_versions where system = ? and revision = ? "
+            "and chunker_version = ? order by embedding_version = ? desc, built_at desc limit 1"
         )
         keys = [system, revision, chunking.version, model.space.version]
         return next(self._warehouse.read(sql, keys).iter_rows(named=True), None)
