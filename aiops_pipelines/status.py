@@ -18,11 +18,12 @@ from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.incidents.review_quality import CAUSES, WORST_FIRST, metric_name
 from aiops_pipelines.incidents.review_retrieval import freshness
 from aiops_pipelines.incidents.review_service import service
-from aiops_pipelines.incidents.review_spend import cause_name, growth, spend
+from aiops_pipelines.incidents.review_spend import cause_name, growth, month_sentence, spend
 from aiops_pipelines.systems import monday
 from aiops_pipelines.wording import count, day, inert, listed, moment, percent, some, usd
 
 CAUSES_SHOWN = 2
+FORECAST = ("month", "through", "spent_usd", "forecast_usd", "low_usd", "high_usd")
 STEPS: tuple[Step, ...] = ("acknowledge", "mitigate", "resolve")
 VERDICT_TONES: Mapping[str, Tone] = {"OK": "good", "CANNOT TELL": "unknown", "DEGRADED": "bad"}
 NOT_YET = "Not worked out yet: it comes with the first complete week."
@@ -168,13 +169,17 @@ def _spend(review: ReviewInputs) -> Line:
         "growth": grown,
         "biggest_causes": biggest,
     }
+    outlook: list[tuple[Tone, str]] = []
+    for row in review.rows("month"):
+        figures |= {name: row[name] for name in FORECAST}
+        outlook.append(("plain", month_sentence(row)))
     if spent is None or grown is None:
-        return Line("Spend", section.tone, _said(compared.week, section.meaning), (), figures)
+        return Line("Spend", section.tone, _said(compared.week, section.meaning), tuple(outlook), figures)
     limit = percent(review.system.limits.weekly_spend_growth, signed=True)
     sentence = f"{usd(spent)}, {percent(grown, signed=True)} against a baseline week (limit {limit})."
     moved = [f"{cause_name(cause)} {usd(change, signed=True)}" for cause, change in biggest.items() if change]
-    details: tuple[tuple[Tone, str], ...] = (("plain", f"Most of it: {listed(moved)}."),) if moved else ()
-    return Line("Spend", section.tone, _said(compared.week, sentence), details, figures)
+    details: list[tuple[Tone, str]] = [("plain", f"Most of it: {listed(moved)}.")] if moved else []
+    return Line("Spend", section.tone, _said(compared.week, sentence), (*details, *outlook), figures)
 
 
 def _freshness(review: ReviewInputs) -> Line:

@@ -9,10 +9,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 Profile = Literal["light", "standard", "regulated"]
-LogFormat = Literal["aiops_jsonl", "otlp_json"]
+LogFormat = Literal[
+    "aiops_jsonl", "otlp_json", "openinference", "langfuse", "litellm", "mlflow", "provider_http", "mapped"
+]
 
 
 class SystemFileError(ValueError):
@@ -73,6 +83,20 @@ class Logs(Part):
 
     folder: Path
     format: LogFormat = "aiops_jsonl"
+    mapping: dict[str, str] | None = None
+    """For the format `mapped`: column of the record to the field it stands in, or `=` and its value."""
+
+    @model_validator(mode="after")
+    def _mapped(self) -> Self:
+        from aiops_pipelines.inference_log.mapped import REQUIRED, TARGETS
+
+        if (self.format == "mapped") != (self.mapping is not None):
+            raise ValueError("format: mapped needs a mapping, and only that format takes one")
+        if unknown := sorted((self.mapping or {}).keys() - set(TARGETS)):
+            raise ValueError(f"mapping has no column {', '.join(unknown)}; there are {', '.join(TARGETS)}")
+        if missing := [name for name in REQUIRED if self.mapping is not None and name not in self.mapping]:
+            raise ValueError(f"mapping lacks {' and '.join(missing)}, without which no call can be stored")
+        return self
 
 
 class Baseline(Part):
@@ -96,21 +120,45 @@ class Limits(Part):
     latency_p95_ms: int = Field(default=10_000, gt=0)
     weekly_spend_growth: float = Field(default=0.25, gt=0)
     """Relative growth in a week's spend against the baseline weeks that opens an incident."""
+    spend_anomaly: float = Field(default=0.5, gt=0)
+    """How far above its usual cost unusual hours must be, relative, before they open an incident."""
     monthly_budget_usd: Decimal | None = Field(default=None, gt=0)
+    daily_budget_usd: Decimal | None = Field(default=None, gt=0)
+    endpoint_budgets_usd: dict[str, Annotated[Decimal, Field(gt=0)]] = {}
+    """Budget of a calendar month by endpoint."""
     guardrail_blocks_per_day: int = Field(default=10, ge=1)
     silent_hours: int = Field(default=24, ge=1)
     """Hours without a single call after which missing data is a signal."""
 
 
 class ContractPrice(Part):
-    """A price of the user's own, in USD per million tokens, from a date on."""
+    """A price of the user's own from a date on: USD per million tokens, or what a machine of one's own costs.
+
+    A model on machines of one's own has one price for every token: USD per GPU hour over the tokens, read and
+    written, that a GPU hour really serves, idle time included. 2.40 USD and 6,000,000 tokens are 0.40 USD per
+    million.
+    """
 
     model: str
     valid_from: date
-    input: Decimal = Field(ge=0)
+    input: Decimal | None = Field(default=None, ge=0)
     cache_read: Decimal | None = Field(default=None, ge=0)
     cache_write: Decimal | None = Field(default=None, ge=0)
-    output: Decimal = Field(ge=0)
+    output: Decimal | None = Field(default=None, ge=0)
+    gpu_hour_usd: Decimal | None = Field(default=None, ge=0)
+    tokens_per_gpu_hour: int | None = Field(default=None, gt=0)
+    entered_by: str = ""
+
+    @model_validator(mode="after")
+    def _one_price(self) -> Self:
+        per_token = (self.input, self.output)
+        hosted = (self.gpu_hour_usd, self.tokens_per_gpu_hour)
+        cache = (self.cache_read, self.cache_write)
+        sold = None not in per_token and hosted == (None, None)
+        own = None not in hosted and (*per_token, *cache) == (None,) * 4
+        if not sold and not own:
+            raise ValueError("give input and output, or gpu_hour_usd and tokens_per_gpu_hour")
+        return self
 
 
 class Retention(Part):

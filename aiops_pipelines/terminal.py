@@ -4,7 +4,9 @@ Text from outside is printed as it is, never as markup. What is said is decided 
 """
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -65,6 +67,22 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     _console().print(grid, Text())
+
+
+def line(text: str) -> None:
+    """Print a line for programs, as fast as it goes."""
+    sys.stdout.write(f"{text}\n")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Yield what shows how far work has come; on a terminal only, and on stderr."""
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("") as status:
+        yield lambda text: status.update(Text(text))
 
 
 def data(value: Any) -> None:

@@ -1,8 +1,6 @@
-"""Why spend grew: the change between two periods split into causes that add up to it exactly.
+"""Why spend grew: the change between any two periods split into causes that add up to it exactly.
 
-The split is the logarithmic mean Divisia index, LMDI-I (B. W. Ang, "The LMDI approach to decomposition
-analysis: a practical guide", Energy Policy 33, 2005). Calls without a known price are in no cell:
-costs.call_costs counts them. What could be saved is not here.
+What is compared is `cells`, how is `divisia`. What could be saved is not here.
 """
 
 from collections.abc import Collection
@@ -10,80 +8,25 @@ from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-INPUT_PARTS = ["system_prompt", "tools", "context", "history", "user", "input"]
-"""Parts of the input; `input` is what the log does not split, the whole of it where no texts were logged."""
+from aiops_pipelines.costs.cells import AMOUNTS, CELL, KINDS, MODEL, summed
+from aiops_pipelines.costs.divisia import Floats, divisia_effects, logarithmic_mean, share_of_effect
+
 ENDPOINT = ["system", "endpoint"]
-MODEL = [*ENDPOINT, "model"]
-CELL = [*MODEL, "part"]
 REPLACED = "(replaced)"
-FIGURES = ["calls", "model_calls", "tokens", "cost_usd"]
-FACTORS = ["volume", "model_mix", "tokens", "price"]
+FIGURES = ["calls", "model_calls", *AMOUNTS]
+FACTORS = ["volume", "model_mix", "tokens", "price", "cache"]
 COLUMNS = ["system", "week", "endpoint", "cause", "change_usd", "spend_before_usd", "spend_after_usd"]
-Floats = NDArray[np.float64]
-
-
-def spend_cells(inferences: pl.DataFrame, costs: pl.DataFrame) -> pl.DataFrame:
-    """Sum the priced calls by system, week, endpoint, model and part.
-
-    Each part of the input bears its share of the call's input cost, the completion bears the output cost.
-    Returns system, week, endpoint, model, part, calls_of_model (the calls of that model at that endpoint,
-    in every part's row), tokens and cost_usd, the last three as floats.
-    """
-    priced = costs.filter(pl.col("cost_usd").is_not_null()).select(
-        "system",
-        "event_id",
-        pl.col("output_usd").cast(pl.Float64),
-        input_usd=(pl.col("cost_usd") - pl.col("output_usd")).cast(pl.Float64),
-    )
-    calls = inferences.join(priced, on=["system", "event_id"]).select(
-        "system",
-        pl.col("occurred_at").dt.truncate("1w").dt.date().alias("week"),
-        pl.col("endpoint").fill_null("unknown"),
-        pl.coalesce("model_served", "model_requested").fill_null("unknown").alias("model"),
-        *_parts(),
-        "input_usd",
-        "output_usd",
-    )
-    count = pl.len().cast(pl.Float64).over("week", *MODEL).alias("calls_of_model")
-    by_part = [_part(calls.with_columns(count), part) for part in [*INPUT_PARTS, "completion"]]
-    summed = (
-        pl.concat(by_part)
-        .group_by("system", "week", *CELL[1:])
-        .agg(pl.col("calls_of_model").first(), pl.col("tokens").sum(), pl.col("cost_usd").sum())
-    )
-    return summed.filter(pl.col("tokens") > 0).sort("week", *CELL)
-
-
-def _parts() -> list[pl.Expr]:
-    named = [pl.col(f"{part}_tokens").fill_null(0).cast(pl.Float64).alias(part) for part in INPUT_PARTS[:-1]]
-    total = pl.sum_horizontal("input_uncached", "cache_read", "cache_write").cast(pl.Float64)
-    rest = (total - pl.sum_horizontal(named)).clip(lower_bound=0).alias("input")
-    return [
-        *named,
-        rest,
-        pl.sum_horizontal("output_visible", "reasoning").cast(pl.Float64).alias("completion"),
-    ]
-
-
-def _part(calls: pl.DataFrame, part: str) -> pl.DataFrame:
-    share = pl.col(part) / pl.sum_horizontal(INPUT_PARTS)
-    cost = pl.col("output_usd") if part == "completion" else pl.col("input_usd") * share
-    used = calls.filter(pl.col(part) > 0)
-    return used.select(
-        "week", *MODEL, "calls_of_model", part=pl.lit(part), tokens=pl.col(part), cost_usd=cost
-    )
 
 
 def spend_growth(cells: pl.DataFrame, week: date) -> pl.DataFrame:
     """Split a week's change in spend against the week before: rows of `costs.spend_growth`.
 
-    `cells` are those of `spend_cells`, of any systems. A system without a priced call in either week has no
-    rows: missing data is no change.
+    `cells` are weekly ones of `spend_cells`, of any systems. A system without a priced call in either week
+    has no rows: missing data is no change.
     """
-    before = cells.filter(pl.col("week") == week - timedelta(days=7))
-    return _growth(before, cells.filter(pl.col("week") == week), week)
+    before = cells.filter(pl.col("period") == week - timedelta(days=7))
+    return _of_week(before, cells.filter(pl.col("period") == week), week)
 
 
 def spend_growth_since_baseline(
@@ -93,18 +36,15 @@ def spend_growth_since_baseline(
 
     The mean is over the baseline weeks with a priced call. A week of the baseline has no rows.
     """
-    baseline = cells.filter(pl.col("week").is_in(list(baseline_weeks)))
-    weeks = baseline.group_by("system").agg(weeks=pl.col("week").n_unique())
-    calls = baseline.unique(["week", *MODEL]).group_by(MODEL).agg(pl.col("calls_of_model").sum())
-    sums = baseline.group_by(CELL).agg(pl.col("tokens", "cost_usd").sum()).join(calls, on=MODEL)
-    mean = sums.join(weeks, on="system").with_columns(
-        pl.col("calls_of_model", "tokens", "cost_usd") / pl.col("weeks")
-    )
-    after = cells.filter(pl.col("week") == week, ~pl.col("week").is_in(list(baseline_weeks)))
-    return _growth(mean, after, week)
+    baseline = cells.filter(pl.col("period").is_in(list(baseline_weeks)))
+    weeks = baseline.group_by("system").agg(weeks=pl.col("period").n_unique())
+    mean = summed(baseline).join(weeks, on="system")
+    mean = mean.with_columns(pl.col("calls_of_model", *AMOUNTS) / pl.col("weeks"))
+    after = cells.filter(pl.col("period") == week, ~pl.col("period").is_in(list(baseline_weeks)))
+    return _of_week(mean, after, week)
 
 
-def _growth(before: pl.DataFrame, after: pl.DataFrame, week: date) -> pl.DataFrame:
+def _of_week(before: pl.DataFrame, after: pl.DataFrame, week: date) -> pl.DataFrame:
     both = before.select("system").unique().join(after.select("system").unique(), on="system")
     split = split_change(
         before.join(both, on="system", how="semi"), after.join(both, on="system", how="semi")
@@ -113,17 +53,20 @@ def _growth(before: pl.DataFrame, after: pl.DataFrame, week: date) -> pl.DataFra
 
 
 def split_change(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Split the change in each endpoint's spend into volume, model_mix, price and tokens:<part>.
+    """Split the change in each endpoint's spend into volume, model_mix, price, cache and tokens:<part>.
 
     The spend of an endpoint is the sum over its cells (model x part) of
 
-        calls x share of calls that went to the model x tokens per call of the part x price per token.
+        calls x share of calls that went to the model x tokens per call of the part
+              x price per uncached token x what is paid of that price.
 
     A cell that goes from x0 to x1 gives each factor f the effect L(x1, x0) ln(f1 / f0), where
     L(a, b) = (a - b) / ln(a / b) is the logarithmic mean; the effects of a cell add up to x1 - x0.
     Where a factor is 0 in one period, the limit of that formula gives it the whole change: a new endpoint
-    is volume, a model that joins is model_mix, a part that appears is tokens. The price per token is the
-    one paid, so it also moves with the share of the input that a cache served.
+    is volume, a model that joins is model_mix, a part that appears is tokens.
+
+    What is paid of the price is the mean of the rates of uncached, read and written tokens, in units of the
+    first, weighted by their shares. The shares' part of its effect is cache, the rates' part is price.
 
     Models that left an endpoint and models that came to it are compared as one pool, whose price per token
     is model_mix. Cell by cell, the spend of the old model would vanish and that of the new one appear, and
@@ -134,39 +77,54 @@ def split_change(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     for 2,865.17.
     """
     grid = _aligned(before, after)
-    calls, model_calls, tokens, cost = (
-        grid[name].to_numpy().reshape(2, grid.height // 2) for name in FIGURES
-    )
-    factors = np.stack([calls, _ratio(model_calls, calls), _ratio(tokens, model_calls), _ratio(cost, tokens)])
-    effects = dict(zip(FACTORS, divisia_effects(cost, factors), strict=True))
+    of = {name: grid[name].to_numpy().reshape(2, grid.height // 2) for name in FIGURES}
+    effects = _effects(of)
     cells = grid.filter(pl.col("period") == 0).select(CELL)
     blamed = (
-        cells.with_columns(**effects)
+        cells.with_columns(**dict(zip(FACTORS, effects, strict=True)))
         .unpivot(FACTORS, index=CELL, variable_name="factor")
         .with_columns(_cause())
     )
     changes = blamed.group_by(*ENDPOINT, "cause").agg(change_usd=pl.col("value").sum())
+    cost = of["cost_usd"]
     spent = cells.with_columns(spend_before_usd=cost[0], spend_after_usd=cost[1])
     spend = spent.group_by(ENDPOINT).agg(pl.col("spend_before_usd", "spend_after_usd").sum())
     return changes.join(spend, on=ENDPOINT).sort(*ENDPOINT, "cause")
 
 
-def divisia_effects(cost: Floats, factors: Floats) -> Floats:
-    """Effect of each factor on each cell by LMDI-I, which add up to the cell's change.
-
-    `cost`, shape (2, cells), is before and after; `factors`, (factors, 2, cells), multiply to it. Returns
-    (factors, cells).
-    """
-    before, after = cost
-    old, new = factors[:, 0], factors[:, 1]
+def _effects(of: dict[str, Floats]) -> Floats:
+    """Effects of FACTORS on each cell."""
+    calls, model_calls, tokens, cost = (of[name] for name in ("calls", "model_calls", "tokens", "cost_usd"))
+    shares, rates, uncached_price = _kinds(of)
+    ratios = [calls, _ratio(model_calls, calls), _ratio(tokens, model_calls), uncached_price]
+    factors = np.stack([*ratios, _ratio(cost, tokens * uncached_price)])
+    effects = divisia_effects(cost, factors)
     live = (cost > 0).all(axis=0)
-    log_change = np.log(np.where(live, after, 1) / np.where(live, before, 1))
-    steep = np.where(log_change == 0, 1.0, log_change)
-    mean = before * np.where(log_change == 0, 1.0, np.expm1(log_change) / steep)
-    effects: Floats = mean * np.log(np.where(live, new, 1) / np.where(live, old, 1))
-    first_zero = ((old == 0) | (new == 0)).argmax(axis=0)
-    limit = np.where(np.arange(len(factors))[:, None] == first_zero, after - before, 0.0)
-    return np.where(live, effects, limit)
+    weight = logarithmic_mean(*np.where(live, cost[::-1], 1)) * live
+    cache = np.where(live, weight * share_of_effect(shares, rates), effects[4])
+    effects[3] += effects[4] - cache
+    effects[4] = cache
+    return effects
+
+
+def _kinds(of: dict[str, Floats]) -> tuple[Floats, Floats, Floats]:
+    """Return shares and relative rates of uncached, read and written tokens, and the uncached price.
+
+    A kind that was not used in one period keeps the rate of the other. A cell without uncached tokens in
+    either period does not say what they cost: its whole price per token is price, none of it cache.
+    """
+    tokens, cost = of["tokens"], of["cost_usd"]
+    cached = np.stack([of[kind] for kind in KINDS])
+    paid = np.stack([of[name] for name in KINDS.values()])
+    uncached = np.clip(tokens - cached.sum(axis=0), 0, None)
+    uncached_cost = np.clip(cost - paid.sum(axis=0), 0, None)
+    told = (uncached > 1e-9 * tokens).all(axis=0) & (uncached_cost > 0).all(axis=0)
+    price = np.where(told, _ratio(uncached_cost, uncached), _ratio(cost, tokens))
+    used = np.where(told, cached, 0.0)
+    shares = np.concatenate([1 - _ratio(used.sum(axis=0), tokens)[None], _ratio(used, tokens)])
+    rates = _ratio(np.where(told, paid, 0.0), used * price)
+    rates = np.where(used > 0, rates, rates[:, ::-1])
+    return shares, np.concatenate([np.ones_like(price)[None], rates]), price
 
 
 def _ratio(count: Floats, per: Floats) -> Floats:
@@ -190,7 +148,7 @@ def _aligned(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     both = pl.DataFrame({"period": [0, 1]}, schema={"period": pl.Int32})
     grid = cells.select(CELL).unique().join(both, how="cross")
     for keys, frame, sums in (
-        (CELL, cells, {"tokens": "tokens", "cost_usd": "cost_usd"}),
+        (CELL, cells, {name: name for name in AMOUNTS}),
         (MODEL, models, {"model_calls": "calls_of_model"}),
         (ENDPOINT, models, {"calls": "calls_of_model"}),
     ):

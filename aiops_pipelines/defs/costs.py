@@ -5,14 +5,20 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from aiops_pipelines.costs.growth import spend_cells
+from aiops_pipelines.compliance.audit_log import decision_entry
+from aiops_pipelines.costs.anomalies import hourly_series, judged_days, known_days, usual_days, with_causes
+from aiops_pipelines.costs.cells import spend_cells
+from aiops_pipelines.costs.forecast import month_forecast
 from aiops_pipelines.costs.growth import spend_growth as growth_of_week
 from aiops_pipelines.costs.growth import spend_growth_since_baseline as growth_since_baseline
+from aiops_pipelines.costs.price_edits import edits, entries, sentence
 from aiops_pipelines.costs.prices import call_costs as price_calls
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, weeks
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.prices import PriceBook
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.prices import PriceBook, book_version
+from aiops_pipelines.resources.spend_tables import calls_and_costs, calls_without_price, hours_with_calls
 from aiops_pipelines.resources.warehouse import Warehouse
 
 UNPRICED_CALLS = """
@@ -47,11 +53,11 @@ def call_costs(
                     writer.delete_matching("costs.call_costs", costs, ["system", "event_id"])
                     writer.append("costs.call_costs", costs)
                 priced.append(costs)
-            for model, calls_of_model in _without_price(warehouse, system.name).iter_rows():
+            for row in calls_without_price(warehouse, system.name).iter_rows(named=True):
                 work.problem(
                     system.name,
-                    f"{calls_of_model} calls of the model {model} have no known price and count as unknown; "
-                    "add a contract price to the system's file.",
+                    f"{row['calls']} calls of the model {row['model']} have no known price and count as "
+                    "unknown; add a contract price to the system's file.",
                 )
     work.close()
     shown = pl.concat(priced) if priced else warehouse.tables["costs.call_costs"].empty()
@@ -61,13 +67,81 @@ def call_costs(
     )
 
 
-def _without_price(warehouse: Warehouse, system: str) -> pl.DataFrame:
-    return warehouse.read(
-        "select coalesce(model_served, model_requested) as model, count(*) as calls from costs.call_costs "
-        "join inference_log.inferences using (system, event_id) "
-        "where system = ? and price_status = 'unknown' group by all order by all",
-        [system],
-    )
+@dg.asset(partitions_def=systems, backfill_policy=one_run, pool="duckdb", **labels("costs", CONTINUOUS))
+def price_edits(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+    audit_book: dg.ResourceParam[AuditBook],
+) -> dg.MaterializeResult:
+    """Every change of a price: who entered it, when a run noticed it and what it said before."""
+    work = Work(context, project, warehouse, "price book")
+    noticed: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name):
+            known = warehouse.rows("costs.price_edits", system=system.name)
+            new = edits(system, entries(system, book_version()), known, work.clock)
+            decided = [
+                decision_entry(
+                    system.name, "price_edited", work.clock, row["entered_by"] or "aiops", sentence(row), {}
+                )
+                for row in new.iter_rows(named=True)
+            ]
+            audit_book.append(system.name, decided)
+            with warehouse.writing() as writer:
+                writer.append("costs.price_edits", new)
+            noticed.append(new)
+    work.close()
+    shown = pl.concat(noticed) if noticed else warehouse.tables["costs.price_edits"].empty()
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "noticed now": table(shown)})
+
+
+@dg.multi_asset(
+    specs=[
+        spec(
+            "spend_anomalies",
+            "Days whose hours cost more than is usual for their time of the week, and what made them dear.",
+            ["inferences", "call_costs", "hourly_spend"],
+            labels("costs", CONTINUOUS),
+        ),
+        spec(
+            "month_forecast",
+            "What the current month will have cost, with an interval.",
+            ["inferences", "call_costs", "hourly_spend"],
+            labels("costs", CONTINUOUS),
+        ),
+    ],
+    partitions_def=systems,
+    backfill_policy=one_run,
+    pool="duckdb",
+)
+def outlook(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> Iterator[dg.MaterializeResult]:
+    """Look at spend hour by hour: what was unusual so far, and where the month is going."""
+    work = Work(context, project, warehouse, "spend outlook")
+    found: dict[str, list[pl.DataFrame]] = {"spend_anomalies": [], "month_forecast": []}
+    for system in work.operated():
+        with work.guarding(system.name):
+            now = system.now(work.clock)
+            hours = hours_with_calls(warehouse, system.name)
+            series = hourly_series(hours, system.limits.silent_hours, now)
+            days = judged_days(system.name, series)
+            wanted = [d for day in days.filter(pl.col("unusual") > 0)["day"] for d in (day, *usual_days(day))]
+            cells = spend_cells(*calls_and_costs(warehouse, system.name, days=wanted), every="1d")
+            found["spend_anomalies"].append(with_causes(days, cells))
+            found["month_forecast"].append(month_forecast(system.name, known_days(series), now))
+            for name, frames in found.items():
+                warehouse.replace(f"costs.{name}", frames[-1], system=system.name)
+    work.close()
+    for name, frames in found.items():
+        shown = pl.concat(frames) if frames else warehouse.tables[f"costs.{name}"].empty()
+        standing_out = shown.filter(pl.col("unusual") > 0) if name == "spend_anomalies" else shown
+        yield dg.MaterializeResult(
+            asset_key=name, metadata={"dagster/row_count": shown.height, "found": table(standing_out)}
+        )
 
 
 @dg.multi_asset(
@@ -102,12 +176,8 @@ def growth(
             due = work.weeks(system)
             if not due:
                 continue
-            calls, costs = (
-                warehouse.rows("inference_log.inferences", system=system.name),
-                warehouse.rows("costs.call_costs", system=system.name),
-            )
-            cells = spend_cells(calls, costs)
-            first = sorted(cells["week"].unique())[: system.baseline.weeks]
+            cells = spend_cells(*calls_and_costs(warehouse, system.name))
+            first = sorted(cells["period"].unique())[: system.baseline.weeks]
             weekly = [growth_of_week(cells, week) for week in due]
             creep = [growth_since_baseline(cells, week, first) for week in due]
             with warehouse.writing() as writer:

@@ -17,6 +17,7 @@ from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.expectations import ExpectationResult, load_suite, validate
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
+from aiops_pipelines.resources.log_import import shortfalls
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -45,6 +46,18 @@ def check_name(entry: dict[str, Any]) -> str:
             ["log_files"],
             LANDING,
         ),
+        spec(
+            "feedback",
+            "Ratings and scores that were logged apart from their calls, whenever they come.",
+            ["log_files"],
+            LANDING,
+        ),
+        spec(
+            "traces",
+            "Sessions, users and endpoints that were logged apart from the calls of their traces.",
+            ["log_files"],
+            LANDING,
+        ),
     ],
     check_specs=[
         dg.AssetCheckSpec(
@@ -68,7 +81,11 @@ def ingestion(
     for system in work.operated():
         with work.guarding(system.name, LogFolderError):
             source = Source(
-                system.name, system.inference_log.format, work.clock, audit_book.keys.pepper(system.name)
+                system.name,
+                system.inference_log.format,
+                work.clock,
+                audit_book.keys.pepper(system.name),
+                mapping=system.inference_log.mapping,
             )
             landed += _ingest(work, system, source)
     work.close()
@@ -91,6 +108,9 @@ def ingestion(
         asset_key="quarantine",
         metadata={"dagster/row_count": rows, "set aside now": aside.height, "reasons": table(reasons)},
     )
+    for name in ("feedback", "traces"):
+        stored = warehouse.read(f"select count(*) as n from inference_log.{name}")["n"][0]
+        yield dg.MaterializeResult(asset_key=name, metadata={"dagster/row_count": stored})
     yield from _checks(new)
 
 
@@ -104,6 +124,8 @@ def _ingest(work: Work, system: System, source: Source) -> Iterator[Landing]:
         with work.guarding(system.name, OSError):
             for landing in book.read(file):
                 tally.add(landing)
+                for problem in shortfalls(book.place(file), landing.promised):
+                    work.problem(system.name, problem)
                 yield landing
         work.context.log.info(f"{system.name}/{file.name}: {tally}")
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, weeks
+from aiops_pipelines.inference_log.late import with_late_facts
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
 from aiops_pipelines.monitoring.quality import quality_scores as score_rows
 from aiops_pipelines.monitoring.samples import judge_samples, named_documents
@@ -23,7 +24,7 @@ PRODUCTION_SAMPLE = 400
 
 
 @dg.asset(
-    deps=["inferences"],
+    deps=["inferences", "feedback", "traces"],
     partitions_def=systems,
     backfill_policy=one_run,
     pool="duckdb",
@@ -39,7 +40,9 @@ def user_signals(
     counts: list[pl.DataFrame] = []
     for system in work.operated():
         with work.guarding(system.name):
-            calls = warehouse.rows("inference_log.inferences", system=system.name)
+            tables = ("inferences", "feedback", "traces")
+            logged = (warehouse.rows(f"inference_log.{name}", system=system.name) for name in tables)
+            calls = with_late_facts(*logged)
             found = find_signals(calls, system.now(work.clock))
             warehouse.replace("monitoring.user_signals", found, system=system.name)
             counts.append(found.group_by("system", "signal").len("calls"))

@@ -95,7 +95,7 @@ def search_index(
     for system in work.operated():
         with work.guarding(system.name, corpora.CorpusError, EmbedderError):
             tell = partial(_tell, context, system.name)
-            built[system.name] = done = index_book.reindex(system, work.clock, tell)
+            built[system.name] = done = index_book.reindex(system, work.clock, tell, context.run_id)
             for sentence in done.problems():
                 work.problem(system.name, sentence)
             for sentence in done.report.sentences():

@@ -33,6 +33,8 @@ class Facts:
     drift_causes: pl.DataFrame = field(default_factory=_no_rows)
     index_freshness: pl.DataFrame = field(default_factory=_no_rows)
     spend_growth_since_baseline: pl.DataFrame = field(default_factory=_no_rows)
+    spend_anomalies: pl.DataFrame = field(default_factory=_no_rows)
+    daily_pricing: pl.DataFrame = field(default_factory=_no_rows)
     daily_traffic: pl.DataFrame = field(default_factory=_no_rows)
     audit_verifications: pl.DataFrame = field(default_factory=_no_rows)
     call_times: pl.DataFrame = field(default_factory=_no_rows)

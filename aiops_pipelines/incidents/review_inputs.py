@@ -24,9 +24,10 @@ def _none() -> pl.DataFrame:
 class ReviewInputs:
     """Frames of one system; columns as in the tables of the same names.
 
-    `verdicts` is drift_verdicts, `causes` drift_causes, `growth` spend_growth_since_baseline, `freshness`
-    index_freshness, `retrieval` retrieval_quality, `verifications` audit_verifications, `spend` weekly_spend,
-    `blocks` guardrail_weekly, `traffic` weekly_traffic and `masked` pii_weekly.
+    `verdicts` is drift_verdicts, `causes` drift_causes, `growth` spend_growth_since_baseline, `month`
+    month_forecast, `anomalies` spend_anomalies, `freshness` index_freshness, `retrieval` retrieval_quality,
+    `verifications` audit_verifications, `spend` weekly_spend, `blocks` guardrail_weekly, `traffic`
+    weekly_traffic and `masked` pii_weekly.
     """
 
     system: System
@@ -37,6 +38,8 @@ class ReviewInputs:
     baselines: pl.DataFrame = field(default_factory=_none)
     spend: pl.DataFrame = field(default_factory=_none)
     growth: pl.DataFrame = field(default_factory=_none)
+    month: pl.DataFrame = field(default_factory=_none)
+    anomalies: pl.DataFrame = field(default_factory=_none)
     freshness: pl.DataFrame = field(default_factory=_none)
     retrieval: pl.DataFrame = field(default_factory=_none)
     incidents: pl.DataFrame = field(default_factory=_none)

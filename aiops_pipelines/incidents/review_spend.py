@@ -1,13 +1,13 @@
 """The review's section on spend: what the week cost, how far that is from a baseline week, and why."""
 
 from collections import defaultdict
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
-from aiops_pipelines.wording import Kind, inert, percent, some, usd
+from aiops_pipelines.wording import Kind, inert, month, percent, some, usd
 
 CAUSES_SHOWN = 5
 SMALLEST_REST = Decimal("0.005")
@@ -15,6 +15,7 @@ CAUSES = {
     "volume": "more or fewer calls",
     "model_mix": "another mix of models",
     "price": "changed prices",
+    "cache": "another share of cached input",
     "tokens:system_prompt": "length of the system prompt",
     "tokens:tools": "length of tool definitions",
     "tokens:context": "length of retrieved context",
@@ -27,6 +28,7 @@ REMEDIES = {
     "volume": "Look for calls that repeat: a semantic cache pays when they do.",
     "model_mix": "Route the calls that do not need the dearer model back to the cheaper one.",
     "price": "Compare the price book with the invoice.",
+    "cache": "Put the constant part of the prompt first, so that the provider's cache serves it again.",
     "tokens:system_prompt": "Compress the system prompt: drop what it says twice.",
     "tokens:context": "Prune the retrieved context: fewer or shorter chunks per call.",
     "tokens:history": "Truncate the history that is sent along.",
@@ -117,6 +119,43 @@ def _meaning(total: Decimal | None, grown: float | None, causes: dict[str, Decim
     return f"The week cost {usd(total)}, {change}{why}."
 
 
+def month_sentence(row: Row) -> str:
+    """Say what the month has cost and will: $3.10 so far in August 2026; $4.00 to $5.20 by its end."""
+    so_far = f"{usd(row['spent_usd'])} so far in {month(row['month'])}"
+    if row["forecast_usd"] is None:
+        return f"{so_far}; too few days are known to say where the month will end."
+    span = f"{usd(row['low_usd'])} to {usd(row['high_usd'])}, most likely {usd(row['forecast_usd'])}"
+    return f"{so_far}; {span} by its end."
+
+
+def _forecast(r: ReviewInputs) -> tuple[Figure, ...]:
+    """Return the month's forecast where it was made in the days after the week."""
+    made = r.week, r.week + timedelta(days=7)
+    row = next((row for row in r.rows("month") if made[0] <= row["through"] < made[1]), None)
+    if row is None:
+        return ()
+    budget = r.system.limits.monthly_budget_usd
+    note = month_sentence(row) + (f" The budget is {usd(budget)}." if budget else "")
+    value = None if row["forecast_usd"] is None else Decimal(str(row["forecast_usd"]))
+    return (Figure(f"Forecast of {month(row['month'])}", value, "usd", note),)
+
+
+def _unusual_days(r: ReviewInputs) -> tuple[Table, ...]:
+    days = [
+        (row["day"], row["unusual"], row["cost_usd"], row["expected_usd"], _because(row))
+        for row in r.rows("anomalies")
+        if row["unusual"] and r.week <= row["day"] < r.week + timedelta(days=7)
+    ]
+    kinds: dict[str, Kind] = {"Day": "day", "Unusual hours or days": "count", "Cost": "usd", "Usual": "usd"}
+    columns = tuple(Column(label, kind) for label, kind in (kinds | {"Mostly": "text"}).items())
+    title = "Days that cost more than is usual for their time of the week"
+    return (Table(title, columns, tuple(sorted(days)), "costs.spend_anomalies"),) if days else ()
+
+
+def _because(row: Row) -> str:
+    return f"{cause_name(row['cause'])} at {inert(row['endpoint'])}" if row["cause"] else "no cause was found"
+
+
 def spend(r: ReviewInputs) -> Section:
     """Say what the week cost, how far that is from a baseline week, and why."""
     now = r.this_week("spend") if r.week in r.heard() else []
@@ -133,6 +172,7 @@ def spend(r: ReviewInputs) -> Section:
         Figure("Spend of the week", total, "usd", left_out if now else ""),
         Figure("Against a baseline week", grown, "change", f"limit {percent(limit, signed=True)}"),
         Figure("Baseline week", before or None, "usd", "mean of the baseline weeks"),
+        *_forecast(r),
         Figure("Tokens", sum(row["tokens"] or 0 for row in now) if now else None, "count"),
     )
     charts: tuple[Chart, ...] = (_by_week_and_part(r),) if r.rows("spend") else ()
@@ -141,5 +181,5 @@ def spend(r: ReviewInputs) -> Section:
     if tone == "warn":
         dearer = next((cause for cause, change in causes.items() if change > 0), "")
         actions = (Action(REMEDIES.get(dearer, "Look at the endpoint that grew most."), meaning),)
-    tables = (_endpoints(now, total),)
+    tables = (_endpoints(now, total), *_unusual_days(r))
     return Section("spend", "Spend", meaning, tone, figures, charts, tables, actions)

@@ -5,17 +5,22 @@ could not be judged gives no reading: missing data neither opens nor calms anyth
 watches for silence. Adding a rule takes its function, its line in RULES and a runbook for each new cause.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import pairwise
 
 import polars as pl
 from scipy.special import bdtrc
 
-from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
-from aiops_pipelines.periods import midnight, next_month
+from aiops_pipelines.incidents.facts import Facts, Reading, day_of, days, week_of
+from aiops_pipelines.incidents.rules_spend import (
+    daily_budget,
+    endpoint_budget,
+    monthly_budget,
+    spend_anomaly,
+    spend_growth,
+)
 from aiops_pipelines.systems import Limits
 
 CAUSES = {
@@ -26,7 +31,8 @@ CAUSES = {
     "judge_change": "Quality scores moved because the judge changed",
     "quality_unexplained": "Answers got worse without a known cause",
     "cost_growth": "Weekly spend has grown beyond its limit",
-    "budget": "The month's budget is spent",
+    "cost_anomaly": "A day cost more than is usual for its hours",
+    "budget": "A budget is spent",
     "no_useful_outputs": "Most calls give no useful answer",
     "errors": "More calls fail than the limit allows",
     "latency": "Answers are slower than the limit allows",
@@ -59,7 +65,6 @@ NO_USEFUL_OUTPUTS = 0.5
 """Share of failed or empty answers above which hardly anybody is served."""
 CALLS_FOR_P95 = 20
 """With fewer calls the 95th percentile is the slowest call."""
-CAUSES_NAMED = 3
 
 Readings = Iterator[Reading]
 
@@ -82,37 +87,6 @@ def index_stale(facts: Facts, limits: Limits) -> Readings:
         if row["verdict"] in ("fresh", "stale"):
             week, broken, share = week_of(row["week"]), row["verdict"] == "stale", row["stale_share"]
             yield Reading(*week, broken, "index_staleness", "P2", share, limits.stale_share, row["reason"])
-
-
-def spend_growth(facts: Facts, limits: Limits) -> Readings:
-    """A week's spend has grown beyond its limit against the mean baseline week."""
-    weeks: dict[date, list[Row]] = defaultdict(list)
-    for row in facts.spend_growth_since_baseline.rows(named=True):
-        weeks[row["week"]].append(row)
-    for week, rows in weeks.items():
-        endpoints = {row["endpoint"]: (row["spend_before_usd"], row["spend_after_usd"]) for row in rows}
-        before, after = (sum(spend) for spend in zip(*endpoints.values(), strict=True))
-        if before > 0:
-            growth, limit = after / before - 1, limits.weekly_spend_growth
-            evidence = f"The week cost {after:,.2f} USD, {growth:+.0%} against {before:,.2f} USD in the mean "
-            evidence += f"baseline week (limit {limit:+.0%}): {_biggest_causes(rows)}."
-            yield Reading(*week_of(week), growth > limit, "cost_growth", "P3", growth, limit, evidence)
-
-
-def monthly_budget(facts: Facts, limits: Limits) -> Readings:
-    """The spend of a calendar month passes its budget; the period ends on the day it does."""
-    months: dict[date, list[Row]] = defaultdict(list)
-    for row in days(facts) if limits.monthly_budget_usd else ():
-        months[row["day"].replace(day=1)].append(row)
-    for month, rows in months.items():
-        budget, spent, end = float(limits.monthly_budget_usd or 0), 0.0, midnight(next_month(month))
-        for row in rows:
-            spent += float(row["cost_usd"] or 0)
-            if spent > budget:
-                end = day_of(row)[1]
-                break
-        evidence = f"Spend since {month} reached {spent:,.2f} USD of a monthly budget of {budget:,.2f} USD."
-        yield Reading(midnight(month), end, spent > budget, "budget", "P3", spent, budget, evidence)
 
 
 def no_useful_answer(facts: Facts, limits: Limits) -> Readings:
@@ -193,7 +167,10 @@ RULES: Mapping[str, Rule] = {
     "quality_degraded": Rule(quality_degraded, (*DRIFT_CAUSES, "quality_unexplained")),
     "index_stale": Rule(index_stale, ("index_staleness",)),
     "spend_growth": Rule(spend_growth, ("cost_growth",)),
+    "spend_anomaly": Rule(spend_anomaly, ("cost_anomaly",)),
     "monthly_budget": Rule(monthly_budget, ("budget",)),
+    "daily_budget": Rule(daily_budget, ("budget",)),
+    "endpoint_budget": Rule(endpoint_budget, ("budget",)),
     "no_useful_answer": Rule(no_useful_answer, ("no_useful_outputs", "errors")),
     "latency_p95": Rule(latency_p95, ("latency",)),
     "guardrail_burst": Rule(guardrail_burst, ("injection_attempts",)),
@@ -240,11 +217,3 @@ def calm_periods(facts: Facts, limits: Limits) -> pl.DataFrame:
         if not r.broken and r.end <= facts.now
     ]
     return pl.DataFrame(rows, schema=CALM, orient="row")
-
-
-def _biggest_causes(rows: list[Row]) -> str:
-    changes = defaultdict[str, float](float)
-    for row in rows:
-        changes[row["cause"]] += row["change_usd"]
-    largest = sorted(changes.items(), key=lambda item: -abs(item[1]))[:CAUSES_NAMED]
-    return ", ".join(f"{cause} {change:+,.2f} USD" for cause, change in largest)

@@ -1,6 +1,7 @@
 """Importer of the project's own JSON lines: one object a call, fields named as the record's columns.
 
-`usage` is the provider's object as it came; `token_parts` is what the application counted itself.
+`usage` is the provider's object as it came; `token_parts` is what the application counted itself. A line with
+`feedback_on` instead of a call says what was thought of the call of that event id.
 """
 
 import json
@@ -8,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from aiops_pipelines.inference_log.feedback import feedback_row
 from aiops_pipelines.inference_log.lines import parse
 from aiops_pipelines.inference_log.provider_usage import canonical_tokens, provider_tokens
 from aiops_pipelines.inference_log.record import (
@@ -19,13 +21,21 @@ from aiops_pipelines.inference_log.record import (
     Rejection,
     count,
     kind,
+    moment,
     normal_form,
 )
 from aiops_pipelines.inference_log.tokens import PARTS, Tokens, token_columns
 
 FIELDS = {*READERS, *TOKEN_COLUMNS, "tokens_total", "usage", "token_parts"}
+FEEDBACK_FIELDS = ("feedback_on", "feedback_id", "name", "value", "label", "rating", "given_by", "given_at")
+LOOKED_FOR = "objects with event_id and occurred_at, or with feedback_on"
 FIELD_LIMIT = 256
 NAME_LIMIT = 1_000
+
+
+def recognises(value: Any) -> bool:
+    """Return whether a JSON value is a call, or feedback on one, in the project's own fields."""
+    return isinstance(value, dict) and ({"event_id", "occurred_at"} <= value.keys() or "feedback_on" in value)
 
 
 def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = None) -> Batch:
@@ -38,7 +48,11 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
     batch = Batch()
     for line, content in raw:
         try:
-            batch.records.append(_record(parse(content), batch.ignored) | {"source_line": line})
+            fields = parse(content)
+            if isinstance(fields, dict) and "feedback_on" in fields:
+                batch.feedback.append(_feedback(fields, line))
+            else:
+                batch.records.append(_record(fields, batch.ignored) | {"source_line": line})
         except RecordError as error:
             batch.rejections.append(Rejection(line, str(error), content))
     return batch
@@ -59,6 +73,20 @@ def _record(fields: Any, ignored: Counter[str]) -> dict[str, Any]:
         **token_columns(tokens, parts, "reported"),
         "usage_raw": None if usage is None else json.dumps(usage),
     }
+
+
+def _feedback(fields: Mapping[str, Any], line: int) -> dict[str, Any]:
+    """Return what a line says about the call of another line, which may come later."""
+    if unknown := sorted(fields.keys() - set(FEEDBACK_FIELDS)):
+        raise RecordError(f"Feedback has unknown fields: {', '.join(unknown)[:100]}.")
+    at = fields.get("given_at")
+    said = {
+        "name": "rating",
+        **fields,
+        "event_id": fields["feedback_on"],
+        "given_at": at and moment("given_at", at),
+    }
+    return feedback_row(said, line)
 
 
 def _tokens(fields: Mapping[str, Any]) -> Tokens | None:

@@ -93,13 +93,16 @@ class Source:
     key: bytes
     """Secret of 32 bytes or more, for the pseudonyms of identifiers that hold personal data."""
     regions: Sequence[str] = REGIONS
+    mapping: Mapping[str, str] | None = None
+    """Column of the record to field, for the format `mapped`."""
 
 
 @dataclass(frozen=True)
 class Landing:
     """Rows to store: `inferences` and `quarantine` are new, `log_file` replaces the file's row.
 
-    `known` counts calls that were there already, `refused` all lines that were set aside, by reason.
+    `known` counts calls that were there already, `refused` all lines that were set aside, by reason, `said`
+    the scores on calls. `promised` is how many rows an export says its files hold.
     """
 
     inferences: pl.DataFrame
@@ -109,6 +112,8 @@ class Landing:
     ignored: Counter[str]
     known: int
     refused: Counter[str]
+    said: int = 0
+    promised: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -117,6 +122,7 @@ class Tally:
 
     stored: int = 0
     known: int = 0
+    said: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
 
@@ -124,6 +130,7 @@ class Tally:
         """Count a landing in."""
         self.stored += landing.inferences.height
         self.known += landing.known
+        self.said += landing.said
         self.refused.update(landing.refused)
         self.ignored.update(landing.ignored)
 
@@ -198,6 +205,8 @@ def land(
         batch.ignored,
         known,
         Counter(rejection.reason for rejection in rejections),
+        len(batch.feedback),
+        batch.promised,
     )
 
 

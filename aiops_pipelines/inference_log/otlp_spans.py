@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from aiops_pipelines.inference_log.messages import first
 from aiops_pipelines.inference_log.record import RecordError, kind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+REQUEST_KEYS = ("resourceSpans", "resourceLogs", "resourceMetrics")
+KIND = "openinference.span.kind"
 LAST_NANOSECOND = 253_402_300_799_000_000_000
 """End of the year 9999, the last a datetime can hold."""
 
@@ -39,15 +42,21 @@ class Span:
     attributes: Mapping[str, Any]
     resource: Mapping[str, Any]
     events: list[Event] = field(default_factory=list)
+    scores: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def started_at(self) -> datetime | None:
         """Start in UTC, to the microsecond."""
-        return None if self.start_ns is None else EPOCH + timedelta(microseconds=self.start_ns // 1_000)
+        return moment_of(self.start_ns)
 
     def first(self, *names: str) -> Any:
         """Return the first attribute present under one of the names."""
         return first(self.attributes, *names)
+
+
+def moment_of(nanoseconds: int | None) -> datetime | None:
+    """Return nanoseconds since 1970 as a time in UTC, to the microsecond."""
+    return None if nanoseconds is None else EPOCH + timedelta(microseconds=nanoseconds // 1_000)
 
 
 @dataclass(frozen=True)
@@ -56,11 +65,6 @@ class SpanError:
 
     line: int
     reason: str
-
-
-def first(values: Mapping[str, Any], *names: str) -> Any:
-    """Return the first value that is there and not blank under one of the names."""
-    return next((values[name] for name in names if values.get(name) not in (None, "")), None)
 
 
 def value(any_value: Any) -> Any:
@@ -102,8 +106,11 @@ def requests(document: Any) -> list[dict[str, Any]]:
         RecordError: the document holds none.
     """
     found = document if isinstance(document, list) else [document]
-    known = ("resourceSpans", "resourceLogs", "resourceMetrics")
-    if not found or not all(isinstance(part, dict) and any(key in part for key in known) for part in found):
+    if any(isinstance(part, dict) and {"gen_ai.operation.name", KIND} & part.keys() for part in found):
+        raise RecordError("These are attributes of a span without its ids and times; export whole spans.")
+    if not found or not all(
+        isinstance(part, dict) and any(key in part for key in REQUEST_KEYS) for part in found
+    ):
         raise RecordError(
             f"The line must be an OTLP export with resourceSpans; it is {kind(document)} without."
         )
@@ -148,6 +155,7 @@ def _span(raw: dict[str, Any], resource: dict[str, Any], line: int) -> Span:
         )
         for event in items(raw, "events")
     ]
+    found = attributes(raw)
     return Span(
         line,
         str(raw.get("traceId") or ""),
@@ -156,10 +164,22 @@ def _span(raw: dict[str, Any], resource: dict[str, Any], line: int) -> Span:
         _nanoseconds(raw.get("startTimeUnixNano"), "startTimeUnixNano"),
         _nanoseconds(raw.get("endTimeUnixNano"), "endTimeUnixNano"),
         code in (2, "2", "STATUS_CODE_ERROR"),
-        attributes(raw),
+        found,
         resource,
         events,
+        list(scores(found)),
     )
+
+
+def scores(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the evaluations and annotations of a span: attributes such as `annotations.0.annotation.name`."""
+    numbered: dict[tuple[str, str], dict[str, Any]] = {}
+    for name, said in found.items():
+        group, _, rest = name.partition(".")
+        place, _, part = rest.partition(".")
+        if group in ("evaluations", "annotations") and place.isdigit():
+            numbered.setdefault((group, place), {})[part] = said
+    yield from numbered.values()
 
 
 def _whole(given: Any, name: str) -> int:

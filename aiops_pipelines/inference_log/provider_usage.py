@@ -11,13 +11,14 @@ from typing import Any
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS, RecordError, kind
 from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split
 
-WRAPPERS = ("usageMetadata", "usage_metadata", "usage", "billed_units")
+WRAPPERS = ("usageMetadata", "usage_metadata", "usage", "billed_units", "tokens")
 GEMINI = ("promptTokenCount", "prompt_token_count", "totalTokenCount", "total_token_count")
 INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count", "inputTokens")
 TOOL_INPUT = ("toolUsePromptTokenCount", "tool_use_prompt_token_count")
 OUTPUT = (
     "completion_tokens",
     "output_tokens",
+    "generation_token_count",
     "candidatesTokenCount",
     "candidates_token_count",
     "outputTokens",
@@ -31,7 +32,6 @@ CACHE_READ = (
     "cacheReadInputTokens",
     "cacheReadInputTokenCount",
     "prompt_cache_hit_tokens",
-    "num_cached_tokens",
     "cached_tokens",
     "input_token_details.cache_read",
 )
@@ -58,6 +58,43 @@ BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens", "inputTokens
 """Fields of providers that report cached input beside the input: Anthropic and Bedrock."""
 
 
+BESIDE_THE_ANSWER = (
+    ("prompt_eval_count", "eval_count"),
+    ("inputTextTokenCount", "tokenCount"),
+    ("prompt_token_count", "generation_token_count"),
+    ("input_token_count", "generated_token_count"),
+    ("num_tokens_prompt_total", "num_tokens_generated"),
+)
+"""Input and output counts of providers that keep them out of a usage object."""
+BODIES = ("usage", "usageMetadata", "usage_metadata", "meta")
+"""Where the body of a response keeps its usage object; `meta` is Cohere's."""
+
+
+def body_usage(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the usage object of a response's body; None when it states none.
+
+    Ollama, Titan, Llama, watsonx and Aleph Alpha state their counts beside the answer.
+    """
+    for name in BODIES:
+        if isinstance(body.get(name), Mapping) and _counts(body[name]):
+            found: Mapping[str, Any] = body[name]
+            # An embedding or a ranking has no output, so a total alone is its input.
+            alone = set(found) == {"total_tokens"} and "choices" not in body
+            return {"input_tokens": found["total_tokens"], **found} if alone else found
+    results = body.get("results")
+    result = results[0] if isinstance(results, list) and results and isinstance(results[0], Mapping) else {}
+    for given, generated in BESIDE_THE_ANSWER:
+        both = {**result, **body}
+        if both.get(given) is not None:
+            return {"input_tokens": both[given], "output_tokens": both.get(generated) or 0}
+    return None
+
+
+def _counts(usage: Mapping[str, Any]) -> bool:
+    inner = usage.get("billed_units") or usage.get("tokens") or usage
+    return isinstance(inner, Mapping) and any(isinstance(value, int | float) for value in inner.values())
+
+
 def provider_tokens(usage: Any) -> Tokens | None:
     """Return the disjoint tokens of a provider's usage object; None when it does not name input and output.
 
@@ -67,8 +104,10 @@ def provider_tokens(usage: Any) -> Tokens | None:
     if not isinstance(usage, Mapping):
         raise RecordError(f"usage must be an object, not {kind(usage)}.")
     for wrapper in WRAPPERS:
-        if isinstance(usage.get(wrapper), Mapping):
-            return provider_tokens(usage[wrapper])
+        if isinstance(inner := usage.get(wrapper), Mapping):
+            # Cohere leaves out what it does not bill: an embedding has no output.
+            billed = wrapper == "billed_units" and "input_tokens" in inner
+            return provider_tokens({"output_tokens": 0, **inner} if billed else inner)
     if "input_uncached" in usage:
         return canonical_tokens(usage)
     gemini = any(name in usage for name in GEMINI)

@@ -95,12 +95,17 @@ class Rejection:
 class Batch:
     """What an importer made of some lines.
 
-    `ignored` counts what was read and is no record: unknown fields, spans that are no model calls.
+    `feedback` and `traces` hold what is said about calls that may stand elsewhere, `promised` how many rows
+    an export says its files hold. `ignored` counts what was read and is no record: unknown fields, spans
+    that are no model calls.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    feedback: list[dict[str, Any]] = field(default_factory=list)
+    traces: list[dict[str, Any]] = field(default_factory=list)
+    promised: dict[str, int] = field(default_factory=dict)
 
     @property
     def event_ids(self) -> list[str]:

@@ -3,6 +3,7 @@
 Prices are `costs`' business; counting text is done by the tokenizer that is passed in.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Literal
@@ -52,7 +53,7 @@ class Usage:
     reasoning: int = 0
     total: int | None = None
     cached_inside: bool | None = True
-    reasoning_inside: bool = True
+    reasoning_inside: bool | None = True
 
 
 def split(usage: Usage) -> Tokens:
@@ -69,7 +70,7 @@ def split(usage: Usage) -> Tokens:
     shaped = [
         (inside, reasoned)
         for inside, reasoned in possible
-        if usage.cached_inside in (None, inside) and usage.reasoning_inside == reasoned
+        if usage.cached_inside in (None, inside) and usage.reasoning_inside in (None, reasoned)
     ]
     kept = _adding_up(usage, shaped) or _adding_up(usage, possible)
     reading = (kept or shaped or possible)[0]
@@ -171,3 +172,8 @@ def completed(
             raise RecordError("usage has a total that is smaller than its parts.")
         return (rest, generated or 0) if given is None else (given, rest)
     return None if given is None or generated is None else (given, generated)
+
+
+def usage_json(usage: Any) -> str | None:
+    """Return usage as the source states it, as JSON text for `usage_raw`."""
+    return json.dumps(usage, sort_keys=True, default=str) if usage else None

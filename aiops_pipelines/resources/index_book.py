@@ -71,11 +71,11 @@ class IndexBook:
         self._warehouse = warehouse
         self._tables = warehouse.tables
 
-    def reindex(self, system: System, now: datetime, tell: Tell = quiet) -> Reindexed:
+    def reindex(self, system: System, now: datetime, tell: Tell = quiet, run: str | None = None) -> Reindexed:
         """Bring a system's index up to date with every state of its corpus, the oldest first.
 
         Each state is indexed by the recipe in force at its time; beside the newest one's index those of open
-        and of recent migrations follow.
+        and of recent migrations follow. `run` names the run that does it, so that an answer can be traced.
 
         Raises:
             CorpusError: a folder cannot be used; the states before it are done.
@@ -94,7 +94,7 @@ class IndexBook:
                 system, snapshot.valid_from, snapshot == snapshots[-1], now
             ):
                 watched = canaries.watching(model, now)
-                update = self.update(system.name, snapshot, now, watched, recipe.chunking, tell)
+                update = self.update(system.name, snapshot, now, watched, recipe.chunking, tell, run)
                 done, beside = done.then(snapshot.label, update, beside), True
         return done
 
@@ -106,6 +106,7 @@ class IndexBook:
         model: Embedder,
         chunking: Chunking = BY_STRUCTURE,
         tell: Tell = quiet,
+        run: str | None = None,
     ) -> Update:
         """Bring the index up to date with one state of the corpus; nothing is read when no file moved.
 
@@ -135,7 +136,7 @@ class IndexBook:
             before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
             origin = seen["revision"][0] if seen.height else next(iter(before), None)
             base = base or (self._base(system, origin, model, chunking) if origin else None)
-            build = Build(self._warehouse, system, state, model, chunking, tell, origin, base)
+            build = Build(self._warehouse, system, state, model, chunking, tell, origin, base, run)
             return self._carry_out(build, (snapshot.label, valid_from), next(iter(before), None), now, cpu)
 
     def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, Any] | None:
@@ -180,7 +181,7 @@ class IndexBook:
         chunks = wanted["chunk_id"].n_unique()
         sizes = (build.state.documents.height, chunks, new, now)
         identity = (build.system, version, build.state.revision, labelled[1], build.chunking.version)
-        index = self._row("rag.index_versions", (*identity, build.space, reader_version(), *sizes))
+        index = self._row("rag.index_versions", (*identity, build.space, reader_version(), *sizes, build.run))
         with cpu.of("writing"):
             self._write(build, labelled[0], index, history, wanted, texts)
         counts = Counter(wanted=chunks, new_texts=new, embedded=embedded, dropped=build.dropped(wanted))

@@ -51,6 +51,7 @@ class Build:
     tell: Tell
     origin: str | None
     base: dict[str, Any] | None
+    run: str | None = None
 
     @property
     def space(self) -> str:

@@ -7,17 +7,20 @@ is `inference_log.ingestion`'s.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from aiops_pipelines.inference_log.formats import IMPORTERS
+from aiops_pipelines.inference_log.formats import importer
 from aiops_pipelines.inference_log.ingestion import Landing, LogFile, Reading, Source, begin, land, plan
+from aiops_pipelines.inference_log.late import feedback_rows, trace_rows
+from aiops_pipelines.inference_log.record import Batch
 from aiops_pipelines.resources.log_folder import LogFolder, Piece
 from aiops_pipelines.resources.tokenizer import count_tokens
-from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.warehouse import Warehouse, Writer
 
 INFERENCES, QUARANTINE, LOG_FILES = (
     "inference_log.inferences",
     "inference_log.quarantine",
     "inference_log.log_files",
 )
+FEEDBACK, TRACES = "inference_log.feedback", "inference_log.traces"
 
 
 class LogBook:
@@ -60,6 +63,15 @@ class LogBook:
         """
         return [self._folder.file(path) for path in paths]
 
+    def place(self, file: LogFile) -> Path:
+        """Return where a file lies."""
+        return self._folder.path / file.name
+
+    def unchanged(self, file: LogFile) -> int:
+        """Return how many stored calls came of a file that has not changed since it was read, else 0."""
+        seen = self._seen.get(file.name)
+        return seen["rows_stored"] + seen["rows_known"] if seen and plan(file, seen).action == "skip" else 0
+
     def read(self, file: LogFile) -> Iterator[Landing]:
         """Store what is new in a file; yield what came of each piece, when it is stored.
 
@@ -78,7 +90,7 @@ class LogBook:
             yield landing
 
     def _store(self, piece: Piece, reading: Reading, aside: set[str]) -> Landing:
-        batch = IMPORTERS[self._source.format](piece.lines, count_tokens)
+        batch = importer(self._source.format, self._source.mapping)(piece.lines, count_tokens)
         with self._warehouse.writing() as writer:  # rows and how far the file is read, together or not at all
             stored = writer.read(
                 f"select event_id from {INFERENCES} where system = ? and event_id in (select unnest(?))",
@@ -89,4 +101,14 @@ class LogBook:
             writer.append(QUARANTINE, landing.quarantine)
             keys = {"system": self._source.system, "source_file": landing.reading.file.name}
             writer.replace(LOG_FILES, landing.log_file, **keys)
+            self._store_late(writer, batch, reading)
         return landing
+
+    def _store_late(self, writer: Writer, batch: Batch, reading: Reading) -> None:
+        """Store what is said about calls and traces; a later word on the same replaces the earlier one."""
+        for table, key, rows in (
+            (FEEDBACK, "feedback_id", feedback_rows(batch, reading, self._source)),
+            (TRACES, "trace_id", trace_rows(batch, reading, self._source)),
+        ):
+            if rows.height:
+                writer.replace(table, rows, system=self._source.system, **{key: rows[key].to_list()})

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from aiops_pipelines.inference_log.ingestion import HEAD_BYTES, LogFile, Reading, ReadPlan
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Lines, is_document
+from aiops_pipelines.resources import tabular
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".json", ".json.gz", *tabular.SUFFIXES)
 PIECE_BYTES = 64_000_000
 CHUNK_BYTES = 1 << 20
 Stream = gzip.GzipFile | io.BufferedReader
@@ -88,10 +89,13 @@ class LogFolder:
         if plan.action == "skip":
             return
         file = reading.file
+        if file.name.endswith(tabular.SUFFIXES):
+            yield from _table(self.path / file.name, reading)
+            return
         with self._opened(file) as stream:
             stream.seek(plan.offset)
             chunks = _chunks(stream, None if file.compressed else file.size_bytes - plan.offset)
-            if not file.appended and not file.compressed:
+            if not file.appended and not file.name.endswith(".jsonl.gz"):
                 opening = _opening(chunks)
                 if is_document(opening):
                     yield _document(chain([opening], chunks), reading)
@@ -108,7 +112,9 @@ def _file(path: Path, name: str) -> LogFile:
     stat = path.stat()
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
-    return LogFile(name, stat.st_size, stat.st_mtime_ns, head, name.endswith(".jsonl"), name.endswith(".gz"))
+    return LogFile(
+        name, stat.st_size, stat.st_mtime_ns, head, name.endswith((".jsonl", ".ndjson")), name.endswith(".gz")
+    )
 
 
 def _opening(chunks: Iterator[bytes]) -> bytes:
@@ -158,6 +164,15 @@ def _lines(lines: Lines, plan: ReadPlan, reading: Reading, piece_bytes: int) -> 
             yield piece(0)
             held, size = [], 0
     yield piece(lines.waiting_bytes)
+
+
+def _table(path: Path, reading: Reading) -> Iterator[Piece]:
+    """Yield the rows of a table; it counts as read with its last row."""
+    number = 0
+    for rows in tabular.table_lines(path):
+        number += len(rows)
+        yield Piece(rows, replace(reading, lines_read=number))
+    yield Piece([], replace(reading, bytes_read=reading.file.size_bytes, lines_read=number))
 
 
 def _document(chunks: Iterator[bytes], reading: Reading) -> Piece:

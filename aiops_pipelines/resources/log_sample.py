@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from aiops_pipelines.inference_log.formats import IMPORTERS
+from aiops_pipelines.inference_log.formats import importer
 from aiops_pipelines.inference_log.ingestion import begin, plan
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS, Batch
 from aiops_pipelines.resources.log_folder import LogFolder
@@ -66,7 +66,7 @@ def log_sample(logs: Logs, limit: int = LINES_READ) -> LogSample:
                 lines = piece.lines[: limit - sample.lines]
                 sample.lines += len(lines)
                 sample.capped |= len(lines) < len(piece.lines)
-                _count(sample, IMPORTERS[logs.format](lines), file.name, seen)
+                _count(sample, importer(logs.format, logs.mapping)(lines), file.name, seen)
                 if sample.capped:
                     return sample
         except OSError as error:

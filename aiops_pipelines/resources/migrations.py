@@ -207,8 +207,9 @@ class Migrations:
         """Bring one index level with the newest state of the corpus; say whether it was behind."""
         model = self.recipes.model(wanted)
         snapshot = newest_snapshot(system)
-        update = IndexBook(self._warehouse).update(system.name, snapshot, clock, model, wanted.chunking)
-        return update.index.height > 0
+        book, run = IndexBook(self._warehouse), "aiops migrate start"
+        done = book.update(system.name, snapshot, clock, model, wanted.chunking, quiet, run)
+        return done.index.height > 0
 
     def _pair(self, system: System, row: Row) -> tuple[Row, Row]:
         """Return the rows of the index in force and of the shadow, of one corpus revision."""

@@ -24,14 +24,27 @@ KEYS = {
 }
 
 
+SMALLEST = Decimal("1e-12")
+"""Last digit that is kept of a price per million tokens."""
+
+
+def book_version() -> str:
+    """Return the version of the public book."""
+    from genai_prices import __version__
+
+    return str(__version__)
+
+
 @dataclass(frozen=True)
 class PriceBook:
     """Dated prices of models: a system's contract prices first, then the public book."""
 
     contract: tuple[ContractPrice, ...] = ()
 
-    def price_of(self, provider: str, model: str, at: datetime) -> UnitPrices | None:
+    def price_of(self, provider: str | None, model: str, at: datetime) -> UnitPrices | None:
         """Return the prices of a model at a moment (UTC-aware), or None for a model without a price.
+
+        Without a provider the public book takes the one it knows best for that name.
 
         A contract price holds for the exact model name, in any letter case, from its `valid_from` (UTC) on;
         the latest one that has begun wins.
@@ -43,18 +56,23 @@ class PriceBook:
 
 
 def _contract_prices(price: ContractPrice) -> UnitPrices:
+    if price.gpu_hour_usd is not None and price.tokens_per_gpu_hour is not None:
+        per_million = (price.gpu_hour_usd * 10**6 / price.tokens_per_gpu_hour).quantize(SMALLEST)
+        note = f"{price.gpu_hour_usd} USD a GPU hour over {price.tokens_per_gpu_hour:,} tokens"
+        rates = Rates(per_million, per_million, per_million, per_million)
+        return UnitPrices((rates,), f"self-hosted {price.model} since {price.valid_from}; {note}")
     named = {"input": price.input, "cache_read": price.cache_read, "cache_write": price.cache_write}
     rates = _rates(named | {"output": price.output}, 0)
     notes = [f"contract price of {price.model} since {price.valid_from}", *_cache_as_input(named)]
     return UnitPrices((rates,), "; ".join(notes))
 
 
-def _book_prices(provider: str, model: str, at: datetime) -> UnitPrices | None:
+def _book_prices(provider: str | None, model: str, at: datetime) -> UnitPrices | None:
     from genai_prices import __version__
     from genai_prices.data_snapshot import get_snapshot
 
     try:
-        _, found = get_snapshot().find_provider_model(model, None, provider, None)
+        seller, found = get_snapshot().find_provider_model(model, None, provider, None)
     except LookupError:
         return None
     prices = found.get_prices(at)
@@ -65,7 +83,7 @@ def _book_prices(provider: str, model: str, at: datetime) -> UnitPrices | None:
     for start in sorted({start for tier in tiers.values() for start in tier}):
         reached = {name: _at(tier, start) for name, tier in tiers.items()}
         rates.append(_rates(reached, start))
-    notes = [f"genai-prices {__version__}, {provider}/{found.id}", _dated(found, prices), *_left_out(prices)]
+    notes = [f"genai-prices {__version__}, {seller.id}/{found.id}", _dated(found, prices), *_left_out(prices)]
     return UnitPrices(tuple(rates), "; ".join(notes + _cache_as_input(tiers)))
 
 

@@ -18,6 +18,7 @@ REVIEWED = {
     "baselines": "monitoring.baselines",
     "spend": "costs.weekly_spend",
     "growth": "costs.spend_growth_since_baseline",
+    "month": "costs.month_forecast",
     "freshness": "rag.index_freshness",
     "traffic": "monitoring.weekly_traffic",
     "verifications": "compliance.audit_verifications",

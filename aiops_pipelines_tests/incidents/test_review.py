@@ -13,7 +13,7 @@ from aiops_pipelines.document import Section
 from aiops_pipelines.incidents.review import Review, weekly_review
 from aiops_pipelines.incidents.review_incidents import clock_result
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
-from aiops_pipelines.incidents.review_spend import growth
+from aiops_pipelines.incidents.review_spend import growth, month_sentence
 from aiops_pipelines_tests.incidents import fourteen_weeks as weeks
 from aiops_pipelines_tests.incidents.fourteen_weeks import NOW, SILENT, SYSTEM, UNJUDGED, WEEKS, inputs
 
@@ -208,6 +208,35 @@ def test_only_a_week_of_ok_verdicts_is_good(given_verdicts: list[str]) -> None:
         weekly_review(inputs(WEEKS[4], verdicts=weeks.table("drift.drift_verdicts", rows))), "quality"
     )
     assert (part.tone == "good") == (set(given_verdicts) == {"OK"})
+
+
+def test_the_month_and_unusual_days_stand_in_the_spend_section() -> None:
+    week = WEEKS[11]
+    row = {"system": SYSTEM.name, "month": week.replace(day=1), "through": week + timedelta(days=6)}
+    ends = {"spent_usd": 3.1, "forecast_usd": 4.5, "low_usd": 4.0, "high_usd": 5.25}
+    unusual = {"system": SYSTEM.name, "day": week + timedelta(days=1), "unusual": 2, "cost_usd": 1.0}
+    unusual |= {"expected_usd": 0.25, "endpoint": "chat", "cause": "volume"}
+    frames = {"month": pl.DataFrame([row | ends]), "anomalies": pl.DataFrame([unusual])}
+    part = section(weekly_review(replace(inputs(week), **frames)), "spend")
+    (forecast,) = [found for found in part.figures if found.label.startswith("Forecast of ")]
+    assert forecast.value == Decimal("4.5")
+    assert "$3.10 so far" in forecast.note and "$4.00 to $5.25, most likely $4.50 by its end" in forecast.note
+    (table,) = [found for found in part.tables if found.source == "costs.spend_anomalies"]
+    assert table.rows == ((week + timedelta(days=1), 2, 1.0, 0.25, "more or fewer calls at chat"),)
+    earlier = section(weekly_review(replace(inputs(WEEKS[9]), **frames)), "spend")
+    assert not [found for found in earlier.figures if found.label.startswith("Forecast of ")]
+    assert len(earlier.tables) == 1
+
+
+def test_too_few_days_are_no_forecast_of_zero() -> None:
+    row = {
+        "month": date(2026, 8, 1),
+        "spent_usd": 3.1,
+        "forecast_usd": None,
+        "low_usd": None,
+        "high_usd": None,
+    }
+    assert "too few days are known to say" in month_sentence(row)
 
 
 def test_unpriced_spend_is_unknown_and_not_zero() -> None:

@@ -1,7 +1,10 @@
 """Prices of the public book and of contracts, against figures read in the book."""
 
+import gzip
+import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -138,3 +141,83 @@ def test_a_call_costs_what_the_book_itself_computes(model, tokens):
         }
     )
     assert call_costs(call, BOOK.price_of)["cost_usd"].item() == expected.total_price
+
+
+def test_a_model_on_machines_of_ones_own_has_one_price_for_every_token():
+    """2.40 USD a GPU hour over 6,000,000 tokens are 0.40 USD per million, cached or not, read or written."""
+    own = ContractPrice(
+        model="hosted", valid_from=date(2026, 1, 1), gpu_hour_usd="2.40", tokens_per_gpu_hour=6_000_000
+    )
+    prices = PriceBook((own,)).price_of("vllm", "hosted", at("2026-06-01"))
+    assert prices.rates == (Rates(*usd("0.4", "0.4", "0.4", "0.4")),)
+    assert prices.source == "self-hosted hosted since 2026-01-01; 2.40 USD a GPU hour over 6,000,000 tokens"
+    thirds = own.model_copy(update={"tokens_per_gpu_hour": 7})
+    assert PriceBook((thirds,)).price_of("vllm", "hosted", at("2026-06-01")).rates[0].input == Decimal(
+        "342857.142857142857"
+    )
+
+
+WITHOUT_TOKEN_PRICE = ("audio", "image", "video")
+"""Kinds of tokens that some models sell at prices of their own, which an inference log does not count apart."""
+NEWER = {
+    ("openrouter", "meta-llama/llama-4-maverick-17b-128e-instruct"),
+    ("openrouter", "meta-llama/llama-4-scout-17b-16e-instruct"),
+    ("openrouter", "meta-llama/Llama-4-Scout-17B-16E-Instruct"),
+    ("openrouter", "openai/gpt-5-mini-2025-08-07"),
+    ("huggingface_cerebras", "openai/gpt-oss-120b"),
+    ("aws", "gpt-5.6-sol"),
+    ("azure", "deepseek-reasoner"),
+    ("zai", "glm-4.7"),
+    ("zai", "glm-4.6v"),
+}
+"""Models that the expected values have no price for, and that the book has learned since."""
+
+
+CORRECTED = {("google", "claude-sonnet-4-5-20250929"), ("mistral", "ministral-8b-latest")}
+"""Prices that the book has corrected since: a long-context tier, and a price that came down."""
+
+
+def test_recorded_usage_is_priced_as_expected(shared_data: Path):
+    """Every recorded usage, at every provider that could have sent it, is priced to the last digit."""
+    with gzip.open(
+        shared_data / "prices" / "provider_usage_bodies.jsonl.gz", "rt", encoding="utf-8"
+    ) as lines:
+        bodies = [json.loads(line) for line in lines]
+    cases = [
+        (one["usage"], wanted, _call(number, wanted["provider_id"], body.get("model"), one["usage"]))
+        for number, body in enumerate(bodies)
+        for one in body["extracted"]
+        for wanted in one["extractors"]
+    ]
+    frame = pl.DataFrame([call for _, _, call in cases], schema_overrides={"model_requested": pl.String})
+    costs = call_costs(frame, BOOK.price_of).rows(named=True)
+    newer, corrected, exact, other_tokens = set(), set(), 0, 0
+    for (usage, wanted, call), cost in zip(cases, costs, strict=True):
+        key, expected = (call["provider"], call["model_served"]), wanted.get("input_price")
+        if expected is None:
+            newer |= {key} if cost["price_status"] == "priced" else set()
+        elif cost["cost_usd"] == Decimal(expected) + Decimal(wanted.get("output_price", "0")):
+            exact += 1
+        elif any(kind in name for kind in WITHOUT_TOKEN_PRICE for name in usage):
+            other_tokens += 1
+        else:
+            corrected.add(key)
+    assert (newer, corrected) == (NEWER, CORRECTED)
+    assert (len(bodies), exact, other_tokens) == (748, 1671, 17)
+
+
+def _call(number: int, provider: str, model: str | None, usage: dict[str, int]) -> dict[str, object]:
+    cached = {name: usage.get(f"{name}_tokens", 0) for name in ("cache_read", "cache_write")}
+    return {
+        "system": "s",
+        "event_id": str(number),
+        "provider": provider,
+        "model_requested": None,
+        "model_served": model,
+        "occurred_at": at("2026-03-01T12:00"),
+        "token_convention": "disjoint",
+        "input_uncached": usage.get("input_tokens", 0) - sum(cached.values()),
+        **cached,
+        "output_visible": usage.get("output_tokens", 0),
+        "reasoning": 0,
+    }

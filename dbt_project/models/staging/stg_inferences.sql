@@ -1,5 +1,20 @@
-with source as (
+with calls as (
     select * from {{ source('inference_log', 'inferences') }}
+),
+
+traces as (
+    select * from {{ source('inference_log', 'traces') }}
+),
+
+source as (
+    select
+        calls.* replace (
+            coalesce(calls.session_id, traces.session_id) as session_id,
+            coalesce(calls.user_id, traces.user_id) as user_id,
+            coalesce(calls.endpoint, traces.endpoint) as endpoint
+        )
+    from calls
+    left join traces using (system, trace_id)
 ),
 
 derived as (
@@ -9,6 +24,7 @@ derived as (
         event_id,
         session_id,
         user_id,
+        coalesce(user_group, 'unknown') as user_group,
         known_query_id is not null as is_probe,
         not is_probe as is_production,
 

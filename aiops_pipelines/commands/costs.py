@@ -1,0 +1,61 @@
+"""Commands for what is spent: costs growth."""
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from aiops_pipelines import terminal
+from aiops_pipelines.commands import given
+from aiops_pipelines.project import Project
+
+costs = typer.Typer(no_args_is_help=True, help="Say why spend changed between two periods.")
+From = Annotated[str, typer.Option("--from", metavar="A..B", help="The earlier period, both days included.")]
+To = Annotated[str, typer.Option("--to", metavar="C..D", help="The later period, both days included.")]
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON, endpoint by endpoint.")]
+
+
+def period(text: str) -> tuple[date, date]:
+    """Read a period: 2026-06-01..2026-06-30, or a single day.
+
+    Raises:
+        BadParameter: it is neither.
+    """
+    first, _, last = text.partition("..")
+    try:
+        return date.fromisoformat(first), date.fromisoformat(last or first)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is no period; write it as 2026-06-01..2026-06-30.") from error
+
+
+@costs.callback()
+def group() -> None:
+    """Keep `growth` a command of its own, also while there is no other."""
+
+
+@costs.command("growth")
+def growth(name: given.OneSystem, before: From, after: To, as_json: Json = False) -> None:
+    """Split the change in spend into volume, model mix, price, cache and each part of the tokens, exactly."""
+    from aiops_pipelines.incidents.review_spend import cause_name
+    from aiops_pipelines.resources.published import published
+    from aiops_pipelines.resources.spend_tables import compared_periods
+    from aiops_pipelines.wording import day, some, usd
+
+    (system,) = given.systems(name)
+    found = compared_periods(published(Project.here()), system.name, period(before), period(after))
+    if as_json:
+        return terminal.data(found.as_data())
+    spent = (
+        f"{usd(found.spent[0])} from {day(found.before[0])} to {day(found.before[1])}, {usd(found.spent[1])} "
+    )
+    terminal.block(system.name, [], f"{spent}from {day(found.after[0])} to {day(found.after[1])}")
+    rows = [(cause_name(cause), usd(change, signed=True)) for cause, change in found.causes.items() if change]
+    terminal.table(
+        ("cause", "change"), [*rows, ("together", usd(found.spent[1] - found.spent[0], signed=True))]
+    )
+    if found.days[0] != found.days[1]:
+        terminal.verbatim(
+            f"The periods have {found.days[0]} and {found.days[1]} days; the difference is volume."
+        )
+    if any(found.unpriced):
+        terminal.verbatim(f"{some(sum(found.unpriced), 'call')} without a known price are in no figure.")

@@ -1,0 +1,121 @@
+"""Commands for the price book: prices missing, prices reprice and prices show."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import typer
+
+from aiops_pipelines import terminal
+from aiops_pipelines.commands import given
+from aiops_pipelines.commands.costs import period
+from aiops_pipelines.project import Project
+
+prices = typer.Typer(no_args_is_help=True, help="Look up prices; list what has none; price a period anew.")
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+Day = Annotated[
+    datetime | None,
+    typer.Option("--at", formats=["%Y-%m-%d"], metavar="DATE", help="Day of the price; today without it."),
+]
+AsOf = Annotated[
+    datetime,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], metavar="DATE", help="Day whose prices are taken."),
+]
+Over = Annotated[
+    str | None, typer.Option("--over", metavar="A..B", help="Calls of these days only; all without it.")
+]
+Provider = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Provider that serves the model; the likeliest without it.")
+]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")]
+
+
+@prices.command("missing")
+def missing(name: given.AnySystem = None, as_json: Json = False) -> None:
+    """List the models whose calls have no known price; their cost is unknown, never 0."""
+    from aiops_pipelines.document import plain_data
+    from aiops_pipelines.resources.published import published
+    from aiops_pipelines.resources.spend_tables import calls_without_price
+    from aiops_pipelines.wording import count, day, inert, some
+
+    books, systems = published(Project.here()), given.systems(name)
+    found = {system.name: calls_without_price(books, system.name) for system in systems}
+    if as_json:
+        return terminal.data(plain_data({name: rows.to_dicts() for name, rows in found.items()}))
+    for system, rows in found.items():
+        if rows.is_empty():
+            terminal.block(system, [("good", "", "Every call with usage has a price.")])
+            continue
+        lost = f"{some(sum(rows['calls']), 'call')} without a price; add one below `prices` in {system}.yaml."
+        terminal.block(system, [("warn", "", lost)])
+        terminal.table(
+            ("provider", "model", "calls", "tokens", "first", "last"),
+            (
+                (
+                    *(inert(r[name] or "not logged") for name in ("provider", "model")),
+                    *(count(r[name]) for name in ("calls", "tokens")),
+                    *(day(r[name]) for name in ("first_at", "last_at")),
+                )
+                for r in rows.iter_rows(named=True)
+            ),
+        )
+
+
+@prices.command("reprice")
+def reprice(name: given.OneSystem, as_of: AsOf, over: Over = None, as_json: Json = False) -> None:
+    """Show what calls would have cost at the prices of a date; what is stored stays."""
+    from aiops_pipelines.document import plain_data
+    from aiops_pipelines.resources.published import published
+    from aiops_pipelines.resources.spend_tables import BEGINNING, END, repriced_period
+    from aiops_pipelines.wording import count, day, inert, usd
+
+    (system,), span = given.systems(name), period(over) if over else (BEGINNING, END)
+    found = repriced_period(published(Project.here()), system, as_of.date(), span)
+    totals = found.select("calls", "calls_unpriced", "cost_usd", "repriced_usd", "change_usd").sum()
+    if as_json:
+        head = {"system": name, "as_of": as_of.date(), "over": list(span) if over else None}
+        return terminal.data(plain_data(head | totals.row(0, named=True) | {"models": found.to_dicts()}))
+    terminal.block(name, [], f"at the prices of {day(as_of)}")
+    rows = [*found.iter_rows(named=True), {"model": "together"} | totals.row(0, named=True)]
+    terminal.table(
+        ("model", "calls", "without a price", "cost", "at that date", "change"),
+        (
+            (
+                inert(r["model"]),
+                *(count(r[name]) for name in ("calls", "calls_unpriced")),
+                *(usd(r[name]) for name in ("cost_usd", "repriced_usd")),
+                usd(r["change_usd"], signed=True),
+            )
+            for r in rows
+        ),
+    )
+
+
+@prices.command("show")
+def show(
+    model: Model,
+    at: Day = None,
+    provider: Provider = None,
+    system: given.InSystem = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a model costs per million tokens on a day, and where that is from."""
+    from aiops_pipelines.costs.compared import SpendError
+    from aiops_pipelines.document import plain_data
+    from aiops_pipelines.resources.prices import PriceBook
+
+    on: date = at.date() if at else given.clock().date()
+    own = given.systems(system)[0].prices if system else ()
+    found = PriceBook(own).price_of(provider, model, datetime(on.year, on.month, on.day, 12, tzinfo=UTC))
+    if found is None:
+        raise SpendError(f"{model} has no known price on {on}; add one below `prices` in the system's file.")
+    names = ("input", "cache_read", "cache_write", "output")
+    tiers = [{name: getattr(rate, name) for name in ("from_input_tokens", *names)} for rate in found.rates]
+    if as_json:
+        return terminal.data(
+            plain_data({"model": model, "at": on, "usd_per_million": tiers, "source": found.source})
+        )
+    terminal.block(model, [("plain", "", f"{part}.") for part in found.source.split("; ")])
+    terminal.table(
+        ("from input tokens", *(f"{name.replace('_', ' ')}, USD a million" for name in names)),
+        (tuple("not sold" if value is None else f"{value:f}" for value in tier.values()) for tier in tiers),
+    )

@@ -1,0 +1,92 @@
+"""The rules on money: growth of a week, unusual hours, and budgets of a month, a day and an endpoint.
+
+They are listed with all others in `rules`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
+
+from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
+from aiops_pipelines.periods import midnight, next_month
+from aiops_pipelines.systems import Limits
+
+CAUSES_NAMED = 3
+Readings = Iterator[Reading]
+
+
+def spend_growth(facts: Facts, limits: Limits) -> Readings:
+    """A week's spend has grown beyond its limit against the mean baseline week."""
+    weeks: dict[date, list[Row]] = defaultdict(list)
+    for row in facts.spend_growth_since_baseline.rows(named=True):
+        weeks[row["week"]].append(row)
+    for week, rows in weeks.items():
+        endpoints = {row["endpoint"]: (row["spend_before_usd"], row["spend_after_usd"]) for row in rows}
+        before, after = (sum(spend) for spend in zip(*endpoints.values(), strict=True))
+        if before > 0:
+            growth, limit = after / before - 1, limits.weekly_spend_growth
+            evidence = f"The week cost {after:,.2f} USD, {growth:+.0%} against {before:,.2f} USD in the mean "
+            evidence += f"baseline week (limit {limit:+.0%}): {_biggest_causes(rows)}."
+            yield Reading(*week_of(week), growth > limit, "cost_growth", "P3", growth, limit, evidence)
+
+
+def monthly_budget(facts: Facts, limits: Limits) -> Readings:
+    """The spend of a calendar month passes its budget; the period ends on the day it does."""
+    months: dict[date, list[Row]] = defaultdict(list)
+    for row in days(facts) if limits.monthly_budget_usd else ():
+        months[row["day"].replace(day=1)].append(row)
+    for month, rows in months.items():
+        budget, spent, end = float(limits.monthly_budget_usd or 0), 0.0, midnight(next_month(month))
+        for row in rows:
+            spent += float(row["cost_usd"] or 0)
+            if spent > budget:
+                end = day_of(row)[1]
+                break
+        evidence = f"Spend since {month} reached {spent:,.2f} USD of a monthly budget of {budget:,.2f} USD."
+        yield Reading(midnight(month), end, spent > budget, "budget", "P3", spent, budget, evidence)
+
+
+def daily_budget(facts: Facts, limits: Limits) -> Readings:
+    """A day's spend passes its budget."""
+    for row in days(facts) if limits.daily_budget_usd else ():
+        if row["cost_usd"] is not None:
+            spent, budget = float(row["cost_usd"]), float(limits.daily_budget_usd or 0)
+            evidence = f"{row['day']} cost {spent:,.2f} USD of a daily budget of {budget:,.2f} USD."
+            yield Reading(*day_of(row), spent > budget, "budget", "P3", spent, budget, evidence)
+
+
+def endpoint_budget(facts: Facts, limits: Limits) -> Readings:
+    """The spend of an endpoint in a calendar month passes its budget."""
+    spent: dict[tuple[date, str], float] = defaultdict(float)
+    for row in facts.daily_pricing.rows(named=True) if limits.endpoint_budgets_usd else ():
+        if row["cost_usd"] is not None:
+            spent[row["day"].replace(day=1), row["endpoint"]] += float(row["cost_usd"])
+    for (month, endpoint), cost in sorted(spent.items()):
+        if endpoint in limits.endpoint_budgets_usd:
+            budget = float(limits.endpoint_budgets_usd[endpoint])
+            days_of = midnight(month), midnight(next_month(month))
+            evidence = f"{endpoint} has cost {cost:,.2f} USD since {month}, "
+            evidence += f"of a monthly budget of {budget:,.2f} USD."
+            yield Reading(*days_of, cost > budget, "budget", "P3", cost, budget, evidence, endpoint)
+
+
+def spend_anomaly(facts: Facts, limits: Limits) -> Readings:
+    """Hours of a day cost more than is usual for their time of the week, and by more than the limit."""
+    for row in facts.spend_anomalies.rows(named=True):
+        expected, cost = row["expected_usd"], row["cost_usd"]
+        excess = cost / expected - 1 if expected else float(cost > 0)
+        broken = bool(row["unusual"]) and excess > limits.spend_anomaly
+        hours = f"{row['unusual']} of {row['judged']} hours of" if row["step"] == "hour" else "All of"
+        evidence = f"{hours} {row['day']} cost {cost:,.2f} USD where {expected:,.2f} USD are usual "
+        evidence += f"(limit {limits.spend_anomaly:+.0%})"
+        why = f"; mostly {row['cause']} at {row['endpoint']}, {row['cause_usd'] or 0:+,.2f} USD over the day"
+        evidence += f"{why if row['cause'] else ''}."
+        yield Reading(*day_of(row), broken, "cost_anomaly", "P3", excess, limits.spend_anomaly, evidence)
+
+
+def _biggest_causes(rows: list[Row]) -> str:
+    changes = defaultdict[str, float](float)
+    for row in rows:
+        changes[row["cause"]] += row["change_usd"]
+    largest = sorted(changes.items(), key=lambda item: -abs(item[1]))[:CAUSES_NAMED]
+    return ", ".join(f"{cause} {change:+,.2f} USD" for cause, change in largest)

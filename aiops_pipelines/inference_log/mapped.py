@@ -1,0 +1,128 @@
+"""Importer of any table or JSON lines, by the mapping in the system's file: column of the record to field.
+
+A mapping names where each column stands (`query: request.question`), or what it is (`provider: =openai`).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiops_pipelines.inference_log.call_record import call_record
+from aiops_pipelines.inference_log.feedback import feedback_row
+from aiops_pipelines.inference_log.messages import Conversation, decoded, messages, text_of
+from aiops_pipelines.inference_log.objects import objects
+from aiops_pipelines.inference_log.provider_usage import canonical_tokens, provider_tokens
+from aiops_pipelines.inference_log.record import (
+    READERS,
+    TOKEN_COLUMNS,
+    Batch,
+    CountTokens,
+    RecordError,
+    Rejection,
+)
+from aiops_pipelines.inference_log.times import clock_time
+from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split, usage_json
+
+LOOKED_FOR = "rows of the fields that inference_log.mapping names"
+COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "total_tokens",
+)
+TEXTS = ("system_prompt", "tools", "context", "messages")
+NUMBERS = {"latency_ms", "time_to_first_token_ms", "rating", *TOKEN_COLUMNS, *COUNTS}
+STRUCTURES = {"retrieved", "guardrail_events", "usage", "messages", "tools"}
+TARGETS = (*READERS, *TOKEN_COLUMNS, "tokens_total", "usage", *COUNTS, *TEXTS)
+"""What a mapping may name."""
+REQUIRED = ("event_id", "occurred_at")
+
+
+def read(
+    raw: Iterable[tuple[int, bytes]],
+    count_tokens: CountTokens | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> Batch:
+    """Return one record for each object; fields that the mapping does not name are counted and left out.
+
+    Without `occurred_at` a row that carries a rating is feedback on the call of its `event_id`.
+
+    Args:
+        raw: line numbers and objects.
+        count_tokens: counts text for the token parts; without it the parts stay null.
+        mapping: column of the record to the field it stands in, dots going one object down.
+    """
+    batch, named = Batch(), mapping or {name: name for name in TARGETS}
+    heads = {place.split(".")[0] for place in named.values()} | set(named.values())
+    for line, row, content in objects(raw, batch):
+        try:
+            fields = {
+                name: value
+                for name, place in named.items()
+                if (value := _value(row, name, place)) is not None
+            }
+            if fields.get("rating") is not None and "occurred_at" not in fields:
+                batch.feedback.append(feedback_row({"name": "rating", **fields}, line))
+                continue
+            batch.records.append(_record(fields, count_tokens) | {"source_line": line})
+            batch.ignored.update(name for name in row.keys() - heads if len(batch.ignored) < 1_000)
+        except RecordError as error:
+            batch.rejections.append(Rejection(line, str(error), content))
+    return batch
+
+
+def _value(row: Mapping[str, Any], name: str, place: str) -> Any:
+    if place.startswith("="):
+        return place[1:]
+    value: Any = row
+    for step in [place] if place in row else place.split("."):
+        inner = decoded(value)
+        value = inner.get(step) if isinstance(inner, Mapping) else None
+    if name in STRUCTURES:
+        return decoded(value)
+    if name == "occurred_at":
+        return clock_time(name, value)
+    if value == "" or (isinstance(value, str) and name in NUMBERS and not value.strip()):
+        return None
+    if name in NUMBERS and isinstance(value, str):
+        return _number(name, value.strip())
+    return (
+        value if name not in READERS or name in NUMBERS else str(value) if isinstance(value, int) else value
+    )
+
+
+def _number(name: str, text: str) -> int | float:
+    try:
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError as error:
+        raise RecordError(f"{name} must be a number, not the text {text[:40]!r}.") from error
+
+
+def _record(fields: dict[str, Any], count_tokens: CountTokens | None) -> dict[str, Any]:
+    turns = [("system", text)] if (text := text_of(fields.get("system_prompt"))) else []
+    turns += messages(fields.get("messages"))
+    context = text_of(fields.get("context"))
+    if context:
+        turns.append(("tool", context))
+    if fields.get("query") and not any(role == "user" for role, _ in turns):
+        turns.append(("user", fields["query"]))
+    said = Conversation(turns or None, None, text_of(fields.get("tools")), frozenset())
+    kept = {name: value for name, value in fields.items() if name in READERS}
+    texts = count_tokens if len(turns) > 1 or fields.get("messages") else None
+    record = call_record({"answer": None, **kept}, _tokens(fields), said, [], texts)
+    stated = {name: fields[name] for name in ("usage", *COUNTS) if name in fields}
+    return record | {"usage_raw": usage_json(stated.get("usage", stated) or None)}
+
+
+def _tokens(fields: Mapping[str, Any]) -> Tokens | None:
+    if fields.get("usage") is not None:
+        return provider_tokens(fields["usage"])
+    if fields.get("input_uncached") is not None:
+        return canonical_tokens(fields)
+    counts = {name: first_count(fields, (name,)) for name in COUNTS}
+    both = completed(counts["input_tokens"], counts["output_tokens"], counts["total_tokens"])
+    if both is None:
+        return None
+    read_, write, reasoning = (counts[name] or 0 for name in COUNTS[2:5])
+    return split(Usage(*both, read_, write, reasoning, counts["total_tokens"], None, None))

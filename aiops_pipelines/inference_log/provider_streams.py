@@ -1,0 +1,123 @@
+"""Streamed responses put together again: server-sent events, or JSON lines, into the body that was streamed.
+
+Shapes known: OpenAI chat, completions, responses and runs, Anthropic, Cohere, Gemini, watsonx, Ollama.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiops_pipelines.inference_log.messages import listed
+
+TERMINAL = ("response.completed", "response.incomplete", "response.failed")
+COUNTS = ("prompt_eval_count", "eval_count")
+
+
+def streamed_body(stream: str) -> dict[str, Any]:
+    """Return the body that a stream's parts make up: the answer as one text, the last word on the rest.
+
+    Worked example: parts with the deltas "He" and "llo" give the answer "Hello".
+    """
+    body: dict[str, Any] = {}
+    usage: dict[str, Any] = {}
+    said: list[str] = []
+    for part in events(stream):
+        inner = part.get("response") if part.get("type") in TERMINAL else part.get("response", part)
+        if isinstance(inner, Mapping) and ("output" in inner or part.get("event_type") == "stream-end"):
+            body |= inner  # the whole answer stands in the last part
+            said = [] if "output" in inner or inner.get("text") else said
+            continue
+        said += _texts(part)
+        for holder in _holders(part):
+            usage |= {key: value for key, value in _usage(holder).items() if value is not None}
+            body |= {
+                key: holder[key]
+                for key in ("id", "model", "created", "modelVersion", "model_id")
+                if holder.get(key)
+            }
+            body |= {key: holder[key] for key in ("error", "stop_reason", "finish_reason") if holder.get(key)}
+            body |= {key: holder[key] for key in COUNTS if holder.get(key) is not None}
+        for result in listed(part.get("results")):
+            usage |= _watsonx(result, usage)
+    if said:
+        body["text"] = "".join(said)
+    return body | ({"usage": usage} if usage else {})
+
+
+def events(stream: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a stream: of `data:` lines, or of lines that are JSON themselves."""
+    for line in stream.splitlines():
+        text = line.strip().removeprefix("data:").strip()
+        if not text.startswith("{"):
+            continue
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            continue  # a part that was cut, or an event without JSON
+        if isinstance(found, dict):
+            yield found
+
+
+def _holders(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield a part and the objects in it that say what the answer is, or how it ended."""
+    yield part
+    for key in ("message", "delta", "response"):
+        if isinstance(part.get(key), Mapping):
+            yield part[key]
+    for choice in [*listed(part.get("choices")), *listed(part.get("candidates"))]:
+        if isinstance(choice, Mapping):
+            ended = choice.get("finish_reason") or choice.get("finishReason")
+            yield {"finish_reason": ended}
+
+
+def _usage(holder: Mapping[str, Any]) -> Mapping[str, Any]:
+    stated = holder.get("usage") or holder.get("usageMetadata") or (holder.get("x_groq") or {}).get("usage")
+    return stated if isinstance(stated, Mapping) else {}
+
+
+def _watsonx(result: Any, usage: Mapping[str, Any]) -> dict[str, int]:
+    """Add the input of a part of watsonx, which is stated once, and take its output, which is counted up."""
+    if not isinstance(result, Mapping) or "generated_token_count" not in result:
+        return {}
+    before = usage.get("input_tokens", 0)
+    return {
+        "input_tokens": before + (result.get("input_token_count") or 0),
+        "output_tokens": result["generated_token_count"],
+    }
+
+
+def _texts(part: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the text that a part adds to the answer; reasoning and tool calls add none."""
+    if part.get("type") == "response.output_text.delta":
+        yield str(part.get("delta") or "")
+    for choice in listed(part.get("choices")):
+        if isinstance(choice, Mapping):
+            yield from _first_text(choice.get("delta"), choice.get("message"), choice)
+    for candidate in listed(part.get("candidates")):
+        content = candidate.get("content") if isinstance(candidate, Mapping) else None
+        for piece in listed(content.get("parts")) if isinstance(content, Mapping) else ():
+            if isinstance(piece, Mapping) and not piece.get("thought"):
+                yield from _first_text(piece)
+    delta = part.get("delta")
+    if isinstance(delta, Mapping) and part.get("type") != "response.output_text.delta":
+        message = delta.get("message")
+        content = message.get("content") if isinstance(message, Mapping) else delta.get("content")
+        for piece in [delta, *listed(content)]:
+            yield from _first_text(piece, piece.get("text") if isinstance(piece, Mapping) else None)
+    if isinstance(part.get("message"), Mapping) and "done" in part:
+        yield from _first_text(part["message"])
+    if "done" in part and isinstance(part.get("response"), str):
+        yield part["response"]
+    if part.get("event_type") == "text-generation" or list(part) == ["value"]:
+        yield from _first_text(part)
+    for result in listed(part.get("results")):
+        yield from _first_text(result)
+
+
+def _first_text(*holders: Any) -> Iterator[str]:
+    for holder in holders:
+        if isinstance(holder, Mapping):
+            for key in ("content", "text", "value", "generated_text"):
+                if isinstance(holder.get(key), str):
+                    yield holder[key]
+                    return

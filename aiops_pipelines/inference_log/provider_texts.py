@@ -1,0 +1,111 @@
+"""The texts in a provider's request and response bodies, by shape: what was asked, offered and answered.
+
+Shapes known: OpenAI chat, completions and responses, Anthropic, Gemini, Bedrock, Cohere, Ollama, watsonx.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiops_pipelines.inference_log.messages import (
+    Conversation,
+    Turn,
+    decoded,
+    first,
+    listed,
+    messages,
+    text_of,
+)
+
+SYSTEM = ("system", "instructions", "systemInstruction", "system_instruction", "preamble", "system_prompt")
+LISTS = ("messages", "contents", "chat_history")
+LAST = ("input", "prompt", "message", "inputText", "query", "inputs")
+ROLES = {
+    "model": "assistant",
+    "chatbot": "assistant",
+    "ai": "assistant",
+    "system": "system",
+    "developer": "system",
+}
+TOOLS = ("tools", "functions", "toolConfig", "tool_config")
+FINISH = ("finish_reason", "finishReason", "stop_reason", "stopReason", "completionReason", "done_reason")
+ANSWERS = (
+    "choices", "output", "content", "candidates", "message", "generations", "results", "completions", "text",
+    "response", "generation", "completion", "output_text", "outputText", "generated_text", "answer", "value",
+)  # fmt: skip
+"""Keys that lead to the answer, outer ones first."""
+
+
+def request_turns(request: Any) -> list[Turn]:
+    """Return the turns of a request in their order, system instructions first."""
+    found = decoded(request)
+    if not isinstance(found, Mapping):
+        return messages(found)
+    config = found.get("config") if isinstance(found.get("config"), Mapping) else {}
+    given = first(found, *SYSTEM) or first(config or {}, *SYSTEM)
+    turns = [("system", text)] if (text := text_of(given)) else []
+    for key in LISTS:
+        turns += _turns(found.get(key))
+    for key in LAST:
+        turns += _turns(found.get(key))
+    if not turns and isinstance(found.get("body"), Mapping | str):
+        return request_turns(found["body"])
+    return turns
+
+
+def _turns(value: Any) -> Iterator[Turn]:
+    for message in listed(value):
+        role, text = "user", message if isinstance(message, str) else ""
+        if isinstance(message, Mapping):
+            named = str(
+                message.get("role") or ("tool" if message.get("type") == "function_call_output" else "user")
+            )
+            role = ROLES.get(named.lower(), named.lower())
+            text = text_of(message) or text_of(first(message, "message", "output", "data"))
+        if text:
+            yield role, text
+
+
+def request_tools(request: Any) -> str:
+    """Return the tool definitions of a request as text."""
+    found = decoded(request)
+    tools = first(found, *TOOLS) if isinstance(found, Mapping) else None
+    return json.dumps(tools) if tools else ""
+
+
+def answer_text(response: Any) -> str:
+    """Return what a response says, without reasoning and tool calls."""
+    found = decoded(response)
+    if isinstance(found, str):
+        return found
+    if isinstance(found, list):
+        return "\n".join(filter(None, map(answer_text, found)))
+    if not isinstance(found, Mapping) or found.get("type") in ("reasoning", "thinking", "tool_use"):
+        return ""
+    if found.get("thought") is True:
+        return ""
+    inner = (answer_text(found.get(key)) for key in ANSWERS if found.get(key) is not None)
+    return next((text for text in inner if text), "") or text_of(found)
+
+
+def finish_reasons(response: Any) -> frozenset[str]:
+    """Return why each answer of a response ended, in lower case."""
+    return frozenset(_finish(decoded(response), 0))
+
+
+def _finish(value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, list):
+        for part in value[:16]:
+            yield from _finish(part, depth)
+    elif isinstance(value, Mapping) and depth < 4:
+        yield from (str(value[name]).lower() for name in FINISH if isinstance(value.get(name), str))
+        if value.get("type") == "refusal" or value.get("refusal"):
+            yield "refusal"
+        for key in ("choices", "candidates", "output", "message", "results", "generations", "content"):
+            yield from _finish(value.get(key), depth + 1)
+
+
+def exchange(request: Any, response: Any) -> Conversation:
+    """Return a request and its response as a conversation."""
+    turns, answer = request_turns(request), answer_text(response)
+    return Conversation(turns or None, answer or None, request_tools(request), finish_reasons(response))

@@ -1,0 +1,160 @@
+"""Spans into records: one for each model call, joined with retrieval, guardrails and session of its trace.
+
+Every format that logs traces is read into spans first, so that all are joined in the same way.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aiops_pipelines.inference_log.call_record import call_record, maker, outcome
+from aiops_pipelines.inference_log.feedback import evaluations
+from aiops_pipelines.inference_log.messages import Conversation, first
+from aiops_pipelines.inference_log.otlp_messages import conversation, retrieved, with_details
+from aiops_pipelines.inference_log.otlp_spans import Span, SpanError
+from aiops_pipelines.inference_log.otlp_traces import Trace, operation
+from aiops_pipelines.inference_log.otlp_usage import reported_cost, span_tokens, usage_text
+from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
+from aiops_pipelines.inference_log.tokens import Tokens
+
+
+@dataclass
+class SpanCalls:
+    """The spans of some lines, kept by trace until all are read; then `land` makes the records.
+
+    `tokens_of` and `usage_of` read the usage out of a span's attributes, as tokens and as text.
+    """
+
+    batch: Batch
+    count_tokens: CountTokens | None = None
+    tokens_of: Callable[[Mapping[str, Any]], Tokens | None] = span_tokens
+    usage_of: Callable[[Mapping[str, Any]], str | None] = usage_text
+    _traces: dict[str, dict[str, Span]] = field(default_factory=lambda: defaultdict(dict))
+    _raw: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def spans(self) -> Iterable[Span]:
+        """All spans that were kept."""
+        return (span for members in self._traces.values() for span in members.values())
+
+    def keep(self, span: Span | SpanError, content: bytes) -> None:
+        """Take a span of a line in, unless it was read before."""
+        if isinstance(span, SpanError):
+            self.batch.rejections.append(Rejection(span.line, span.reason, content))
+            return
+        kept = self._traces[span.trace_id].setdefault(span.span_id, span)
+        if kept is span:
+            self._raw[span.line] = content
+        elif replace(kept, line=span.line) == span:
+            self.batch.ignored["span delivered again"] += 1
+        else:
+            reason = "A span has the same ids as another, and other content."
+            self.batch.rejections.append(Rejection(span.line, reason, content))
+
+    def land(self) -> Batch:
+        """Return the batch with a record for each model call, in the order of the lines."""
+        for members in self._traces.values():
+            trace = Trace(map(with_details, members.values()))
+            names = (name for span in trace.spans if (name := operation(span)) != "model call")
+            self.batch.ignored.update(names)
+            for span in trace.spans:
+                self.batch.feedback.extend(evaluations(span))
+            for call in trace.calls:
+                self._land(call, trace)
+        self.batch.records.sort(key=lambda record: record["source_line"])
+        return self.batch
+
+    def _land(self, call: Span, trace: Trace) -> None:
+        try:
+            record = _fields(call, trace, self.batch.ignored)
+            said, contexts = record.pop("said"), record.pop("contexts")
+            tokens = self.tokens_of(call.attributes)
+            whole = call_record(record, tokens, said, contexts, self.count_tokens)
+        except RecordError as error:
+            reason = f"A model call of the line: {error}"
+            self.batch.rejections.append(Rejection(call.line, reason, self._raw[call.line]))
+            return
+        places = {"usage_raw": self.usage_of(call.attributes), "source_line": call.line}
+        self.batch.records.append(whole | places)
+
+
+def _fields(call: Span, trace: Trace, ignored: Counter[str]) -> dict[str, Any]:
+    said, retrievals = conversation(call), trace.joined(call, "reranking") or trace.joined(call, "retrieval")
+    chunks = [chunk for span in retrievals for chunk in retrieved(span.attributes)]
+    named: dict[str, dict[str, Any]] = {}
+    for chunk, _ in chunks:
+        if chunk["chunk_id"] is not None:
+            named.setdefault(chunk["chunk_id"], chunk)
+    if anonymous := sum(chunk["chunk_id"] is None for chunk, _ in chunks):
+        ignored["retrieved chunk without id"] += anonymous
+    return {
+        **_identity(call, trace.inherited(call), retrievals),
+        **_outcome(call, said),
+        "said": said,
+        "contexts": [text for _, text in chunks if text],
+        "query": _query(said, trace.joined(call, "retrieval", "reranking")),
+        "retrieved": list(named.values()) if retrievals else None,
+        "guardrail_events": [_verdict(span) for span in trace.joined(call, "guardrail")] or None,
+        "cost_reported_usd": reported_cost(call.attributes),
+    }
+
+
+def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) -> dict[str, Any]:
+    if not call.trace_id or not call.span_id:
+        raise RecordError("traceId or spanId is missing, so the call has no identifier.")
+    index = [v for span in retrievals if (v := span.first("aiops.index.version"))]
+    requested = call.first("gen_ai.request.model", "llm.request.model_name")
+    served = call.first("gen_ai.response.model", "llm.response.model_name", "llm.model_name")
+    provider = call.first("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
+    labels = {
+        "endpoint": first(context, "aiops.endpoint", "http.route"),
+        "provider": provider or maker(served or requested),
+        "model_requested": requested or served,
+        "model_served": served,
+        "prompt_version": first(context, "aiops.prompt.version", "llm.prompt_template.version"),
+        "index_version": first(context, "aiops.index.version") or next(iter(index), None),
+        "session_id": first(context, "session.id", "gen_ai.conversation.id"),
+        "user_id": first(context, "user.id", "enduser.id"),
+        "user_group": first(context, "aiops.user.group"),
+        "known_query_id": first(context, "aiops.known_query.id"),
+    }
+    return {
+        **{name: str(value) if type(value) is int else value for name, value in labels.items()},
+        "event_id": f"{call.trace_id}-{call.span_id}",
+        "trace_id": call.trace_id,
+        "occurred_at": call.started_at,
+        "rating": first(context, "aiops.rating"),
+    }
+
+
+def _outcome(call: Span, said: Conversation) -> dict[str, Any]:
+    latency = None
+    if call.start_ns is not None and call.end_ns is not None:
+        latency = (call.end_ns - call.start_ns) / 1e6
+    seconds = call.first("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
+    status = outcome(call.failed or bool(call.first("error.type")), said.finish)
+    raised = (e.attributes.get("exception.type") for e in call.events if e.name == "exception")
+    return {
+        "latency_ms": latency,
+        "time_to_first_token_ms": seconds * 1000 if isinstance(seconds, int | float) else seconds,
+        "status": status,
+        "error_type": (call.first("error.type") or next(raised, None)) if status == "error" else None,
+    }
+
+
+def _query(said: Conversation, retrievals: list[Span]) -> str | None:
+    """Return what retrieval was asked, if the prompt holds it or is not logged, else the last message."""
+    asked = [
+        text for span in retrievals if (text := span.first("gen_ai.retrieval.query.text", "input.value"))
+    ]
+    within = [text for text in asked if said.query is None or str(text) in said.query]
+    return within[0] if within else said.query
+
+
+def _verdict(span: Span) -> dict[str, Any]:
+    return {
+        "guardrail": span.first("gen_ai.guardrail.component.name", "guardrail.name") or "guardrail",
+        "category": span.first("gen_ai.guardrail.security.risk.category"),
+        "action": span.first("gen_ai.guardrail.action.type", "gen_ai.guardrail.verdict.type"),
+    }

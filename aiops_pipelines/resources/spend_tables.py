@@ -1,0 +1,86 @@
+"""The calls of a system and what they cost, as the splits, the outlook and the price commands read them."""
+
+from collections.abc import Collection
+from datetime import date, timedelta
+
+import polars as pl
+
+from aiops_pipelines.costs.cells import NEEDED, spend_cells
+from aiops_pipelines.costs.compared import Compared, Period, compared
+from aiops_pipelines.costs.prices import call_costs
+from aiops_pipelines.costs.repriced import at_prices_of, repriced
+from aiops_pipelines.resources.prices import PriceBook
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
+
+BEGINNING, END = date(1, 1, 1), date(9999, 12, 30)
+COLUMNS = ", ".join(f"i.{name}" for name in (*NEEDED, "provider", "token_convention"))
+"""What cells and prices are made from; the texts of calls stay where they are."""
+
+
+def calls_and_costs(
+    warehouse: Warehouse,
+    system: str,
+    first: date = BEGINNING,
+    last: date = END,
+    days: Collection[date] | None = None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the calls from one day to another, both included, or of some days, and their costs."""
+    of_period = "i.system = ? and i.occurred_at >= ? and i.occurred_at < ?"
+    keys: list[object] = [system, first, last + timedelta(days=1)]
+    if days is not None:
+        of_period += " and i.occurred_at::date in (select unnest(?::date[]))"
+        keys.append(list(days))
+    calls = warehouse.read(f"select {COLUMNS} from inference_log.inferences i where {of_period}", keys)
+    costs = warehouse.read(
+        "select c.* from costs.call_costs c join inference_log.inferences i using (system, event_id) "
+        f"where {of_period}",
+        keys,
+    )
+    return calls, costs
+
+
+def compared_periods(warehouse: Warehouse, system: str, before: Period, after: Period) -> Compared:
+    """Split the change in a system's spend between two periods.
+
+    Raises:
+        SpendError: a period cannot be compared.
+    """
+    of_before, of_after = (calls_and_costs(warehouse, system, *period) for period in (before, after))
+    cells = spend_cells(*of_before, every="1d"), spend_cells(*of_after, every="1d")
+    unpriced = tuple(calls.height - costs["cost_usd"].count() for calls, costs in (of_before, of_after))
+    return compared(system, before, after, cells, (unpriced[0], unpriced[1]))
+
+
+def repriced_period(warehouse: Warehouse, system: System, as_of: date, period: Period) -> pl.DataFrame:
+    """Return what a period's calls would have cost at the prices of a date, by model; nothing is stored.
+
+    Raises:
+        SpendError: the period has no call.
+    """
+    calls, costs = calls_and_costs(warehouse, system.name, *period)
+    then = call_costs(at_prices_of(calls, as_of), PriceBook(system.prices).price_of)
+    return repriced(system.name, calls, costs, then)
+
+
+def hours_with_calls(warehouse: Warehouse, system: str) -> pl.DataFrame:
+    """Return hour, calls and cost_usd of the hours with calls; null where no call has a price."""
+    return warehouse.read(
+        "select date_trunc('hour', occurred_at) as hour, count(*) as calls, sum(cost_usd) as cost_usd "
+        "from inference_log.inferences left join costs.call_costs using (system, event_id) "
+        "where system = ? group by hour order by hour",
+        [system],
+    )
+
+
+def calls_without_price(warehouse: Warehouse, system: str) -> pl.DataFrame:
+    """Return provider, model, calls, tokens, first and last time of the calls whose model has no price."""
+    return warehouse.read(
+        "select provider, coalesce(model_served, model_requested) as model, count(*) as calls, "
+        "sum(coalesce(input_uncached, 0) + coalesce(cache_read, 0) + coalesce(cache_write, 0) "
+        "+ coalesce(output_visible, 0) + coalesce(reasoning, 0))::bigint as tokens, "
+        "min(occurred_at) as first_at, max(occurred_at) as last_at "
+        "from costs.call_costs join inference_log.inferences using (system, event_id) "
+        "where system = ? and price_status = 'unknown' group by all order by calls desc, model",
+        [system],
+    )

@@ -1,0 +1,347 @@
+"""One logical call, written down in every format that is imported, in each convention the format is found in."""
+
+import json
+from dataclasses import dataclass
+
+from aiops_pipelines_tests.inference_log.test_otlp_json import attributes, export
+
+START_NS = 1_780_315_200_000_000_000  # 2026-06-01T12:00:00Z
+START, END = "2026-06-01T12:00:00.000Z", "2026-06-01T12:00:01.500Z"
+TRACE, SPAN = "a" * 32, "b" * 16
+SYSTEM, QUESTION, ANSWER = "Answer in one sentence.", "Where is my parcel?", "It is on its way."
+TURNS = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
+SAID = [{"role": "assistant", "content": ANSWER}]
+
+
+@dataclass(frozen=True)
+class Call:
+    """Five disjoint counts, and the model they were counted by."""
+
+    provider: str
+    model: str
+    uncached: int
+    read: int
+    write: int
+    visible: int
+    reasoning: int
+
+    @property
+    def given(self):
+        return self.uncached + self.read + self.write
+
+    @property
+    def said(self):
+        return self.visible + self.reasoning
+
+    @property
+    def total(self):
+        return self.given + self.said
+
+    @property
+    def openai_usage(self):
+        return {
+            "prompt_tokens": self.given,
+            "completion_tokens": self.said,
+            "total_tokens": self.total,
+            "prompt_tokens_details": {"cached_tokens": self.read, "cache_write_tokens": self.write},
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning},
+        }
+
+    @property
+    def openai_response(self):
+        choice = {"index": 0, "message": SAID[0], "finish_reason": "stop"}
+        return {"id": "r1", "model": self.model, "choices": [choice], "usage": self.openai_usage}
+
+    @property
+    def anthropic_usage(self):
+        return {
+            "input_tokens": self.uncached,
+            "cache_read_input_tokens": self.read,
+            "cache_creation_input_tokens": self.write,
+            "output_tokens": self.said,
+            "output_tokens_details": {"thinking_tokens": self.reasoning},
+        }
+
+
+def line(value):
+    return json.dumps(value).encode()
+
+
+def aiops(call):
+    return line({
+        "event_id": "e1", "occurred_at": START, "provider": call.provider, "model_served": call.model,
+        "usage": call.openai_usage, "query": QUESTION, "answer": ANSWER,
+    })  # fmt: skip
+
+
+def span(values):
+    return {
+        "traceId": TRACE, "spanId": SPAN, "startTimeUnixNano": str(START_NS), "endTimeUnixNano": str(START_NS + 10**9),
+        "attributes": attributes(values),
+    }  # fmt: skip
+
+
+def genai(**names):
+    def render(call):
+        values = {
+            "gen_ai.operation.name": "chat",
+            names.get("provider", "gen_ai.provider.name"): call.provider,
+            "gen_ai.request.model": call.model,
+            "gen_ai.response.model": call.model,
+            names.get("input", "gen_ai.usage.input_tokens"): call.given,
+            names.get("output", "gen_ai.usage.output_tokens"): call.said,
+            names.get("read", "gen_ai.usage.cache_read.input_tokens"): call.read,
+            names.get("write", "gen_ai.usage.cache_creation.input_tokens"): call.write,
+            "gen_ai.usage.reasoning.output_tokens": call.reasoning,
+            "gen_ai.input.messages": json.dumps(TURNS),
+            "gen_ai.output.messages": json.dumps(SAID),
+        }
+        if "total" in names:
+            values[names["total"]] = call.total
+        return export(span(values))
+
+    return render
+
+
+def genai_details_event(call):
+    """The call as a details event only, which no span carries."""
+    values = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": call.provider,
+        "gen_ai.request.model": call.model,
+        "gen_ai.usage.input_tokens": call.given,
+        "gen_ai.usage.output_tokens": call.said,
+        "gen_ai.usage.cache_read.input_tokens": call.read,
+        "gen_ai.usage.cache_write.input_tokens": call.write,
+        "gen_ai.usage.reasoning.output_tokens": call.reasoning,
+        "gen_ai.input.messages": json.dumps(TURNS),
+        "gen_ai.output.messages": json.dumps(SAID),
+    }
+    record = {
+        "traceId": TRACE, "spanId": SPAN, "timeUnixNano": str(START_NS), "attributes": attributes(values),
+        "eventName": "gen_ai.client.inference.operation.details",
+    }  # fmt: skip
+    return line({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]})
+
+
+def openinference_values(call):
+    return {
+        "openinference.span.kind": "LLM",
+        "llm.provider": call.provider,
+        "llm.model_name": call.model,
+        "llm.token_count.prompt": call.given,
+        "llm.token_count.completion": call.said,
+        "llm.token_count.total": call.total,
+        "llm.token_count.prompt_details.cache_read": call.read,
+        "llm.token_count.prompt_details.cache_write": call.write,
+        "llm.token_count.completion_details.reasoning": call.reasoning,
+        "llm.input_messages.0.message.role": "system",
+        "llm.input_messages.0.message.content": SYSTEM,
+        "llm.input_messages.1.message.role": "user",
+        "llm.input_messages.1.message.content": QUESTION,
+        "llm.output_messages.0.message.role": "assistant",
+        "llm.output_messages.0.message.content": ANSWER,
+    }
+
+
+def openinference_otlp(call):
+    return export(span(openinference_values(call)))
+
+
+def phoenix_row(call, disjoint=False):
+    """A row of a data frame: messages are a list of objects with dotted names."""
+    values = {k: v for k, v in openinference_values(call).items() if "messages" not in k}
+    if disjoint:
+        values |= {"llm.token_count.prompt": call.uncached, "llm.token_count.completion": call.visible}
+    row = {f"attributes.{name}": value for name, value in values.items()}
+    turns = [{"message.role": turn["role"], "message.content": turn["content"]} for turn in TURNS]
+    return line({
+        **row, "context.trace_id": TRACE, "context.span_id": SPAN, "parent_id": None, "name": "llm",
+        "span_kind": "LLM", "start_time": START, "end_time": END, "status_code": "OK",
+        "attributes.llm.input_messages": turns,
+        "attributes.llm.output_messages": [{"message.role": "assistant", "message.content": ANSWER}],
+    })  # fmt: skip
+
+
+def langfuse_usage(call, disjoint):
+    return {
+        "input": call.uncached if disjoint else call.given,
+        "input_cached_tokens": call.read,
+        "input_cache_creation": call.write,
+        "output": call.visible if disjoint else call.said,
+        "output_reasoning_tokens": call.reasoning,
+        "total": call.total,
+    }
+
+
+def langfuse(disjoint, camel, texts=False):
+    def render(call):
+        usage = langfuse_usage(call, disjoint)
+        row = {
+            "id": SPAN, "trace_id": TRACE, "type": "GENERATION", "start_time": START, "end_time": END,
+            "provided_model_name": call.model, "usage_details": json.dumps(usage) if texts else usage,
+            "input": json.dumps(TURNS), "output": json.dumps(SAID[0]), "level": "DEFAULT",
+        }  # fmt: skip
+        if camel:
+            names = ["".join(w.title() if i else w for i, w in enumerate(name.split("_"))) for name in row]
+            row = dict(zip(names, row.values(), strict=True))
+        return line(row)
+
+    return render
+
+
+def litellm(call):
+    """The counts at the top know no cache, as in the payloads of its proxy."""
+    return line({
+        "id": "c1", "trace_id": TRACE, "call_type": "acompletion", "custom_llm_provider": call.provider,
+        "model": call.model, "model_group": call.model, "startTime": 1780315200.0, "endTime": 1780315201.5,
+        "status": "success", "prompt_tokens": call.given, "completion_tokens": call.said, "total_tokens": call.total,
+        "messages": TURNS, "response": {"choices": [{"message": SAID[0], "finish_reason": "stop"}], "model": call.model},
+        "metadata": {"usage_object": call.openai_usage},
+    })  # fmt: skip
+
+
+def mlflow_span(call, usage, outputs):
+    values = {
+        "mlflow.spanType": "CHAT_MODEL",
+        "mlflow.spanInputs": {"model": call.model, "messages": TURNS},
+        "mlflow.spanOutputs": outputs,
+        "mlflow.chat.tokenUsage": usage,
+        "mlflow.llm.provider": call.provider,
+        "mlflow.llm.model": call.model,
+    }
+    return {name: json.dumps(value) for name, value in values.items() if value is not None}
+
+
+def mlflow_usage(call, disjoint):
+    """MLflow knows no reasoning in its own counts."""
+    return {
+        "input_tokens": call.uncached if disjoint else call.given,
+        "output_tokens": call.said,
+        "total_tokens": call.total,
+        "cache_read_input_tokens": call.read,
+        "cache_creation_input_tokens": call.write,
+    }
+
+
+def mlflow_v3(call):
+    """With the provider's response, whose own usage tells of reasoning."""
+    values = mlflow_span(call, mlflow_usage(call, disjoint=False), call.openai_response)
+    one = {"trace_id": "x", "span_id": "bbbbbbbbbbb=", "start_time_unix_nano": START_NS, "attributes": values}
+    info = {"trace_id": "tr-1", "request_time": START, "state": "OK", "trace_metadata": {}, "tags": {}}
+    return line({"info": info, "data": {"spans": [one]}})
+
+
+def mlflow_v2(disjoint):
+    def render(call):
+        outputs = {"choices": [{"message": SAID[0]}]}
+        values = mlflow_span(call, mlflow_usage(call, disjoint), outputs)
+        one = {"context": {"span_id": SPAN, "trace_id": TRACE}, "parent_id": None, "start_time": START_NS,
+               "end_time": START_NS + 10**9, "status_code": "OK", "attributes": values}  # fmt: skip
+        return line(
+            {"info": {"request_id": "r-1", "timestamp_ms": START_NS // 10**6}, "data": {"spans": [one]}}
+        )
+
+    return render
+
+
+def http(call):
+    if call.provider == "anthropic":
+        request = {"model": call.model, "system": SYSTEM, "messages": TURNS[1:]}
+        content = [{"type": "text", "text": ANSWER}]
+        response = {"id": "m1", "model": call.model, "content": content, "usage": call.anthropic_usage}
+        return _exchange("api.anthropic.com", "/v1/messages", request, response)
+    request = {"model": call.model, "messages": TURNS}
+    return _exchange("api.openai.com", "/v1/chat/completions", request, call.openai_response)
+
+
+def http_stream(call):
+    if call.provider == "anthropic":
+        first = {**call.anthropic_usage, "output_tokens": 1}
+        events = [
+            {
+                "type": "message_start",
+                "message": {"id": "m1", "model": call.model, "content": [], "usage": first},
+            },
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": ANSWER[:5]}},
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": ANSWER[5:]}},
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn"},
+                "usage": {"output_tokens": call.said},
+            },
+        ]
+        request = {"model": call.model, "system": SYSTEM, "messages": TURNS[1:], "stream": True}
+        return _exchange("api.anthropic.com", "/v1/messages", request, _stream(events))
+    events = [
+        {"id": "r1", "model": call.model, "choices": [{"delta": {"content": part}}], "usage": None}
+        for part in (ANSWER[:5], ANSWER[5:])
+    ]
+    events.append({"id": "r1", "model": call.model, "choices": [], "usage": call.openai_usage})
+    request = {"model": call.model, "messages": TURNS, "stream": True}
+    return _exchange("api.openai.com", "/v1/chat/completions", request, _stream(events))
+
+
+def _stream(events):
+    return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+
+
+def _exchange(host, path, request, response):
+    return line({
+        "id": "h1", "host": host, "path": path, "method": "POST", "status": 200,
+        "date": "Mon, 01 Jun 2026 12:00:00 GMT", "processing_ms": "800", "request": request, "response": response,
+    })  # fmt: skip
+
+
+MAPPING = {
+    "event_id": "id", "occurred_at": "at", "provider": "who", "model_served": "model", "input_tokens": "n.in",
+    "output_tokens": "n.out", "cache_read_tokens": "n.read", "cache_write_tokens": "n.write",
+    "reasoning_tokens": "n.thought", "total_tokens": "n.all", "messages": "asked", "answer": "said",
+}  # fmt: skip
+
+
+def mapped(disjoint):
+    def render(call):
+        given, said = (call.uncached, call.visible) if disjoint else (call.given, call.said)
+        counts = {"in": given, "out": said, "read": call.read, "write": call.write}
+        counts |= {"thought": call.reasoning, "all": call.total}
+        row = {"id": "e1", "at": 1780315200, "who": call.provider, "model": call.model, "n": counts}
+        return line(row | {"asked": TURNS, "said": ANSWER})
+
+    return render
+
+
+ALIASES = {
+    "cache_read_tokens": "cache_write_tokens",
+    "cache_read_input_tokens": "cache_creation_input_tokens",
+    "details.cache_read_tokens": "details.cache_write_tokens",
+    "input_cached_tokens": "input_cache_creation",
+}
+RENDERINGS = {
+    "aiops_jsonl": ("aiops_jsonl", aiops),
+    "otlp up to 1.36": ("otlp_json", genai(provider="gen_ai.system", input="gen_ai.usage.prompt_tokens", output="gen_ai.usage.completion_tokens")),
+    "otlp 1.37": ("otlp_json", genai()),
+    "otlp of the genai repository": ("otlp_json", genai(write="gen_ai.usage.cache_write.input_tokens")),
+    "otlp details event": ("otlp_json", genai_details_event),
+    **{
+        f"otlp alias {read}": ("otlp_json", genai(read=f"gen_ai.usage.{read}", write=f"gen_ai.usage.{write}", total="gen_ai.usage.total_tokens"))
+        for read, write in ALIASES.items()
+    },
+    "openinference otlp": ("openinference", openinference_otlp),
+    "openinference data frame": ("openinference", phoenix_row),
+    "openinference data frame, disjoint": ("openinference", lambda call: phoenix_row(call, disjoint=True)),
+    "langfuse, disjoint": ("langfuse", langfuse(True, False)),
+    "langfuse, inclusive": ("langfuse", langfuse(False, False, texts=True)),
+    "langfuse api": ("langfuse", langfuse(True, True)),
+    "litellm": ("litellm", litellm),
+    "mlflow 3": ("mlflow", mlflow_v3),
+    "mlflow 2, inclusive": ("mlflow", mlflow_v2(False)),
+    "mlflow 2, disjoint": ("mlflow", mlflow_v2(True)),
+    "provider call": ("provider_http", http),
+    "provider stream": ("provider_http", http_stream),
+    "mapped, disjoint": ("mapped", mapped(True)),
+    "mapped, inclusive": ("mapped", mapped(False)),
+}  # fmt: skip
+"""Name to the format and the function that writes a call in it."""
+WITHOUT_REASONING = ("mlflow 2, inclusive", "mlflow 2, disjoint")
+"""Renderings whose format has no place for reasoning: it stays in the visible output, at the same price."""

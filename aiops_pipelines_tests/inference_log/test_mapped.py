@@ -1,0 +1,71 @@
+"""Any fields by a mapping: places, constants, numbers as text, ratings apart, and what a mapping must name."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from aiops_pipelines.inference_log.mapped import read
+from aiops_pipelines.systems import Logs
+
+MAPPING = {
+    "event_id": "request.id", "occurred_at": "ts", "provider": "=openai", "model_served": "model", "usage": "usage",
+    "latency_ms": "ms", "query": "q", "context": "docs", "system_prompt": "sys", "rating": "stars", "answer": "a.b",
+}  # fmt: skip
+ROW = {
+    "request": {"id": 7}, "ts": "1780315200", "model": "gpt-4o", "ms": "12.6", "q": "why is it so", "docs": ["it", "is"],
+    "usage": '{"prompt_tokens": 20, "completion_tokens": 2}', "sys": "be brief", "a.b": "because", "colour": "red",
+}  # fmt: skip
+
+
+def words(text, model):
+    return len(text.split()), True
+
+
+def batch_of(*rows, mapping=MAPPING):
+    return read(((number, json.dumps(row).encode()) for number, row in enumerate(rows, 1)), words, mapping)
+
+
+def test_fields_are_found_by_their_places():
+    batch = batch_of(ROW)
+    [record] = batch.records
+    assert (record["event_id"], record["provider"], record["latency_ms"]) == ("7", "openai", 13)
+    assert record["occurred_at"].isoformat() == "2026-06-01T12:00:00+00:00"
+    assert (record["query"], record["answer"], record["tokens_total"]) == ("why is it so", "because", 22)
+    parts = ("system_prompt_tokens", "context_tokens", "user_tokens")
+    # 2, 2 and 4 words of 8 share the provider's 20 tokens.
+    assert [record[part] for part in parts] == [5, 5, 10]
+    assert batch.ignored == {"colour": 1}
+
+
+def test_a_row_with_a_rating_and_no_time_is_feedback():
+    [said] = batch_of({"request": {"id": "7"}, "stars": "-1"}).feedback
+    assert (said["event_id"], said["rating"]) == ("7", -1)
+
+
+def test_what_is_no_number_or_no_time_is_set_aside():
+    batch = batch_of(ROW | {"ms": "slow"}, ROW | {"ts": "soon"}, ROW | {"ts": ""}, ROW)
+    assert [r.reason.split(";")[0] for r in batch.rejections] == [
+        "latency_ms must be a number, not the text 'slow'.",
+        "occurred_at is not a time such as 2026-06-01T12:00:00Z.",
+        "occurred_at is missing",
+    ]
+    assert len(batch.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("logs", "said"),
+    [
+        ({"format": "mapped"}, "needs a mapping"),
+        ({"format": "langfuse", "mapping": {"event_id": "id", "occurred_at": "at"}}, "needs a mapping"),
+        ({"format": "mapped", "mapping": {"event_id": "id"}}, "lacks occurred_at"),
+        (
+            {"format": "mapped", "mapping": {"event_id": "id", "occurred_at": "at", "colour": "c"}},
+            "no column colour",
+        ),
+    ],
+)
+def test_a_mapping_that_cannot_work_is_said(logs, said):
+    with pytest.raises(ValidationError, match=said):
+        Logs(folder=".", **logs)
+    assert Logs(folder=".", format="mapped", mapping={"event_id": "id", "occurred_at": "at"})

@@ -1,0 +1,149 @@
+"""Recorded provider calls: what asks a model, streams put together, usage beside the answer, failures."""
+
+import json
+
+import pytest
+
+from aiops_pipelines.inference_log.provider_http import read
+from aiops_pipelines.inference_log.provider_streams import streamed_body
+from aiops_pipelines.inference_log.provider_texts import exchange
+
+CALL = {
+    "id": "h1", "host": "api.openai.com", "path": "/v1/chat/completions", "method": "POST", "status": 200,
+    "date": "Mon, 01 Jun 2026 12:00:00 GMT", "processing_ms": "812.5", "request": {"model": "gpt-4o", "messages": []},
+    "response": {"model": "gpt-4o-2024-08-06", "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+}  # fmt: skip
+
+
+def batch_of(*rows):
+    return read((number, json.dumps(row).encode()) for number, row in enumerate(rows, 1))
+
+
+def stream(*events):
+    return "".join(f"event: x\ndata: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+
+
+def test_a_call_is_read_with_its_server_time():
+    [record] = batch_of(CALL).records
+    assert (record["event_id"], record["provider"], record["model_served"]) == (
+        "h1",
+        "openai",
+        "gpt-4o-2024-08-06",
+    )
+    assert (record["latency_ms"], record["time_to_first_token_ms"], record["tokens_total"]) == (812, None, 5)
+    assert record["occurred_at"].isoformat() == "2026-06-01T12:00:00+00:00"
+    [streamed] = batch_of(CALL | {"response": stream({"choices": [{"delta": {"content": "hi"}}]})}).records
+    assert (streamed["latency_ms"], streamed["time_to_first_token_ms"], streamed["answer"]) == (
+        None,
+        812,
+        "hi",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_call"),
+    [
+        ({"path": "/v1/embeddings", "response": {"usage": {"prompt_tokens": 8, "total_tokens": 8}}}, True),
+        ({"path": "/v1/rerank", "response": {"meta": {"billed_units": {"search_units": 1}}}}, False),
+        ({"path": "/v1/images/generations", "response": {"data": []}}, False),
+        ({"path": "/v1/threads/t/runs", "response": {"id": "run_1", "usage": None}}, False),
+        (
+            {
+                "path": "/v1/threads/t/runs/run_1",
+                "method": "GET",
+                "response": {"id": "run_1", "object": "thread.run", "usage": CALL["response"]["usage"]},
+            },
+            True,
+        ),
+        ({"path": "/v1/models", "method": "GET", "response": {"data": []}}, False),
+        ({"path": "/model/amazon.nova-lite-v1%3A0/converse-stream", "response": None}, True),
+    ],
+)
+def test_what_asks_a_model(changes, is_call):
+    batch = batch_of(CALL | changes)
+    assert (len(batch.records), batch.ignored.total(), batch.rejections) == (is_call, not is_call, [])
+
+
+def test_the_model_of_a_path_is_the_model_asked_for():
+    path = "/model/us.amazon.nova-lite-v1%3A0/invoke"
+    [record] = batch_of(
+        CALL | {"host": "bedrock-runtime.eu-west-1.amazonaws.com", "path": path, "request": {}}
+    ).records
+    assert (record["provider"], record["model_requested"]) == ("aws", "us.amazon.nova-lite-v1:0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        (
+            {"status": 404, "response": {"error": {"type": "invalid_request_error"}}},
+            ("error", "invalid_request_error"),
+        ),
+        ({"status": 503, "response": "upstream down"}, ("error", "HTTP 503")),
+        ({"status": 400, "response": {"error": {"code": "content_filter"}}}, ("blocked", None)),
+        (
+            {"response": {"choices": [{"message": {"refusal": "no"}, "finish_reason": "stop"}]}},
+            ("refused", None),
+        ),
+        ({"response": {"choices": [{"finish_reason": "content_filter"}]}}, ("blocked", None)),
+        ({"response": {"content": [], "stop_reason": "refusal"}}, ("refused", None)),
+    ],
+)
+def test_outcomes(changes, outcome):
+    [record] = batch_of(CALL | changes).records
+    assert (record["status"], record["error_type"]) == outcome
+
+
+STREAMS = {
+    "openai responses": (
+        [{"type": "response.output_text.delta", "delta": "Hel"}, {"type": "response.completed", "response": {
+            "output": [{"type": "reasoning", "summary": []}, {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}],
+            "usage": {"input_tokens": 4, "output_tokens": 1}}}], (4, 1)),
+    "cohere": (
+        [{"type": "content-delta", "delta": {"message": {"content": {"text": "Hello"}}}},
+         {"type": "message-end", "delta": {"usage": {"billed_units": {"input_tokens": 4, "output_tokens": 1}}}}], (4, 1)),
+    "gemini": (
+        [{"candidates": [{"content": {"parts": [{"text": "secret", "thought": True}, {"text": "Hel"}]}}]},
+         {"candidates": [{"content": {"parts": [{"text": "lo"}]}}],
+          "usageMetadata": {"promptTokenCount": 4, "candidatesTokenCount": 1, "totalTokenCount": 5}}], (4, 1)),
+    "watsonx": (
+        [{"results": [{"generated_text": "Hel", "generated_token_count": 0, "input_token_count": 4}]},
+         {"results": [{"generated_text": "lo", "generated_token_count": 1, "input_token_count": 0}]}], (4, 1)),
+    "ollama": (
+        [{"model": "llama3", "message": {"role": "assistant", "content": "Hel"}, "done": False},
+         {"message": {"content": "lo"}, "done": True, "prompt_eval_count": 4, "eval_count": 1}], (4, 1)),
+    "groq": (
+        [{"choices": [{"delta": {"content": "Hello"}}]},
+         {"choices": [{"delta": {}, "finish_reason": "stop"}], "x_groq": {"usage": {"prompt_tokens": 4, "completion_tokens": 1}}}], (4, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_are_put_together(name):
+    parts, counts = STREAMS[name]
+    [record] = batch_of(CALL | {"response": stream(*parts)}).records
+    assert (record["answer"], record["input_uncached"], record["output_visible"]) == ("Hello", *counts)
+
+
+def test_a_stream_of_json_lines_and_damaged_parts():
+    lines = (
+        '{"response": "Hel", "done": false}\n{"broken\n[1]\n{"response": "lo", "done": true, "eval_count": 2}'
+    )
+    assert streamed_body(lines)["text"] == "Hello"
+    assert streamed_body("no stream at all") == {}
+
+
+def test_texts_of_a_gemini_request():
+    said = exchange(
+        {
+            "systemInstruction": {"parts": [{"text": "be brief"}]},
+            "contents": [
+                {"role": "user", "parts": [{"text": "hi"}]},
+                {"role": "model", "parts": [{"text": "ho"}]},
+            ],
+            "tools": [{"functionDeclarations": []}],
+        },
+        {"candidates": [{"content": {"parts": [{"text": "yes"}]}, "finishReason": "STOP"}]},
+    )
+    assert said.turns == [("system", "be brief"), ("user", "hi"), ("assistant", "ho")]
+    assert (said.answer, said.finish, bool(said.tools)) == ("yes", {"stop"}, True)

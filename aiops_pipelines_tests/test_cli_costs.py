@@ -1,0 +1,132 @@
+"""The commands for spend and prices, on a month of calls whose figures are worked out by hand."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from aiops_pipelines.cli import app
+from aiops_pipelines.costs.prices import call_costs
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.prices import PriceBook
+from aiops_pipelines.resources.tables import Table
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import ContractPrice
+
+JUNE_1 = datetime(2026, 6, 1, 12, tzinfo=UTC)
+PRICES = [{"model": "own", "valid_from": "2026-01-01", "input": 1000, "output": 2000}]
+PRICES += [{"model": "own", "valid_from": "2026-07-01", "input": 3000, "output": 6000}]
+
+
+def calls(first: int, days: int, a_day: int, tokens: int, model: str = "own") -> list[dict[str, object]]:
+    return [
+        {
+            "system": "shop",
+            "event_id": f"{model}-{first + day}-{n}",
+            "occurred_at": JUNE_1 + timedelta(days=first + day),
+            "endpoint": "chat",
+            "provider": "us",
+            "model_served": model,
+            "token_convention": "disjoint",
+            "input_uncached": tokens,
+            "history_tokens": tokens,
+            "output_visible": 0,
+        }
+        for day in range(days)
+        for n in range(a_day)
+    ]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, tables: dict[str, Table]) -> Path:
+    """June: 10 calls of 1,000 tokens a day for 10 days, 100 USD. Then 20 a day of 1,500 tokens, 300 USD."""
+    data = tmp_path_factory.mktemp("costs") / "data"
+    (data / "systems").mkdir(parents=True)
+    shop = {"name": "shop", "title": "Shop", "inference_log": {"folder": "log"}, "prices": PRICES}
+    (data / "systems" / "shop.yaml").write_text(yaml.safe_dump(shop | {"as_of": "2026-07-01"}))
+    schema = tables["inference_log.inferences"].schema
+    rows = calls(0, 10, 10, 1000) + calls(10, 10, 20, 1500) + calls(12, 1, 3, 50, "secret-llm")
+    frame = pl.DataFrame([dict.fromkeys(schema) | row for row in rows], schema=schema)
+    warehouse = Warehouse(Project(data).warehouse, tables)
+    book = PriceBook(tuple(ContractPrice.model_validate(price) for price in PRICES))
+    with warehouse.writing() as writer:
+        writer.append("inference_log.inferences", frame)
+        writer.append("costs.call_costs", call_costs(frame, book.price_of))
+    return data
+
+
+def run(data: Path, *arguments: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["--data", str(data), *arguments])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, " ".join(done.stdout.split()), " ".join(done.stderr.split())
+
+
+PERIODS = ["--from", "2026-06-01..2026-06-10", "--to", "2026-06-11..2026-06-20"]
+
+
+def test_growth_is_split_exactly(data):
+    """100 to 300 USD, L = 200 / ln 3: calls double, 200 log3(2) = 126.19; tokens grow by half, 73.81."""
+    code, text, _ = run(data, "costs", "growth", "shop", *PERIODS, "--json")
+    found = json.loads(text)
+    assert code == 0
+    assert {cause: round(change, 2) for cause, change in found["causes"].items() if abs(change) > 1e-9} == {
+        "volume": 126.19,
+        "tokens:history": 73.81,
+    }
+    assert abs(found["residual_usd"]) < 1e-9
+    assert (found["spend_before_usd"], found["spend_after_usd"]) == pytest.approx((100, 300))
+    assert found["calls_unpriced"] == [0, 3]
+
+
+def test_growth_is_said_in_words(data):
+    code, text, _ = run(data, "costs", "growth", "shop", *PERIODS)
+    assert code == 0
+    assert "$100.00 from 1 Jun 2026 to 10 Jun 2026, $300.00" in text
+    assert "more or fewer calls +$126.19" in text and "together +$200.00" in text
+    assert "3 calls without a known price are in no figure." in text
+    _, text, _ = run(
+        data, "costs", "growth", "shop", "--from", "2026-06-01", "--to", "2026-06-11..2026-06-12"
+    )
+    assert "The periods have 1 and 2 days; the difference is volume." in text
+
+
+def test_a_period_without_data_or_without_sense_is_refused(data):
+    code, _, error = run(data, "costs", "growth", "shop", "--from", "2026-05-01..2026-05-31", *PERIODS[2:])
+    assert code == 1 and "no call with a known price from 2026-05-01 to 2026-05-31" in error
+    code, _, error = run(data, "costs", "growth", "shop", "--from", "June", *PERIODS[2:])
+    assert code == 2 and "June is no period" in error
+
+
+def test_models_without_a_price_are_listed(data):
+    code, text, _ = run(data, "prices", "missing")
+    assert code == 0
+    assert "3 calls without a price" in text and "us secret-llm 3 150 13 Jun 2026 13 Jun 2026" in text
+    _, text, _ = run(data, "prices", "missing", "shop", "--json")
+    (row,) = json.loads(text)["shop"]
+    assert (row["model"], row["calls"], row["tokens"]) == ("secret-llm", 3, 150)
+
+
+def test_a_period_is_priced_at_another_date_and_nothing_stored_changes(data):
+    before = Project(data).warehouse.read_bytes()
+    _, text, _ = run(data, "prices", "reprice", "shop", "--as-of", "2026-07-01", "--json")
+    found = json.loads(text)
+    assert [float(found[key]) for key in ("cost_usd", "repriced_usd", "change_usd")] == [400, 1200, 800]
+    assert (found["calls"], found["calls_unpriced"]) == (303, 3)
+    over = ("--over", "2026-06-01..2026-06-10")
+    code, text, _ = run(data, "prices", "reprice", "shop", "--as-of", "2026-07-01", *over)
+    assert code == 0 and "together 100 0 $100.00 $300.00 +$200.00" in text
+    assert Project(data).warehouse.read_bytes() == before
+
+
+def test_a_price_is_shown_with_its_source(data):
+    _, text, _ = run(data, "prices", "show", "o3", "--at", "2025-06-01", "--provider", "openai")
+    assert "list price before 2025-06-10" in text and "10" in text
+    _, text, _ = run(data, "prices", "show", "own", "--at", "2026-07-02", "--system", "shop", "--json")
+    assert json.loads(text)["usd_per_million"][0]["input"] == "3000"
+    code, _, error = run(data, "prices", "show", "secret-llm")
+    assert code == 1 and "secret-llm has no known price" in error
