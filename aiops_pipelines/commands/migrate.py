@@ -46,23 +46,21 @@ def plan(
     target = moves.target(system, embedding, chunk_characters)
     active, model = moves.recipes.first(system), moves.recipes.model(target)
     found = estimate(books, system, model, target.chunking, given.clock())
-    old, new = described(moves.recipes, active), described(moves.recipes, target)
+    old, new = described(active), described(target)
     if as_json:
         figures = {key: value for key, value in vars(found).items() if key != "usd"}
         cost = None if found.usd is None else str(found.usd)
         return terminal.data({"system": name, "from": old, "to": new, **figures, "usd": cost})
-    time = "not measured, since every text is paid" if found.seconds is None else _lasting(found.seconds)
+    time = "not measured, since every text is paid"
+    if found.seconds is not None:
+        time = f"{_lasting(found.seconds)}, from {some(found.sample, 'text')} embedded now"
     money = "unknown: there is no price; add one to prices" if found.usd is None else usd(found.usd)
     lines: list[terminal.Said] = [
         ("plain", "From", old),
         ("plain", "To", new),
         ("plain", "Index", f"{some(found.documents, 'document')}, {some(found.chunks, 'chunk')}"),
         ("plain", "To embed", f"{some(found.texts, 'text')}, {count(found.tokens)} tokens"),
-        (
-            "plain",
-            "Time",
-            f"{time}, from {some(found.sample, 'text')} embedded now" if found.sample else time,
-        ),
+        ("plain", "Time", time),
         ("plain", "Cost", money),
         ("plain", "Disk", f"{found.disk_bytes / 1e6:,.1f} MB more"),
     ]

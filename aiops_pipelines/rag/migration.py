@@ -135,7 +135,7 @@ def agreement(before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]) -
 def _agreed(measure: str, shares: list[float]) -> Compared:
     n = len(shares)
     if not n:
-        none = "No production query is kept, so agreement is not measured."
+        none = "No production query could be asked of both, so agreement is not measured."
         return Compared(measure, None, None, None, None, None, 0, INFORMS, none)
     values = np.array(shares)
     half = 1.96 * float(values.std(ddof=1)) / n**0.5 if n > 1 else 1.0

@@ -36,8 +36,14 @@ def compare_indexes(
     gates = migration.gate(scores[0], scores[1], system.limits.margin)
     found = [(migration.KNOWN, one) for one in gates]
     asked = _production(warehouse, system.name)
-    ranked = [bench.rankings(system.name, i, asked)["dense"] if asked else [] for i in (before, after)]
-    named = [[[document for document, _ in ranking] for ranking in rankings] for rankings in ranked]
+    ranked = [bench.rankings(system.name, i, asked).get("dense") if asked else [] for i in (before, after)]
+    if None in ranked:  # no model has the old space any more, so the old index cannot be asked
+        ranked = [[], []]
+    named = [
+        [[document for document, _ in ranking] for ranking in rankings]
+        for rankings in ranked
+        if rankings is not None
+    ]
     found += [(migration.PRODUCTION, one) for one in migration.agreement(*named)]
     rows = [asdict(one) | {"sample": sample} for sample, one in found]
     frame = pl.DataFrame(rows, infer_schema_length=None).rename({"drop": "relative_drop"})

@@ -5,6 +5,7 @@ which is one row in one transaction.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from aiops_pipelines.rag.recipes import Recipe, recipe
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.canaries import Canaries
 from aiops_pipelines.resources.comparison import compare_indexes
+from aiops_pipelines.resources.embedder import Embedder, EmbedderError, embedder
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.pace import Tell, quiet
 from aiops_pipelines.resources.recipes import ACTIVE, MIGRATIONS, Recipes, configured
@@ -34,9 +36,9 @@ class MigrationRefused(ValueError):
     """A migration cannot go on; the message says why and what to do."""
 
 
-def described(recipes: Recipes, one: Recipe) -> str:
+def described(one: Recipe) -> str:
     """Return a recipe in words."""
-    return f"{recipes.model(one).name} and chunks of {one.chunking.characters} characters"
+    return f"{embedder(one.embedding).name} and chunks of {one.chunking.characters} characters"
 
 
 class Migrations:
@@ -91,11 +93,14 @@ class Migrations:
         """
         active = self._refuse_the_same(system, target)
         model = self.recipes.model(target)
-        Canaries(self._warehouse).check(model, clock)
+        canaries, followed = Canaries(self._warehouse), [(target, model)]
+        canaries.check(model, clock)
+        with suppress(EmbedderError):  # where the old model is gone, its index stays as it is
+            followed.insert(0, (active, canaries.watching(self.recipes.model(active), clock)))
         row = self._opened(system, active, target, clock)
         for _ in range(ROUNDS):
             embed_shadow(self._warehouse, system, model, target.chunking, tell)
-            if not self._follow(system, active, clock) and not self._follow(system, target, clock):
+            if not any(self._moved(system, one, its_model, clock) for one, its_model in followed):
                 break
         else:
             raise MigrationRefused(
@@ -103,16 +108,16 @@ class Migrations:
                 "again when it rests. What is embedded stays."
             )
         self._keep(row | {"status": "built", "built_at": clock})
-        self.compare(system, clock)
+        self.compare(system, clock, again=True)
         return self._open(system)
 
-    def compare(self, system: System, clock: datetime) -> Sequence[Row]:
-        """Compare the index in force with the shadow index, unless they were compared; return verdicts."""
+    def compare(self, system: System, clock: datetime, again: bool = False) -> Sequence[Row]:
+        """Compare the index in force with the shadow index, unless these two were; return verdicts."""
         row = self._open(system)
         before, after = self._pair(system, row)
         done = self.verdicts(system.name, row["migration_id"])
         pair = {"index_before": before["index_version"], "index_after": after["index_version"]}
-        if done and all(pair.items() <= one.items() for one in done):
+        if done and not again and all(pair.items() <= one.items() for one in done):
             return done
         found = compare_indexes(self._warehouse, system, before, after, clock)
         keys = {"system": system.name, "migration_id": row["migration_id"]}
@@ -169,7 +174,7 @@ class Migrations:
         active = self.recipes.first(system)
         if target.keys == active.keys:
             raise MigrationRefused(
-                f"{system.name} is served with {described(self.recipes, active)} already; name another "
+                f"{system.name} is served with {described(active)} already; name another "
                 "--embedding or --chunk-characters, or change index in its file."
             )
         return active
@@ -203,11 +208,10 @@ class Migrations:
             {"system": system.name, "migration_id": f"mg-{number}", "status": "building", **new, **times}
         )
 
-    def _follow(self, system: System, wanted: Recipe, clock: datetime) -> bool:
+    def _moved(self, system: System, wanted: Recipe, model: Embedder, clock: datetime) -> bool:
         """Bring one index level with the newest state of the corpus; say whether it was behind."""
-        model = self.recipes.model(wanted)
-        snapshot = newest_snapshot(system)
-        book, run = IndexBook(self._warehouse), "aiops migrate start"
+        book, snapshot = IndexBook(self._warehouse), newest_snapshot(system)
+        run = "aiops migrate start"
         done = book.update(system.name, snapshot, clock, model, wanted.chunking, quiet, run)
         return done.index.height > 0
 
@@ -244,7 +248,7 @@ class Migrations:
         number = self._warehouse.rows(ACTIVE, system=system.name).height + 1
         summary = (
             f"Migration {row['migration_id']} was {status}: the index is served with "
-            f"{described(self.recipes, wanted)}. {reason}"
+            f"{described(wanted)}. {reason}"
         )
         details |= {"reason": reason, **wanted.keys, "switch": str(number)}
         what = f"migration_{status.replace(' ', '_')}"

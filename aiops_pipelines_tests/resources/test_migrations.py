@@ -16,7 +16,7 @@ from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.rag.chunking import Chunking
 from aiops_pipelines.rag.recipes import Recipe
 from aiops_pipelines.resources.audit_book import AuditBook
-from aiops_pipelines.resources.embedder import MultilingualE5, embedder
+from aiops_pipelines.resources.embedder import EmbedderError, MultilingualE5, embedder
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.migrations import MigrationRefused, Migrations
 from aiops_pipelines.resources.recipes import Recipes, file_differs
@@ -112,6 +112,9 @@ def test_the_gate_holds_and_only_a_name_and_a_reason_open_it(
 ) -> None:
     ask(warehouse, 40)
     moves.start(system, TO_SMALL, NOW)  # nothing differs, but 40 queries cannot show it to 5 %
+    ask(warehouse, 41)
+    moves.start(system, TO_SMALL, NOW)  # is compared again, with the queries there are by now
+    assert {one["queries"] for one in moves.verdicts("desk", "mg-1")} == {0, 41}
     with pytest.raises(MigrationRefused, match=r"not shown to be as good: .*nobody can tell"):
         moves.promote(system, "Ada", "", False, NOW)
     for by, reason in (("", "Cheaper"), ("Ada", " ")):
@@ -233,13 +236,33 @@ def test_a_recipe_without_its_model_stops_nothing_but_itself(
     assert warehouse.rows("rag.index_versions", documents=7)["embedding_version"].to_list() == [MINI]
 
 
+def test_an_index_whose_model_is_gone_can_be_left_but_only_with_force(
+    warehouse: Warehouse, system: System, moves: Migrations
+) -> None:
+    ask(warehouse, 84)
+    with warehouse.writing() as writer:
+        for table in ("rag.active_indexes", "rag.index_versions"):
+            rows = writer.read(f"select * from {table}")
+            writer.replace(table, rows.with_columns(embedding_version=pl.lit("ev-gone")), system="desk")
+    with pytest.raises(EmbedderError, match=r"the index was made with ev-gone; .* migrate"):
+        index(warehouse, system, NOW + timedelta(hours=1))
+    moves.start(system, TO_SMALL, NOW)
+    with pytest.raises(MigrationRefused, match="Nothing can be told from 0 queries"):
+        moves.promote(system, "Ada", "", False, NOW)
+    moves.promote(system, "Ada", "The old model is gone", True, NOW)
+    index(warehouse, system, NOW + timedelta(hours=1))
+    assert Recipes(warehouse).first(system) == TO_SMALL
+
+
 def test_a_shadow_left_behind_is_not_promoted(
     warehouse: Warehouse, system: System, moves: Migrations
 ) -> None:
     assert system.corpus
     moves.start(system, TO_SMALL, NOW)
     write_corpus(system.corpus.folder, {"news": "A shop opens in Oslo."})
-    moves._follow(system, Recipes(warehouse).first(system), NOW)  # a run that saw to the served index only
+    moves._moved(
+        system, Recipes(warehouse).first(system), embedder(), NOW
+    )  # a run that saw to the served index only
     with pytest.raises(MigrationRefused, match="moved on from its shadow index"):
         moves.promote(system, "Ada", "test", True, NOW)
     moves.start(system, TO_SMALL, NOW)
