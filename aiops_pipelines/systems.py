@@ -124,7 +124,7 @@ class EmbeddingClass(Part):
 
 
 class Index(Part):
-    """What the index is made with. A change builds every state of the corpus anew beside the old index."""
+    """What the index of a new system is made with; later it is changed by a migration, not here."""
 
     embedding: Literal["all-MiniLM-L6-v2", "multilingual-e5-small"] | EmbeddingClass = "all-MiniLM-L6-v2"
     chunk_characters: int = Field(default=600, ge=100, le=10_000)

@@ -263,7 +263,7 @@ def test_every_command_stands_in_its_panel_with_a_sentence(aiops, tmp_path):
     assert names == [
         *["init", "check", "import", "run", "reindex", "ui"],
         *["status", "incidents", "problems", "trace"],
-        *["costs", "prices", "rag", "incident", "baseline", "audit"],
+        *["costs", "prices", "rag", "incident", "baseline", "migrate", "audit"],
     ]
     text = aiops(tmp_path, "--help").text
     positions = [text.index(f"─ {panel} ─") for panel in PANELS]

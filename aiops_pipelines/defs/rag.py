@@ -15,7 +15,7 @@ from aiops_pipelines.rag.freshness import CorpusHistory
 from aiops_pipelines.rag.freshness import index_freshness as judge_freshness
 from aiops_pipelines.rag.known_queries import parse_known_queries
 from aiops_pipelines.resources import documents as corpora
-from aiops_pipelines.resources.embedder import EmbedderError, embedder
+from aiops_pipelines.resources.embedder import EmbedderError
 from aiops_pipelines.resources.index_book import IndexBook, Reindexed
 from aiops_pipelines.resources.index_proof import prove
 from aiops_pipelines.resources.retrieval_bench import Found, RetrievalBench
@@ -234,9 +234,7 @@ def retrieval_evaluation(
         with work.guarding(system.name, EmbedderError):
             if not work.weeks(system):
                 continue
-            found = retrieval_bench.evaluate(
-                system.name, system.now(work.clock), embedder(system.index.embedding)
-            )
+            found = retrieval_bench.evaluate(system.name, system.now(work.clock))
             with warehouse.writing() as writer:
                 writer.replace("rag.retrieval_scores", found.scores, system=system.name)
                 writer.replace("rag.retrieval_quality", found.quality, system=system.name)

@@ -34,13 +34,17 @@ class Report:
         standing = {"unchanged"}
         documents = self.documents + Counter({k: n for k, n in before.documents.items() if k not in standing})
         chunks = self.chunks + Counter({k: n for k, n in before.chunks.items() if k != "wanted"})
-        return type(self)(
-            documents,
-            self.renamed_edited + before.renamed_edited,
-            chunks,
-            {name: self.cpu_s.get(name, 0.0) + before.cpu_s.get(name, 0.0) for name in STEPS},
-            before.built + self.built,
-        )
+        cpu_s, built = self._spent(before), before.built + self.built
+        return type(self)(documents, self.renamed_edited + before.renamed_edited, chunks, cpu_s, built)
+
+    def beside(self, other: Self) -> Self:
+        """Return this report with what a second index of the same state took; its documents count once."""
+        chunks = self.chunks + Counter({k: n for k, n in other.chunks.items() if k != "wanted"})
+        built = self.built + other.built
+        return type(self)(self.documents, self.renamed_edited, chunks, self._spent(other), built)
+
+    def _spent(self, other: Self) -> dict[str, float]:
+        return {name: self.cpu_s.get(name, 0.0) + other.cpu_s.get(name, 0.0) for name in STEPS}
 
     def as_data(self) -> dict[str, Any]:
         """Return plain data with every name present."""

@@ -5,10 +5,10 @@ as they come; an index becomes visible as a whole or not at all.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -19,11 +19,12 @@ from aiops_pipelines.rag.legible import unreadable_to
 from aiops_pipelines.rag.reindex_report import Report
 from aiops_pipelines.rag.versions import index_version_id
 from aiops_pipelines.resources import documents as corpora
+from aiops_pipelines.resources.canaries import Canaries
 from aiops_pipelines.resources.corpus_state import CorpusState, reader_version
-from aiops_pipelines.resources.embedder import Embedder, embedder
+from aiops_pipelines.resources.embedder import Embedder
 from aiops_pipelines.resources.index_build import Build
-from aiops_pipelines.resources.limited_process import cpu_seconds
-from aiops_pipelines.resources.pace import Tell, quiet
+from aiops_pipelines.resources.pace import CpuTime, Tell, quiet
+from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.vectors import embed_missing
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -51,12 +52,12 @@ class Reindexed:
     report: Report
     warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def then(self, label: str, update: Update) -> "Reindexed":
-        """Return this with the update of a later state added."""
+    def then(self, label: str, update: Update, beside: bool) -> "Reindexed":
+        """Return this with the update of a later state added, or with one beside the last one's index."""
         skipped = {**self.skipped, label: update.skipped}
         warnings = {**self.warnings, label: update.warnings}
-        index, report = pl.concat([self.index, update.index]), update.report.after(self.report)
-        return Reindexed(index, skipped, report, warnings)
+        report = self.report.beside(update.report) if beside else update.report.after(self.report)
+        return Reindexed(pl.concat([self.index, update.index]), skipped, report, warnings)
 
     def problems(self) -> list[str]:
         """Return a sentence for each file that was not read, and what keeps others from being found."""
@@ -69,21 +70,6 @@ class Reindexed:
         return aside + [f"{label}: {one}" for label, said in self.warnings.items() for one in said]
 
 
-class _CpuTime:
-    """CPU seconds of this process and of its reader of documents, by step."""
-
-    def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
-
-    @contextmanager
-    def of(self, step: str) -> Iterator[None]:
-        start = cpu_seconds()
-        try:
-            yield
-        finally:
-            self.seconds[step] += cpu_seconds() - start  # type: ignore[assignment]
-
-
 class IndexBook:
     """The indexes of one installation."""
 
@@ -94,21 +80,28 @@ class IndexBook:
     def reindex(self, system: System, now: datetime, tell: Tell = quiet, run: str | None = None) -> Reindexed:
         """Bring a system's index up to date with every state of its corpus, the oldest first.
 
-        `run` names the run that does it, so that an answer can be traced to it.
+        Each state is indexed by the recipe in force at its time; beside the newest one's index those of open
+        and of recent migrations follow. `run` names the run that does it, so that an answer can be traced.
 
         Raises:
             CorpusError: a folder cannot be used; the states before it are done.
-            EmbedderError: the model cannot be used.
+            EmbedderError: the model cannot be used, or is not what it was.
         """
         if system.corpus is None:
             raise corpora.CorpusError(
                 "No corpus is configured, so nothing is indexed; add corpus to its file."
             )
-        model, chunking = embedder(system.index.embedding), Chunking(system.index.chunk_characters)
+        recipes, canaries = Recipes(self._warehouse), Canaries(self._warehouse)
+        snapshots = corpora.snapshots(system.corpus)
         done = Reindexed(self._tables["rag.index_versions"].empty(), {}, Report())
-        for snapshot in corpora.snapshots(system.corpus):
-            update = self.update(system.name, snapshot, now, model, chunking, tell, run)
-            done = done.then(snapshot.label, update)
+        for snapshot in snapshots:
+            beside = False
+            for recipe, model in recipes.of_state(
+                system, snapshot.valid_from, snapshot == snapshots[-1], now
+            ):
+                watched = canaries.watching(model, now)
+                update = self.update(system.name, snapshot, now, watched, recipe.chunking, tell, run)
+                done, beside = done.then(snapshot.label, update, beside), True
         return done
 
     def update(
@@ -130,7 +123,7 @@ class IndexBook:
             CorpusError: no document can be read; the index stays as it is.
             EmbedderError: the model cannot be used.
         """
-        cpu = _CpuTime()
+        cpu = CpuTime()
         with self._warehouse.held():
             with cpu.of("reading"):
                 files = self._warehouse.rows("rag.source_files", system=system)
@@ -140,7 +133,8 @@ class IndexBook:
                 same = seen.height > 0 and (not state.moved or seen["revision"][0] == state.revision)
                 base = self._base(system, seen["revision"][0], model, chunking) if same else None
             made = (model.space.version, reader_version())
-            if base and (base["embedding_version"], base["reader_version"]) == made:
+            standing = base and (base["embedding_version"], base["reader_version"]) == made
+            if base and standing and base["valid_from"] >= seen["valid_from"][0]:  # else it stood before
                 return self._level(system, state, seen, base, cpu, model)
             valid_from = snapshot.valid_from or (now if history.height else FIRST_SIGHT)
             if same:  # built anew otherwise, so no new state in time
@@ -151,11 +145,11 @@ class IndexBook:
             build = Build(self._warehouse, system, state, model, chunking, tell, origin, base, run)
             return self._carry_out(build, (snapshot.label, valid_from), next(iter(before), None), now, cpu)
 
-    def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, str] | None:
+    def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, Any] | None:
         sql = (
-            "select index_version, embedding_version, coalesce(reader_version, '') as reader_version, chunks "
-            "from rag.index_versions where system = ? and revision = ? and chunker_version = ? "
-            "order by embedding_version = ? desc, built_at desc limit 1"
+            "select index_version, embedding_version, coalesce(reader_version, '') as reader_version, "
+            "chunks, valid_from from rag.index_versions where system = ? and revision = ? "
+            "and chunker_version = ? order by embedding_version = ? desc, built_at desc limit 1"
         )
         keys = [system, revision, chunking.version, model.space.version]
         return next(self._warehouse.read(sql, keys).iter_rows(named=True), None)
@@ -165,8 +159,8 @@ class IndexBook:
         system: str,
         state: CorpusState,
         seen: pl.DataFrame,
-        base: dict[str, str],
-        cpu: _CpuTime,
+        base: dict[str, Any],
+        cpu: CpuTime,
         model: Embedder,
     ) -> Update:
         """Note the files that were touched, or set aside, without a change to any document."""
@@ -187,7 +181,7 @@ class IndexBook:
         return Update(empty, state.skipped, report, _warnings(state, model))
 
     def _carry_out(
-        self, build: Build, labelled: tuple[str, datetime], before: str | None, now: datetime, cpu: _CpuTime
+        self, build: Build, labelled: tuple[str, datetime], before: str | None, now: datetime, cpu: CpuTime
     ) -> Update:
         with cpu.of("chunking"):
             wanted, texts = build.wanted()
@@ -223,7 +217,8 @@ class IndexBook:
         seen = (system, revision, label, valid_from, state.documents.height, len(state.aside))
         space = build.model.space
         registered = (space.version, space.provider, space.model, space.weights_hash, space.dimension)
-        known_space = (*registered, space.normalised, space.prefix, index["built_at"][0])
+        prefixes = (space.normalised, space.prefix, space.query_prefix)
+        known_space = (*registered, *prefixes, build.chunking.version, index["built_at"][0])
         places = reindex.index_chunks(system, version, wanted)
         with self._warehouse.writing() as writer:
             if label == corpora.PLAIN:
@@ -241,7 +236,7 @@ class IndexBook:
             writer.append_new(
                 "rag.embedding_versions",
                 self._row("rag.embedding_versions", known_space),
-                ["embedding_version"],
+                ["embedding_version", "chunker_version"],
             )
             writer.replace("rag.index_chunks", places, system=system, index_version=version)
             writer.replace("rag.index_versions", index, **keys, index_version=version)

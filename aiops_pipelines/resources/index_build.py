@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import polars as pl
 
@@ -49,7 +50,7 @@ class Build:
     chunking: Chunking
     tell: Tell
     origin: str | None
-    base: dict[str, str] | None
+    base: dict[str, Any] | None
     run: str | None = None
 
     @property

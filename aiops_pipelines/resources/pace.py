@@ -1,8 +1,11 @@
-"""How far long work has come, said now and then: done, rate and time left."""
+"""How far long work has come, said now and then: done, rate and time left; and what its steps took."""
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from aiops_pipelines.resources.limited_process import cpu_seconds
 from aiops_pipelines.wording import count
 
 Tell = Callable[[str], None]
@@ -35,3 +38,19 @@ class Pace:
             f"{self._doing} {count(self._done)} of {count(self._total)} {self._things}, "
             f"{self._done / seconds:.1f} a second, {left:.0f} s left"
         )
+
+
+class CpuTime:
+    """CPU seconds of this process and of its reader of documents, by step."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+
+    @contextmanager
+    def of(self, step: str) -> Iterator[None]:
+        """Count what is done inside towards a step."""
+        start = cpu_seconds()
+        try:
+            yield
+        finally:
+            self.seconds[step] += cpu_seconds() - start  # type: ignore[assignment]

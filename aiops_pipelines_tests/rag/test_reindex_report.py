@@ -28,3 +28,15 @@ def test_states_add_up_and_what_stands_is_the_last():
         "index_versions": ["ix-1", "ix-2"],
     }
     assert second.sentences()[1] == "Chunks: 10 wanted, 2 new texts, 1 embedded, 1 dropped."
+
+
+def test_beside_an_index_another_one_adds_what_it_took_and_no_document():
+    served = Report(
+        Counter(edited=1), 0, Counter(wanted=9, new_texts=1, embedded=1), {"writing": 1.0}, ("a",)
+    )
+    shadow = Report(
+        Counter(unchanged=1), 0, Counter(wanted=20, new_texts=2, embedded=2), {"writing": 1.0}, ("b",)
+    )
+    both = served.beside(shadow)
+    assert both.documents == {"edited": 1} and both.chunks == {"wanted": 9, "new_texts": 3, "embedded": 3}
+    assert both.cpu_s["writing"] == 2.0 and both.built == ("a", "b")
