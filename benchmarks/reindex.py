@@ -106,10 +106,11 @@ class Ours:
 
     def update(self, folder):
         from aiops_pipelines.resources.documents import Snapshot
+        from aiops_pipelines.resources.sources.folder import Folder
 
         self.days += 1
         now = NOW + timedelta(days=self.days)
-        self.book.update("bench", Snapshot("folder", None, folder), now, self.model)
+        self.book.update("bench", Snapshot("folder", None, Folder(folder)), now, self.model)
 
 
 class LlamaIndex:

@@ -11,6 +11,7 @@ from aiops_pipelines.inference_log.record import SCHEMA
 from aiops_pipelines.resources.documents import Snapshot
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.lineage import LineageError, trace
+from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
 
@@ -29,7 +30,7 @@ def versions(warehouse: Warehouse, tmp_path: Path) -> list[str]:
         os.utime(folder / "fees.md", (day, day))
         done = IndexBook(warehouse).update(
             "desk",
-            Snapshot("folder", None, folder),
+            Snapshot("folder", None, Folder(folder)),
             NOW + timedelta(days=day),
             HashedWords(),
             run=f"run-{day}",

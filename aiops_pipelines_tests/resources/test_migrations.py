@@ -101,7 +101,8 @@ def test_every_index_is_asked_in_its_own_space(
     ask(warehouse, 20)
     moves.start(system, TO_E5, NOW)
     moves.promote(system, "Ada", "test", True, NOW + timedelta(days=1))
-    scores, quality = RetrievalBench(warehouse).evaluate("desk", NOW + timedelta(days=2))
+    found = RetrievalBench(warehouse).evaluate("desk", NOW + timedelta(days=2))
+    scores, quality = found.scores, found.quality
     dense = scores.filter(ranker="dense")
     assert dense["index_version"].n_unique() == 2 and dense["ndcg_at_10"].to_list() == [1.0] * 40
     assert quality.filter(ranker="dense", metric="ndcg_at_10").height == 2
