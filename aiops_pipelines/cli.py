@@ -13,7 +13,19 @@ import typer
 from typer.core import TyperGroup
 
 from aiops_pipelines import terminal
-from aiops_pipelines.commands import bring_in, costs, decide, look, operate, prices, prove, rag, set_up
+from aiops_pipelines.commands import (
+    bring_in,
+    costs,
+    decide,
+    index,
+    look,
+    migrate,
+    operate,
+    prices,
+    prove,
+    rag,
+    set_up,
+)
 
 SET_UP, RUN, LOOK, DECIDE, PROVE = PANELS = ("Set up", "Run", "Look", "Decide", "Prove")
 Data = Annotated[
@@ -30,12 +42,16 @@ def _mendable() -> tuple[type[Exception], ...]:
     from aiops_pipelines.inference_log.formats import UnknownFormat
     from aiops_pipelines.monitoring.baseline import BaselineRefusedError
     from aiops_pipelines.rag.trec import TrecFileError
+    from aiops_pipelines.resources.documents import CorpusError
+    from aiops_pipelines.resources.embedder import EmbedderError
+    from aiops_pipelines.resources.lineage import LineageError
+    from aiops_pipelines.resources.migrations import MigrationRefused
     from aiops_pipelines.resources.warehouse import WarehouseBusy, WarehouseError
     from aiops_pipelines.runs import RunFailed
     from aiops_pipelines.systems import SystemFileError
 
-    decisions = (IncidentError, RunbookError, BaselineRefusedError)
-    own = (TrecFileError, UnknownFormat, SpendError, *decisions)
+    decisions = (IncidentError, RunbookError, BaselineRefusedError, MigrationRefused)
+    own = (TrecFileError, UnknownFormat, SpendError, CorpusError, EmbedderError, LineageError, *decisions)
     return (SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *own)
 
 
@@ -77,8 +93,8 @@ def main(data: Data = None) -> None:
 
 _commands: dict[str, tuple[Callable[..., None], ...]] = {
     SET_UP: (set_up.init, set_up.check),
-    RUN: (operate.run, operate.ui),
-    LOOK: (look.status, look.incidents, look.problems),
+    RUN: (operate.run, index.reindex, operate.ui),
+    LOOK: (look.status, look.incidents, look.problems, index.trace),
 }
 app.command("import", rich_help_panel=RUN)(bring_in.import_files)
 for _panel, _functions in _commands.items():
@@ -89,4 +105,5 @@ app.add_typer(prices.prices, name="prices", rich_help_panel=LOOK)
 app.add_typer(rag.rag, name="rag", rich_help_panel=LOOK)
 app.add_typer(decide.incident, name="incident", rich_help_panel=DECIDE)
 app.add_typer(decide.baseline, name="baseline", rich_help_panel=DECIDE)
+app.add_typer(migrate.migrate, name="migrate", rich_help_panel=DECIDE)
 app.add_typer(prove.audit, name="audit", rich_help_panel=PROVE)

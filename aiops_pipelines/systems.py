@@ -3,6 +3,7 @@
 What a system is and which limits it has lives here; what is done about them lives in the pillars.
 """
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -46,11 +47,62 @@ UtcDatetime = Annotated[datetime, AfterValidator(_aware)]
 
 
 class Corpus(Part):
-    """The folder the system's index is built from."""
+    """What the system's index is built from: a folder, a folder of a git repository, or an object store."""
 
-    folder: Path
+    folder: Path | None = None
     dated: bool = False
     """True when the folder holds one full snapshot per date (2026-06-01/...) instead of the documents."""
+    git: str | None = None
+    """A path, or the address of a repository elsewhere; `folder` then lies inside it."""
+    revision: str = Field(default="HEAD", min_length=1)
+    """Branch, tag or commit."""
+    url: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9+.]*://")
+    """A prefix of an object store, for instance s3://bucket/handbook."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the store that are no secrets, for instance anon: true."""
+    quarantine: tuple[str, ...] = ()
+    """Patterns of documents that are kept out of the index, for instance "imported/*.md"."""
+    copies: Path = Path("warehouse/git")
+    """Where copies of repositories elsewhere are kept."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.git and self.url:
+            raise ValueError("give either git or url")
+        if not (self.git or self.url or self.folder):
+            raise ValueError("give folder, git or url")
+        if self.url and self.folder:
+            raise ValueError("url holds the whole prefix; leave folder out")
+        if self.dated and (self.git or self.url):
+            raise ValueError("dated belongs to a plain folder")
+        if self.git and self.folder and (self.folder.is_absolute() or ".." in self.folder.parts):
+            raise ValueError("folder lies inside the repository, so it is relative")
+        return self
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Self:
+        addresses = [address for address in (self.git, self.url) if address and "://" in address]
+        if any(re.search(r"://[^/@]*:[^/@]*@", address) for address in addresses):
+            raise ValueError(
+                "an address holds a password; leave it to the environment or a credential helper"
+            )
+        if named := [
+            key
+            for key, value in self.options.items()
+            if re.search("secret|password|token|key|credential", key) and value != "anon"
+        ]:
+            raise ValueError(f"options holds {', '.join(named)}; leave secrets to the environment")
+        return self
+
+    def rooted(self, root: Path) -> Self:
+        """Return the corpus with its relative paths taken from `root`."""
+        paths: dict[str, Any] = {"copies": root / self.copies}
+        if self.git:
+            here = "://" not in self.git and not re.match(r"[^/]+:", self.git)
+            paths |= {"git": str(root / self.git)} if here else {}
+        elif self.folder:
+            paths["folder"] = root / self.folder
+        return self.model_copy(update=paths)
 
 
 class EmbeddingClass(Part):
@@ -72,7 +124,7 @@ class EmbeddingClass(Part):
 
 
 class Index(Part):
-    """What the index is made with. A change builds every state of the corpus anew beside the old index."""
+    """What the index of a new system is made with; later it is changed by a migration, not here."""
 
     embedding: Literal["all-MiniLM-L6-v2", "multilingual-e5-small"] | EmbeddingClass = "all-MiniLM-L6-v2"
     chunk_characters: int = Field(default=600, ge=100, le=10_000)
@@ -117,6 +169,8 @@ class Limits(Part):
     """Chance per stable week of any false alarm, over all metrics together."""
     stale_share: float = Field(default=0.02, ge=0, le=1)
     error_rate: float = Field(default=0.05, ge=0, le=1)
+    availability_slo: float = Field(default=0.99, gt=0, lt=1)
+    """Share of calls that are to succeed over 30 days; burn rates of systems with much traffic rest on it."""
     latency_p95_ms: int = Field(default=10_000, gt=0)
     weekly_spend_growth: float = Field(default=0.25, gt=0)
     """Relative growth in a week's spend against the baseline weeks that opens an incident."""
@@ -208,7 +262,7 @@ class System(Part):
 
     def rooted(self, root: Path) -> Self:
         """Return the system with its relative folders taken from `root`."""
-        corpus = self.corpus and self.corpus.model_copy(update={"folder": root / self.corpus.folder})
+        corpus = self.corpus and self.corpus.rooted(root)
         logs = self.inference_log.model_copy(update={"folder": root / self.inference_log.folder})
         queries = self.known_queries and root / self.known_queries
         return self.model_copy(update={"corpus": corpus, "inference_log": logs, "known_queries": queries})

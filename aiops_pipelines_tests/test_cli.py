@@ -261,8 +261,9 @@ def test_every_command_stands_in_its_panel_with_a_sentence(aiops, tmp_path):
     group = typer.main.get_command(app)
     names = group.list_commands(None)
     assert names == [
-        *["init", "check", "import", "run", "ui"],
-        *["status", "incidents", "problems", "costs", "prices", "rag", "incident", "baseline", "audit"],
+        *["init", "check", "import", "run", "reindex", "ui"],
+        *["status", "incidents", "problems", "trace"],
+        *["costs", "prices", "rag", "incident", "baseline", "migrate", "audit"],
     ]
     text = aiops(tmp_path, "--help").text
     positions = [text.index(f"─ {panel} ─") for panel in PANELS]
@@ -751,3 +752,55 @@ def test_a_ranking_from_anywhere_is_measured(aiops, tmp_path):
     refused(aiops(tmp_path, *given), "run, line 1: 5 fields")
     (tmp_path / "run").unlink()
     refused(aiops(tmp_path, *given), "cannot be used")
+
+
+# Indexing by hand
+
+
+@pytest.fixture
+def desk(tmp_path):
+    folder = tmp_path / "desk"
+    (folder / "systems").mkdir(parents=True)
+    (folder / "systems/desk.yaml").write_text(
+        "name: desk\ntitle: Desk\ncorpus: {folder: corpus}\ninference_log: {folder: log}\n"
+    )
+    (folder / "corpus").mkdir()
+    for name, text in (("fees", "A label costs two euros."), ("hours", "We open at nine."), ("old", "Gone.")):
+        (folder / f"corpus/{name}.md").write_text(f"# {name}\n\n{text}\n")
+    return folder
+
+
+def test_reindex_says_what_changed_and_what_it_took(aiops, desk):
+    first = json.loads(aiops(desk, "reindex", "desk", "--json").raw)
+    assert first["documents"] == {"added": 3, "edited": 0, "renamed": 0, "deleted": 0, "unchanged": 0}
+    assert first["chunks"] == {"wanted": 3, "new_texts": 3, "embedded": 3, "dropped": 0}
+    assert first["cpu_s"].keys() == {"reading", "chunking", "embedding", "writing"}
+    corpus = desk / "corpus"
+    (corpus / "fees.md").write_text("# fees\n\nA label costs three euros.\n")
+    (corpus / "hours.md").rename(corpus / "opening.md")
+    (corpus / "old.md").unlink()
+    again = json.loads(aiops(desk, "reindex", "desk", "--json").raw)
+    assert again["documents"] == {"added": 0, "edited": 1, "renamed": 1, "deleted": 1, "unchanged": 0}
+    assert again["chunks"] == {"wanted": 2, "new_texts": 1, "embedded": 1, "dropped": 2}
+    assert again["findings"] == []
+    assert "The index equals its source" in aiops(desk, "reindex", "desk").text
+    refused(aiops(desk, "reindex", "desks"), "There is no system desks")
+
+
+def test_trace_tells_an_answer_back_to_its_document(aiops, desk):
+    aiops(desk, "reindex", "desk")
+    project = Project(desk)
+    warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
+    (place,) = warehouse.rows("rag.index_chunks", document="fees.md").rows(named=True)
+    given = [{"chunk_id": place["chunk_id"], "document": "fees.md", "score": 0.9}]
+    call = {"system": "desk", "event_id": "e1", "occurred_at": datetime(2026, 6, 1, tzinfo=UTC)}
+    call |= {"retrieved": given, "answer": "Two euros.", "index_version": place["index_version"]}
+    with warehouse.writing() as writer:
+        writer.append("inference_log.inferences", frame("inference_log.inferences", call))
+    text = aiops(desk, "trace", "e1").text
+    assert "Two euros." in text and "A label costs two euros." in text
+    assert f"in fees.md, version {place['document_hash'][:12]}, place 0" in text
+    assert "by aiops reindex" in text
+    found = json.loads(aiops(desk, "trace", "e1", "--json").raw)
+    assert found[0]["chunks"][0]["place"]["document"] == "fees.md"
+    refused(aiops(desk, "trace", "e2"), "There is no call e2 in any log")

@@ -173,6 +173,17 @@ def test_the_burst_of_injection_attempts_is_one_incident(world: World) -> None:
     ) == [(1, "P2")]
 
 
+def test_a_service_that_is_stable_raises_no_alert_and_every_rule_was_read(world: World) -> None:
+    assert world.sql("select * from monitoring.alerts where opened_at is not null") == []
+    read = "select rule from monitoring.alert_readings where system = 'support' and level = 'clear' group by rule"
+    rules = {"errors", "no_useful_outputs", "refusals", "latency_p95", "volume"}
+    assert {rule for (rule,) in world.sql(read)} == rules
+    measured = (
+        "select count(*) from monitoring.latency_percentiles where system = 'support' and grain = 'week' "
+    )
+    assert world.sql(f"{measured} and endpoint = '' and percentile = 0.95 and value_ms is not null") != [(0,)]
+
+
 def test_a_recorded_story_opens_no_incident_for_missing_data(world: World) -> None:
     assert world.sql("select count(*) from incidents.incidents where cause = 'no_data'") == [(0,)]
 

@@ -47,7 +47,7 @@ MISTAKES = {
     "name": {"name": "Shop"},
     "inference_log.format": {"inference_log": {"folder": "logs", "format": "csv"}},
     "inference_log.folder": {"inference_log": {"format": "otlp_json"}},
-    "corpus.folder": {"corpus": {"dated": True}},
+    "corpus": {"corpus": {"dated": True}},
     "corpus.dated": {"corpus": {"folder": "c", "dated": "perhaps"}},
     "baseline.weeks": {"baseline": {"weeks": 14}},
     "retention.audit_days": {"retention": {"audit_days": 182}},

@@ -59,7 +59,7 @@ def no_system() -> str:
     return f"No system is configured in {shown(Project.here().systems)}; `aiops init` writes the first file."
 
 
-def warehouse() -> "Warehouse":
+def warehouse(wait_seconds: float = WRITE_SECONDS) -> "Warehouse":
     """Return the working file for a decision, which is about something that was run.
 
     Raises:
@@ -70,7 +70,7 @@ def warehouse() -> "Warehouse":
 
     project = Project.here()
     working(project).prepare()
-    return Warehouse(project.warehouse, known_tables(project.dbt), WRITE_SECONDS)
+    return Warehouse(project.warehouse, known_tables(project.dbt), wait_seconds)
 
 
 def audit_book(books: "Warehouse") -> "AuditBook":

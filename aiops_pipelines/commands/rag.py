@@ -39,10 +39,10 @@ def metrics(
     """Print precision, recall, hit rate, nDCG and MRR as trec_eval defines them, with 95 % intervals."""
     from aiops_pipelines.rag import trec
 
-    judged, ranked = trec.qrels(qrels.name, _lines(qrels)), trec.run(run.name, _lines(run))
-    found = trec.measured(judged, ranked, cuts or trec.CUTS, complete)
+    truth, ranking = trec.qrels(qrels.name, _lines(qrels)), trec.run(run.name, _lines(run))
+    found = trec.measured(truth, ranking, cuts or trec.CUTS, complete)
     means = found.means()
-    queries = len(found.scores["mrr"])
+    queries = found.scores.height
     if as_json:
         terminal.data(
             {

@@ -31,6 +31,8 @@ def init(name: NewName = "assistant") -> None:
 
 def check(name: given.AnySystem = None) -> None:
     """Say what is wrong with each system before anything is run."""
+    from aiops_pipelines.resources.published import latest
+    from aiops_pipelines.resources.recipes import file_differs
     from aiops_pipelines.resources.system_check import Check, check_system
     from aiops_pipelines.systems import SystemFileError, load_systems
 
@@ -48,6 +50,9 @@ def check(name: given.AnySystem = None) -> None:
             if one in mistakes
             else list(check_system(usable[one], given.clock()))
         )
+        if one in usable and project.warehouse.exists():
+            differs = file_differs(latest(project), usable[one])
+            found += [Check("warn", differs)] if differs else []
         title = usable[one].title if one in usable else ""
         terminal.block(one, ((line.tone, "", line.sentence) for line in found), title)
         broken |= any(line.tone == "bad" for line in found)

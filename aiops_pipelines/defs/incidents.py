@@ -25,6 +25,7 @@ FACTS = {
     "drift_causes": "drift.drift_causes",
     "index_freshness": "rag.index_freshness",
     "spend_growth_since_baseline": "costs.spend_growth_since_baseline",
+    "alert_readings": "monitoring.alert_readings",
     "spend_anomalies": "costs.spend_anomalies",
     "daily_pricing": "costs.daily_pricing",
     "daily_traffic": "monitoring.daily_traffic",
@@ -40,6 +41,7 @@ REVIEWED = {
     "anomalies": "costs.spend_anomalies",
     "freshness": "rag.index_freshness",
     "retrieval": "rag.retrieval_quality",
+    "rankers": "rag.retrieval_comparisons",
     "incidents": "incidents.incidents",
     "blocks": "compliance.guardrail_weekly",
     "traffic": "monitoring.weekly_traffic",
@@ -66,6 +68,7 @@ def facts_of(warehouse: Warehouse, system: System, clock: datetime) -> Facts:
 
 @dg.asset(
     deps=[
+        "alert_readings",
         "daily_traffic",
         "drift_verdicts",
         "drift_causes",
@@ -160,6 +163,7 @@ def _update(work: Work, system: System) -> None:
         "spend_anomalies",
         "index_freshness",
         "retrieval_quality",
+        "retrieval_comparisons",
         "guardrail_weekly",
         "weekly_traffic",
         "pii_weekly",

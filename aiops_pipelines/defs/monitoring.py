@@ -9,10 +9,13 @@ import polars as pl
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, weeks
 from aiops_pipelines.inference_log.late import with_late_facts
+from aiops_pipelines.monitoring.alerts import alert_readings, alerts, baselines_of, days_of
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
 from aiops_pipelines.monitoring.quality import quality_scores as score_rows
 from aiops_pipelines.monitoring.samples import judge_samples, named_documents
 from aiops_pipelines.monitoring.sampling import known_probes, production_sample
+from aiops_pipelines.monitoring.service_baseline import freeze_service
+from aiops_pipelines.monitoring.service_levels import call_rates, latency_percentiles
 from aiops_pipelines.monitoring.signals import user_signals as find_signals
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
@@ -50,6 +53,120 @@ def user_signals(
     shown = pl.concat(counts).sort("system", "signal") if counts else pl.DataFrame()
     rows = int(shown["calls"].sum()) if counts else 0
     return dg.MaterializeResult(metadata={"dagster/row_count": rows, "signals": table(shown)})
+
+
+@dg.multi_asset(
+    specs=[
+        spec(
+            "call_rates",
+            "Shares of failed, refused and blocked calls by hour, day and week, with exact intervals.",
+            ["hourly_traffic"],
+            labels("monitoring", CONTINUOUS),
+        ),
+        spec(
+            "latency_percentiles",
+            "Percentiles of latency by hour, day and week, with intervals, or the reason there are none.",
+            ["latency_sketch"],
+            labels("monitoring", CONTINUOUS),
+        ),
+    ],
+    partitions_def=systems,
+    backfill_policy=one_run,
+    pool="duckdb",
+)
+def service_levels(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> Iterator[dg.MaterializeResult]:
+    """How calls ended and how long they took, each figure with what chance may have done to it."""
+    work = Work(context, project, warehouse, "service levels")
+    for system in work.operated():
+        with work.guarding(system.name):
+            hourly, sketch = _service(warehouse, system.name)
+            warehouse.replace("monitoring.call_rates", call_rates(hourly), system=system.name)
+            found = latency_percentiles(sketch)
+            warehouse.replace("monitoring.latency_percentiles", found, system=system.name)
+    work.close()
+    for name in ("call_rates", "latency_percentiles"):
+        weekly = warehouse.rows(f"monitoring.{name}", grain="week", endpoint="")
+        shown = weekly.sort("period_start", descending=True)
+        yield dg.MaterializeResult(
+            asset_key=name, metadata={"dagster/row_count": shown.height, "latest weeks": table(shown)}
+        )
+
+
+@dg.multi_asset(
+    specs=[
+        spec(
+            "service_baselines",
+            "The frozen first weeks of the service: failures, refusals, latency and volume.",
+            ["hourly_traffic", "latency_sketch"],
+            labels("monitoring", CONTINUOUS),
+        ),
+        spec(
+            "alert_readings",
+            "How each alert rule read each day, and the state of its alert after it.",
+            ["hourly_traffic", "latency_sketch", "inferences"],
+            labels("monitoring", CONTINUOUS),
+        ),
+        spec(
+            "alerts",
+            "Every state of every alert: ok, firing, recovering or no_data; one alert, however it flaps.",
+            ["hourly_traffic", "latency_sketch", "inferences"],
+            labels("monitoring", CONTINUOUS),
+        ),
+    ],
+    partitions_def=systems,
+    backfill_policy=one_run,
+    pool="duckdb",
+)
+def service_alerts(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> Iterator[dg.MaterializeResult]:
+    """Hold each day against the limits and the frozen baseline; alerts open, recover and close."""
+    work = Work(context, project, warehouse, "alerts")
+    for system in work.operated():
+        with work.guarding(system.name):
+            _alert(work, system)
+    work.close()
+    now_in = warehouse.read("select * from monitoring.alerts where until is null order by system, rule")
+    for name in ("service_baselines", "alert_readings", "alerts"):
+        rows = warehouse.read(f"select count(*) as n from monitoring.{name}")["n"][0]
+        yield dg.MaterializeResult(
+            asset_key=name, metadata={"dagster/row_count": rows, "present states": table(now_in, 30)}
+        )
+
+
+def _alert(work: Work, system: System) -> None:
+    warehouse, now = work.warehouse, system.now(work.clock)
+    hourly, sketch = _service(warehouse, system.name)
+    frozen = warehouse.rows("monitoring.service_baselines", system=system.name)
+    if frozen.is_empty():
+        try:
+            frozen = freeze_service(hourly, sketch, system.baseline, now)
+            warehouse.replace("monitoring.service_baselines", frozen, system=system.name)
+        except BaselineRefusedError as error:
+            work.context.log.info(f"{system.name}: alerts rest on limits alone. {error}")
+    bins = warehouse.read(
+        "select time_bucket(interval 5 minutes, occurred_at) as start, count(*) as calls, "
+        "count(*) filter (where status = 'error') as errors from inference_log.inferences where system = ? "
+        "group by start order by start",
+        [system.name],
+    )
+    days = days_of(hourly, sketch)
+    readings = alert_readings(system.name, days, bins, baselines_of(frozen), system.limits, now)
+    with warehouse.writing() as writer:
+        writer.replace("monitoring.alert_readings", readings, system=system.name)
+        writer.replace("monitoring.alerts", alerts(readings), system=system.name)
+
+
+def _service(warehouse: Warehouse, system: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    names = ("monitoring.hourly_traffic", "monitoring.latency_sketch")
+    hourly, sketch = (warehouse.rows(name, system=system) for name in names)
+    return hourly, sketch
 
 
 @dg.asset(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 import polars as pl
@@ -10,18 +11,25 @@ from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, weeks
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
-from aiops_pipelines.rag import reindex
-from aiops_pipelines.rag.chunking import Chunking
 from aiops_pipelines.rag.freshness import CorpusHistory
 from aiops_pipelines.rag.freshness import index_freshness as judge_freshness
 from aiops_pipelines.rag.known_queries import parse_known_queries
 from aiops_pipelines.resources import documents as corpora
-from aiops_pipelines.resources.embedder import EmbedderError, embedder
-from aiops_pipelines.resources.index_book import IndexBook
-from aiops_pipelines.resources.retrieval_bench import RetrievalBench
+from aiops_pipelines.resources.embedder import EmbedderError
+from aiops_pipelines.resources.index_book import IndexBook, Reindexed
+from aiops_pipelines.resources.index_proof import prove
+from aiops_pipelines.resources.retrieval_bench import Found, RetrievalBench
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import System
 
+INDEX_TABLES = (
+    "source_files",
+    "documents",
+    "corpus_changes",
+    "chunks",
+    "embeddings",
+    "index_versions",
+    "index_chunks",
+)
 INDEXING = labels("rag", CONTINUOUS, "llamaindex")
 MEASURING = labels("rag", WEEKLY)
 
@@ -38,6 +46,12 @@ MEASURING = labels("rag", WEEKLY)
             "corpus_changes",
             "What was added, edited, renamed and deleted from one revision to the next.",
             ["documents"],
+            INDEXING,
+        ),
+        spec(
+            "source_files",
+            "Size, time and content hash of every file of the corpus, so that only what moved is read.",
+            ["corpus"],
             INDEXING,
         ),
         spec(
@@ -77,65 +91,51 @@ def search_index(
 ) -> Iterator[dg.MaterializeResult]:
     """Bring the index up to date with the corpus: only what changed is read, only what is new is embedded."""
     work = Work(context, project, warehouse, "rag")
-    built: list[pl.DataFrame] = []
+    built: dict[str, Reindexed] = {}
     for system in work.operated():
         with work.guarding(system.name, corpora.CorpusError, EmbedderError):
-            built += _index_corpus(work, system, index_book)
+            tell = partial(_tell, context, system.name)
+            built[system.name] = done = index_book.reindex(system, work.clock, tell, context.run_id)
+            for sentence in done.problems():
+                work.problem(system.name, sentence)
+            for sentence in done.report.sentences():
+                tell(sentence)
     work.close()
-    summary = pl.concat(built) if built else warehouse.tables["rag.index_versions"].empty()
-    for name in ("documents", "corpus_changes", "chunks", "embeddings", "index_versions", "index_chunks"):
+    summary = pl.concat([warehouse.tables["rag.index_versions"].empty(), *(d.index for d in built.values())])
+    reports = {name: dg.MetadataValue.json(done.report.as_data()) for name, done in built.items()}
+    for name in INDEX_TABLES:
         rows = warehouse.read(f"select count(*) as n from rag.{name}")["n"][0]
         yield dg.MaterializeResult(
             asset_key=name,
             metadata={
                 "dagster/row_count": rows,
                 "index versions built now": summary.height,
-                "texts embedded now": int(summary["texts_embedded"].sum()),
+                "texts embedded now": sum(done.report.chunks["embedded"] for done in built.values()),
                 **({"built": table(summary)} if summary.height else {}),
+                **(reports if name == "index_versions" else {}),
             },
         )
 
 
-def _index_corpus(work: Work, system: System, index_book: IndexBook) -> Iterator[pl.DataFrame]:
-    if system.corpus is None:
-        work.problem(
-            system.name, "No corpus is configured, so nothing is indexed; add corpus.folder to its file."
-        )
-        return
-    for snapshot in corpora.snapshots(system.corpus):
-        update = index_book.update(
-            system.name,
-            snapshot,
-            work.clock,
-            embedder(system.index.embedding),
-            Chunking(system.index.chunk_characters),
-        )
-        for file in update.skipped:
-            work.problem(system.name, f"{snapshot.label}/{file.document} is not indexed. {file.reason}")
-        for name, rows in update.index.select("index_version", "texts_embedded").iter_rows():
-            work.context.log.info(f"{system.name} {snapshot.label}: {name}, {rows} new texts embedded")
-        yield update.index
+def _tell(context: dg.AssetExecutionContext, system: str, sentence: str) -> None:
+    context.log.info(f"{system}: {sentence}")
 
 
 @dg.asset_check(asset="index_versions", blocking=True, partitions_def=systems)
 def index_equals_source(
     context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.AssetCheckResult:
-    """Every index version holds exactly the documents of the revision it was built from, all embedded."""
-    embedded = warehouse.read("select distinct chunk_id, embedding_version from rag.embeddings")
-    findings: list[str] = []
-    versions = warehouse.rows("rag.index_versions")
-    for row in versions.iter_rows(named=True):
-        places = warehouse.rows("rag.index_chunks", system=row["system"], index_version=row["index_version"])
-        source = warehouse.rows("rag.documents", system=row["system"], revision=row["revision"])
-        vectors = embedded.filter(pl.col("embedding_version") == row["embedding_version"])["chunk_id"]
-        findings += [
-            f"{row['system']} {row['index_version']}: {s}"
-            for s in reindex.reconciliation(places, source, vectors)
-        ]
+    """The indexes built last hold their documents and nothing else; deleted ones are not found."""
+    names = warehouse.read("select distinct system from rag.index_versions order by system")["system"]
+    proofs = [prove(warehouse, name) for name in names]
+    findings = [sentence for proof in proofs for sentence in proof.findings]
     return dg.AssetCheckResult(
         passed=not findings,
-        metadata={"index versions": versions.height, "findings": dg.MetadataValue.json(findings)},
+        metadata={
+            "index versions": sum(proof.index_versions for proof in proofs),
+            "probes for deleted documents": sum(proof.probes for proof in proofs),
+            "findings": dg.MetadataValue.json(findings),
+        },
     )
 
 
@@ -210,6 +210,12 @@ def query_sets(
             ["retrieval_scores"],
             MEASURING,
         ),
+        spec(
+            "retrieval_comparisons",
+            "Whether embeddings, keywords or both together find more, per index version, with a verdict.",
+            ["retrieval_scores"],
+            MEASURING,
+        ),
     ],
     partitions_def=weeks,
     backfill_policy=one_run,
@@ -223,24 +229,25 @@ def retrieval_evaluation(
 ) -> Iterator[dg.MaterializeResult]:
     """Ask every index version the known queries in force at its time."""
     work = Work(context, project, warehouse, "retrieval quality")
-    scored: list[pl.DataFrame] = []
+    measured: list[Found] = []
     for system in work.operated():
         with work.guarding(system.name, EmbedderError):
             if not work.weeks(system):
                 continue
-            scores, quality = retrieval_bench.evaluate(
-                system.name, system.now(work.clock), embedder(system.index.embedding)
-            )
+            found = retrieval_bench.evaluate(system.name, system.now(work.clock))
             with warehouse.writing() as writer:
-                writer.replace("rag.retrieval_scores", scores, system=system.name)
-                writer.replace("rag.retrieval_quality", quality, system=system.name)
-            scored.append(quality)
+                writer.replace("rag.retrieval_scores", found.scores, system=system.name)
+                writer.replace("rag.retrieval_quality", found.quality, system=system.name)
+                writer.replace("rag.retrieval_comparisons", found.comparisons, system=system.name)
+            measured.append(found)
     work.close()
-    shown = pl.concat(scored) if scored else warehouse.tables["rag.retrieval_quality"].empty()
-    floor = shown.filter(pl.col("metric") == "ndcg_at_10")
-    for name in ("retrieval_scores", "retrieval_quality"):
+    for name in ("scores", "quality", "comparisons"):
+        empty = warehouse.tables[f"rag.retrieval_{name}"].empty()
+        shown = pl.concat([empty, *(getattr(found, name) for found in measured)])
+        if name == "quality":
+            shown = shown.filter(pl.col("metric") == "ndcg_at_10")
         yield dg.MaterializeResult(
-            asset_key=name, metadata={"dagster/row_count": shown.height, "nDCG@10": table(floor)}
+            asset_key=f"retrieval_{name}", metadata={"dagster/row_count": shown.height, name: table(shown)}
         )
 
 

@@ -17,8 +17,9 @@ from aiops_pipelines.defs.cadences import (
     utc_now,
 )
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources import documents as corpora
 from aiops_pipelines.resources.completion import due_months, due_weeks
-from aiops_pipelines.resources.documents import fingerprint
+from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System, load_systems
 
@@ -111,8 +112,13 @@ def landed(
 
 
 def _listing(system: System) -> str:
-    folders = [system.inference_log.folder, *([system.corpus.folder] if system.corpus else [])]
-    found = [fingerprint(folder) for folder in folders if folder.is_dir()]
+    logs = system.inference_log.folder
+    found = [Folder(logs).state()] if logs.is_dir() else []
+    try:
+        states = corpora.snapshots(system.corpus) if system.corpus else []
+        found += [corpora.fingerprint(state) for state in states]
+    except corpora.CorpusError as error:  # the run says it too
+        found.append(str(error))
     queries = system.known_queries
     stamp = str(queries.stat().st_mtime_ns) if queries and queries.exists() else ""
     return f"{system.model_dump_json()}{found}{stamp}"

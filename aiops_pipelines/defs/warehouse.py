@@ -153,7 +153,17 @@ def descriptions() -> dict[str, tuple[str, dict[str, str]]]:
 
 
 @dg.asset(
-    deps=["audit_log", "weekly_reviews", "compliance_reports", "retrieval_quality", "user_signals", *MODELS],
+    deps=[
+        "audit_log",
+        "weekly_reviews",
+        "compliance_reports",
+        "retrieval_quality",
+        "user_signals",
+        "call_rates",
+        "latency_percentiles",
+        "alerts",
+        *MODELS,
+    ],
     pool="duckdb",
     **labels("warehouse", CONTINUOUS),
 )

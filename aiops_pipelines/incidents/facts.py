@@ -23,7 +23,6 @@ def _no_rows() -> pl.DataFrame:
 class Facts:
     """What is known of one system at `now` (UTC-aware); frames have the columns of the tables of their names.
 
-    `daily_traffic` has day, calls, errors, blocked, latency_p95_ms and cost_usd, and may have empty_answers;
     `call_times` has occurred_at of every call. A frame that does not exist yet is left out.
     """
 
@@ -33,6 +32,7 @@ class Facts:
     drift_causes: pl.DataFrame = field(default_factory=_no_rows)
     index_freshness: pl.DataFrame = field(default_factory=_no_rows)
     spend_growth_since_baseline: pl.DataFrame = field(default_factory=_no_rows)
+    alert_readings: pl.DataFrame = field(default_factory=_no_rows)
     spend_anomalies: pl.DataFrame = field(default_factory=_no_rows)
     daily_pricing: pl.DataFrame = field(default_factory=_no_rows)
     daily_traffic: pl.DataFrame = field(default_factory=_no_rows)

@@ -73,8 +73,28 @@ def retrieval(r: ReviewInputs) -> Section:
     )
     sentence = "Mean over the known queries with its 95 % interval, from 0 to 1."
     charts = (Chart("retrieval_by_version", "nDCG@10 by index version", sentence, points),)
-    actions = (Action("Roll back to the index version before.", meaning, tone),) if tone == "bad" else ()
-    return Section(key, title, meaning, tone, figures, charts, (), actions)
+    actions = [Action("Roll back to the index version before.", meaning, tone)] if tone == "bad" else []
+    proven = _proven(r, version)
+    told = " ".join(row["reason"] for row in proven)
+    actions += [Action(ranking, told, "warn") for ranking in _better_ranking(proven)]
+    tone = "warn" if proven and tone == "good" else tone
+    return Section(key, title, f"{meaning} {told}".strip(), tone, figures, charts, (), tuple(actions))
+
+
+def _proven(r: ReviewInputs, version: str) -> list[Row]:
+    """Return the comparisons that show the embeddings of an index behind another way of ranking it."""
+    behind = {("dense", "bm25", "worse"), ("fusion", "dense", "better")}
+    rows = [row for row in r.rows("rankers") if row["index_version"] == version]
+    return [row for row in rows if (row["ranker"], row["against"], row["verdict"]) in behind]
+
+
+def _better_ranking(proven: list[Row]) -> list[str]:
+    """Return what to rank with instead: both together where that beats the embeddings, else keywords."""
+    if not proven:
+        return []
+    if any(row["ranker"] == "fusion" for row in proven):
+        return ["Rank with the embeddings and keywords together (z scores, half and half)."]
+    return ["Rank with keywords (BM25), or try another embedding model."]
 
 
 def _retrieval_meaning(last: Row, before: Row | None, floor: Row | None) -> tuple[str, Tone]:

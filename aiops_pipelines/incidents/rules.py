@@ -11,9 +11,8 @@ from datetime import timedelta
 from itertools import pairwise
 
 import polars as pl
-from scipy.special import bdtrc
 
-from aiops_pipelines.incidents.facts import Facts, Reading, day_of, days, week_of
+from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
 from aiops_pipelines.incidents.rules_spend import (
     daily_budget,
     endpoint_budget,
@@ -34,8 +33,10 @@ CAUSES = {
     "cost_anomaly": "A day cost more than is usual for its hours",
     "budget": "A budget is spent",
     "no_useful_outputs": "Most calls give no useful answer",
-    "errors": "More calls fail than the limit allows",
-    "latency": "Answers are slower than the limit allows",
+    "errors": "More calls fail than the limit or the baseline allows",
+    "refusals": "The model declines to answer more often than before",
+    "latency": "Answers are slower than the limit or the baseline allows",
+    "volume": "Far fewer calls arrive than is usual for the weekday",
     "injection_attempts": "Guardrails block a burst of calls",
     "audit_log": "The audit log does not verify",
     "no_data": "No calls have been logged",
@@ -61,10 +62,6 @@ CALM = pl.Schema(
 )
 
 DRIFT_CAUSES = ("model_change", "index_staleness", "prompt_change", "query_mix", "judge_change")
-NO_USEFUL_OUTPUTS = 0.5
-"""Share of failed or empty answers above which hardly anybody is served."""
-CALLS_FOR_P95 = 20
-"""With fewer calls the 95th percentile is the slowest call."""
 
 Readings = Iterator[Reading]
 
@@ -89,31 +86,26 @@ def index_stale(facts: Facts, limits: Limits) -> Readings:
             yield Reading(*week, broken, "index_staleness", "P2", share, limits.stale_share, row["reason"])
 
 
-def no_useful_answer(facts: Facts, limits: Limits) -> Readings:
-    """More of a day's calls fail or come back empty than the limit, and more than chance explains.
+def service_alert(facts: Facts, limits: Limits) -> Readings:
+    """An alert on failures, refusals, latency, volume or a burn rate is open, and the period is a breach.
 
-    Chance is P(X >= failures) for a binomial X with the limit as its rate; a week of seven tests errs with
-    `limits.alpha` at most. 3 failures of 57 calls are above a limit of 5 %, and P is 0.54: no signal.
+    Limits, chance and hysteresis are judged in `monitoring`; a breach that opened no alert is no signal, and
+    an alert that is recovering calms nothing. A day on which most calls
+    fail is one signal and not two.
     """
-    for row in days(facts):
-        useless = row["errors"] + (row.get("empty_answers") or 0)
-        share, limit = useless / row["calls"], limits.error_rate
-        beyond_chance = share > limit and bdtrc(useless - 1, row["calls"], limit) < limits.alpha / 7
-        cause, severity = ("no_useful_outputs", "P1") if share > NO_USEFUL_OUTPUTS else ("errors", "P2")
-        evidence = f"{useless} of {row['calls']} calls on {row['day']} failed or came back empty "
-        evidence += f"({share:.1%}, limit {limit:.1%})."
-        yield Reading(*day_of(row), bool(beyond_chance), cause, severity, share, limit, evidence)
+    rows = facts.alert_readings.rows(named=True)
+    outages = {row["period_start"] for row in rows if row["rule"] == "no_useful_outputs" and _fires(row)}
+    for row in rows:
+        if row["rule"] == "errors" and row["period_start"] in outages:
+            continue
+        if _fires(row) or (row["level"] == "clear" and row["state"] == "ok"):
+            period, figures = (row["period_start"], row["period_end"]), (row["value"], row["limit_value"])
+            said = row["cause"], row["severity"], *figures, row["evidence"], row["rule"]
+            yield Reading(*period, _fires(row), *said)
 
 
-def latency_p95(facts: Facts, limits: Limits) -> Readings:
-    """One call in twenty of a day took longer than the limit."""
-    for row in days(facts):
-        value, limit = row["latency_p95_ms"], limits.latency_p95_ms
-        if value is not None and row["calls"] >= CALLS_FOR_P95:
-            evidence = (
-                f"The 95th percentile of latency on {row['day']} was {value:,.0f} ms (limit {limit:,} ms)."
-            )
-            yield Reading(*day_of(row), value > limit, "latency", "P3", value, limit, evidence)
+def _fires(row: Row) -> bool:
+    return bool(row["level"] == "breach" and row["state"] == "firing")
 
 
 def guardrail_burst(facts: Facts, limits: Limits) -> Readings:
@@ -171,8 +163,7 @@ RULES: Mapping[str, Rule] = {
     "monthly_budget": Rule(monthly_budget, ("budget",)),
     "daily_budget": Rule(daily_budget, ("budget",)),
     "endpoint_budget": Rule(endpoint_budget, ("budget",)),
-    "no_useful_answer": Rule(no_useful_answer, ("no_useful_outputs", "errors")),
-    "latency_p95": Rule(latency_p95, ("latency",)),
+    "service_alert": Rule(service_alert, ("no_useful_outputs", "errors", "refusals", "latency", "volume")),
     "guardrail_burst": Rule(guardrail_burst, ("injection_attempts",)),
     "audit_broken": Rule(audit_broken, ("audit_log",)),
     "silence": Rule(silence, ("no_data",)),

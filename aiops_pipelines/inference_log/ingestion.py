@@ -14,8 +14,10 @@ from typing import Any, Literal
 
 import polars as pl
 
-from aiops_pipelines.compliance.privacy import REGIONS, mask, pseudonymised
-from aiops_pipelines.inference_log.record import SCHEMA, TOKEN_COLUMNS, Batch, Rejection
+from aiops_pipelines.compliance.masking import masked_column, pseudonymised_column
+from aiops_pipelines.compliance.privacy import REGIONS, mask
+from aiops_pipelines.inference_log.plain_calls import PlainCalls
+from aiops_pipelines.inference_log.record import CALLS, SCHEMA, TOKEN_COLUMNS, Batch, Rejection
 
 HEAD_BYTES = 4_096
 RAW_SHOWN, RAW_MASKED = 500, 4_000
@@ -176,6 +178,7 @@ def land(
     source: Source,
     known_ids: Collection[str] = (),
     known_rejections: Collection[str] = (),
+    plain: PlainCalls | None = None,
 ) -> Landing:
     """Turn a batch into rows: each event id once, personal data masked, every line that is left out counted.
 
@@ -186,19 +189,29 @@ def land(
         known_ids: event ids that are stored already; those of this batch suffice.
         known_rejections: line hashes of this file that are in the quarantine already; they are counted again,
             not stored again.
+        plain: calls of the same lines that were read by the column, if any were.
     """
-    kept, known, refused = _first_of_each(batch.records, known_ids)
-    stored = [_protected(record, source) | _origin(record, reading, source) for record in kept]
+    calls = pl.DataFrame(batch.records, schema=CALLS, orient="row")
+    if plain is not None:
+        batch.ignored.update(plain.ignored)
+        calls = pl.concat([plain.calls, calls]).sort("source_line", maintain_order=True)
+    kept, known, refused = first_of_each(calls, known_ids)
     rejections = [*batch.rejections, *refused]
     aside = [row for row in _aside(rejections, reading, source) if row["line_hash"] not in known_rejections]
     reading = replace(
         reading,
-        rows_stored=reading.rows_stored + len(stored),
+        rows_stored=reading.rows_stored + kept.height,
         rows_known=reading.rows_known + known,
         rows_quarantined=reading.rows_quarantined + len(rejections),
     )
+    stored = protected(kept, source).with_columns(
+        system=pl.lit(source.system),
+        source_format=pl.lit(source.format),
+        source_file=pl.lit(reading.file.name),
+        ingested_at=pl.lit(source.now, dtype=SCHEMA["ingested_at"]),
+    )
     return Landing(
-        pl.DataFrame(stored, schema=SCHEMA, orient="row"),
+        stored.select(SCHEMA.names()),
         pl.DataFrame(aside, schema=QUARANTINE, orient="row"),
         log_file(reading, source),
         reading,
@@ -234,24 +247,35 @@ def for_expectations(inferences: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _first_of_each(
-    records: Sequence[dict[str, Any]], known_ids: Collection[str]
-) -> tuple[list[dict[str, Any]], int, list[Rejection]]:
-    """Keep the first record of each event id; the rest is known, or refused if it says something else."""
-    first: dict[str, dict[str, Any]] = {}
-    known, refused = 0, []
-    for record in records:
-        if record["event_id"] in known_ids:
-            known += 1
-        elif mask(record["event_id"], ())[1]["EMAIL"]:
-            reason = "event_id holds an e-mail address; identify calls by something that names nobody."
-            refused.append(_refusal(record, reason))
-        elif (kept := first.setdefault(record["event_id"], record)) is not record:
-            if kept | {"source_line": 0} == record | {"source_line": 0}:
+def first_of_each(
+    calls: pl.DataFrame, known_ids: Collection[str]
+) -> tuple[pl.DataFrame, int, list[Rejection]]:
+    """Keep the first call of each event id; the rest is known, or refused if it says something else."""
+    total = calls.height
+    if known_ids:
+        calls = calls.filter(~pl.col("event_id").is_in(pl.Series(list(known_ids), dtype=pl.String).implode()))
+    known = total - calls.height
+    refused = []
+    suspects = calls.filter(pl.col("event_id").str.contains("@", literal=True))
+    if named := [row for row in suspects.rows(named=True) if mask(row["event_id"], ())[1]["EMAIL"]]:
+        reason = "event_id holds an e-mail address; identify calls by something that names nobody."
+        refused = [_refusal(row, reason) for row in named]
+        calls = calls.filter(
+            ~pl.col("event_id").is_in(pl.Series([row["event_id"] for row in named]).implode())
+        )
+    again = calls.filter(~pl.col("event_id").is_first_distinct())
+    if again.height:
+        first = calls.filter(pl.col("event_id").is_first_distinct())
+        same = first.filter(pl.col("event_id").is_in(again["event_id"].unique().implode()))
+        kept = {row["event_id"]: row for row in same.rows(named=True)}
+        for row in again.iter_rows(named=True):
+            if kept[row["event_id"]] | {"source_line": 0} == row | {"source_line": 0}:
                 known += 1
             else:
-                refused.append(_refusal(record, "same event_id, other content"))
-    return list(first.values()), known, refused
+                refused.append(_refusal(row, "same event_id, other content"))
+        calls = first
+    refused.sort(key=lambda rejection: rejection.line)
+    return calls, known, refused
 
 
 def _refusal(record: Mapping[str, Any], reason: str) -> Rejection:
@@ -259,43 +283,33 @@ def _refusal(record: Mapping[str, Any], reason: str) -> Rejection:
     return Rejection(record["source_line"], reason, content.encode())
 
 
-def _protected(record: Mapping[str, Any], source: Source) -> dict[str, Any]:
-    found: Counter[str] = Counter()
-
-    def clean(text: str | None, regions: Sequence[str] = source.regions) -> str | None:
-        if text is None:
-            return None
-        masked, hits = mask(text, regions)
-        found.update(hits)
-        return masked
-
-    def named(identifier: str | None) -> str | None:
-        if identifier is None:
-            return None
-        name, hits = pseudonymised(identifier, source.key, source.regions)
-        found.update(hits)
-        return name
-
-    verdicts = record["guardrail_events"]
-    return {
-        **record,
-        **{name: clean(record[name]) for name in FREE_TEXT},
-        **{name: named(record[name]) for name in IDENTIFIERS},
-        # Bare counts must not be taken for national phone numbers.
-        "usage_raw": clean(record["usage_raw"], ()),
-        "guardrail_events": verdicts and [{k: clean(v) for k, v in row.items()} for row in verdicts],
-        "pii_counts": json.dumps(dict(sorted(found.items()))),
-    }
+def protected(calls: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """Return the calls with personal data masked, and what was masked counted by call in `pii_counts`."""
+    found: dict[int, Counter[str]] = {}
+    columns = [masked_column(calls[name], source.regions, found) for name in FREE_TEXT]
+    columns += [pseudonymised_column(calls[name], source.key, found, source.regions) for name in IDENTIFIERS]
+    # Bare counts must not be taken for national phone numbers.
+    columns.append(masked_column(calls["usage_raw"], (), found))
+    columns.append(_masked_verdicts(calls["guardrail_events"], source.regions, found))
+    counts = ["{}"] * calls.height
+    for row, hits in found.items():
+        counts[row] = json.dumps(dict(sorted(hits.items())))
+    return calls.with_columns(*columns, pii_counts=pl.Series(counts, dtype=pl.String))
 
 
-def _origin(record: Mapping[str, Any], reading: Reading, source: Source) -> dict[str, Any]:
-    return {
-        "system": source.system,
-        "source_format": source.format,
-        "source_file": reading.file.name,
-        "source_line": record["source_line"],
-        "ingested_at": source.now,
-    }
+def _masked_verdicts(
+    verdicts: pl.Series, regions: Sequence[str], found: dict[int, Counter[str]]
+) -> pl.Series:
+    if verdicts.list.len().sum() == 0:
+        return verdicts
+    rows = verdicts.to_list()
+    for row, entries in enumerate(rows):
+        for entry in entries or ():
+            for name, text in entry.items():
+                entry[name], hits = mask(text, regions) if text else (text, Counter[str]())
+                if hits:
+                    found.setdefault(row, Counter()).update(hits)
+    return pl.Series(verdicts.name, rows, dtype=verdicts.dtype)
 
 
 def _aside(rejections: Sequence[Rejection], reading: Reading, source: Source) -> Iterator[dict[str, Any]]:

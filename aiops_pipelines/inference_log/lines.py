@@ -30,17 +30,33 @@ class Lines:
         self.bytes_read = 0
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        for lines in self.by_piece():
+            yield from lines
+
+    def by_piece(self) -> Iterator[list[tuple[int, bytes]]]:
+        """Yield the lines that end in each piece."""
         for piece in self._pieces:
             *ends, rest = piece.split(b"\n")
-            for end in ends:
-                self._hold(end)
-                line = bytes(self._held)
-                self.number, self.bytes_read = self.number + 1, self.bytes_read + self._waiting + 1
-                self._held.clear()
-                self._waiting = 0
-                if line.strip():
-                    yield self.number, line
+            found: list[tuple[int, bytes]] = []
+            if ends and self._waiting:
+                found += self._ended(ends.pop(0))
+            if len(piece) > self._limit:
+                found += [line for end in ends for line in self._ended(end)]
+            elif ends:
+                first, self.number = self.number + 1, self.number + len(ends)
+                self.bytes_read += sum(map(len, ends)) + len(ends)
+                found += [line for line in enumerate(ends, first) if line[1] and not line[1].isspace()]
+            yield found
             self._hold(rest)
+
+    def _ended(self, end: bytes) -> Iterator[tuple[int, bytes]]:
+        self._hold(end)
+        line = bytes(self._held)
+        self.number, self.bytes_read = self.number + 1, self.bytes_read + self._waiting + 1
+        self._held.clear()
+        self._waiting = 0
+        if line.strip():
+            yield self.number, line
 
     @property
     def torn(self) -> bytes:

@@ -101,13 +101,25 @@ def provider_tokens(usage: Any) -> Tokens | None:
     Raises:
         RecordError: not an object, or a count that is no whole number from 0 on.
     """
+    found = stated_usage(usage)
+    return split(found) if isinstance(found, Usage) else found
+
+
+def stated_usage(usage: Any) -> Usage | Tokens | None:
+    """Return what a usage object states, before it is decided how the counts overlap.
+
+    The five canonical counts leave nothing to decide: they are returned as tokens.
+
+    Raises:
+        RecordError: as for `provider_tokens`.
+    """
     if not isinstance(usage, Mapping):
         raise RecordError(f"usage must be an object, not {kind(usage)}.")
     for wrapper in WRAPPERS:
         if isinstance(inner := usage.get(wrapper), Mapping):
             # Cohere leaves out what it does not bill: an embedding has no output.
             billed = wrapper == "billed_units" and "input_tokens" in inner
-            return provider_tokens({"output_tokens": 0, **inner} if billed else inner)
+            return stated_usage({"output_tokens": 0, **inner} if billed else inner)
     if "input_uncached" in usage:
         return canonical_tokens(usage)
     gemini = any(name in usage for name in GEMINI)
@@ -121,7 +133,7 @@ def provider_tokens(usage: Any) -> Tokens | None:
     both = completed(given, generated, total, read + write if beside else 0)
     if both is None:
         return None
-    return split(Usage(*both, read, write, reasoning, total, not beside, not gemini))
+    return Usage(*both, read, write, reasoning, total, not beside, not gemini)
 
 
 def canonical_tokens(counts: Mapping[str, Any]) -> Tokens:

@@ -47,6 +47,9 @@ SCHEMA = pl.Schema(
     }
 )
 """Columns of `inference_log.inferences`, in order."""
+STORING = ("system", "pii_counts", "source_format", "source_file", "ingested_at")
+CALLS = pl.Schema({name: dtype for name, dtype in SCHEMA.items() if name not in STORING})
+"""What is known of a call before it is stored."""
 
 _PROVIDERS = {
     "aws.bedrock": "aws",
@@ -159,6 +162,11 @@ def number(name: str, value: Any) -> int | float:
     return given
 
 
+def real(name: str, value: Any) -> float:
+    """Return a finite number as a float; a column of floats takes no 0 beside 0.5."""
+    return float(number(name, value))
+
+
 def count(name: str, value: Any) -> int:
     """Return a whole number from 0 to below a billion; 12.0 counts as 12."""
     given = number(name, value)
@@ -258,7 +266,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "status": status,
     **dict.fromkeys(("error_type", "session_id", "user_id", "user_group"), label),
     **dict.fromkeys(("query", "answer"), text),
-    "retrieved": rows({"chunk_id": label, "document": label, "score": number}),
+    "retrieved": rows({"chunk_id": label, "document": label, "score": real}),
     "known_query_id": label,
     "rating": rating,
     "guardrail_events": rows({"guardrail": label, "category": label, "action": label}),

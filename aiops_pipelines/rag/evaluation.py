@@ -1,9 +1,7 @@
-"""Retrieval quality on known queries: the classic measures of ranked retrieval, as trec_eval defines them.
+"""Retrieval quality on known queries: rows per query, means with intervals, slices by tag.
 
-Rankings come from `ranking` or a resource, judgements from `known_queries`; comparing versions is drift's
-work. Definitions: C. Buckley, trec_eval (P_5, recall_5, success_5, recip_rank, ndcg_cut_10); gain and
-discount after K. Järvelin and J. Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS
-20(4), 2002.
+Rankings come from `ranking` or a resource, judgements from `known_queries`, the formulas are `metrics`, and
+comparing versions and rankers is `comparisons`.
 """
 
 import math
@@ -13,6 +11,8 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from aiops_pipelines.rag.metrics import QRELS, judged, measures, ranked
 
 METRICS = ("precision_at_5", "recall_at_5", "hit_at_5", "reciprocal_rank", "ndcg_at_10")
 SCORES = pl.Schema(
@@ -42,48 +42,6 @@ _RESAMPLES = 2_000
 _SEED = 20_260_601
 
 
-def precision(ranking: Sequence[str], grades: Mapping[str, int], k: int = 5) -> float:
-    """Return the share of the first k places held by relevant documents.
-
-    Three of five give 0.6. Relevant means a grade of 1 or more; a place left empty counts as irrelevant.
-    """
-    return _found(ranking, grades, k) / k
-
-
-def recall(ranking: Sequence[str], grades: Mapping[str, int], k: int = 5) -> float:
-    """Return the share of all relevant documents that stand in the first k places: 1 of 2 gives 0.5.
-
-    0 when no document is relevant, as in trec_eval.
-    """
-    return _found(ranking, grades, k) / max(1, sum(grade > 0 for grade in grades.values()))
-
-
-def hit(ranking: Sequence[str], grades: Mapping[str, int], k: int = 5) -> float:
-    """Return 1 when a relevant document stands in the first k places, else 0."""
-    return float(_found(ranking, grades, k) > 0)
-
-
-def reciprocal_rank(ranking: Sequence[str], grades: Mapping[str, int], k: int = 10) -> float:
-    """Return 1 / rank of the first relevant document; third place gives 1/3.
-
-    0 when there is none in the first k.
-    """
-    return next(
-        (1 / rank for rank, document in enumerate(ranking[:k], start=1) if grades.get(document, 0) > 0), 0.0
-    )
-
-
-def ndcg(ranking: Sequence[str], grades: Mapping[str, int], k: int = 10) -> float:
-    """Return the discounted cumulative gain of the first k over that of the ideal order.
-
-    The gain is the grade itself (linear, as in trec_eval), the discount log2(rank + 1). Grades a=2, b=1
-    ranked b, x, a: (1/1 + 2/2) / (2/1 + 1/log2(3)) = 2 / 2.6309 = 0.7602. A grade below 0 gains nothing, and
-    without a relevant document it is 0, as in trec_eval.
-    """
-    ideal = _gain(sorted(grades.values(), reverse=True)[:k])
-    return _gain([grades.get(document, 0) for document in ranking[:k]]) / ideal if ideal else 0.0
-
-
 def retrieval_scores(
     system: str,
     index_version: str,
@@ -107,16 +65,18 @@ def retrieval_scores(
     Raises:
         ValueError: a query with live judgements has no ranking.
     """
-    rows = []
-    for query_id, grades in live_judgements(judgements, indexed).items():
-        if query_id not in rankings:
-            raise ValueError(
-                f"Known query {query_id} was not asked; rank every query that has live judgements."
-            )
-        ranking = rankings[query_id]
-        values = [measure(ranking, grades) for measure in (precision, recall, hit, reciprocal_rank, ndcg)]
-        rows.append((system, index_version, ranker, query_id, *values))
-    return pl.DataFrame(rows, schema=SCORES, orient="row")
+    truth = live_judgements(judgements, indexed)
+    if missing := sorted(truth.keys() - rankings.keys()):
+        raise ValueError(
+            f"Known query {missing[0]} was not asked; rank every query that has live judgements."
+        )
+    grades = [(query, name, grade) for query, row in truth.items() for name, grade in row.items()]
+    qrels = pl.DataFrame(grades, schema=QRELS, orient="row")
+    asked = pl.DataFrame({"query_id": list(truth)}, schema={"query_id": pl.String})
+    found = measures(judged(ranked({query: rankings[query] for query in truth}), qrels))
+    values = asked.join(found, on="query_id", how="left").fill_null(0.0)  # a ranking may be empty
+    key = [pl.lit(system).alias("system"), pl.lit(index_version).alias("index_version")]
+    return values.select(*key, pl.lit(ranker).alias("ranker"), "query_id", *METRICS).sort("query_id")
 
 
 def live_judgements(judgements: pl.DataFrame, indexed: Collection[str]) -> dict[str, dict[str, int]]:
@@ -127,7 +87,7 @@ def live_judgements(judgements: pl.DataFrame, indexed: Collection[str]) -> dict[
     ):
         if document in indexed:
             alive.setdefault(query_id, {})[document] = grade
-    return {query_id: grades for query_id, grades in alive.items() if any(grades.values())}
+    return {query_id: grades for query_id, grades in alive.items() if max(grades.values()) > 0}
 
 
 def unanswerable(known: pl.DataFrame, judgements: pl.DataFrame, indexed: Collection[str]) -> list[str]:
@@ -166,8 +126,12 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float]:
 
     Percentile bootstrap over queries with a fixed seed. Queries that all score the same leave nothing to
     resample; then it is Wilson's interval (JASA 22, 1927), which holds for any values between 0 and 1 since
-    their variance is at most mean * (1 - mean). Forty hits of forty give (0.912, 1).
+    their variance is at most mean * (1 - mean). Forty hits of forty give (0.912, 1). Beyond 2,000 values it
+    is the normal interval, which by then is the same.
     """
+    if len(values) > _RESAMPLES and values.min() < values.max():
+        mean, half = float(values.mean()), 1.959964 * float(values.std(ddof=1)) / math.sqrt(len(values))
+        return max(0.0, mean - half), min(1.0, mean + half)
     if values.min() == values.max():
         return _wilson(float(values[0]), len(values))
     draws = np.random.default_rng(_SEED).integers(0, len(values), size=(_RESAMPLES, len(values)))
@@ -179,11 +143,3 @@ def _wilson(mean: float, n: int, z: float = 1.959964) -> tuple[float, float]:
     centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(mean * (1 - mean) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def _found(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> int:
-    return sum(grades.get(document, 0) > 0 for document in ranking[:k])
-
-
-def _gain(grades: Sequence[int]) -> float:
-    return sum(max(grade, 0) / math.log2(rank + 1) for rank, grade in enumerate(grades, start=1))

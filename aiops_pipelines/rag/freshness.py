@@ -58,17 +58,20 @@ class CorpusHistory:
         return after["valid_from"][0] if after.height else None
 
     def chunks_of_revisions(self) -> pl.DataFrame:
-        """Return the distinct (revision, chunk_id) pairs over all index versions built from each revision."""
-        versions = self.index_versions.select("index_version", "revision").unique()
-        return self.index_chunks.join(versions, on="index_version").select("revision", "chunk_id").unique()
+        """Return the distinct (revision, chunker_version, chunk_id) of all indexes built from each revision.
+
+        Chunks cut by other rules have other ids, so a chunk has one chunker version.
+        """
+        columns = ["revision", "chunker_version", "chunk_id"]
+        return self.index_chunks.join(self.index_versions, on="index_version").select(columns).unique()
 
 
 def retrieved_chunks(inferences: pl.DataFrame, corpus: CorpusHistory) -> pl.DataFrame:
     """Return one row per call and chunk it was given, with `stale`: true, false or unknown (null).
 
     A chunk is stale when it is not among the chunks of the corpus revision in force at the moment of the
-    call. It cannot be judged when no index was ever built from that revision, or when no index built here
-    holds the chunk.
+    call. It cannot be judged when no index built here holds the chunk, or when none was ever built from that
+    revision by the rules the chunk was cut by.
 
     Args:
         inferences: columns event_id, occurred_at and retrieved (list of structs with chunk_id and document).
@@ -83,16 +86,16 @@ def retrieved_chunks(inferences: pl.DataFrame, corpus: CorpusHistory) -> pl.Data
         .select("event_id", "occurred_at", "chunk_id", "document")
         .sort("occurred_at")
     )
+    rules = content.select("chunk_id", "chunker_version").unique("chunk_id")
+    covered = content.select("revision", "chunker_version").unique().with_columns(covered=True)
+    current = content.select("revision", "chunk_id", current=True)
     in_force = corpus.revisions.select("valid_from", "revision").sort("valid_from")
     return (
         given.join_asof(in_force, left_on="occurred_at", right_on="valid_from")
-        .join(content.with_columns(current=True), on=["revision", "chunk_id"], how="left")
-        .with_columns(
-            stale=pl.when(
-                pl.col("chunk_id").is_in(content["chunk_id"].unique().implode())
-                & pl.col("revision").is_in(content["revision"].unique().implode())
-            ).then(pl.col("current").is_null())
-        )
+        .join(rules, on="chunk_id", how="left")
+        .join(covered, on=["revision", "chunker_version"], how="left")
+        .join(current, on=["revision", "chunk_id"], how="left")
+        .with_columns(stale=pl.when("covered").then(pl.col("current").is_null()))
         .select("event_id", "chunk_id", "document", "stale")
         .unique(["event_id", "chunk_id"], keep="first", maintain_order=True)
         .sort("event_id", "chunk_id")

@@ -6,6 +6,7 @@ embedding and the chunks and nothing else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,9 @@ Ranking = list[tuple[str, float]]
 
 _DECIMALS = 6
 """float32 carries about seven digits; rounding makes equal texts tie on every machine."""
+_GROUPS = 1_024
+"""Groups of documents whose maxima are compared first; below twice as many documents each is its own."""
+_BLOCK_SCORES = 8_000_000
 
 
 class MixedSpaces(ValueError):
@@ -65,6 +69,61 @@ def chunk_matrix(index_chunks: pl.DataFrame, embeddings: pl.DataFrame) -> tuple[
     return rows["document"].to_list(), Vectors(spaces[0] if spaces else "", matrix)
 
 
+@dataclass(frozen=True)
+class Owners:
+    """Whose chunks the columns of a score matrix are: documents by name, and groups of whole documents.
+
+    `order` puts the columns in the order of their documents, `owner` is the document of each column then, and
+    `starts` where each group begins.
+    """
+
+    names: list[str]
+    order: NDArray[np.int64]
+    owner: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, documents: Sequence[str]) -> "Owners":
+        """Return the owners of columns, given the document of each."""
+        names = sorted(set(documents))
+        code = {name: at for at, name in enumerate(names)}
+        codes = np.fromiter((code[name] for name in documents), np.int64, len(documents))
+        order = np.argsort(codes, kind="stable")
+        step = max(1, len(names) // _GROUPS)
+        starts = np.searchsorted(codes[order], np.arange(0, len(names), step))
+        return cls(names, order, codes[order], starts)
+
+    def best(self, scores: NDArray[np.floating], k: int) -> list[Ranking]:
+        """Return the k best documents per row, columns in the order of the documents.
+
+        The k-th best maximum of a group is reached by k documents, so nothing below it can be among the best
+        k: one pass leaves a few candidates of a row, and only they are sorted.
+        """
+        owner, maxima = self.owner, np.maximum.reduceat(scores, self.starts, axis=1)
+        if len(self.starts) == len(self.names):
+            owner, scores = np.arange(len(self.names)), maxima
+        kept = min(k, maxima.shape[1])
+        bound = np.partition(maxima, -kept, axis=1)[:, -kept]
+        rows, columns = np.nonzero(scores >= (bound - 2 * 10.0**-_DECIMALS).astype(scores.dtype)[:, None])
+        values = scores[rows, columns].astype(np.float64).round(_DECIMALS)
+        return self._first(rows, owner[columns], values, len(scores), k)
+
+    def _first(
+        self, rows: NDArray[np.int64], owner: NDArray[np.int64], values: NDArray[np.float64], n: int, k: int
+    ) -> list[Ranking]:
+        """Return per row the k best documents of some candidates, each with its best value; ties by name."""
+        order = np.lexsort((-values, owner, rows))
+        rows, owner, values = rows[order], owner[order], values[order]
+        once = np.append(True, (rows[1:] != rows[:-1]) | (owner[1:] != owner[:-1]))
+        rows, owner, values = rows[once], owner[once], values[once]
+        order = np.lexsort((owner, -values, rows))
+        starts = np.searchsorted(rows, np.arange(n + 1))
+        return [
+            [(self.names[owner[at]], float(values[at])) for at in order[start : min(end, start + k)]]
+            for start, end in pairwise(starts)
+        ]
+
+
 def dense(documents: Sequence[str], vectors: Vectors, queries: Vectors, k: int) -> list[Ranking]:
     """Return the k best documents per query by inner product (the cosine, for normalised vectors).
 
@@ -77,13 +136,34 @@ def dense(documents: Sequence[str], vectors: Vectors, queries: Vectors, k: int) 
     Raises:
         MixedSpaces: queries and chunks were embedded in different spaces, of one dimension or not.
     """
-    if vectors.space != queries.space and documents:
+    if not documents:
+        return [[] for _ in queries.matrix]
+    owners = Owners.of(documents)
+    by_document = Vectors(vectors.space, vectors.matrix[owners.order])
+    return [
+        ranking
+        for block in blocks(len(queries.matrix), len(documents))
+        for ranking in owners.best(similarities(by_document, queries.rows(block)), k)
+    ]
+
+
+def similarities(vectors: Vectors, queries: Vectors) -> NDArray[np.float32]:
+    """Return the inner products of queries and chunks, shape (queries, chunks).
+
+    Raises:
+        MixedSpaces: queries and chunks were embedded in different spaces, of one dimension or not.
+    """
+    if vectors.space != queries.space:
         raise MixedSpaces(
             f"Queries of {queries.space} cannot be asked of chunks of {vectors.space}: two embedding models."
         )
-    if not documents:
-        return [[] for _ in queries.matrix]
-    return best_documents(documents, queries.matrix @ vectors.matrix.T, k)
+    return queries.matrix @ vectors.matrix.T
+
+
+def blocks(queries: int, chunks: int) -> list[range]:
+    """Return the queries in runs whose scores fit into 32 MB of single precision, however many chunks."""
+    size = max(1, _BLOCK_SCORES // max(1, chunks))
+    return [range(start, min(queries, start + size)) for start in range(0, queries, size)]
 
 
 def best_documents(documents: Sequence[str], scores: NDArray[np.floating], k: int) -> list[Ranking]:
@@ -91,15 +171,7 @@ def best_documents(documents: Sequence[str], scores: NDArray[np.floating], k: in
 
     `best_documents(["a", "b", "a"], [[0.1, 0.5, 0.9]], 2)` is `[[("a", 0.9), ("b", 0.5)]]`.
     """
-    if not documents:
+    if not documents or not len(scores):
         return [[] for _ in scores]
-    names, owner = np.unique(np.asarray(documents, dtype=object), return_inverse=True)
-    order = np.argsort(owner, kind="stable")
-    starts = np.searchsorted(owner[order], np.arange(len(names)))
-    best = np.maximum.reduceat(np.asarray(scores, dtype=np.float64)[:, order], starts, axis=1).round(
-        _DECIMALS
-    )
-    top = np.argsort(-best, axis=1, kind="stable")[:, :k]
-    return [
-        [(str(names[at]), float(row[at])) for at in columns] for row, columns in zip(best, top, strict=True)
-    ]
+    owners = Owners.of(documents)
+    return owners.best(scores[:, owners.order], k)

@@ -3,7 +3,7 @@
 Reading documents, embedding texts and writing tables are done by others.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import polars as pl
 
@@ -19,6 +19,9 @@ PLACES = pl.Schema(
         "text": pl.String,
     }
 )
+
+MEMBERS = [name for name in PLACES if name != "text"]
+"""Columns that say where a chunk stands; its text is kept once, with the chunk."""
 
 
 def wanted_chunks(
@@ -44,6 +47,23 @@ def index_chunks(system: str, index_version: str, wanted: pl.DataFrame) -> pl.Da
     """Return the rows of `rag.index_chunks`: one per place a chunk stands in this index version."""
     labels = [pl.lit(system).alias("system"), pl.lit(index_version).alias("index_version")]
     return wanted.select(*labels, "chunk_id", "document", "document_hash", "position", "heading")
+
+
+def known_places(documents: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
+    """Return the places of those documents whose content an earlier index was cut from, renamed or not.
+
+    The same bytes under another kind of name (.md, .html) may be another text, so they do not count.
+
+    Args:
+        documents: the wanted (document, document_hash) rows.
+        base: rows of one index version, cut by the same rules from text read by the same code.
+    """
+    ending = pl.col("document").str.extract(r"(\.[^./]*)$").str.to_lowercase().fill_null("").alias("ending")
+    cut = base.with_columns(ending)
+    first = cut.group_by("document_hash", "ending").agg(pl.col("document").min())
+    once = cut.join(first, on=["document_hash", "ending", "document"]).drop("document")
+    places = documents.select("document", "document_hash").with_columns(ending)
+    return places.join(once, on=["document_hash", "ending"]).select(MEMBERS).sort("document", "position")
 
 
 def plan(wanted: pl.DataFrame, embedded: Collection[str]) -> pl.DataFrame:
@@ -95,6 +115,21 @@ def reconciliation(
         ("without an embedding", sorted(unembedded)),
     ]
     return [_sentence(what, which) for what, which in findings if which]
+
+
+def survivors(probes: Iterable[tuple[str, Collection[str], Mapping[str, Collection[str]]]]) -> list[str]:
+    """Return a sentence per deleted document that an index still gives out.
+
+    Args:
+        probes: a deleted document, the chunks that only it held, and the chunks found for a passage of it,
+            with the documents they stand in.
+    """
+    alive = [
+        document
+        for document, own, found in probes
+        if any(chunk in own or document in standing for chunk, standing in found.items())
+    ]
+    return [_sentence("deleted and still found by a passage of its own", alive)] if alive else []
 
 
 def _distinct(wanted: pl.DataFrame) -> pl.DataFrame:

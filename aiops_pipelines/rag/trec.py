@@ -1,21 +1,22 @@
 """Rankings and judgements in TREC's two text formats, measured as trec_eval measures them.
 
-So a ranking from anywhere can be scored. The measures themselves are `evaluation`'s; the files are opened by
-the command line.
+So a ranking from anywhere can be scored. The measures themselves are `metrics`; the files are opened by the
+command line.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
+import polars as pl
 
-from aiops_pipelines.rag.evaluation import hit, interval, ndcg, precision, recall, reciprocal_rank
+from aiops_pipelines.rag.evaluation import interval
+from aiops_pipelines.rag.metrics import QRELS, RUN, judged, measures
 
 CUTS = (5, 10)
-CUT_MEASURES = {"precision": precision, "recall": recall, "hit": hit, "ndcg": ndcg}
 QRELS_LINE = "query 0 document grade"
 RUN_LINE = "query Q0 document rank score tag"
+LARGEST_GRADE = 2**31 - 1
 
 
 class TrecFileError(ValueError):
@@ -24,85 +25,72 @@ class TrecFileError(ValueError):
 
 @dataclass(frozen=True)
 class Measured:
-    """Scores by measure and query id, over the queries that are both judged and ranked.
+    """One row per scored query: query_id, precision@k, recall@k, hit@k and ndcg@k at each cut, and mrr.
 
     `unranked` are judged queries without a ranking, `unjudged` the other way round; neither is scored.
     """
 
-    scores: dict[str, dict[str, float]]
+    scores: pl.DataFrame
     unranked: tuple[str, ...]
     unjudged: tuple[str, ...]
 
     def means(self) -> dict[str, tuple[float, float, float]]:
         """Return (mean, low, high) by measure, with the 95 % interval; empty without a scored query."""
-        found = {name: np.array(list(by_query.values())) for name, by_query in self.scores.items()}
-        return {name: (float(v.mean()), *interval(v)) for name, v in found.items() if len(v)}
+        found = {} if self.scores.is_empty() else self.scores.drop("query_id").to_dict()
+        return {name: (float(v.to_numpy().mean()), *interval(v.to_numpy())) for name, v in found.items()}
 
 
-def qrels(name: str, lines: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Return grades by document by query from lines `query 0 document grade`.
+def qrels(name: str, lines: Iterable[str]) -> pl.DataFrame:
+    """Return judgements (`metrics.QRELS`) from lines `query 0 document grade`.
 
     Raises:
         TrecFileError: a line has another form, or judges a document a second time.
     """
-    judged: dict[str, dict[str, int]] = {}
+    truth: dict[str, dict[str, int]] = {}
     for number, (query, _, document, grade) in _fields(name, lines, QRELS_LINE):
-        if document in judged.setdefault(query, {}):
+        grades = truth.setdefault(query, {})
+        if document in grades:
             raise TrecFileError(f"{name}, line {number}: {document} is judged twice for query {query}.")
-        try:
-            judged[query][document] = int(grade)
-        except ValueError as error:
-            raise TrecFileError(f"{name}, line {number}: the grade {grade} is no whole number.") from error
-    return judged
+        grades[document] = _grade(name, number, grade)
+    return _frame(truth, QRELS)
 
 
-def run(name: str, lines: Iterable[str]) -> dict[str, list[str]]:
-    """Return documents by query, best first, from lines `query Q0 document rank score tag`.
+def run(name: str, lines: Iterable[str]) -> pl.DataFrame:
+    """Return a run (`metrics.RUN`) from lines `query Q0 document rank score tag`.
 
-    As in trec_eval the score decides and the written rank does not; equal scores, at single precision, go by
-    document, the last in byte order first.
+    As in trec_eval the score decides and the written rank is not read.
 
     Raises:
         TrecFileError: a line has another form, a score is no number, or a document stands twice.
     """
-    scored: dict[str, dict[str, float]] = {}
+    ranked: dict[str, dict[str, float]] = {}
     for number, (query, _, document, _, score, _) in _fields(name, lines, RUN_LINE):
-        if document in scored.setdefault(query, {}):
+        scores = ranked.setdefault(query, {})
+        if document in scores:
             raise TrecFileError(f"{name}, line {number}: {document} is ranked twice for query {query}.")
-        scored[query][document] = _score(name, number, score)
-    return {query: ranked(documents) for query, documents in scored.items()}
-
-
-def ranked(scores: Mapping[str, float]) -> list[str]:
-    """Return documents in trec_eval's order: `ranked({"a": 1.0, "b": 1.0, "c": 2.0})` is c, b, a."""
-    return sorted(
-        scores, key=lambda document: (np.float32(scores[document]), document.encode()), reverse=True
-    )
+        scores[document] = _score(name, number, score)
+    return _frame(ranked, RUN)
 
 
 def measured(
-    judged: Mapping[str, Mapping[str, int]],
-    rankings: Mapping[str, Sequence[str]],
-    cuts: Sequence[int] = CUTS,
-    complete: bool = False,
+    truth: pl.DataFrame, ranking: pl.DataFrame, cuts: Sequence[int] = CUTS, complete: bool = False
 ) -> Measured:
     """Score rankings: precision, recall, hit rate and nDCG at each cut, and the reciprocal rank over all.
 
     Args:
-        judged: grades by document by query; 1 and more is relevant.
-        rankings: documents by query, best first.
+        truth: columns as `metrics.QRELS`; a grade of 1 and more is relevant.
+        ranking: columns as `metrics.RUN`.
         cuts: lengths of the ranking to look at.
         complete: count a judged query without a ranking as 0, as `trec_eval -c` does.
     """
-    unranked = tuple(sorted(judged.keys() - rankings.keys()))
-    asked = sorted(judged if complete else judged.keys() & rankings.keys())
-    scores: dict[str, dict[str, float]] = {
-        f"{name}@{k}": {q: measure(rankings.get(q, ()), judged[q], k) for q in asked}
-        for name, measure in CUT_MEASURES.items()
-        for k in cuts
-    }
-    scores["mrr"] = {q: reciprocal_rank(r := rankings.get(q, ()), judged[q], len(r)) for q in asked}
-    return Measured(scores, () if complete else unranked, tuple(sorted(rankings.keys() - judged.keys())))
+    asked, known = set(ranking["query_id"]), set(truth["query_id"])
+    unranked = tuple(sorted(known - asked))
+    scores = measures(judged(ranking, truth), cuts)
+    if complete:
+        missing = pl.DataFrame({"query_id": unranked}, schema={"query_id": pl.String})
+        scores = pl.concat([scores, missing], how="diagonal").fill_null(0.0).sort("query_id")
+    named = scores.rename(lambda column: column.replace("_at_", "@").replace("reciprocal_rank", "mrr"))
+    return Measured(named, () if complete else unranked, tuple(sorted(asked - known)))
 
 
 def _fields(name: str, lines: Iterable[str], form: str) -> Iterator[tuple[int, list[str]]]:
@@ -113,6 +101,23 @@ def _fields(name: str, lines: Iterable[str], form: str) -> Iterator[tuple[int, l
             raise TrecFileError(f"{name}, line {number}: {len(fields)} fields; write `{form}`.")
         if fields:
             yield number, fields
+
+
+def _frame(rows: Mapping[str, Mapping[str, float]], schema: pl.Schema) -> pl.DataFrame:
+    queries = [query for query, row in rows.items() for _ in row]
+    names = [name for row in rows.values() for name in row]
+    values = [value for row in rows.values() for value in row.values()]
+    return pl.DataFrame(dict(zip(schema, (queries, names, values), strict=True)), schema=schema)
+
+
+def _grade(name: str, number: int, text: str) -> int:
+    try:
+        grade = int(text)
+    except ValueError as error:
+        raise TrecFileError(f"{name}, line {number}: the grade {text} is no whole number.") from error
+    if abs(grade) > LARGEST_GRADE:
+        raise TrecFileError(f"{name}, line {number}: the grade {text} is beyond {LARGEST_GRADE}.")
+    return grade
 
 
 def _score(name: str, number: int, text: str) -> float:

@@ -327,20 +327,23 @@ def calls_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
 
 
 def retrieval_by_version(rows: Rows, settings: dict[str, Any]) -> Any:
-    """Draw nDCG@10 with its interval for each index version, the embedding model beside the BM25 floor."""
+    """Draw nDCG@10 with its interval for each index version, each way of ranking beside the BM25 floor."""
     import altair as alt
 
     order = list(dict.fromkeys(row["version"] for row in rows))
-    rankers = ["dense", "bm25"]
+    marks = {"dense": (BLUE, "circle"), "bm25": (GREY, "square"), "fusion": (GREEN, "triangle-up")}
+    marks = {ranker: mark for ranker, mark in marks.items() if any(row["ranker"] == ranker for row in rows)}
+    rankers = list(marks)
+    colours, outlines = [mark[0] for mark in marks.values()], [mark[1] for mark in marks.values()]
     base = _canvas(rows, WHOLE).encode(
         x=alt.X("version:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelLimit=200)),
         xOffset=alt.XOffset("ranker:N", sort=rankers, scale=alt.Scale(domain=rankers, paddingOuter=1)),
-        color=alt.Color("ranker:N", scale=alt.Scale(domain=rankers, range=[BLUE, GREY])),
+        color=alt.Color("ranker:N", scale=alt.Scale(domain=rankers, range=colours)),
     )
     low = min((row["low"] for row in rows if row["low"] is not None), default=0)
     scale = alt.Scale(domain=[max(0, low - 0.05), 1], nice=False)
     interval = base.mark_rule(strokeWidth=2).encode(y=_y("low", ".2f", scale), y2="high:Q")
-    shapes = alt.Scale(domain=rankers, range=["circle", "square"])
+    shapes = alt.Scale(domain=rankers, range=outlines)
     mean = base.mark_point(filled=True, size=90, opacity=1).encode(
         y=_y("mean", ".2f", scale), shape=alt.Shape("ranker:N", scale=shapes)
     )

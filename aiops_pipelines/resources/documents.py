@@ -1,80 +1,94 @@
-"""A corpus folder read into documents with LlamaIndex; a file that cannot be read is named with its reason.
+"""A corpus listed and read into documents; a file that cannot be read is named with its reason.
 
-Which folder belongs to which system is `systems`; how bytes of a format become text is `extraction`. Names
-that start with a dot are not part of a corpus.
+Where files come from is `sources`, how bytes of a format become text is `extraction`; what is refused
+wherever it lies is decided here. Names that start with a dot are not part of a corpus.
 """
 
 import hashlib
-import logging
-import os
 import re
-import stat
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 from aiops_pipelines.rag.chunking import title
-from aiops_pipelines.resources.extraction import EXTRACTORS, UnreadableFile
+from aiops_pipelines.rag.garbled import garbled_characters
+from aiops_pipelines.resources.extraction import FORMATS, extract
+from aiops_pipelines.resources.languages import language
+from aiops_pipelines.resources.sources.base import MAX_BYTES, Content, CorpusError, File, Source
+from aiops_pipelines.resources.sources.folder import Folder
+from aiops_pipelines.resources.sources.git import GitRevision
+from aiops_pipelines.resources.sources.objects import Objects
+from aiops_pipelines.resources.unreadable import NotNow, UnreadableFile
 from aiops_pipelines.systems import Corpus
 
-if TYPE_CHECKING:
-    from llama_index.core import SimpleDirectoryReader
+__all__ = ["Content", "CorpusError", "File", "NotNow", "UnreadableFile"]
 
 PLAIN = "folder"
-"""Label of a corpus that is a plain folder."""
-MAX_BYTES = 20 * 1024 * 1024
-
-
-class CorpusError(ValueError):
-    """A corpus folder cannot be used; the message says what to change."""
+"""Label of a corpus without dates."""
+MAX_NAME_BYTES = 255
 
 
 @dataclass(frozen=True)
 class Document:
-    """A readable document: path under the corpus folder (with slashes), its text and its SHA-256."""
+    """A readable document: its name in the source (with slashes), its text and the SHA-256 of its bytes.
+
+    `language` is an ISO 639-1 code, or none where too little is said to tell; `garbled` is how many
+    characters look like text that was decoded wrongly.
+    """
 
     document: str
     format: str
     title: str
     text: str
     document_hash: str
+    language: str | None = None
+    garbled: int = 0
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was set aside, and why, in a sentence."""
+    """A file that was not read, and why, in a sentence; `standing` when an older version of it stays."""
 
     document: str
     reason: str
+    standing: bool = False
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One state of a corpus: the dated folder's name, or `folder` for a plain one, which has no date."""
+    """One state of a corpus: the dated folder's name, or `folder` for one without dates, and its source."""
 
     label: str
     valid_from: datetime | None
-    folder: Path
+    source: Source
+    quarantine: tuple[str, ...] = ()
 
 
 def snapshots(corpus: Corpus) -> list[Snapshot]:
-    """Return the states of a corpus, the oldest first: one per ISO-dated folder, or the folder itself.
+    """Return the states of a corpus, the oldest first: one per ISO-dated folder, or the source itself.
 
     Raises:
         CorpusError: the folder is missing or empty, or a dated corpus holds a folder that is not a date.
     """
-    if not corpus.folder.is_dir():
-        raise CorpusError(
-            f"The corpus folder {corpus.folder} does not exist; create it or change corpus.folder."
-        )
-    entries = [entry for entry in sorted(corpus.folder.iterdir()) if not entry.name.startswith(".")]
+    aside = corpus.quarantine
+    if corpus.git:
+        inside = corpus.folder.as_posix() if corpus.folder else ""
+        return [Snapshot(PLAIN, None, GitRevision(corpus.git, corpus.revision, inside, corpus.copies), aside)]
+    if corpus.url:
+        return [Snapshot(PLAIN, None, Objects(corpus.url, corpus.options), aside)]
+    assert corpus.folder  # one of the three is given
+    folder = corpus.folder
+    if not folder.is_dir():
+        raise CorpusError(f"The corpus folder {folder} does not exist; create it or change corpus.folder.")
+    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
     if not entries:
-        raise CorpusError(f"The corpus folder {corpus.folder} is empty; put documents into it.")
+        raise CorpusError(f"The corpus folder {folder} is empty; put documents into it.")
     if not corpus.dated:
-        return [Snapshot(PLAIN, None, corpus.folder)]
-    found = [Snapshot(entry.name, _midnight(entry), entry) for entry in entries]
+        return [Snapshot(PLAIN, None, Folder(folder), aside)]
+    found = [Snapshot(entry.name, _midnight(entry), Folder(entry), aside) for entry in entries]
     return sorted(found, key=lambda snapshot: snapshot.label)
 
 
@@ -91,125 +105,103 @@ def _midnight(entry: Path) -> datetime:
     )
 
 
-def fingerprint(folder: Path) -> str:
-    """Return a hash of every file's path, size and modification time; equal hashes mean nothing moved."""
-    listing = hashlib.sha256()
-    for path in _files(folder):
-        status = path.lstat()
-        entry = f"{path.relative_to(folder).as_posix()}\0{status.st_size}\0{status.st_mtime_ns}\n"
-        listing.update(entry.encode("utf-8", "surrogateescape"))
-    return listing.hexdigest()
-
-
-def read(folder: Path) -> tuple[list[Document], list[Skipped]]:
-    """Return the documents under a folder and the files set aside, both sorted by path.
+def fingerprint(snapshot: Snapshot) -> str:
+    """Return what is equal between two looks at a state when nothing moved and nothing else is kept out.
 
     Raises:
-        CorpusError: the folder does not exist or holds no file.
+        CorpusError: the source cannot be reached.
     """
-    if not folder.is_dir() or not (files := sorted(_files(folder), key=Path.as_posix)):
-        raise CorpusError(f"The corpus folder {folder} is missing or empty; put documents into it.")
+    return hashlib.sha256(repr((snapshot.source.state(), snapshot.quarantine)).encode()).hexdigest()
+
+
+def listing(snapshot: Snapshot) -> list[File]:
+    """Return every file of a state, sorted by name and nothing of it read; those not to be read say why.
+
+    Raises:
+        CorpusError: the source cannot be reached or holds no file.
+    """
+    files = sorted(snapshot.source.files(), key=lambda file: file.document)
+    if not files:
+        place = snapshot.source.place
+        raise CorpusError(
+            f"{place[0].upper()}{place[1:]} is missing or holds no document; put documents there."
+        )
+    return list(_refused(files, snapshot.quarantine))
+
+
+def content(snapshot: Snapshot, file: File) -> Content:
+    """Return the bytes of a listed file.
+
+    Raises:
+        UnreadableFile: it must not be read, or cannot be; `NotNow` when the next run may.
+    """
+    if file.refusal:
+        raise UnreadableFile(file.refusal)
+    return snapshot.source.content(file)
+
+
+def document(file: File, data: bytes) -> Document:
+    """Return the document that a file's bytes hold.
+
+    Raises:
+        UnreadableFile: they hold none.
+    """
+    name = PurePosixPath(file.document)
+    text = extract(name.suffix.lower(), data)
+    if not text.strip():
+        raise UnreadableFile("It holds no text.")
+    return Document(
+        file.document,
+        FORMATS[name.suffix.lower()].name,
+        title(text) or name.stem,
+        text,
+        hashlib.sha256(data).hexdigest(),
+        language(text),
+        garbled_characters(text),
+    )
+
+
+def read(snapshot: Snapshot) -> tuple[list[Document], list[Skipped]]:
+    """Return the documents of a state and the files set aside, both sorted by name.
+
+    Raises:
+        CorpusError: the source cannot be reached or holds no file.
+    """
     documents: list[Document] = []
     skipped: list[Skipped] = []
-    root = folder.resolve()
-    reader = None
-    for path in files:
-        name = path.relative_to(folder).as_posix().encode("utf-8", "replace").decode()
-        reason = _refusal(path, root)
-        if reason is None:
-            reader = reader or _reader(path)
-            try:
-                documents.append(_document(path, name, reader))
-                continue
-            except UnreadableFile as error:
-                reason = str(error)
-            except OSError as error:
-                reason = f"It cannot be opened: {error.strerror}."
-        skipped.append(Skipped(name, reason))
+    for file in listing(snapshot):
+        try:
+            documents.append(document(file, content(snapshot, file).data))
+        except UnreadableFile as error:
+            skipped.append(Skipped(file.document, str(error)))
     return documents, skipped
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield everything under a folder that is no folder, and folders that are links or cannot be listed."""
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError:
-        yield folder
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path))
-        else:
-            yield Path(entry.path)
+def _refused(files: list[File], quarantine: tuple[str, ...]) -> Iterator[File]:
+    names: dict[str, str] = {}
+    for file in files:
+        one = names.setdefault(unicodedata.normalize("NFC", file.document).casefold(), file.document)
+        clash = "" if one == file.document else f"Its name differs from {one} in case alone; rename one."
+        reason = file.refusal or clash or _refusal(file, quarantine)
+        yield File(file.document, file.size_bytes, file.modified_ns, file.etag, reason) if reason else file
 
 
-def _refusal(path: Path, root: Path) -> str | None:
-    """Return why a file must not be opened, or nothing when it may."""
-    try:
-        str(path).encode("utf-8")
-        target = path.resolve(strict=True)
-        status = target.stat()
-    except UnicodeEncodeError:
-        return "Its name is not valid UTF-8; rename it."
-    except (OSError, RuntimeError):
-        return "It is a link that leads nowhere, or cannot be reached."
-    if not target.is_relative_to(root):
-        return "It is a link that leaves the corpus folder; put the document itself there."
-    if not stat.S_ISREG(status.st_mode):
-        return (
-            "It is not a file but a link to a folder, a closed folder or a device; put the documents there."
-        )
-    if status.st_size == 0:
+def _refusal(file: File, quarantine: tuple[str, ...]) -> str:
+    """Return why a file is not read wherever it lies, or nothing when it may be."""
+    name, ending = file.document, PurePosixPath(file.document).suffix.lower()
+    for pattern in quarantine:
+        if fnmatchcase(name, pattern):
+            return f"It is in quarantine, by {pattern} of corpus.quarantine."
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        return "Its name holds control characters; rename it."
+    if name.startswith("/") or "\\" in name or {"", ".", ".."} & set(name.split("/")):
+        return "Its name leads out of the corpus; rename it."
+    if any(len(part.encode()) > MAX_NAME_BYTES for part in name.split("/")):
+        return f"Its name is longer than {MAX_NAME_BYTES} bytes; shorten it."
+    if ending not in FORMATS:
+        return f"Its format {ending or '(no ending)'} is not read; use one of {', '.join(FORMATS)}."
+    if not file.size_bytes:
         return "It is empty."
-    if status.st_size > MAX_BYTES:
-        return f"It has {status.st_size / 2**20:.0f} MB, more than {MAX_BYTES // 2**20} MB; split it."
-    if path.suffix.lower() not in EXTRACTORS:
-        return f"Its format {path.suffix or '(no ending)'} is not read; use one of {', '.join(EXTRACTORS)}."
-    return None
-
-
-def _document(path: Path, name: str, reader: "SimpleDirectoryReader") -> Document:
-    before = path.stat()
-    document_hash = hashlib.sha256(path.read_bytes()).hexdigest()
-    text = _extracted(path, reader)
-    after = path.stat()
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise UnreadableFile("It changed while it was read; the next run reads it.")
-    if not text.strip():
-        raise UnreadableFile("It holds no text.")
-    return Document(name, EXTRACTORS[path.suffix.lower()][0], title(text) or path.stem, text, document_hash)
-
-
-def _extracted(path: Path, reader: "SimpleDirectoryReader") -> str:
-    try:
-        return "\n\n".join(part.text for part in reader.load_resource(str(path)))
-    except Exception as error:  # a parser may raise anything on hostile bytes; the reader wraps it
-        cause = error.__cause__ or error
-        if isinstance(cause, UnreadableFile | OSError):
-            raise cause from None
-        if isinstance(cause, ImportError):
-            raise
-        kind = path.suffix.lower().lstrip(".").upper()
-        raise UnreadableFile(f"It is damaged or not {kind} ({type(cause).__name__}).") from error
-
-
-def _reader(path: Path) -> "SimpleDirectoryReader":
-    """Return LlamaIndex's directory reader over our extractors; `path` is any one readable file."""
-    from llama_index.core import SimpleDirectoryReader
-    from llama_index.core.readers.base import BaseReader
-    from llama_index.core.schema import Document as Text
-
-    class Extractor(BaseReader):  # type: ignore[misc]
-        """LlamaIndex's reader interface over one extraction function."""
-
-        def load_data(self, file: Path, extra_info: dict[str, object] | None = None) -> list[Text]:
-            extract = EXTRACTORS[file.suffix.lower()][1]
-            return [Text(text=extract(file.read_bytes()), metadata=extra_info or {})]
-
-    # It warns once a file that its optional formats are not installed; ours are all given.
-    logging.getLogger("llama_index.core.readers.file.base").setLevel(logging.ERROR)
-    extractors = {ending: Extractor() for ending in EXTRACTORS}
-    return SimpleDirectoryReader(input_files=[path], file_extractor=extractors, raise_on_error=True)
+    if file.size_bytes > MAX_BYTES:
+        return f"It has {file.size_bytes / 2**20:.0f} MB, more than {MAX_BYTES // 2**20} MB; split it."
+    return ""

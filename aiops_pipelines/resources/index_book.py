@@ -1,23 +1,33 @@
 """The index of each system in the warehouse, brought up to date with its corpus.
 
-What is wanted, new or different is decided in `rag`; here it is read, embedded and written, an index as a
-whole or not at all.
+What is wanted, new or different is decided in `rag`; here it is read, embedded and written. Vectors are kept
+as they come; an index becomes visible as a whole or not at all.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
 from aiops_pipelines.periods import EPOCH, midnight
 from aiops_pipelines.rag import reindex
-from aiops_pipelines.rag.changes import corpus_changes
 from aiops_pipelines.rag.chunking import BY_STRUCTURE, Chunking
-from aiops_pipelines.rag.versions import index_version_id, revision_id
+from aiops_pipelines.rag.legible import unreadable_to
+from aiops_pipelines.rag.reindex_report import Report
+from aiops_pipelines.rag.versions import index_version_id
 from aiops_pipelines.resources import documents as corpora
+from aiops_pipelines.resources.canaries import Canaries
+from aiops_pipelines.resources.corpus_state import CorpusState, reader_version
 from aiops_pipelines.resources.embedder import Embedder
+from aiops_pipelines.resources.index_build import Build
+from aiops_pipelines.resources.pace import CpuTime, Tell, quiet
+from aiops_pipelines.resources.recipes import Recipes
+from aiops_pipelines.resources.vectors import embed_missing
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
 
 FIRST_SIGHT = midnight(EPOCH)
 """A plain folder has no history: its first state is taken to have stood since before the logs began."""
@@ -25,10 +35,39 @@ FIRST_SIGHT = midnight(EPOCH)
 
 @dataclass(frozen=True)
 class Update:
-    """What an update did: the new row of `rag.index_versions`, if any, and the files set aside."""
+    """What an update did: the new row of `rag.index_versions`, if any, files set aside and figures."""
 
     index: pl.DataFrame
     skipped: tuple[corpora.Skipped, ...]
+    report: Report
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reindexed:
+    """What bringing all states of a corpus up to date did."""
+
+    index: pl.DataFrame
+    skipped: Mapping[str, tuple[corpora.Skipped, ...]]
+    report: Report
+    warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def then(self, label: str, update: Update, beside: bool) -> "Reindexed":
+        """Return this with the update of a later state added, or with one beside the last one's index."""
+        skipped = {**self.skipped, label: update.skipped}
+        warnings = {**self.warnings, label: update.warnings}
+        report = self.report.beside(update.report) if beside else update.report.after(self.report)
+        return Reindexed(pl.concat([self.index, update.index]), skipped, report, warnings)
+
+    def problems(self) -> list[str]:
+        """Return a sentence for each file that was not read, and what keeps others from being found."""
+        kept = {True: "stays as it was indexed before", False: "is not indexed"}
+        aside = [
+            f"{label}/{file.document} {kept[file.standing]}. {file.reason}"
+            for label, files in self.skipped.items()
+            for file in files
+        ]
+        return aside + [f"{label}: {one}" for label, said in self.warnings.items() for one in said]
 
 
 class IndexBook:
@@ -38,6 +77,33 @@ class IndexBook:
         self._warehouse = warehouse
         self._tables = warehouse.tables
 
+    def reindex(self, system: System, now: datetime, tell: Tell = quiet, run: str | None = None) -> Reindexed:
+        """Bring a system's index up to date with every state of its corpus, the oldest first.
+
+        Each state is indexed by the recipe in force at its time; beside the newest one's index those of open
+        and of recent migrations follow. `run` names the run that does it, so that an answer can be traced.
+
+        Raises:
+            CorpusError: a folder cannot be used; the states before it are done.
+            EmbedderError: the model cannot be used, or is not what it was.
+        """
+        if system.corpus is None:
+            raise corpora.CorpusError(
+                "No corpus is configured, so nothing is indexed; add corpus to its file."
+            )
+        recipes, canaries = Recipes(self._warehouse), Canaries(self._warehouse)
+        snapshots = corpora.snapshots(system.corpus)
+        done = Reindexed(self._tables["rag.index_versions"].empty(), {}, Report())
+        for snapshot in snapshots:
+            beside = False
+            for recipe, model in recipes.of_state(
+                system, snapshot.valid_from, snapshot == snapshots[-1], now
+            ):
+                watched = canaries.watching(model, now)
+                update = self.update(system.name, snapshot, now, watched, recipe.chunking, tell, run)
+                done, beside = done.then(snapshot.label, update, beside), True
+        return done
+
     def update(
         self,
         system: str,
@@ -45,123 +111,143 @@ class IndexBook:
         now: datetime,
         model: Embedder,
         chunking: Chunking = BY_STRUCTURE,
+        tell: Tell = quiet,
+        run: str | None = None,
     ) -> Update:
         """Bring the index up to date with one state of the corpus; nothing is read when no file moved.
 
         It is built in the space of `model` from chunks cut by `chunking`; an index of the same state in
-        another space or by other rules does not count as built.
+        another space or by other rules does not count as built. `tell` is told how far long work has come.
 
         Raises:
             CorpusError: no document can be read; the index stays as it is.
             EmbedderError: the model cannot be used.
         """
-        listing = corpora.fingerprint(snapshot.folder)
-        nothing = self._tables["rag.index_versions"].empty()
-        history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
-        seen = history.filter(label=snapshot.label).tail(1)
-        built = seen.height and self._built(system, seen["revision"][0], model, chunking)
-        if built and seen["listing"][0] == listing:
-            return Update(nothing, self._set_aside(system, seen["revision"][0]))
-        read, skipped = corpora.read(snapshot.folder)
-        if not read:
-            raise corpora.CorpusError(
-                f"No document of {snapshot.label} can be read; the index stays as it is."
-            )
-        documents = self._documents(read)
-        revision = revision_id(documents)
-        if built and seen["revision"][0] == revision:  # touched, not changed
-            touched = seen.with_columns(listing=pl.lit(listing))
-            keys = {"system": system, "revision": revision, "label": snapshot.label}
-            self._warehouse.replace("rag.corpus_revisions", touched, **keys)
-            return Update(nothing, tuple(skipped))
-        valid_from = snapshot.valid_from or (now if history.height else FIRST_SIGHT)
-        if seen.height and seen["revision"][0] == revision:  # the same state, built anew otherwise
-            valid_from = seen["valid_from"][0]
-        state = (system, revision, snapshot.label, valid_from, documents.height, len(skipped), listing)
-        before = history.filter(pl.col("valid_from") < valid_from)
-        index = self._write(state, before, documents, read, skipped, now, model, chunking)
-        return Update(index, tuple(skipped))
+        cpu = CpuTime()
+        with self._warehouse.held():
+            with cpu.of("reading"):
+                files = self._warehouse.rows("rag.source_files", system=system)
+                state = CorpusState(system, snapshot, files, self._tables["rag.source_files"], tell)
+                history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
+                seen = history.filter(label=snapshot.label).tail(1)
+                same = seen.height > 0 and (not state.moved or seen["revision"][0] == state.revision)
+                base = self._base(system, seen["revision"][0], model, chunking) if same else None
+            made = (model.space.version, reader_version())
+            standing = base and (base["embedding_version"], base["reader_version"]) == made
+            if base and standing and base["valid_from"] >= seen["valid_from"][0]:  # else it stood before
+                return self._level(system, state, seen, base, cpu, model)
+            valid_from = snapshot.valid_from or (now if history.height else FIRST_SIGHT)
+            if same:  # built anew otherwise, so no new state in time
+                valid_from = seen["valid_from"][0]
+            before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
+            origin = seen["revision"][0] if seen.height else next(iter(before), None)
+            base = base or (self._base(system, origin, model, chunking) if origin else None)
+            build = Build(self._warehouse, system, state, model, chunking, tell, origin, base, run)
+            return self._carry_out(build, (snapshot.label, valid_from), next(iter(before), None), now, cpu)
 
-    def _built(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> bool:
-        keys = {"chunker_version": chunking.version, "embedding_version": model.space.version}
-        return self._warehouse.rows("rag.index_versions", system=system, revision=revision, **keys).height > 0
+    def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, Any] | None:
+        sql = (
+            "select index_version, embedding_version, coalesce(reader_version, '') as reader_version, "
+            "chunks, valid_from from rag.index_versions where system = ? and revision = ? "
+            "and chunker_version = ? order by embedding_version = ? desc, built_at desc limit 1"
+        )
+        keys = [system, revision, chunking.version, model.space.version]
+        return next(self._warehouse.read(sql, keys).iter_rows(named=True), None)
+
+    def _level(
+        self,
+        system: str,
+        state: CorpusState,
+        seen: pl.DataFrame,
+        base: dict[str, Any],
+        cpu: CpuTime,
+        model: Embedder,
+    ) -> Update:
+        """Note the files that were touched, or set aside, without a change to any document."""
+        with cpu.of("writing"):
+            if state.moved:
+                keys = {"system": system, "revision": state.revision}
+                label = seen["label"][0]
+                noted = seen.with_columns(skipped=pl.lit(len(state.aside)))
+                with self._warehouse.writing() as writer:
+                    writer.replace("rag.source_files", state.files, system=system, label=label)
+                    writer.replace(
+                        "rag.corpus_revisions", noted, **keys, label=label, valid_from=seen["valid_from"][0]
+                    )
+                    writer.replace("rag.skipped_documents", self._aside(keys, state), **keys)
+        documents = Counter({"unchanged": state.documents.height})
+        report = Report(documents, chunks=Counter({"wanted": int(base["chunks"])}), cpu_s=cpu.seconds)
+        empty = self._tables["rag.index_versions"].empty()
+        return Update(empty, state.skipped, report, _warnings(state, model))
+
+    def _carry_out(
+        self, build: Build, labelled: tuple[str, datetime], before: str | None, now: datetime, cpu: CpuTime
+    ) -> Update:
+        with cpu.of("chunking"):
+            wanted, texts = build.wanted()
+            changes = build.changes(build.origin)
+            history = changes if before == build.origin else build.changes(before)
+            new, missing = build.new(wanted["chunk_id"], texts)
+        with cpu.of("embedding"):
+            embedded = embed_missing(self._warehouse, build.model, missing, build.tell)
+        version = index_version_id(wanted, build.chunking.version, build.space)
+        chunks = wanted["chunk_id"].n_unique()
+        sizes = (build.state.documents.height, chunks, new, now)
+        identity = (build.system, version, build.state.revision, labelled[1], build.chunking.version)
+        index = self._row("rag.index_versions", (*identity, build.space, reader_version(), *sizes, build.run))
+        with cpu.of("writing"):
+            self._write(build, labelled[0], index, history, wanted, texts)
+        counts = Counter(wanted=chunks, new_texts=new, embedded=embedded, dropped=build.dropped(wanted))
+        report = Report(*build.counts(changes), counts, cpu.seconds, (version,))
+        return Update(index, build.state.skipped, report, _warnings(build.state, build.model))
 
     def _write(
         self,
-        state: tuple[str, str, str, datetime, int, int, str],
-        before: pl.DataFrame,
-        documents: pl.DataFrame,
-        read: Sequence[corpora.Document],
-        skipped: Sequence[corpora.Skipped],
-        now: datetime,
-        model: Embedder,
-        chunking: Chunking,
-    ) -> pl.DataFrame:
-        system, revision, label, valid_from, *_ = state
-        wanted = reindex.wanted_chunks(((d.document, d.document_hash, d.text) for d in read), chunking)
-        space = model.space
-        sql = "select chunk_id from rag.embeddings where embedding_version = ?"
-        missing = reindex.plan(wanted, self._warehouse.read(sql, [space.version])["chunk_id"])
-        embed = model.as_llama_index().get_text_embedding_batch
-        vectors = pl.Series(
-            embed(missing["text"].to_list()) if missing.height else [], dtype=pl.List(pl.Float32)
-        )
-        embedded = missing.select("chunk_id").with_columns(
-            embedding_version=pl.lit(space.version), vector=vectors
-        )
-        version = index_version_id(wanted, chunking.version, space.version)
-        sizes = (documents.height, wanted["chunk_id"].n_unique(), missing.height)
-        index = self._row(
-            "rag.index_versions",
-            (system, version, revision, valid_from, chunking.version, space.version, *sizes, now),
-        )
+        build: Build,
+        label: str,
+        index: pl.DataFrame,
+        changes: pl.DataFrame,
+        wanted: pl.DataFrame,
+        texts: pl.DataFrame,
+    ) -> None:
+        system, state = build.system, build.state
+        version, revision, valid_from = index.select("index_version", "revision", "valid_from").row(0)
+        keys = {"system": system, "revision": revision}
+        of = {name: pl.lit(value) for name, value in keys.items()}
+        seen = (system, revision, label, valid_from, state.documents.height, len(state.aside))
+        space = build.model.space
         registered = (space.version, space.provider, space.model, space.weights_hash, space.dimension)
-        changes = self._changes(system, before, documents, read)
-        of = {"system": pl.lit(system), "revision": pl.lit(revision)}
-        aside = [(system, revision, file.document, file.reason) for file in skipped]
+        prefixes = (space.normalised, space.prefix, space.query_prefix)
+        known_space = (*registered, *prefixes, build.chunking.version, index["built_at"][0])
+        places = reindex.index_chunks(system, version, wanted)
         with self._warehouse.writing() as writer:
-            writer.delete("rag.corpus_revisions", system=system, revision=revision, valid_from=valid_from)
-            if label != corpora.PLAIN:  # a dated snapshot that was edited in place has one state, the latest
+            if label == corpora.PLAIN:
+                writer.delete("rag.corpus_revisions", **keys, valid_from=valid_from)
+            else:  # a dated snapshot that was edited in place has one state, the latest
                 writer.delete("rag.corpus_revisions", system=system, label=label)
-            writer.append("rag.corpus_revisions", self._row("rag.corpus_revisions", state))
-            keys = {"system": system, "revision": revision}
-            writer.replace("rag.documents", documents.with_columns(**of), **keys)
-            writer.replace("rag.skipped_documents", self._row("rag.skipped_documents", *aside), **keys)
+            writer.append("rag.corpus_revisions", self._row("rag.corpus_revisions", seen))
+            writer.replace("rag.source_files", state.files, system=system, label=label)
+            writer.replace("rag.documents", state.documents.with_columns(**of), **keys)
+            writer.replace("rag.skipped_documents", self._aside(keys, state), **keys)
             dated = changes.with_columns(**of, valid_from=pl.lit(valid_from))
             writer.replace("rag.corpus_changes", dated, **keys)
-            writer.append_new("rag.chunks", reindex.chunks(system, wanted, chunking), ["system", "chunk_id"])
-            writer.append_new("rag.embeddings", embedded, ["chunk_id", "embedding_version"])
-            known_space = self._row(
-                "rag.embedding_versions", (*registered, space.normalised, space.prefix, now)
+            chunks = reindex.chunks(system, texts, build.chunking)
+            writer.append_new("rag.chunks", chunks, ["system", "chunk_id"])
+            writer.append_new(
+                "rag.embedding_versions",
+                self._row("rag.embedding_versions", known_space),
+                ["embedding_version", "chunker_version"],
             )
-            writer.append_new("rag.embedding_versions", known_space, ["embedding_version"])
-            places = reindex.index_chunks(system, version, wanted)
             writer.replace("rag.index_chunks", places, system=system, index_version=version)
             writer.replace("rag.index_versions", index, **keys, index_version=version)
-        return index
 
-    def _changes(
-        self, system: str, before: pl.DataFrame, documents: pl.DataFrame, read: Sequence[corpora.Document]
-    ) -> pl.DataFrame:
-        current = documents.select("document", "document_hash").with_columns(
-            text=pl.Series([document.text for document in read], dtype=pl.String)
-        )
-        if before.is_empty():
-            return corpus_changes(current, current)  # a first revision has nothing to differ from
-        keys = {"system": system, "revision": before["revision"][-1]}
-        version = self._warehouse.rows("rag.index_versions", **keys)["index_version"][-1]
-        places = self._warehouse.rows("rag.index_chunks", system=system, index_version=version)
-        texts = self._warehouse.rows("rag.chunks", system=system)
-        return corpus_changes(reindex.document_texts(places, texts), current)
-
-    def _set_aside(self, system: str, revision: str) -> tuple[corpora.Skipped, ...]:
-        rows = self._warehouse.rows("rag.skipped_documents", system=system, revision=revision)
-        return tuple(corpora.Skipped(*row) for row in rows.select("document", "reason").iter_rows())
-
-    def _documents(self, read: Sequence[corpora.Document]) -> pl.DataFrame:
-        rows = [(d.document, d.document_hash, d.title, d.format, len(d.text)) for d in read]
-        columns = ["document", "document_hash", "title", "format", "characters"]
-        return pl.DataFrame(rows, schema=columns, orient="row")
+    def _aside(self, keys: dict[str, str], state: CorpusState) -> pl.DataFrame:
+        rows = [(*keys.values(), file.document, file.reason) for file in state.aside]
+        return self._row("rag.skipped_documents", *rows)
 
     def _row(self, table: str, *rows: tuple[object, ...]) -> pl.DataFrame:
         return pl.DataFrame(list(rows), schema=self._tables[table].schema, orient="row")
+
+
+def _warnings(state: CorpusState, model: Embedder) -> tuple[str, ...]:
+    return tuple(unreadable_to(state.documents, model.name, model.languages))

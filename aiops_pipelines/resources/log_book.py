@@ -7,10 +7,14 @@ is `inference_log.ingestion`'s.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import polars as pl
+
 from aiops_pipelines.inference_log.formats import importer
 from aiops_pipelines.inference_log.ingestion import Landing, LogFile, Reading, Source, begin, land, plan
 from aiops_pipelines.inference_log.late import feedback_rows, trace_rows
+from aiops_pipelines.inference_log.plain_calls import LINE, PLAIN, PlainCalls, plain_calls
 from aiops_pipelines.inference_log.record import Batch
+from aiops_pipelines.resources.json_lines import parsed_lines
 from aiops_pipelines.resources.log_folder import LogFolder, Piece
 from aiops_pipelines.resources.tokenizer import count_tokens
 from aiops_pipelines.resources.warehouse import Warehouse, Writer
@@ -90,16 +94,19 @@ class LogBook:
             yield landing
 
     def _store(self, piece: Piece, reading: Reading, aside: set[str]) -> Landing:
-        batch = importer(self._source.format, self._source.mapping)(piece.lines, count_tokens)
+        system = self._source.system
+        plain, rest = by_column(piece.lines) if self._source.format == "aiops_jsonl" else (None, piece.lines)
+        batch = importer(self._source.format, self._source.mapping)(rest, count_tokens)
+        ids = pl.DataFrame({"event_id": batch.event_ids}, schema={"event_id": pl.String})
+        wanted = pl.concat([ids, plain.calls.select("event_id")]) if plain else ids
         with self._warehouse.writing() as writer:  # rows and how far the file is read, together or not at all
-            stored = writer.read(
-                f"select event_id from {INFERENCES} where system = ? and event_id in (select unnest(?))",
-                [self._source.system, batch.event_ids],
+            stored = writer.matching(
+                INFERENCES, wanted.with_columns(system=pl.lit(system)), ["system", "event_id"]
             )
-            landing = land(batch, reading, self._source, set(stored["event_id"]), aside)
+            landing = land(batch, reading, self._source, set(stored["event_id"]), aside, plain)
             writer.append(INFERENCES, landing.inferences)
             writer.append(QUARANTINE, landing.quarantine)
-            keys = {"system": self._source.system, "source_file": landing.reading.file.name}
+            keys = {"system": system, "source_file": landing.reading.file.name}
             writer.replace(LOG_FILES, landing.log_file, **keys)
             self._store_late(writer, batch, reading)
         return landing
@@ -112,3 +119,11 @@ class LogBook:
         ):
             if rows.height:
                 writer.replace(table, rows, system=self._source.system, **{key: rows[key].to_list()})
+
+
+def by_column(lines: list[tuple[int, bytes]]) -> tuple[PlainCalls, list[tuple[int, bytes]]]:
+    """Read what is plainly right by the column; return it and the lines that are left to the importer."""
+    read = [plain_calls(frame) for frame in parsed_lines(lines, PLAIN, LINE)]
+    together = PlainCalls.together(read)
+    taken = set(together.calls["source_line"])
+    return together, [line for line in lines if line[0] not in taken]

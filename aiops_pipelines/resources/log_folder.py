@@ -17,7 +17,7 @@ from aiops_pipelines.resources import tabular
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".json", ".json.gz", *tabular.SUFFIXES)
 PIECE_BYTES = 64_000_000
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES, CHUNKS_A_PIECE = 1 << 20, 8
 Stream = gzip.GzipFile | io.BufferedReader
 
 
@@ -36,6 +36,7 @@ class Piece:
         """Return how far the file is read with these lines, over the counts of the pieces before."""
         return replace(
             reading,
+            file=self.reading.file,
             bytes_read=self.reading.bytes_read,
             waiting_bytes=self.reading.waiting_bytes,
             lines_read=self.reading.lines_read,
@@ -78,7 +79,7 @@ class LogFolder:
         return _file(whole, (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix())
 
     def pieces(self, plan: ReadPlan, reading: Reading, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
-        """Yield the lines the plan asks for, up to `piece_bytes` of them at a time.
+        """Yield the lines the plan asks for, about `piece_bytes` of them at a time.
 
         The last piece may be without lines: it says where the file ends and how much of a torn line waits.
         What is appended while reading is left for the next time.
@@ -94,7 +95,8 @@ class LogFolder:
             return
         with self._opened(file) as stream:
             stream.seek(plan.offset)
-            chunks = _chunks(stream, None if file.compressed else file.size_bytes - plan.offset)
+            size = None if file.compressed else file.size_bytes - plan.offset
+            chunks = _chunks(stream, size, min(CHUNK_BYTES, max(piece_bytes // CHUNKS_A_PIECE, 1)))
             if not file.appended and not file.name.endswith(".jsonl.gz"):
                 opening = _opening(chunks)
                 if is_document(opening):
@@ -127,11 +129,11 @@ def _opening(chunks: Iterator[bytes]) -> bytes:
     return bytes(opening)
 
 
-def _chunks(stream: Stream, size: int | None) -> Iterator[bytes]:
-    """Yield the stream in chunks, at most `size` bytes; a compressed file that ends early ends here."""
+def _chunks(stream: Stream, size: int | None, most: int) -> Iterator[bytes]:
+    """Yield `size` bytes of the stream, `most` at a time; a compressed file that ends early ends here."""
     while size is None or size > 0:
         try:
-            chunk = stream.read1(CHUNK_BYTES if size is None else min(CHUNK_BYTES, size))
+            chunk = stream.read1(most if size is None else min(most, size))
         except EOFError:
             return
         except zlib.error as error:
@@ -146,24 +148,21 @@ def _lines(lines: Lines, plan: ReadPlan, reading: Reading, piece_bytes: int) -> 
     held: list[tuple[int, bytes]] = []
     size = 0
 
-    def piece(waiting: int) -> Piece:
-        return Piece(
-            held,
-            replace(
-                reading,
-                bytes_read=plan.offset + lines.bytes_read,
-                waiting_bytes=waiting,
-                lines_read=lines.number,
-            ),
-        )
+    def so_far() -> Reading:
+        return replace(reading, bytes_read=plan.offset + lines.bytes_read, lines_read=lines.number)
 
-    for number, line in lines:
-        held.append((number, line))
-        size += len(line)
+    for ended in lines.by_piece():
+        held += ended
+        size += sum(len(line) for _, line in ended)
         if size >= piece_bytes:
-            yield piece(0)
+            yield Piece(held, _unfinished(replace(so_far(), waiting_bytes=0)))
             held, size = [], 0
-    yield piece(lines.waiting_bytes)
+    yield Piece(held, replace(so_far(), waiting_bytes=lines.waiting_bytes))
+
+
+def _unfinished(reading: Reading) -> Reading:
+    """Describe the file as if it ended here, so that it counts as grown if reading goes no further."""
+    return replace(reading, file=replace(reading.file, size_bytes=reading.bytes_read, modified_ns=0))
 
 
 def _table(path: Path, reading: Reading) -> Iterator[Piece]:
@@ -171,7 +170,7 @@ def _table(path: Path, reading: Reading) -> Iterator[Piece]:
     number = 0
     for rows in tabular.table_lines(path):
         number += len(rows)
-        yield Piece(rows, replace(reading, lines_read=number))
+        yield Piece(rows, _unfinished(replace(reading, lines_read=number)))
     yield Piece([], replace(reading, bytes_read=reading.file.size_bytes, lines_read=number))
 
 

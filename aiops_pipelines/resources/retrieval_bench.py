@@ -4,83 +4,140 @@ How rankings are made and scored is decided in `rag`; here the stored index is r
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from aiops_pipelines.rag import evaluation, ranking
+from aiops_pipelines.rag import evaluation, fusion, ranking
+from aiops_pipelines.rag.comparisons import retrieval_comparisons
 from aiops_pipelines.rag.known_queries import in_force
+from aiops_pipelines.resources.bm25 import Bm25
 from aiops_pipelines.resources.bm25 import rank as bm25
-from aiops_pipelines.resources.embedder import MODELS, Embedder, embedder
+from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.warehouse import Warehouse
 
 RANKING_DEPTH = 10
 INSTANT = timedelta(microseconds=1)
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The tables of retrieval_scores, retrieval_quality and retrieval_comparisons, of one system."""
+
+    scores: pl.DataFrame
+    quality: pl.DataFrame
+    comparisons: pl.DataFrame
 
 
 class RetrievalBench:
     """The stored indexes of one installation under measurement."""
 
     def __init__(self, warehouse: Warehouse):
-        self._warehouse = warehouse
+        self._warehouse, self._recipes = warehouse, Recipes(warehouse)
         self._tables = warehouse.tables
 
-    def evaluate(self, system: str, now: datetime, model: Embedder) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return retrieval_scores and retrieval_quality of every index, with the queries of its time.
+    def evaluate(self, system: str, now: datetime) -> Found:
+        """Return how well each way of ranking works on every index served, with its time's queries.
 
-        An index is asked in its own space. Where that is neither `model`'s nor a known model's, nobody can
-        ask it any more, and only BM25 is measured.
+        One that was served twice, before a migration and after its rollback, counts with its last time. An
+        index is asked in its own space; where no model known here has it, only BM25 is measured.
         """
-        rows = self._warehouse.rows
         scores = [self._tables["rag.retrieval_scores"].empty()]
         quality = [self._tables["rag.retrieval_quality"].empty()]
-        known, judged = rows("rag.known_queries", system=system), rows("rag.judgements", system=system)
-        versions = rows("rag.index_versions", system=system).sort("valid_from", "built_at")
-        if versions.is_empty() or known.is_empty():
-            return scores[0], quality[0]
-        texts = rows("rag.chunks", system=system).select("chunk_id", "text")
-        queries = known["query"].unique(maintain_order=True).to_list()
-        place = {query: at for at, query in enumerate(queries)}
-        models = {one.space.version: one for one in (*map(embedder, MODELS), model)}
-        spaces = versions["embedding_version"].unique().to_list()
-        vectors = {space: models[space].embed_queries(queries) for space in spaces if space in models}
+        compared = [self._tables["rag.retrieval_comparisons"].empty()]
+        versions = self._recipes.served(system)
         starts = versions["valid_from"].unique().sort().to_list()
-        ends = dict(zip(starts, [*starts[1:], now + INSTANT], strict=True))
-        for index in versions.iter_rows(named=True):
-            asked, truth = in_force(known, judged, ends[index["valid_from"]] - INSTANT)
-            places = rows("rag.index_chunks", system=system, index_version=index["index_version"])
-            indexed = places["document"].unique().to_list()
-            dead = evaluation.dead_judgements(truth, indexed)
-            wordings = asked["query"].to_list()
-            space = vectors.get(index["embedding_version"])
-            asked_vectors = space and space.rows([place[query] for query in wordings])
-            found = self._rankings(index, places, texts, wordings, asked_vectors)
-            for ranker, rankings in found.items():
-                named = {q: [d for d, _ in r] for q, r in zip(asked["query_id"], rankings, strict=True)}
-                one = evaluation.retrieval_scores(
-                    system, index["index_version"], ranker, named, truth, indexed
-                )
-                scores.append(one)
+        ends = dict(zip(starts, [*starts[1:], now + INSTANT], strict=True)) if starts else {}
+        asked = Asked(self._recipes, system)
+        last = versions.unique("index_version", keep="last", maintain_order=True)
+        for index in last.iter_rows(named=True):
+            of_index = [scores[0]]
+            for one, dead in self.scores(system, index, ends[index["valid_from"]] - INSTANT, asked):
+                of_index.append(one)
                 quality.append(evaluation.retrieval_quality(one, index["valid_from"], dead))
-        return pl.concat(scores), pl.concat(quality)
+            scores += of_index
+            compared.append(retrieval_comparisons(pl.concat(of_index), index["valid_from"]))
+        return Found(pl.concat(scores), pl.concat(quality), pl.concat(compared))
 
-    def _rankings(
-        self,
-        index: Mapping[str, object],
-        places: pl.DataFrame,
-        texts: pl.DataFrame,
-        queries: Sequence[str],
-        vectors: ranking.Vectors | None,
+    def scores(
+        self, system: str, index: Row, at: datetime, asked: "Asked | None" = None
+    ) -> list[tuple[pl.DataFrame, int]]:
+        """Return the retrieval_scores of one index and its dead judgements, by ranker.
+
+        Args:
+            system: AI system.
+            index: a row of `rag.index_versions`.
+            at: the known queries in force at this moment are asked.
+            asked: vectors of questions that were asked before.
+        """
+        rows = self._warehouse.rows
+        known, judged = rows("rag.known_queries", system=system), rows("rag.judgements", system=system)
+        questions, truth = in_force(known, judged, at)
+        if questions.is_empty():
+            return []
+        found = self.rankings(system, index, questions["query"].to_list(), asked)
+        indexed = self._places(system, index)["document"].unique().to_list()
+        dead = evaluation.dead_judgements(truth, indexed)
+        scored = []
+        for ranker, rankings in found.items():
+            named = {q: [d for d, _ in r] for q, r in zip(questions["query_id"], rankings, strict=True)}
+            version = str(index["index_version"])
+            one = evaluation.retrieval_scores(system, version, ranker, named, truth, indexed)
+            scored.append((one, dead))
+        return scored
+
+    def rankings(
+        self, system: str, index: Row, queries: Sequence[str], asked: "Asked | None" = None
     ) -> dict[str, list[ranking.Ranking]]:
-        if not queries:
-            return {}
-        corpus = places.join(texts, on="chunk_id").sort("document", "position")
-        floor = bm25(corpus["text"].to_list(), corpus["document"].to_list(), queries, RANKING_DEPTH)
+        """Return by ranker the documents an index finds for each query, best first."""
+        version, places = str(index["embedding_version"]), self._places(system, index)
+        texts = self._warehouse.rows("rag.chunks", system=system).select("chunk_id", "text")
+        corpus = places.select("document", "chunk_id").unique().sort("document", "chunk_id")
+        corpus = corpus.join(texts, on="chunk_id", maintain_order="left")
+        documents, keywords = corpus["document"].to_list(), Bm25(corpus["text"].to_list())
+        floor = bm25(keywords, documents, queries, RANKING_DEPTH)
+        vectors = (asked or Asked(self._recipes, system)).vectors(version, queries)
         if vectors is None:
             return {"bm25": floor}
         stored = self._warehouse.read(
             "select * from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))",
-            [index["embedding_version"], places["chunk_id"].unique().to_list()],
+            [version, places["chunk_id"].unique().to_list()],
         )
         owners, matrix = ranking.chunk_matrix(places, stored)
-        return {"dense": ranking.dense(owners, matrix, vectors, RANKING_DEPTH), "bm25": floor}
+
+        def by_words(block: range) -> NDArray[np.float32]:
+            return keywords.scores([queries[at] for at in block])
+
+        return {
+            "dense": ranking.dense(owners, matrix, vectors, RANKING_DEPTH),
+            "bm25": floor,
+            "fusion": fusion.rank(owners, matrix, vectors, by_words, RANKING_DEPTH),
+        }
+
+    def _places(self, system: str, index: Row) -> pl.DataFrame:
+        return self._warehouse.rows(
+            "rag.index_chunks", system=system, index_version=str(index["index_version"])
+        )
+
+
+class Asked:
+    """Questions in every space they were asked in; none is embedded twice."""
+
+    def __init__(self, recipes: Recipes, system: str):
+        self._recipes, self._system = recipes, system
+        self._known: dict[str, dict[str, NDArray[np.float32]]] = {}
+
+    def vectors(self, embedding_version: str, queries: Sequence[str]) -> ranking.Vectors | None:
+        """Return the vectors of questions in a space, or None where no model known here has it."""
+        model = self._recipes.model_of(self._system, embedding_version)
+        if model is None:
+            return None
+        known = self._known.setdefault(embedding_version, {})
+        new = [query for query in dict.fromkeys(queries) if query not in known]
+        if new:
+            known.update(zip(new, model.embed_queries(new).matrix, strict=True))
+        return ranking.Vectors(embedding_version, np.stack([known[query] for query in queries]))

@@ -13,8 +13,8 @@ from aiops_pipelines.document import Tone
 from aiops_pipelines.inference_log.formats import IMPORTERS
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.rag.known_queries import in_force, parse_known_queries
-from aiops_pipelines.resources.documents import CorpusError, Snapshot, snapshots
-from aiops_pipelines.resources.extraction import EXTRACTORS
+from aiops_pipelines.resources.documents import CorpusError, File, Snapshot, listing, snapshots
+from aiops_pipelines.resources.extraction import FORMATS
 from aiops_pipelines.resources.log_folder import LogFolderError
 from aiops_pipelines.resources.log_sample import LogSample, log_sample
 from aiops_pipelines.resources.prices import PriceBook
@@ -36,7 +36,8 @@ def check_system(system: System, clock: datetime) -> Iterator[Check]:
     """Yield what was found, in the order in which it would be mended."""
     now = system.now(clock)
     corpus = _newest(system, now)
-    yield from _corpus(system, corpus)
+    files = _files(corpus)
+    yield from _corpus(corpus, files)
     try:
         sample = log_sample(system.inference_log)
     except LogFolderError:
@@ -50,7 +51,7 @@ def check_system(system: System, clock: datetime) -> Iterator[Check]:
             yield from _baseline(system, sample, now)
             yield from _prices(system, sample)
         yield from _clock(system, sample, clock)
-    yield from _known_queries(system, corpus, now)
+    yield from _known_queries(system, files, now)
     for channel in system.notifications:
         if channel.kind == "webhook" and not channel.url:
             yield Check("bad", "A webhook of notifications has no url; add it, or use kind: log.")
@@ -68,41 +69,47 @@ def _newest(system: System, now: datetime) -> Snapshot | CorpusError | None:
     return (begun or states)[-1]
 
 
-def _documents(corpus: Snapshot) -> list[str]:
-    paths = (path for path in corpus.folder.rglob("*") if path.is_file())
-    names = (path.relative_to(corpus.folder) for path in paths)
-    return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
+def _files(corpus: Snapshot | CorpusError | None) -> list[File] | CorpusError:
+    """Return the files of a state, those refused by their name, kind or size with the reason."""
+    if not isinstance(corpus, Snapshot):
+        return corpus or []
+    try:
+        return listing(corpus)
+    except CorpusError as error:
+        return error
 
 
-def _readable(name: str) -> bool:
-    return Path(name).suffix.lower() in EXTRACTORS
-
-
-def _corpus(system: System, corpus: Snapshot | CorpusError | None) -> Iterator[Check]:
+def _corpus(corpus: Snapshot | CorpusError | None, files: list[File] | CorpusError) -> Iterator[Check]:
     if corpus is None:
-        yield Check(
-            "warn", "No corpus is given, so retrieval and freshness are not judged; add corpus.folder."
-        )
+        yield Check("warn", "No corpus is given, so retrieval and freshness are not judged; add corpus.")
         return
-    if isinstance(corpus, CorpusError):
-        yield Check("bad", str(corpus))
+    if isinstance(files, CorpusError) or isinstance(corpus, CorpusError):
+        yield Check("bad", inert(str(files)))
         return
-    names = _documents(corpus)
-    documents = [name for name in names if _readable(name)]
-    others = sorted({Path(name).suffix or "no ending" for name in names if not _readable(name)})
+    documents = [file for file in files if not file.refusal]
     if not documents:
-        formats = ", ".join(EXTRACTORS)
-        yield Check(
-            "bad", f"The corpus folder {corpus.folder} holds no document; formats read are {formats}."
-        )
+        said = f"{corpus.source.place} holds no document; formats read are {', '.join(FORMATS)}."
+        yield Check("bad", inert(said[0].upper() + said[1:]))
         return
     state = f" in the snapshot {corpus.label}" if corpus.valid_from else ""
     yield Check("good", f"Corpus: {some(len(documents), 'document')}{state}.")
-    if others:
-        left = len(names) - len(documents)
-        yield Check("warn", inert(f"{some(left, 'file')} of the corpus will be set aside: {listed(others)}."))
-    if not corpus.valid_from and all(re.match(r"\d{4}-\d\d-\d\d/", name) for name in names):
+    yield from _aside([file for file in files if file.refusal])
+    if not corpus.valid_from and all(re.match(r"\d{4}-\d\d-\d\d/", file.document) for file in files):
         yield Check("warn", "The corpus folder holds one folder a date; say so with corpus.dated: true.")
+
+
+def _aside(files: list[File]) -> Iterator[Check]:
+    """Name what will be set aside: files of other formats by their endings, the others one by one."""
+    formats = [file for file in files if Path(file.document).suffix.lower() not in FORMATS]
+    if formats:
+        others = sorted({Path(file.document).suffix or "no ending" for file in formats})
+        said = f"{some(len(formats), 'file')} of the corpus will be set aside: {listed(others)}."
+        yield Check("warn", inert(said))
+    refused = [file for file in files if file not in formats]
+    for file in refused[:NAMED]:
+        yield Check("warn", inert(f"{file.document} will be set aside. {file.refusal}"))
+    if len(refused) > NAMED:
+        yield Check("warn", f"{some(len(refused) - NAMED, 'more file')} of the corpus will be set aside.")
 
 
 def _logs(system: System, sample: LogSample) -> Iterator[Check]:
@@ -202,7 +209,7 @@ def _clock(system: System, sample: LogSample, clock: datetime) -> Iterator[Check
         )
 
 
-def _known_queries(system: System, corpus: Snapshot | CorpusError | None, now: datetime) -> Iterator[Check]:
+def _known_queries(system: System, files: list[File] | CorpusError, now: datetime) -> Iterator[Check]:
     file = system.known_queries
     if file is None:
         yield Check(
@@ -229,8 +236,8 @@ def _known_queries(system: System, corpus: Snapshot | CorpusError | None, now: d
     yield Check(
         "good", f"Known queries: {count(queries.height)} in force, {some(truth.height, 'judgement')}."
     )
-    if isinstance(corpus, Snapshot):
-        names = set(_documents(corpus))
+    if files and not isinstance(files, CorpusError):
+        names = {file.document for file in files}
         dead = sorted({document for document in truth["document"] if document not in names})
         if dead:
             shown = listed(dead[:NAMED]) + (f" and {len(dead) - NAMED} more" if len(dead) > NAMED else "")

@@ -14,14 +14,14 @@ from aiops_pipelines.rag.chunking import BY_STRUCTURE
 from aiops_pipelines.rag.known_queries import in_force, parse_known_queries
 from aiops_pipelines.rag.reindex import wanted_chunks
 from aiops_pipelines.rag.versions import index_version_id
-from aiops_pipelines.resources.documents import read, snapshots
+from aiops_pipelines.resources.documents import Snapshot, read, snapshots
 from aiops_pipelines.resources.embedder import embedder
 from aiops_pipelines.resources.tokenizer import count_tokens
 from aiops_pipelines.sample.assistant import Assistant, ServedIndex, sentences
 from aiops_pipelines.sample.formats import jsonl_line, otlp_line
 from aiops_pipelines.sample.story import Story, load_story, prompt_texts
 from aiops_pipelines.sample.traffic import Question, Week, World
-from aiops_pipelines.systems import Corpus, System, load_system
+from aiops_pipelines.systems import System, load_system
 
 WRITERS = {"aiops_jsonl": jsonl_line, "otlp_json": otlp_line}
 
@@ -43,9 +43,9 @@ class Vectors(dict[str, NDArray[np.float32]]):
         return vector
 
 
-def served_index(folder: Path, vectors: Vectors) -> ServedIndex:
+def served_index(snapshot: Snapshot, vectors: Vectors) -> ServedIndex:
     """Build the index the application serves from a snapshot, as the pipelines would."""
-    documents, _ = read(folder)
+    documents, _ = read(snapshot)
     places = wanted_chunks((d.document, d.document_hash, d.text) for d in documents)
     texts = places["text"].to_list()
     version = index_version_id(places, BY_STRUCTURE.version, embedder().space.version)
@@ -81,12 +81,7 @@ def make(project: Project, system: System, story: Story) -> None:
     """Write one log file a week for a sample system."""
     assert system.corpus and system.known_queries
     vectors = Vectors()
-    folders = {
-        s.label: s.folder for s in snapshots(Corpus(folder=system.corpus.folder, dated=system.corpus.dated))
-    }
-    assistants = {
-        label: Assistant(served_index(folder, vectors), vectors) for label, folder in folders.items()
-    }
+    assistants = {s.label: Assistant(served_index(s, vectors), vectors) for s in snapshots(system.corpus)}
     stories = project.data / "stories"
     probes = {q.query_id: q for q in questions(system.known_queries, "query")}
     world = World(

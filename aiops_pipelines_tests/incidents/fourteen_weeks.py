@@ -264,6 +264,25 @@ def retrieval() -> pl.DataFrame:
 
 
 @cache
+def rankers() -> pl.DataFrame:
+    rows = [
+        {
+            "system": NAME,
+            "index_version": version,
+            "valid_from": at(WEEKS[number]),
+            "ranker": "dense",
+            "against": "bm25",
+            "metric": "ndcg_at_10",
+            "difference": dense - bm25,
+            "verdict": "better",
+            "reason": "The embeddings find more than keyword search (BM25).",
+        }
+        for version, number, dense, bm25 in INDEXES
+    ]
+    return table("rag.retrieval_comparisons", rows)
+
+
+@cache
 def incidents() -> pl.DataFrame:
     def row(
         number: int,
@@ -443,6 +462,7 @@ def inputs(week: date, **changed: pl.DataFrame) -> ReviewInputs:
         "growth": growth,
         "freshness": freshness,
         "retrieval": retrieval,
+        "rankers": rankers,
         "incidents": incidents,
         "blocks": blocks,
         "traffic": traffic,

@@ -257,6 +257,30 @@ def test_no_guardrail_ever_logged_is_unknown() -> None:
     assert (part.tone, part.charts) == ("unknown", ())
 
 
+def test_embeddings_that_lose_are_told_so_with_what_to_rank_with_instead() -> None:
+    def retrieval(*verdicts: tuple[str, str, str]) -> Section:
+        rows = [
+            {"system": SYSTEM.name, "index_version": version, "ranker": ranker, "against": against}
+            | {"verdict": verdict, "reason": f"{ranker} is {verdict} than {against}."}
+            for version in (weeks.INDEXES[0][0], weeks.INDEXES[-1][0])
+            for ranker, against, verdict in verdicts
+            if version == weeks.INDEXES[-1][0] or verdict == "worse"
+        ]
+        given = weeks.table("rag.retrieval_comparisons", rows)
+        return section(weekly_review(inputs(WEEKS[-1], rankers=given)), "retrieval")
+
+    plain = section(weekly_review(inputs(WEEKS[-1])), "retrieval")
+    assert plain.tone == "good" and plain.actions == ()
+    quiet = retrieval(("dense", "bm25", "better"), ("fusion", "dense", "undecided"))
+    assert (quiet.meaning, quiet.tone, quiet.actions) == (plain.meaning, plain.tone, ())
+    lost = retrieval(("dense", "bm25", "worse"), ("fusion", "dense", "undecided"))
+    assert lost.meaning == f"{plain.meaning} dense is worse than bm25."
+    assert (lost.tone, lost.actions[0].what[:25]) == ("warn", "Rank with keywords (BM25)")
+    both = retrieval(("fusion", "bm25", "better"), ("fusion", "dense", "better"))
+    assert both.meaning.endswith("fusion is better than dense.")
+    assert both.actions[0].what.startswith("Rank with the embeddings and keywords together")
+
+
 def test_later_weeks_do_not_change_a_review() -> None:
     full = inputs(WEEKS[10])
     cut = {

@@ -7,9 +7,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binom
 
 from aiops_pipelines.incidents.facts import Facts
 from aiops_pipelines.incidents.rules import CAUSES, RULES, calm_periods, signals
@@ -135,37 +132,57 @@ def test_a_budget_is_passed_once_a_month_on_the_day_it_is():
     assert found(known) == []
 
 
-def test_failures_are_p2_and_when_most_calls_fail_p1():
-    days = [day(errors=20), day(JUNE_8, errors=60)]
-    assert found(facts(daily_traffic=days)) == [
-        ("no_useful_answer", "errors", "P2", JUNE_1),
-        ("no_useful_answer", "no_useful_outputs", "P1", JUNE_8),
+def alert(level: str, state: str, day: date = JUNE_1, **columns: object) -> dict[str, object]:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    period = {"period_start": start, "period_end": start + timedelta(days=1), "level": level, "state": state}
+    shown = {"rule": "errors", "cause": "errors", "severity": "P2", "value": 0.2, "limit_value": 0.05}
+    return period | shown | {"evidence": "20 of 100 failed."} | columns
+
+
+def test_a_breach_is_a_signal_while_its_alert_is_open_and_an_open_alert_calms_nothing():
+    days = [JUNE_1 + timedelta(n) for n in range(7)]
+    course = [
+        ("breach", "ok"),  # the alert waits for a second breach
+        ("breach", "firing"),
+        ("near", "firing"),
+        ("unknown", "firing"),
+        ("clear", "recovering"),
+        ("clear", "ok"),
+        ("unknown", "no_data"),
     ]
+    known = facts(alert_readings=[alert(*step, day) for step, day in zip(course, days, strict=True)])
+    assert found(known) == [("service_alert", "errors", "P2", days[1])]
+    calm = calm_periods(known, LIMITS)
+    assert calm.select("subject", "period_start").rows() == [("errors", utc("2026-06-06"))]
 
 
-def test_empty_answers_count_as_failures_where_they_are_known():
-    assert len(found(facts(daily_traffic=[day(errors=5, empty_answers=15)]))) == 1
-    assert found(facts(daily_traffic=[day(errors=5)])) == []
+def test_alerts_of_several_rules_keep_their_own_cause_severity_and_sentence():
+    slow = {
+        "rule": "latency_p95",
+        "cause": "latency",
+        "severity": "P3",
+        "value": 12_000.0,
+        "limit_value": 10_000.0,
+    }
+    frame = signals(
+        facts(alert_readings=[alert("breach", "firing"), alert("breach", "firing", **slow)]), LIMITS
+    )
+    assert set(frame.select("subject", "cause", "severity", "value", "limit_value").iter_rows()) == {
+        ("errors", "errors", "P2", 0.2, 0.05),
+        ("latency_p95", "latency", "P3", 12_000.0, 10_000.0),
+    }
+    assert frame["evidence"][0] == "20 of 100 failed."
 
 
-@pytest.mark.parametrize(
-    ("failures", "calls", "fires"), [(3, 57, False), (1, 1, False), (2, 2, True), (9, 57, True)]
-)
-def test_failures_that_chance_explains_are_no_signal(failures, calls, fires):
-    assert bool(found(facts(daily_traffic=[day(errors=failures, calls=calls)]))) is fires
-
-
-@given(st.integers(1, 400), st.data())
-def test_the_failure_rule_is_the_binomial_test(calls, data):
-    failures = data.draw(st.integers(0, calls))
-    fires = bool(found(facts(daily_traffic=[day(errors=failures, calls=calls)])))
-    assert fires == (failures / calls > 0.05 and binom.sf(failures - 1, calls, 0.05) < 0.05 / 7)
-
-
-def test_slow_days_are_a_signal_when_there_are_calls_to_tell():
-    slow = {"latency_p95_ms": 10_001.0}
-    days = [day(**slow), day(JUNE_8, calls=19, **slow), day(date(2026, 6, 9), latency_p95_ms=None)]
-    assert found(facts(daily_traffic=days)) == [("latency_p95", "latency", "P3", JUNE_1)]
+def test_a_day_on_which_most_calls_fail_is_one_signal():
+    outage = {"rule": "no_useful_outputs", "cause": "no_useful_outputs", "severity": "P1"}
+    both = [alert("breach", "firing"), alert("breach", "firing", **outage), alert("breach", "firing", JUNE_8)]
+    assert found(facts(alert_readings=both)) == [
+        ("service_alert", "no_useful_outputs", "P1", JUNE_1),
+        ("service_alert", "errors", "P2", JUNE_8),
+    ]
+    within = [alert("breach", "firing"), alert("near", "ok", **outage)]
+    assert found(facts(alert_readings=within)) == [("service_alert", "errors", "P2", JUNE_1)]
 
 
 def test_a_burst_of_blocks_is_a_signal():
@@ -180,7 +197,7 @@ def test_a_day_that_is_not_over_ends_now_and_calms_nothing():
     calm_at = {
         now: calm_periods(facts(utc(now), daily_traffic=[day(JUNE_8)]), LIMITS).height for now in MOMENTS
     }
-    assert calm_at == {"2026-06-08T12:00": 0, "2026-06-09T00:00": 3}
+    assert calm_at == {"2026-06-08T12:00": 0, "2026-06-09T00:00": 1}
 
 
 def test_a_day_without_calls_says_nothing():

@@ -37,7 +37,9 @@ HISTORY = CorpusHistory(
         schema=["revision", "document", "document_hash"],
         orient="row",
     ),
-    index_versions=pl.DataFrame({"index_version": ["ix-1", "ix-2"], "revision": ["rv-1", "rv-2"]}),
+    index_versions=pl.DataFrame(
+        {"index_version": ["ix-1", "ix-2"], "revision": ["rv-1", "rv-2"], "chunker_version": ["s-1", "s-1"]}
+    ),
     index_chunks=pl.DataFrame(
         [
             ("ix-1", "a1", "a", "h1"),
@@ -190,3 +192,16 @@ def test_shares_are_counts_and_the_verdict_follows(rows, limit):
         else "fresh"
     )
     assert row["verdict"] == expected
+
+
+def test_chunks_cut_by_rules_the_corpus_of_the_day_was_not_indexed_by_are_not_judged():
+    other = HISTORY.index_versions.with_columns(chunker_version=pl.Series(["s-1", "s-2"]))
+    chunks = pl.concat(
+        [
+            HISTORY.index_chunks.filter(index_version="ix-1"),
+            pl.DataFrame([("ix-2", "x2", "b", "h1")], schema=HISTORY.index_chunks.schema, orient="row"),
+        ]
+    )
+    history = CorpusHistory(HISTORY.revisions, HISTORY.documents, other, chunks)
+    row, _ = judge(calls((1, "ix-1", ["o1"]), (2, "ix-2", ["x2"])), history=history)
+    assert (row["answers"], row["stale_answers"]) == (1, 0)

@@ -1,11 +1,11 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from aiops_pipelines.rag.ranking import MixedSpaces, Vectors, best_documents, chunk_matrix, dense
+from aiops_pipelines.rag.ranking import MixedSpaces, Vectors, best_documents, blocks, chunk_matrix, dense
 
 
 def test_a_document_scores_as_its_best_chunk():
@@ -73,3 +73,24 @@ def test_rankings_equal_a_plain_sort(data):
     for row, ranking in zip(scores, best_documents(documents, scores, 3), strict=True):
         best = {name: max(s for d, s in zip(documents, row, strict=True) if d == name) for name in documents}
         assert ranking == sorted(best.items(), key=lambda item: (-item[1], item[0]))[:3]
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_many_documents_in_groups_rank_as_a_plain_sort(data):
+    """More documents than groups: the bound of a group's maximum must let nothing of the best k slip."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    owners = [f"d{at // 2:05}" for at in range(6_000)]
+    rng.shuffle(owners)
+    scores = rng.integers(0, data.draw(st.sampled_from([3, 50, 10**6])), (2, 6_000)) / 10
+    for row, ranking in zip(scores, best_documents(owners, scores, 7), strict=True):
+        best: dict[str, float] = {}
+        for name, score in zip(owners, row, strict=True):
+            best[name] = max(score, best.get(name, -1))
+        assert ranking == sorted(best.items(), key=lambda item: (-item[1], item[0]))[:7]
+
+
+def test_the_queries_of_a_large_index_are_asked_in_blocks():
+    assert [len(block) for block in blocks(5, 4_000_000)] == [2, 2, 1]
+    assert [len(block) for block in blocks(2, 50_000_000)] == [1, 1]
+    assert blocks(0, 10) == []

@@ -7,8 +7,10 @@ from aiops_pipelines.rag.reindex import (
     chunks,
     document_texts,
     index_chunks,
+    known_places,
     plan,
     reconciliation,
+    survivors,
     wanted_chunks,
 )
 
@@ -47,6 +49,30 @@ def test_only_new_texts_are_embedded_and_each_once():
 def test_a_rename_embeds_nothing():
     renamed = wanted_chunks([("new/" + name, *rest) for name, *rest in DOCUMENTS])
     assert plan(renamed, set(WANTED["chunk_id"])).is_empty()
+
+
+def test_places_are_known_by_content_and_kind_of_file_whatever_the_name():
+    base = INDEX.drop("system", "index_version")
+    documents = pl.DataFrame(
+        [("a.md", "h1"), ("copy.MD", "h1"), ("b.md", "other"), ("b.html", "h2"), ("c.md", "h2")],
+        schema=["document", "document_hash"],
+        orient="row",
+    )
+    known = known_places(documents, base)
+    assert known.select("document", "position", "chunk_id").rows() == [
+        ("a.md", 0, SAME), ("c.md", 0, BYE), ("c.md", 1, SAME), ("copy.MD", 0, SAME),
+    ]  # fmt: skip
+    assert known_places(documents, base.clear()).is_empty()
+
+
+def test_a_deleted_document_survives_by_its_name_or_by_what_only_it_held():
+    def found(own, standing):
+        return survivors([("gone.md", own, standing)])
+
+    assert found(["c1"], {"c2": ["a.md"]}) == []
+    sentence = ["1 document deleted and still found by a passage of its own: gone.md."]
+    assert found(["c1"], {"c1": ["a.md"]}) == sentence
+    assert found(["c1"], {"c2": ["gone.md"]}) == sentence
 
 
 def test_document_texts_come_back_from_chunks():

@@ -1,9 +1,14 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiops_pipelines.resources.bm25 import rank
+from aiops_pipelines.resources.bm25 import Bm25
+from aiops_pipelines.resources.bm25 import rank as ranked
 
 TEXTS = ["Refunds are paid in five days.", "Volcanoes erupt.", "A refund needs a receipt; refunds are free."]
+
+
+def rank(texts, ids, queries, k):
+    return ranked(Bm25(texts), ids, queries, k)
 
 
 def names(found):
@@ -40,3 +45,8 @@ def test_any_text_can_be_ranked(texts, queries):
     found = rank(texts, [str(n) for n in range(len(texts))], queries, 3)
     assert len(found) == len(queries)
     assert all(score > 0 for ranking in found for _, score in ranking)
+
+
+def test_chinese_meets_without_spaces():
+    texts = ["退款会在五天内支付。", "火山爆发。", "标签的价格是两欧元。"]
+    assert names(rank(texts, ["a", "b", "c"], ["标签多少欧元", "退款"], 5)) == [["c"], ["a"]]

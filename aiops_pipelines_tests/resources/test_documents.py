@@ -1,15 +1,28 @@
 import hashlib
 import os
+import pickle
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aiops_pipelines.resources.documents import CorpusError, Document, fingerprint, read, snapshots
+from aiops_pipelines.resources import documents as corpora
+from aiops_pipelines.resources import limited_process
+from aiops_pipelines.resources.documents import (
+    CorpusError,
+    Document,
+    Skipped,
+    fingerprint,
+    listing,
+    snapshots,
+)
+from aiops_pipelines.resources.sources.folder import Folder
+from aiops_pipelines.resources.unreadable import NotNow
 from aiops_pipelines.systems import Corpus
-from aiops_pipelines_tests.resources.test_extraction import make_docx, make_pdf
+from aiops_pipelines_tests.resources.extractors.files import make_docx, make_notebook, make_pdf
 
 
 def write(folder, **files):
@@ -19,8 +32,13 @@ def write(folder, **files):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def reasons(folder):
-    return {skipped.document: skipped.reason for skipped in read(folder)[1]}
+def read(folder, **settings):
+    (snapshot,) = snapshots(Corpus(folder=folder, **settings))
+    return corpora.read(snapshot)
+
+
+def reasons(folder, **settings):
+    return {skipped.document: skipped.reason for skipped in read(folder, **settings)[1]}
 
 
 def test_every_format_is_read(tmp_path):
@@ -31,6 +49,7 @@ def test_every_format_is_read(tmp_path):
         "d.txt": b"plain words",
         "e.pdf": make_pdf("Printed words"),
         "f.docx": make_docx(),
+        "g.ipynb": make_notebook(),
     }
     write(tmp_path, **files)
     documents, skipped = read(tmp_path)
@@ -42,10 +61,12 @@ def test_every_format_is_read(tmp_path):
         ("d.txt", "text", "d"),
         ("e.pdf", "pdf", "e"),
         ("f.docx", "docx", "Travel"),
+        ("g.ipynb", "notebook", "Fit"),
     ]
-    assert documents[0] == Document(
+    guide = Document(
         "a/guide.md", "markdown", "Guide", "# Guide\n\nText.", hashlib.sha256(files["a/guide.md"]).hexdigest()
     )
+    assert documents[0] == guide
 
 
 def test_bad_files_are_set_aside_with_reasons_and_the_others_read(tmp_path):
@@ -69,14 +90,14 @@ def test_bad_files_are_set_aside_with_reasons_and_the_others_read(tmp_path):
         file.truncate(21 * 1024 * 1024)
     found = reasons(tmp_path)
     assert found == {
-        "README": "Its format (no ending) is not read; use one of .md, .markdown, .txt, .html, .htm, .rst, .pdf, .docx.",
+        "README": "Its format (no ending) is not read; use one of .md, .markdown, .txt, .html, .htm, .rst, .pdf, .docx, .ipynb.",
         "binary.md": "It holds binary data, not text.",
         "blank.md": "It holds no text.",
         "deep.html": "It is damaged or not HTML (RecursionError).",
         "empty.md": "It is empty.",
         "huge.md": "It has 21 MB, more than 20 MB; split it.",
         "latin.txt": "Byte 3 is not valid UTF-8; save the file as UTF-8.",
-        "picture.png": "Its format .png is not read; use one of .md, .markdown, .txt, .html, .htm, .rst, .pdf, .docx.",
+        "picture.png": "Its format .png is not read; use one of .md, .markdown, .txt, .html, .htm, .rst, .pdf, .docx, .ipynb.",
         "text.docx": "It is not a DOCX file.",
         "text.pdf": "It is not a PDF.",
         "torn.pdf": "It is damaged or not PDF (PdfStreamError).",
@@ -122,18 +143,20 @@ def test_names_with_a_dot_are_not_part_of_the_corpus(tmp_path):
 
 
 def test_a_missing_or_empty_folder_is_an_error(tmp_path):
-    with pytest.raises(CorpusError, match="missing or empty"):
-        read(tmp_path)
+    (tmp_path / ".keep").write_text("")
     with pytest.raises(CorpusError, match="does not exist"):
         snapshots(Corpus(folder=tmp_path / "none"))
     with pytest.raises(CorpusError, match="is empty"):
         snapshots(Corpus(folder=tmp_path))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(CorpusError, match="missing or holds no document"):
+        read(tmp_path)
 
 
 def test_a_plain_folder_is_one_undated_snapshot(tmp_path):
     write(tmp_path, **{"a.md": "# a"})
     (found,) = snapshots(Corpus(folder=tmp_path))
-    assert (found.label, found.valid_from, found.folder) == ("folder", None, tmp_path)
+    assert (found.label, found.valid_from, found.source) == ("folder", None, Folder(tmp_path))
 
 
 def test_dated_snapshots_come_oldest_first(tmp_path):
@@ -152,20 +175,152 @@ def test_an_undated_entry_in_a_dated_corpus_is_an_error(tmp_path, name):
         snapshots(Corpus(folder=tmp_path, dated=True))
 
 
-def test_the_fingerprint_moves_with_content_names_and_times(tmp_path):
-    write(tmp_path, **{"a.md": "one", "sub/b.md": "two"})
-    first = fingerprint(tmp_path)
-    assert fingerprint(tmp_path) == first
+def test_the_fingerprint_moves_with_files_and_with_what_is_kept_out(tmp_path):
+    write(tmp_path, **{"a.md": "one"})
+    (plain,) = snapshots(Corpus(folder=tmp_path))
+    (kept,) = snapshots(Corpus(folder=tmp_path, quarantine=["b.md"]))
+    first = fingerprint(plain)
+    assert fingerprint(plain) == first != fingerprint(kept)
     os.utime(tmp_path / "a.md", ns=(0, 1))
-    second = fingerprint(tmp_path)
-    (tmp_path / "sub/b.md").rename(tmp_path / "sub/c.md")
-    third = fingerprint(tmp_path)
-    (tmp_path / "a.md").unlink()
-    assert len({first, second, third, fingerprint(tmp_path)}) == 4
+    assert fingerprint(plain) != first
+
+
+def test_only_the_listing_is_needed_to_see_what_moved(tmp_path, monkeypatch):
+    write(tmp_path, **{"a.md": "one", "b.md": "two"})
+    (snapshot,) = snapshots(Corpus(folder=tmp_path))
+    monkeypatch.setattr(Folder, "content", lambda *_: pytest.fail("a listing opens nothing"))
+    before = listing(snapshot)
+    (tmp_path / "b.md").write_text("other")
+    assert [new != old for new, old in zip(listing(snapshot), before, strict=True)] == [False, True]
+
+
+def test_a_document_in_quarantine_is_kept_out_by_name(tmp_path):
+    write(tmp_path, **{"good.md": "# Good", "imported/bad.md": "# Bad", "imported/deep/worse.md": "# Worse"})
+    documents, skipped = read(tmp_path, quarantine=["imported/*"])
+    assert [d.document for d in documents] == ["good.md"]
+    assert [s.document for s in skipped] == ["imported/bad.md", "imported/deep/worse.md"]
+    assert skipped[0].reason == "It is in quarantine, by imported/* of corpus.quarantine."
+
+
+def test_names_that_clash_or_mislead_are_set_aside(tmp_path):
+    long = "n" * 250 + ".md"
+    write(
+        tmp_path,
+        **{
+            "Fees.md": "# Fees",
+            "fees.md": "# Other fees",
+            "red\x1b[31m.md": "# x",
+            "a\\b.md": "# x",
+            long: "# Long",
+        },
+    )
+    documents, skipped = read(tmp_path)
+    assert [d.document for d in documents] == ["Fees.md", long]
+    assert {s.document: s.reason.split(";")[0] for s in skipped} == {
+        "a\\b.md": "Its name leads out of the corpus",
+        "fees.md": "Its name differs from Fees.md in case alone",
+        "red\x1b[31m.md": "Its name holds control characters",
+    }
+
+
+class Shelf:
+    """A source that lists whatever it is told to, as an object store may."""
+
+    place = "the shelf"
+
+    def __init__(self, *names):
+        self.names = names
+
+    def files(self):
+        return [corpora.File(name, 3) for name in self.names]
+
+    def content(self, file):
+        if file.document == "busy.md":
+            raise NotNow("It changed while it was read; the next run reads it.")
+        return corpora.Content(b"# x")
+
+
+def test_names_no_folder_could_hold_are_set_aside_from_any_source():
+    names = ["../out.md", "/etc/out.md", "a//b.md", "a/./b.md", "a/../b.md", "n" * 256 + ".md", "ok.md"]
+    documents, skipped = corpora.read(corpora.Snapshot("folder", None, Shelf(*names)))
+    assert [d.document for d in documents] == ["ok.md"]
+    assert sorted(s.document for s in skipped) == sorted(names[:-1])
+
+
+def test_a_file_that_is_busy_is_told_from_one_that_is_bad():
+    snapshot = corpora.Snapshot("folder", None, Shelf("busy.md", "ok.md", "x.png"))
+    busy, _, bad = listing(snapshot)
+    with pytest.raises(NotNow):
+        corpora.content(snapshot, busy)
+    with pytest.raises(corpora.UnreadableFile) as error:
+        corpora.content(snapshot, bad)
+    assert not isinstance(error.value, NotNow)
+    assert corpora.read(snapshot)[1][0] == Skipped(
+        "busy.md", "It changed while it was read; the next run reads it."
+    )
+
+
+def test_a_name_is_only_ever_a_name(tmp_path, warehouse):
+    names = sorted(["'; drop table rag.documents; --.md", 'a"b.md', "{x.__class__}.md", "%s.md", "$1 ?.md"])
+    write(tmp_path, **{name: f"# Text\n\n{name}" for name in names})
+    found, _ = read(tmp_path)
+    table = warehouse.tables["rag.documents"]
+    kept = {name: [None] * len(found) for name in table.schema}
+    kept |= {"system": ["desk"] * len(found), "document": [d.document for d in found]}
+    warehouse.replace("rag.documents", pl.DataFrame(kept, schema=table.schema), system="desk")
+    for name in names:
+        assert warehouse.rows("rag.documents", document=name)["document"].to_list() == [name]
+    assert warehouse.rows("rag.documents").height == len(names)
+
+
+class Bomb:
+    """Unpickling this writes a file."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return (Path.touch, (self.target,))
+
+
+def test_files_that_hold_code_are_never_loaded(tmp_path):
+    target = tmp_path / "ran"
+    bomb = pickle.dumps(Bomb(target))
+    yaml = f"!!python/object/apply:os.system ['touch {target}']"
+    names = [
+        "a.pkl",
+        "b.joblib",
+        "c.pt",
+        "d.bin",
+        "e.npy",
+        "f.yaml",
+        "g.py",
+        "h.md",
+        "i.ipynb",
+        "j.docx",
+        "k.pdf",
+    ]
+    write(tmp_path / "corpus", **{name: yaml if name == "f.yaml" else bomb for name in names})
+    write(tmp_path / "corpus", **{"docx.py": f"open({str(target)!r}, 'w')", "ok.rst": "Fine\n====\n\nWords."})
+    here = os.getcwd()
+    os.chdir(tmp_path / "corpus")  # a module of the corpus must not be imported by the reading process either
+    try:
+        limited_process.reader().close()
+        documents, skipped = read(tmp_path / "corpus")
+    finally:
+        os.chdir(here)
+    assert [d.document for d in documents] == ["ok.rst"]
+    assert len(skipped) == len(names) + 1
+    assert not target.exists()
+    pickle.loads(bomb)
+    assert target.exists()  # the control: it is a bomb
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=st.binary(max_size=200), ending=st.sampled_from([".md", ".html", ".rst", ".pdf", ".docx"]))
+@given(
+    content=st.binary(max_size=200),
+    ending=st.sampled_from([".md", ".html", ".rst", ".pdf", ".docx", ".ipynb"]),
+)
 def test_any_bytes_are_read_or_set_aside(tmp_path, content, ending):
     (tmp_path / "only").with_suffix(ending).write_bytes(content)
     documents, skipped = read(tmp_path)

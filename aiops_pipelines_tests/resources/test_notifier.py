@@ -107,7 +107,10 @@ def test_a_change_is_announced_everywhere_the_system_asks_for(tmp_path, server):
     message = json.loads(line)
     assert server.received == [("application/json", message)]
     number = found["incident_id"].item()
-    assert message["text"] == f"Support: {number} (P3) opened: Answers are slower than the limit allows."
+    assert (
+        message["text"]
+        == f"Support: {number} (P3) opened: Answers are slower than the limit or the baseline allows."
+    )
     assert (message["runbook"], message["acknowledge_due_at"]) == ("latency", "2026-06-08T17:00:00+00:00")
 
 

@@ -49,22 +49,23 @@ def ask_what_a_label_costs(warehouse: Warehouse) -> None:
 
 
 def test_each_index_is_asked_the_queries_of_its_time(bench: RetrievalBench) -> None:
-    scores, quality = bench.evaluate("desk", NOW, embedder())
-    assert sorted(scores["ranker"]) == ["bm25", "dense"]
-    assert scores["reciprocal_rank"].to_list() == [1.0, 1.0]
-    assert quality.filter(metric="ndcg_at_10")["mean"].to_list() == [1.0, 1.0]
-    scores, _ = bench.evaluate("desk", NOW - timedelta(days=20), embedder())  # nothing was known then
-    assert scores.is_empty()
+    found = bench.evaluate("desk", NOW)
+    assert sorted(found.scores["ranker"]) == ["bm25", "dense", "fusion"]
+    assert found.scores["reciprocal_rank"].to_list() == [1.0] * 3
+    assert found.quality.filter(metric="ndcg_at_10")["mean"].to_list() == [1.0] * 3
+    assert found.comparisons.is_empty()  # one query compares nothing
+    found = bench.evaluate("desk", NOW - timedelta(days=20))  # nothing was known then
+    assert found.scores.is_empty()
 
 
 def test_two_spaces_of_one_state_are_each_asked_in_their_own(
     bench: RetrievalBench, warehouse: Warehouse, tmp_path: Path
 ) -> None:
     build(warehouse, tmp_path / "corpus", MultilingualE5.name)
-    scores, _ = bench.evaluate("desk", NOW, embedder())
-    assert scores.group_by("ranker").len().sort("ranker").rows() == [("bm25", 2), ("dense", 2)]
+    scores = bench.evaluate("desk", NOW).scores
+    assert scores.group_by("ranker").len().sort("ranker").rows() == [("bm25", 2), ("dense", 2), ("fusion", 2)]
     assert scores["index_version"].n_unique() == 2
-    assert scores["reciprocal_rank"].to_list() == [1.0] * 4
+    assert scores["reciprocal_rank"].to_list() == [1.0] * 6
 
 
 def test_an_index_in_a_space_that_nobody_knows_keeps_its_floor(
@@ -74,5 +75,5 @@ def test_an_index_in_a_space_that_nobody_knows_keeps_its_floor(
         rows = writer.read("select * from rag.index_versions")
         gone = rows.with_columns(embedding_version=pl.lit("ev-gone"))
         writer.replace("rag.index_versions", gone, system="desk")
-    scores, _ = bench.evaluate("desk", NOW, embedder())
+    scores = bench.evaluate("desk", NOW).scores
     assert scores["ranker"].to_list() == ["bm25"]

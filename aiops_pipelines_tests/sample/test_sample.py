@@ -445,7 +445,7 @@ def test_the_logs_name_the_indexes_that_are_built_from_the_corpus_today(
         assert corpus is not None
         versions = {}
         for snapshot in snapshots(corpus):
-            texts = ((d.document, d.document_hash, d.text) for d in read(snapshot.folder)[0])
+            texts = ((d.document, d.document_hash, d.text) for d in read(snapshot)[0])
             versions[snapshot.label] = index_version_id(wanted_chunks(texts), BY_STRUCTURE.version, space)
         for record in (record for week in logs[name].values() for record in week):
             built = versions[str(deployment_at(story, record["occurred_at"]).snapshot)]

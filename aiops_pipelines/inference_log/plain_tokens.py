@@ -1,0 +1,151 @@
+"""Token columns of many calls at once: usage objects by template, counts by the column.
+
+Every rule stands in `provider_usage`, `tokens` and `aiops_jsonl`; calls of which this is not certain are left
+to them.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from aiops_pipelines.inference_log.plain_usage import (
+    GAP,
+    Shape,
+    apportioned,
+    shape,
+    split_columns,
+    stated,
+)
+from aiops_pipelines.inference_log.record import COUNT_LIMIT, PART_COLUMNS, TOKEN_COLUMNS
+from aiops_pipelines.inference_log.tokens import PARTS
+
+TEMPLATES = 64
+"""Templates that are worth a look at all rows; a log has a few, and rarer ones are read line by line."""
+CONVENTIONS = ("inclusive", "disjoint", "ambiguous")
+_USAGE = r'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})'
+_COUNT = r"(:\s*)[0-9]{1,9}\b"
+Mask = npt.NDArray[np.bool_]
+
+
+class _Columns:
+    """The token columns as they fill up; `plain` says which rows stay certain."""
+
+    def __init__(self, rows: int):
+        self.five = np.zeros((len(TOKEN_COLUMNS), rows), dtype=np.int64)
+        self.total = np.zeros(rows, dtype=np.int64)
+        self.convention = np.full(rows, "", dtype=object)
+        self.measured: Mask = np.zeros(rows, dtype=bool)
+        self.plain: Mask = np.ones(rows, dtype=bool)
+
+    def fill(self, rows: Mask, five: Any, total: Any, convention: Any) -> None:
+        """Set the tokens of some rows."""
+        for place, values in enumerate(five):
+            self.five[place, rows] = values
+        self.total[rows], self.convention[rows], self.measured[rows] = total, convention, True
+
+
+def plain_tokens(lines: pl.DataFrame, raw: str) -> tuple[pl.DataFrame, Mask]:
+    """Return the token columns and `usage_raw` of parsed lines, and for which rows they are certain.
+
+    Args:
+        lines: parsed lines with the counts, `token_parts` and, where there is any, `usage`.
+        raw: name of the column with the text of the lines.
+    """
+    columns = _Columns(lines.height)
+    texts = _provider_usage(lines, raw, columns)
+    _canonical(lines, texts.is_null().to_numpy(), columns)
+    parts, method = _parts(lines, columns)
+    unmeasured = ~columns.measured
+    numbers = {
+        **dict(zip(TOKEN_COLUMNS, columns.five, strict=True)),
+        "tokens_total": columns.total,
+        "completion_tokens": columns.five[3] + columns.five[4],
+    }
+    frame = pl.DataFrame({name: _null_where(unmeasured, values) for name, values in numbers.items()})
+    return frame.with_columns(
+        pl.Series("token_convention", columns.convention.tolist(), dtype=pl.String).replace("", None),
+        *(_null_where(~method, values).alias(n) for n, values in zip(PART_COLUMNS, parts, strict=True)),
+        part_method=pl.when(pl.Series(method)).then(pl.lit("reported")),
+        usage_raw=texts,
+    ), columns.plain
+
+
+def _provider_usage(lines: pl.DataFrame, raw: str, columns: _Columns) -> pl.Series:
+    """Fill in the tokens of usage objects; return the objects as `usage_raw` writes them."""
+    if "usage" not in lines.columns:
+        return pl.repeat(None, lines.height, dtype=pl.String(), eager=True)
+    found = lines.select(text=pl.col(raw).str.extract(_USAGE)).with_columns(
+        template=pl.col("text").str.replace_all(_COUNT, "${1}" + GAP)
+    )
+    columns.plain &= (found["text"].is_null() == lines["usage"].is_null()).to_numpy()
+    texts, known = found["text"], found["template"].is_null().to_numpy().copy()
+    frequent = found["template"].drop_nulls().value_counts(sort=True, name="n").head(TEMPLATES)
+    for template in frequent["template"]:
+        rows = (found["template"] == template).fill_null(False).to_numpy()
+        if (meaning := shape(template)) is None:
+            continue
+        known |= rows
+        if meaning.compact:
+            spaced = texts.str.replace_all(",", ", ", literal=True).str.replace_all(":", ": ", literal=True)
+            texts = spaced.zip_with(pl.Series(rows), texts)
+        if meaning.factors is not None:
+            _fill_shape(lines.filter(pl.Series(rows))["usage"], meaning, rows, columns)
+    columns.plain &= known
+    return texts
+
+
+def _fill_shape(usage: pl.Series, meaning: Shape, rows: Mask, columns: _Columns) -> None:
+    counts = []
+    for path in meaning.paths:
+        values = usage
+        for step in path:
+            values = values.struct.field(step)
+        counts.append(values.cast(pl.Int64).fill_null(0).to_numpy())
+    found = stated(meaning, counts, len(usage))
+    if int(np.min([found["input"], found["output"]], initial=0)) < 0:
+        columns.plain[rows] &= (found["input"] >= 0) & (found["output"] >= 0)
+    columns.fill(rows, *split_columns(meaning, found))
+
+
+def _canonical(lines: pl.DataFrame, rows: Mask, columns: _Columns) -> None:
+    """Fill in the five counts that a call without usage gives itself; all five follow from two."""
+    given = lines.select(*TOKEN_COLUMNS, "tokens_total")
+    rows = rows & given.select(pl.any_horizontal(pl.col(*TOKEN_COLUMNS).is_not_null())).to_series().to_numpy()
+    if not rows.any():
+        return
+    values = given.filter(pl.Series(rows)).with_columns(total=pl.sum_horizontal(TOKEN_COLUMNS))
+    right = values.select(
+        pl.col("input_uncached").is_not_null()
+        & pl.col("output_visible").is_not_null()
+        & pl.all_horizontal(pl.col(*TOKEN_COLUMNS).is_between(0, COUNT_LIMIT - 1).fill_null(True))
+        & (pl.col("tokens_total").is_null() | (pl.col("tokens_total") == pl.col("total")))
+        & pl.col("tokens_total").is_between(0, COUNT_LIMIT - 1).fill_null(True)
+    ).to_series()
+    columns.plain[rows] &= right.to_numpy()
+    five = [values[name].fill_null(0).to_numpy() for name in TOKEN_COLUMNS]
+    columns.fill(rows, five, values["total"].to_numpy(), "disjoint")
+
+
+def _parts(lines: pl.DataFrame, columns: _Columns) -> tuple[Any, Mask]:
+    """Return the parts, scaled to the input, and for which rows there are any."""
+    given = lines["token_parts"]
+    fields = given.struct.fields
+    if len(fields) > len(PARTS):
+        columns.plain &= given.is_null().to_numpy()
+    weights = [given.struct.field(part) for part in PARTS]
+    for values in weights:
+        columns.plain &= values.is_between(0, COUNT_LIMIT - 1).fill_null(True).to_numpy()
+    whole = [values.fill_null(0).to_numpy() for values in weights]
+    safe = columns.plain & columns.measured
+    shared = safe & (sum(whole) > 0)
+    shares = apportioned(
+        [np.where(safe, w, 0) for w in whole], np.where(safe, columns.five[:3].sum(axis=0), 0)
+    )
+    return shares, shared
+
+
+def _null_where(empty: Mask, values: Any) -> pl.Series:
+    series = pl.Series(values, dtype=pl.Int64)
+    return series.zip_with(pl.Series(~empty), pl.Series([None], dtype=pl.Int64))

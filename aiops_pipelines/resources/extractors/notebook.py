@@ -1,0 +1,49 @@
+"""Jupyter notebooks: their words and their code, never run, with no output beyond short text."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiops_pipelines.resources.extractors.plain import fence, plain
+from aiops_pipelines.resources.unreadable import UnreadableFile
+
+OUTPUT_CHARACTERS = 300
+"""A longer output is data or a log; a picture says nothing here."""
+
+
+def notebook(data: bytes) -> str:
+    """Return a notebook's Markdown as it is, its code in fences and its short text outputs below."""
+    try:
+        content = json.loads(plain(data))
+    except json.JSONDecodeError as error:
+        raise UnreadableFile(f"It is not a notebook: line {error.lineno} is not JSON.") from error
+    content = content if isinstance(content, dict) else {}
+    worksheets = content.get("worksheets")  # before format 4
+    cells = worksheets[0].get("cells") if worksheets else content.get("cells")
+    if not isinstance(cells, list):
+        raise UnreadableFile("It is not a notebook: it has no list of cells.")
+    about = content.get("metadata", {})
+    language = about.get("language_info", {}).get("name") or about.get("kernelspec", {}).get("language") or ""
+    return "\n\n".join(block for cell in cells for block in _blocks(cell, language) if block.strip())
+
+
+def _blocks(cell: Mapping[str, Any], language: str) -> Iterator[str]:
+    text = _joined(cell.get("source", cell.get("input", "")))
+    kind = cell.get("cell_type")
+    if kind == "code":
+        yield fence(text, language)
+        yield from (fence(shown) for output in cell.get("outputs", []) if (shown := _shown(output)))
+    elif kind == "heading":
+        yield f"{'#' * int(cell.get('level', 1))} {text}"
+    else:
+        yield text
+
+
+def _shown(output: Mapping[str, Any]) -> str:
+    """Return an output's text where it is short; errors and pictures are left out."""
+    text = _joined(output.get("text", output.get("data", {}).get("text/plain", ""))).strip()
+    return text if len(text) <= OUTPUT_CHARACTERS else ""
+
+
+def _joined(lines: str | list[str]) -> str:
+    return lines if isinstance(lines, str) else "".join(lines)

@@ -1,0 +1,127 @@
+"""What one index is to be built from: the chunks wanted, those that are new, and what changed in the corpus.
+
+The warehouse is only read here; `index_book` writes.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from aiops_pipelines.rag import reindex
+from aiops_pipelines.rag.changes import corpus_changes
+from aiops_pipelines.rag.chunking import Chunking
+from aiops_pipelines.rag.reindex_report import document_counts
+from aiops_pipelines.resources.corpus_state import CorpusState, reader_version
+from aiops_pipelines.resources.embedder import Embedder
+from aiops_pipelines.resources.pace import Pace, Tell
+from aiops_pipelines.resources.warehouse import Warehouse
+
+_STANDING = """
+    select distinct chunk_id from rag.index_chunks join rag.index_versions using (system, index_version)
+    where embedding_version = ? and chunk_id in (select unnest(?))
+"""
+_EMBEDDED = (
+    "select chunk_id from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))"
+)
+_TEXTS = "select chunk_id, text from rag.chunks where system = ? and chunk_id in (select unnest(?))"
+_OLD_PLACES = """
+    select document, document_hash, chunk_id, position from rag.index_chunks
+    where system = $1 and document in (select unnest($3)) and index_version =
+        (select max(index_version) from rag.index_versions where system = $1 and revision = $2)
+"""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One index to build: for whom, from what and how.
+
+    `origin` is the revision the system had before, `base` the row of `rag.index_versions` that was cut from
+    it by the same rules; both may be missing.
+    """
+
+    warehouse: Warehouse
+    system: str
+    state: CorpusState
+    model: Embedder
+    chunking: Chunking
+    tell: Tell
+    origin: str | None
+    base: dict[str, Any] | None
+    run: str | None = None
+
+    @property
+    def space(self) -> str:
+        """The embedding space to build in."""
+        return self.model.space.version
+
+    @cached_property
+    def _old(self) -> pl.DataFrame:
+        version = self.base["index_version"] if self.base else ""
+        places = self.warehouse.rows("rag.index_chunks", system=self.system, index_version=version)
+        return places.select(reindex.MEMBERS)
+
+    def wanted(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return every place of the index, and (chunk_id, text) of the chunks that were cut to know them."""
+        same_reader = self.base is not None and self.base["reader_version"] == reader_version()
+        known = reindex.known_places(self.state.documents, self._old if same_reader else self._old.clear())
+        to_cut = self.state.documents.join(known, on="document", how="anti")
+        fresh = reindex.wanted_chunks(self._texts(to_cut), self.chunking)
+        places = pl.concat([known, fresh.select(reindex.MEMBERS)]).sort("document", "position")
+        return places, fresh.select("chunk_id", "text").unique("chunk_id", keep="first")
+
+    def new(self, wanted: pl.Series, texts: pl.DataFrame) -> tuple[int, pl.DataFrame]:
+        """Return how many chunks no index of this space held before, and (chunk_id, text) of those to embed.
+
+        A chunk that a killed run embedded is new and has its vector already.
+        """
+        distinct = candidates = wanted.unique()
+        if self.base and self.base["embedding_version"] == self.space:
+            candidates = distinct.filter(~distinct.is_in(self._old["chunk_id"].implode()))
+        standing = self.warehouse.read(_STANDING, [self.space, candidates.to_list()])
+        embedded = self.warehouse.read(_EMBEDDED, [self.space, distinct.to_list()])
+        missing = pl.DataFrame({"chunk_id": distinct}).join(embedded, on="chunk_id", how="anti")
+        cut = missing.join(texts, on="chunk_id")
+        others = missing.join(cut, on="chunk_id", how="anti")["chunk_id"].to_list()
+        stored = self.warehouse.read(_TEXTS, [self.system, others]) if others else texts.clear()
+        return candidates.len() - standing.height, pl.concat([cut, stored])
+
+    def dropped(self, wanted: pl.DataFrame) -> int:
+        """Return how many chunks of the index before are not wanted any more."""
+        return self._old.join(wanted, on="chunk_id", how="anti")["chunk_id"].n_unique()
+
+    def changes(self, revision: str | None) -> pl.DataFrame:
+        """Return what changed since a revision; a first state has nothing to differ from."""
+        names, keys = ["document", "document_hash"], {"system": self.system, "revision": revision or ""}
+        current = self.state.documents.select(names)
+        previous = self.warehouse.rows("rag.documents", **keys).select(names) if revision else current
+        gone = previous.join(current, on="document", how="anti").join(current, on="document_hash", how="anti")
+        came = current.join(previous, on="document", how="anti")["document"].to_list() if gone.height else []
+        old = self._old_texts(revision, gone["document"].to_list()) if came else {}
+        new = {document: self.state.text(document) for document in came}
+        text = pl.col("document").replace_strict
+        return corpus_changes(
+            previous.with_columns(text=text(old, default=None, return_dtype=pl.String)),
+            current.with_columns(text=text(new, default=None, return_dtype=pl.String)),
+        )
+
+    def counts(self, changes: pl.DataFrame) -> tuple[Counter[str], int]:
+        """Return the documents by kind of change since the origin, and how many renamed ones were edited."""
+        documents = self.state.documents.height
+        return document_counts(changes, documents) if self.origin else (Counter(added=documents), 0)
+
+    def _texts(self, documents: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
+        pace = Pace("cut", "documents", documents.height, float(documents["characters"].sum()), self.tell)
+        rows = documents.select("document", "document_hash", "characters").iter_rows()
+        for document, document_hash, characters in rows:
+            yield document, document_hash, self.state.text(document)
+            pace.step(1, characters)
+
+    def _old_texts(self, revision: str | None, documents: list[str]) -> dict[str, str]:
+        places = self.warehouse.read(_OLD_PLACES, [self.system, revision, documents])
+        texts = self.warehouse.read(_TEXTS, [self.system, places["chunk_id"].unique().to_list()])
+        whole = reindex.document_texts(places, texts)
+        return dict(whole.select("document", "text").iter_rows())

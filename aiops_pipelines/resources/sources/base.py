@@ -1,0 +1,74 @@
+"""What every source of documents does: list its files cheaply, and hand over the bytes of one of them.
+
+What a file's bytes mean is `extraction`; which files are refused wherever they lie is `documents`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+MAX_BYTES = 20 * 1024 * 1024
+TOO_BIG = f"It has more than {MAX_BYTES // 2**20} MB; split it."
+
+
+class CorpusError(ValueError):
+    """A corpus cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file as its source lists it, nothing of it read: its name, with slashes, and what shows it moved.
+
+    `etag` is what the source itself calls this content: a git blob, an object's etag; empty in a folder.
+    `refusal` is the sentence that says why it is not read; empty for a file that may be.
+    """
+
+    document: str
+    size_bytes: int = 0
+    modified_ns: int = 0
+    etag: str = ""
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a file, when the source last changed it and what the source calls that version."""
+
+    data: bytes
+    modified_at: datetime | None = None
+    version: str | None = None
+
+
+class Source(Protocol):
+    """A place documents come from."""
+
+    @property
+    def place(self) -> str:
+        """Where that is, in words for a sentence; never with credentials."""
+
+    def state(self) -> str:
+        """Return what is equal as long as nothing moved, as cheaply as the source allows.
+
+        Raises:
+            CorpusError: the source cannot be reached.
+        """
+
+    def files(self) -> list[File]:
+        """Return every file, without opening one; those whose name starts with a dot are left out.
+
+        Raises:
+            CorpusError: the source cannot be reached.
+        """
+
+    def content(self, file: File) -> Content:
+        """Return the bytes of a file that was listed: whole, of one moment, and no more than `MAX_BYTES`.
+
+        Raises:
+            UnreadableFile: they cannot be had; `NotNow` when the next run may have them.
+            CorpusError: the source cannot be reached.
+        """
+
+
+def hidden(name: str) -> bool:
+    """Return whether any part of a name starts with a dot."""
+    return name.startswith(".") or "/." in name

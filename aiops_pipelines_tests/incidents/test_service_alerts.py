@@ -1,0 +1,38 @@
+"""From days of calls to an incident, the one way there is: readings, signals, one incident; and the control."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from aiops_pipelines.incidents.facts import Facts
+from aiops_pipelines.incidents.lifecycle import incidents
+from aiops_pipelines.incidents.rules import calm_periods, signals
+from aiops_pipelines.systems import Limits
+from aiops_pipelines_tests.monitoring.service_worlds import read, stream
+
+LAST, NOW = 55, datetime(2026, 7, 27, tzinfo=UTC)
+NO_EVENTS = pl.DataFrame(
+    schema={
+        "system": pl.String,
+        "incident_id": pl.String,
+        "action": pl.String,
+        "at": pl.Datetime("us", "UTC"),
+    }
+)
+
+
+def opened(changed: dict[int, dict[str, float]]) -> pl.DataFrame:
+    facts = Facts("s", NOW, alert_readings=read(stream(LAST + 1, 200, 1, changed), LAST))
+    found, calm = signals(facts, Limits()), calm_periods(facts, Limits())
+    return incidents(found, NO_EVENTS, NOW, calm=calm).select("cause", "severity", "opened_at", "signals")
+
+
+def test_a_flapping_fault_is_one_incident_and_a_stable_service_is_none() -> None:
+    every_second = {n: {"errors": 0.15} for n in range(35, 48, 2)}
+    assert opened(every_second).rows() == [("errors", "P2", datetime(2026, 7, 7, tzinfo=UTC), 7)]
+    assert opened({}).is_empty()
+
+
+def test_an_outage_is_one_incident_of_the_first_severity() -> None:
+    outage = {n: {"errors": 0.8} for n in range(35, 38)}
+    assert opened(outage).rows() == [("no_useful_outputs", "P1", datetime(2026, 7, 7, tzinfo=UTC), 3)]

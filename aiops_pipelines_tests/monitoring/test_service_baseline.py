@@ -1,0 +1,48 @@
+"""The frozen baseline of the service: by hand on weeks of known counts, and when it is refused."""
+
+from datetime import UTC, datetime
+
+import pytest
+from polars.testing import assert_frame_equal
+
+from aiops_pipelines.monitoring.baseline import BaselineRefusedError
+from aiops_pipelines.monitoring.daily_alerts import Day
+from aiops_pipelines.monitoring.service_baseline import freeze_service
+from aiops_pipelines.systems import Baseline
+from aiops_pipelines_tests.monitoring.service_worlds import MONDAY, frames, stream
+
+TWO_WEEKS = Baseline(weeks=2, minimum_rows=30)
+LATER = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def days(*calls_by_number: tuple[int, int]) -> dict:
+    made = [Day(MONDAY.replace(day=1 + number), calls, 1, 0) for number, calls in calls_by_number]
+    return {day.day: day for day in made}
+
+
+def test_measures_by_hand() -> None:
+    """Mondays with 10 and 30 calls: chi square (10² + 10²) / 20 = 10 with one degree of freedom."""
+    frozen = freeze_service(*frames(days((0, 10), (7, 30))), TWO_WEEKS, LATER)
+    measured = {row["measure"]: row for row in frozen.iter_rows(named=True)}
+    assert (measured["error_share"]["hits"], measured["error_share"]["value"]) == (2, 0.05)
+    assert (measured["refusal_share"]["value"], measured["refusal_share"]["low"]) == (0, 0)
+    assert (measured["calls_1"]["value"], measured["calls_2"]["value"]) == (20, 0)
+    assert (measured["calls_dispersion"]["value"], measured["calls_dispersion"]["calls"]) == (10, 1)
+    assert "latency_p95_ms" not in measured
+
+
+def test_later_weeks_do_not_move_a_baseline() -> None:
+    short, long = (freeze_service(*frames(stream(n, 90, 1)), Baseline(), LATER) for n in (28, 30))
+    assert_frame_equal(short, long, check_row_order=False)
+
+
+@pytest.mark.parametrize(
+    ("now", "calls", "sentence"),
+    [
+        (datetime(2026, 6, 14, tzinfo=UTC), 30, "1 complete weeks have calls"),
+        (LATER, 5, "15 calls"),
+    ],
+)
+def test_too_little_is_refused_in_a_sentence(now: datetime, calls: int, sentence: str) -> None:
+    with pytest.raises(BaselineRefusedError, match=sentence):
+        freeze_service(*frames(days((0, 10), (7, calls))), TWO_WEEKS, now)
