@@ -184,6 +184,12 @@ def test_a_service_that_is_stable_raises_no_alert_and_every_rule_was_read(world:
     assert world.sql(f"{measured} and endpoint = '' and percentile = 0.95 and value_ms is not null") != [(0,)]
 
 
+def test_nothing_is_signalled_before_the_story_changes_anything(world: World) -> None:
+    last = max(world.story.truths.baseline_weeks)
+    early = f"select signal, period_start from incidents.signals where period_start < date '{last}' + 7"
+    assert world.sql(early) == []
+
+
 def test_a_recorded_story_opens_no_incident_for_missing_data(world: World) -> None:
     assert world.sql("select count(*) from incidents.incidents where cause = 'no_data'") == [(0,)]
 

@@ -61,7 +61,7 @@ class Bare:
 
     def update(self, folder):
         from aiops_pipelines.rag.chunking import chunk
-        from aiops_pipelines.resources.extraction import EXTRACTORS
+        from aiops_pipelines.resources.extraction import extracted
 
         now = {str(p.relative_to(folder)): p for p in files_of(folder)}
         stats = {name: ((s := p.stat()).st_size, s.st_mtime_ns) for name, p in now.items()}
@@ -70,9 +70,7 @@ class Bare:
             return
         kept = {name: pieces for name, pieces in self.chunks.items() if name in now}
         kept |= {
-            name: [
-                (c.chunk_id, c.text) for c in chunk(EXTRACTORS[now[name].suffix][1](now[name].read_bytes()))
-            ]
+            name: [(c.chunk_id, c.text) for c in chunk(extracted(now[name].suffix, now[name].read_bytes()))]
             for name in moved
         }
         wanted = {key: text for pieces in kept.values() for key, text in pieces}

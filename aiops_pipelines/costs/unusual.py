@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 WEEKS, DAYS = 4, 7
 """Expected is the median of this time in four weeks; before three weeks are known, in seven days."""
 NEIGHBOURS = 1
+LEAST_WEEKS = 2
+"""Weeks after which exactly this time of the week is an expectation too, whichever is nearer."""
 MEMORY_DAYS = 28
 DEVIATIONS = 3.0
 FLOOR = 0.1
@@ -47,7 +49,7 @@ def judge(values: Floats, per_day: int) -> Judged:
     memory, least = MEMORY_DAYS * per_day, max(near // 4, 2)
     before = _rolling(values, near, max(near // 12, 2))
     expected = _same_time(values, per_day)
-    expected = np.where(np.isnan(expected), before, expected)
+    expected = _nearer(values, np.where(np.isnan(expected), before, expected), _same_hour(values, per_day))
     level = np.abs(_rolling(values, memory, least)) * FLOOR
     away = values - expected
     moved = away - _rolling(away, near, max(near // 12, 2))
@@ -77,6 +79,17 @@ def _same_time(values: Floats, per_day: int) -> Floats:
         return np.where((~np.isnan(weekly)).sum(axis=0) >= WEEKS - 1, weeks, np.nan)
     days = _median(np.stack([_lagged(values, per_day * n + a) for n in range(1, DAYS + 1) for a in around]))
     return np.where((~np.isnan(weekly)).sum(axis=0) >= WEEKS - 1, weeks, days)
+
+
+def _same_hour(values: Floats, per_day: int) -> Floats:
+    """Return the median of exactly this time in earlier weeks, so that a weekly job is no surprise."""
+    weeks = np.stack([_lagged(values, DAYS * per_day * n) for n in range(1, WEEKS + 1)])
+    return np.where((~np.isnan(weeks)).sum(axis=0) >= LEAST_WEEKS, _median(weeks), np.nan)
+
+
+def _nearer(values: Floats, one: Floats, other: Floats) -> Floats:
+    """Return for each value the expectation that it is nearer to, where both are known."""
+    return np.where(np.abs(values - other) < np.abs(values - one), other, one)
 
 
 def _lagged(values: Floats, lag: int) -> Floats:

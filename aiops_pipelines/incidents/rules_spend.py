@@ -6,12 +6,15 @@ They are listed with all others in `rules`.
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
+from statistics import median
 
 from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
 from aiops_pipelines.periods import midnight, next_month
 from aiops_pipelines.systems import Limits
 
 CAUSES_NAMED = 3
+MATERIAL = 0.25
+"""Share of a usual day's spend that unusual hours must cost more to be an incident."""
 Readings = Iterator[Reading]
 
 
@@ -71,17 +74,33 @@ def endpoint_budget(facts: Facts, limits: Limits) -> Readings:
 
 
 def spend_anomaly(facts: Facts, limits: Limits) -> Readings:
-    """Hours of a day cost more than is usual for their time of the week, and by more than the limit."""
+    """Hours of a day cost more than is usual for their time of the week, by more than the limit.
+
+    They also have to cost a quarter of a usual day more: two cents in a quiet hour are nobody's incident.
+    """
+    usual = _usual_days(days(facts))
     for row in facts.spend_anomalies.rows(named=True):
         expected, cost = row["expected_usd"], row["cost_usd"]
         excess = cost / expected - 1 if expected else float(cost > 0)
-        broken = bool(row["unusual"]) and excess > limits.spend_anomaly
+        matters = cost - expected > MATERIAL * usual.get(row["day"], 0.0)
+        broken = bool(row["unusual"]) and excess > limits.spend_anomaly and matters
         hours = f"{row['unusual']} of {row['judged']} hours of" if row["step"] == "hour" else "All of"
         evidence = f"{hours} {row['day']} cost {cost:,.2f} USD where {expected:,.2f} USD are usual "
         evidence += f"(limit {limits.spend_anomaly:+.0%})"
         why = f"; mostly {row['cause']} at {row['endpoint']}, {row['cause_usd'] or 0:+,.2f} USD over the day"
         evidence += f"{why if row['cause'] else ''}."
         yield Reading(*day_of(row), broken, "cost_anomaly", "P3", excess, limits.spend_anomaly, evidence)
+
+
+def _usual_days(rows: list[Row]) -> dict[date, float]:
+    """Return for each day the median cost of the four weeks before it; days without a price are left out."""
+    known = [(row["day"], float(row["cost_usd"])) for row in rows if row["cost_usd"] is not None]
+    usual = {}
+    for at, (day, _) in enumerate(known):
+        before = [cost for earlier, cost in known[max(0, at - 28) : at] if (day - earlier).days <= 28]
+        if before:
+            usual[day] = median(before)
+    return usual
 
 
 def _biggest_causes(rows: list[Row]) -> str:

@@ -125,4 +125,14 @@ def test_labelled_series_have_as_many_hits_and_fewer_false_alarms_than_a_rolling
     assert rolling.sum(axis=0).tolist()[:2] == [34, 116]
     assert ours[:, 0].tolist() == [20, 20]
     assert (ours[:, 1] < rolling[:, 1]).all() and (ours[:, 2] < rolling[:, 2]).all()
-    assert ours.sum(axis=0).tolist() == [40, 90, 570]
+    assert ours.sum(axis=0).tolist() == [40, 90, 529]
+
+
+def test_a_weekly_job_is_expected_from_its_third_time_on_and_a_dearer_one_is_not():
+    """A job of 20 USD on Tuesdays at 7 beside hours of 1 USD; in its sixth week it costs 40."""
+    values = traffic()
+    runs = 24 + 7 + WEEK * np.arange(6)
+    values[runs] = 20
+    assert set(runs[2:]) & set(alarms(values)) == set()
+    values[runs[-1]] = 40
+    assert set(runs[2:]) & set(alarms(values)) == {runs[-1]}

@@ -1,6 +1,6 @@
 """Rules on money: unusual hours and budgets of a day and of an endpoint."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -66,3 +66,14 @@ def test_an_endpoint_passes_its_budget_of_the_month():
     assert frame.select("signal", "subject", "value").rows() == [("endpoint_budget", "chat", 4.0)]
     assert "chat has cost 4.00 USD since 2026-06-01" in frame["evidence"][0]
     assert calm_periods(facts(daily_pricing=rows), limits)["period_start"][0].date() == date(2026, 7, 1)
+
+
+def test_unusual_hours_that_cost_next_to_nothing_are_no_incident() -> None:
+    """Two cents where half a cent is usual, on days of a dollar fifty; a quarter of such a day is 0.375."""
+    weeks = [day(JUNE_1 + timedelta(days=n)) for n in range(15)]
+    judged = {"day": JUNE_1 + timedelta(days=14), "step": "hour", "judged": 24, "unusual": 1, "cause": None}
+    judged |= {"endpoint": None, "cause_usd": None}
+    small, large = ({"expected_usd": 0.005, "cost_usd": cost} for cost in (0.02, 0.39))
+    assert found(facts(daily_traffic=weeks, spend_anomalies=[judged | small])) == []
+    (only,) = found(facts(daily_traffic=weeks, spend_anomalies=[judged | large]))
+    assert only[0] == "spend_anomaly"
