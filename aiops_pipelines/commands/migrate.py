@@ -18,8 +18,6 @@ migrate = typer.Typer(
     no_args_is_help=True,
     help="Change the embedding model or chunk size: shadow build, comparison, switch, rollback.",
 )
-SHADOW_SECONDS = 600
-"""How long a shadow build waits for a run that is writing; what is embedded stays either way."""
 Embedding = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Embedding model [the one of the system's file].")
 ]
@@ -73,6 +71,8 @@ def start(name: given.OneSystem, embedding: Embedding = None, chunk_characters: 
 
     The same command goes on with a build that was stopped; nothing is embedded twice.
     """
+    from aiops_pipelines.resources.shadow import SHADOW_SECONDS
+
     (system,), books = given.systems(name), given.warehouse(SHADOW_SECONDS)
     moves = _migrations(books)
     target = moves.target(system, embedding, chunk_characters)

@@ -129,10 +129,13 @@ def agreement(before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]) -
     """
     shares = [_shared(one[:5], other[:5]) for one, other in zip(before, after, strict=True)]
     firsts = [float(one[:1] == other[:1]) for one, other in zip(before, after, strict=True)]
-    return [_agreed("same_documents_at_5", shares), _agreed("same_first_document", firsts)]
+    return [
+        _agreed("same_documents_at_5", shares, "share {} of the first five documents"),
+        _agreed("same_first_document", firsts, "put the same document first in {} of them"),
+    ]
 
 
-def _agreed(measure: str, shares: list[float]) -> Compared:
+def _agreed(measure: str, shares: list[float], said: str) -> Compared:
     n = len(shares)
     if not n:
         none = "No production query could be asked of both, so agreement is not measured."
@@ -140,7 +143,8 @@ def _agreed(measure: str, shares: list[float]) -> Compared:
     values = np.array(shares)
     half = 1.96 * float(values.std(ddof=1)) / n**0.5 if n > 1 else 1.0
     mean = float(values.mean())
-    reason = f"On {n} production queries the two indexes agree by {mean:.1%}; that is no quality."
+    alike = said.format(f"{mean:.1%}")
+    reason = f"Asked {n} production queries, the two {alike}: how alike they are, not which is better."
     return Compared(
         measure, None, mean, None, max(0.0, mean - half), min(1.0, mean + half), n, INFORMS, reason
     )

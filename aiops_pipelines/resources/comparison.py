@@ -4,7 +4,7 @@ What the answers mean for a migration is `rag.migration`.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import polars as pl
@@ -16,6 +16,10 @@ from aiops_pipelines.systems import System
 
 PRODUCTION_QUERIES = 200
 """Distinct questions, the same ones on every machine; agreement to within 7 points at worst."""
+GONE = (
+    "The index in force cannot be asked any more, since no model here has its space: there is nothing to "
+    "compare with."
+)
 FLOATS = ("before", "after", "relative_drop", "low", "high")
 
 
@@ -34,6 +38,8 @@ def compare_indexes(
     bench = RetrievalBench(warehouse)
     scores = [_dense(bench, warehouse, system, index, clock) for index in (before, after)]
     gates = migration.gate(scores[0], scores[1], system.limits.margin)
+    if scores[0].is_empty() and scores[1].height:
+        gates = [replace(one, reason=GONE) for one in gates]
     found = [(migration.KNOWN, one) for one in gates]
     asked = _production(warehouse, system.name)
     ranked = [bench.rankings(system.name, i, asked).get("dense") if asked else [] for i in (before, after)]

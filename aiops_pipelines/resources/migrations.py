@@ -11,17 +11,17 @@ from typing import Any
 
 import polars as pl
 
-from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.rag import migration
 from aiops_pipelines.rag.recipes import Recipe, recipe
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.canaries import Canaries
 from aiops_pipelines.resources.comparison import compare_indexes
-from aiops_pipelines.resources.embedder import Embedder, EmbedderError, embedder
+from aiops_pipelines.resources.embedder import Embedder, EmbedderError
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.pace import Tell, quiet
 from aiops_pipelines.resources.recipes import ACTIVE, MIGRATIONS, Recipes, configured
 from aiops_pipelines.resources.shadow import embed_shadow, newest_snapshot
+from aiops_pipelines.resources.switches import Decided, MigrationRefused, described, framed, switch
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -31,14 +31,7 @@ ROUNDS = 10
 OPEN = ("building", "built")
 Row = Mapping[str, Any]
 
-
-class MigrationRefused(ValueError):
-    """A migration cannot go on; the message says why and what to do."""
-
-
-def described(one: Recipe) -> str:
-    """Return a recipe in words."""
-    return f"{embedder(one.embedding).name} and chunks of {one.chunking.characters} characters"
+__all__ = ["MigrationRefused", "Migrations", "described"]
 
 
 class Migrations:
@@ -80,11 +73,19 @@ class Migrations:
         rows = self._warehouse.rows(VERDICTS, system=system, migration_id=migration_id)
         return rows.sort("sample", "measure").to_dicts()
 
-    def start(self, system: System, target: Recipe, clock: datetime, tell: Tell = quiet) -> Row:
+    def start(
+        self,
+        system: System,
+        target: Recipe,
+        clock: datetime,
+        tell: Tell = quiet,
+        run: str = "aiops migrate start",
+    ) -> Row:
         """Build the index of another recipe beside the one in force and compare them; return the migration.
 
         The same call goes on with a build that was killed. A migration to something else that is still open
         is abandoned; its vectors stay. When the corpus moves meanwhile, both indexes follow until it rests.
+        `run` names the run that builds, so that an answer can be traced.
 
         Raises:
             MigrationRefused: the recipe is in force, or the corpus moves too fast.
@@ -100,7 +101,7 @@ class Migrations:
         row = self._opened(system, active, target, clock)
         for _ in range(ROUNDS):
             embed_shadow(self._warehouse, system, model, target.chunking, tell)
-            if not any(self._moved(system, one, its_model, clock) for one, its_model in followed):
+            if not any(self._moved(system, one, its_model, clock, run) for one, its_model in followed):
                 break
         else:
             raise MigrationRefused(
@@ -146,13 +147,15 @@ class Migrations:
             raise MigrationRefused("Against the gate a migration takes a --reason and a name, --by.")
         text = reason.strip() or f"The comparison says {found}."
         details = {one["measure"]: one["reason"] for one in verdicts} | {"forced": str(force)}
-        return self._switch(system, row, recipe(dict(row)), "promoted", by, text, details, clock)
+        decided = Decided("promoted", by, text, details)
+        return self._switch(system, row, recipe(dict(row)), decided, clock)
 
     def rollback(self, system: System, by: str, reason: str, clock: datetime) -> Row:
         """Serve the index from before the last switch again; return the switch. Nothing is built.
 
         Raises:
-            MigrationRefused: the last switch was none, or was rolled back already.
+            MigrationRefused: the last switch was none or was rolled back already, or no model has the space
+                of the index before any more.
         """
         switches = self._warehouse.rows(ACTIVE, system=system.name).sort("number")
         row = self.latest(system.name)
@@ -163,11 +166,17 @@ class Migrations:
         ).row(0, named=True)
         if undone["status"] != "promoted":
             raise MigrationRefused(f"Migration {undone['migration_id']} is {undone['status']} already.")
+        back = recipe(switches.row(-2, named=True))
+        if self._gone(back):
+            raise MigrationRefused(
+                f"{system.name} cannot be rolled back: the index before was made in "
+                f"{back.embedding_version}, and no model here has that space, so no question could be asked "
+                "of it. Install the package version of that model, or migrate on: aiops migrate plan."
+            )
         if row and row["status"] in OPEN:
             self._keep(dict(row) | {"status": "abandoned", "decided_at": clock})
-        back = recipe(switches.row(-2, named=True))
-        text = reason.strip() or "Rolled back."
-        return self._switch(system, undone, back, "rolled back", by, text, {}, clock)
+        decided = Decided("rolled back", by, reason.strip() or "Rolled back.")
+        return self._switch(system, undone, back, decided, clock)
 
     def _refuse_the_same(self, system: System, target: Recipe) -> Recipe:
         """Return the recipe in force, unless the target is just that."""
@@ -208,21 +217,27 @@ class Migrations:
             {"system": system.name, "migration_id": f"mg-{number}", "status": "building", **new, **times}
         )
 
-    def _moved(self, system: System, wanted: Recipe, model: Embedder, clock: datetime) -> bool:
+    def _moved(self, system: System, wanted: Recipe, model: Embedder, clock: datetime, run: str) -> bool:
         """Bring one index level with the newest state of the corpus; say whether it was behind."""
         book, snapshot = IndexBook(self._warehouse), newest_snapshot(system)
-        run = "aiops migrate start"
         done = book.update(system.name, snapshot, clock, model, wanted.chunking, quiet, run)
         return done.index.height > 0
 
     def _pair(self, system: System, row: Row) -> tuple[Row, Row]:
-        """Return the rows of the index in force and of the shadow, of one corpus revision."""
+        """Return the rows of the index in force and of the shadow, both level with the corpus.
+
+        An index whose model is gone stays where it was; then the shadow alone has to be level.
+        """
         versions = self._warehouse.rows("rag.index_versions", system=system.name).sort(
             "valid_from", "built_at"
         )
         active = self.recipes.first(system)
         before = versions.filter(**active.keys).row(-1, named=True)
-        after = versions.filter(**recipe(dict(row)).keys, revision=before["revision"])
+        level = before["revision"]
+        if self._gone(active):
+            seen = self._warehouse.rows("rag.corpus_revisions", system=system.name).sort("valid_from")
+            level = seen["revision"][-1]
+        after = versions.filter(**recipe(dict(row)).keys, revision=level)
         if after.is_empty():
             raise MigrationRefused(
                 f"The corpus of {system.name} has moved on from its shadow index; aiops migrate start brings "
@@ -230,49 +245,19 @@ class Migrations:
             )
         return before, after.row(-1, named=True)
 
-    def _switch(
-        self,
-        system: System,
-        row: Row,
-        wanted: Recipe,
-        status: str,
-        by: str,
-        reason: str,
-        details: dict[str, str],
-        clock: datetime,
-    ) -> Row:
-        """Log the decision, then switch: a decision that is logged and not carried out does no harm."""
-        if not by.strip():
-            raise MigrationRefused("A switch is decided by somebody; give their name with --by.")
-        now = system.now(clock)
-        number = self._warehouse.rows(ACTIVE, system=system.name).height + 1
-        summary = (
-            f"Migration {row['migration_id']} was {status}: the index is served with "
-            f"{described(wanted)}. {reason}"
-        )
-        details |= {"reason": reason, **wanted.keys, "switch": str(number)}
-        what = f"migration_{status.replace(' ', '_')}"
-        self._book.append(system.name, [decision_entry(system.name, what, now, by.strip(), summary, details)])
-        switch: dict[str, Any] = {
-            **{"system": system.name, "number": number, "since": now, **wanted.keys},
-            "model": self.recipes.model(wanted).name,
-            **{"embedding": wanted.embedding, "chunk_characters": wanted.chunking.characters},
-            **{"migration_id": row["migration_id"], "decided_by": by.strip(), "reason": reason},
-        }
-        with self._warehouse.writing() as writer:
-            before = writer.read(f"select count(*) as n from {ACTIVE} where system = ?", [system.name])
-            if before["n"][0] != number - 1:
-                raise MigrationRefused("Somebody else switched at this moment; see aiops migrate status.")
-            writer.append(ACTIVE, self._frame(ACTIVE, switch))
-            decided = dict(row) | {"status": status, "decided_at": clock}
-            keys = {"system": system.name, "migration_id": row["migration_id"]}
-            writer.replace(MIGRATIONS, self._frame(MIGRATIONS, decided), **keys)
-        return switch
+    def _gone(self, wanted: Recipe) -> bool:
+        """Say that no model here has the space of a recipe any more."""
+        try:
+            self.recipes.model(wanted)
+        except EmbedderError:
+            return True
+        return False
+
+    def _switch(self, system: System, row: Row, wanted: Recipe, decided: Decided, clock: datetime) -> Row:
+        model = self.recipes.model(wanted)
+        return switch(self._warehouse, self._book, system, row, wanted, model.name, decided, clock)
 
     def _keep(self, row: Mapping[str, Any]) -> dict[str, Any]:
         keys = {"system": row["system"], "migration_id": row["migration_id"]}
-        self._warehouse.replace(MIGRATIONS, self._frame(MIGRATIONS, row), **keys)
+        self._warehouse.replace(MIGRATIONS, framed(self._warehouse, MIGRATIONS, row), **keys)
         return dict(row)
-
-    def _frame(self, table: str, row: Mapping[str, Any]) -> pl.DataFrame:
-        return pl.DataFrame([dict(row)], schema=self._warehouse.tables[table].schema)

@@ -23,6 +23,8 @@ from aiops_pipelines.systems import System
 
 SAMPLE_TEXTS = 12
 BYTES_A_NUMBER = 4
+SHADOW_SECONDS = 600
+"""How long a shadow build waits for a run that is writing; what is embedded stays either way."""
 
 
 def newest_snapshot(system: System) -> Snapshot:

@@ -247,11 +247,20 @@ def test_an_index_whose_model_is_gone_can_be_left_but_only_with_force(
             writer.replace(table, rows.with_columns(embedding_version=pl.lit("ev-gone")), system="desk")
     with pytest.raises(EmbedderError, match=r"the index was made with ev-gone; .* migrate"):
         index(warehouse, system, NOW + timedelta(hours=1))
-    moves.start(system, TO_SMALL, NOW)
-    with pytest.raises(MigrationRefused, match="Nothing can be told from 0 queries"):
-        moves.promote(system, "Ada", "", False, NOW)
-    moves.promote(system, "Ada", "The old model is gone", True, NOW)
-    index(warehouse, system, NOW + timedelta(hours=1))
+    assert system.corpus
+    for hours in (1, 2):  # the corpus moves on; the index in force cannot follow it, the shadow does
+        write_corpus(system.corpus.folder, {"news": f"Shop number {hours} opens in Oslo."})
+        moves.start(system, TO_SMALL, NOW + timedelta(hours=hours))
+    with pytest.raises(MigrationRefused, match="cannot be asked any more, since no model here has its space"):
+        moves.promote(system, "Ada", "", False, NOW + timedelta(hours=3))
+    moves.promote(system, "Ada", "The old model is gone", True, NOW + timedelta(hours=3))
+    index(warehouse, system, NOW + timedelta(hours=3))
+    assert Recipes(warehouse).first(system) == TO_SMALL
+    assert warehouse.rows("rag.index_versions", chunker_version="structure-1-300")["documents"][-1] == 7
+    decided = warehouse.rows("compliance.audit_log")
+    with pytest.raises(MigrationRefused, match=r"cannot be rolled back: .* made in ev-gone, .*migrate on"):
+        moves.rollback(system, "Ada", "", NOW + timedelta(hours=4))
+    assert warehouse.rows("compliance.audit_log").equals(decided)
     assert Recipes(warehouse).first(system) == TO_SMALL
 
 
@@ -262,7 +271,7 @@ def test_a_shadow_left_behind_is_not_promoted(
     moves.start(system, TO_SMALL, NOW)
     write_corpus(system.corpus.folder, {"news": "A shop opens in Oslo."})
     moves._moved(
-        system, Recipes(warehouse).first(system), embedder(), NOW
+        system, Recipes(warehouse).first(system), embedder(), NOW, "a run"
     )  # a run that saw to the served index only
     with pytest.raises(MigrationRefused, match="moved on from its shadow index"):
         moves.promote(system, "Ada", "test", True, NOW)
