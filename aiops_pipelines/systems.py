@@ -20,13 +20,15 @@ from pydantic import (
     model_validator,
 )
 
+from aiops_pipelines.mendable import Mendable
+
 Profile = Literal["light", "standard", "regulated"]
 LogFormat = Literal[
     "aiops_jsonl", "otlp_json", "openinference", "langfuse", "litellm", "mlflow", "provider_http", "mapped"
 ]
 
 
-class SystemFileError(ValueError):
+class SystemFileError(Mendable, ValueError):
     """A system's YAML file cannot be used; the message says what to change."""
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aiops_pipelines.inference_log.ingestion import HEAD_BYTES, LogFile, Reading, ReadPlan
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Lines, is_document
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.resources import tabular
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".json", ".json.gz", *tabular.SUFFIXES)
@@ -21,7 +22,7 @@ CHUNK_BYTES, CHUNKS_A_PIECE = 1 << 20, 8
 Stream = gzip.GzipFile | io.BufferedReader
 
 
-class LogFolderError(ValueError):
+class LogFolderError(Mendable, ValueError):
     """The log folder cannot be used; the message says what to change."""
 
 

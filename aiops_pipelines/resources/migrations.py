@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.compliance.audit_log import decision_entry
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag import migration
 from aiops_pipelines.rag.recipes import Recipe, recipe
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -32,7 +33,7 @@ OPEN = ("building", "built")
 Row = Mapping[str, Any]
 
 
-class MigrationRefused(ValueError):
+class MigrationRefused(Mendable, ValueError):
     """A migration cannot go on; the message says why and what to do."""
 
 

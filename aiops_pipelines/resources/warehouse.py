@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.resources.first_file import keep_first
 from aiops_pipelines.resources.tables import Table
 
@@ -25,11 +26,11 @@ HELD = ("Could not set lock", "different configuration")
 ABANDONED_SECONDS = 3600
 
 
-class WarehouseBusy(RuntimeError):
+class WarehouseBusy(Mendable, RuntimeError):
     """Another process is writing; the message names it."""
 
 
-class WarehouseError(RuntimeError):
+class WarehouseError(Mendable, RuntimeError):
     """The warehouse file cannot be used; the message says what to do."""
 
 
