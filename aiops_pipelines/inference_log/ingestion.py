@@ -16,6 +16,7 @@ import polars as pl
 
 from aiops_pipelines.compliance.masking import masked_column, pseudonymised_column
 from aiops_pipelines.compliance.privacy import REGIONS, mask
+from aiops_pipelines.inference_log.modalities import with_modalities
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
 from aiops_pipelines.inference_log.record import CALLS, SCHEMA, TOKEN_COLUMNS, Batch, Rejection
 
@@ -204,7 +205,7 @@ def land(
         rows_known=reading.rows_known + known,
         rows_quarantined=reading.rows_quarantined + len(rejections),
     )
-    stored = protected(kept, source).with_columns(
+    stored = protected(with_modalities(kept), source).with_columns(
         system=pl.lit(source.system),
         source_format=pl.lit(source.format),
         source_file=pl.lit(reading.file.name),
