@@ -2,9 +2,9 @@
 
 Each builds the first release, looks again with nothing changed, then takes the second release, in a process
 of its own. The embedder is a stub, the same for all and not counted: CPU seconds are the pipeline's own, with
-those of processes it started. `new` are the distinct texts of the second release that the first did not have,
-by each pipeline's own splitter; `embedded / new` is 1 for a pipeline that embeds nothing twice. `moved` are the
-texts embedded after every document got another name and nothing else.
+those of processes it started. `new` are the distinct texts of the second release that the first did not
+have, by each pipeline's own splitter; `embedded / new` is 1 for a pipeline that embeds nothing twice. `moved`
+are the texts embedded after every document got another name and nothing else.
 
     python benchmarks/reindex.py FIRST SECOND [--times 4] [--leave-out LlamaIndex]
 

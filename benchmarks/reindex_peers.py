@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
 from reindex_pipelines import CHARACTERS, ENDINGS, as_lists, files_of
 
 

@@ -18,13 +18,13 @@ def files_of(folder):
 
 
 class Stub:
-    """Vectors out of hashes, in the form a pipeline takes; counts texts and the CPU seconds that are its own."""
+    """Vectors out of hashes, in the form a pipeline takes; counts texts and CPU seconds of its own."""
 
     def __init__(self):
         self.texts, self.seconds = [], 0.0
 
     def vectors(self, texts, form=list):
-        """Return one vector a text: a list of arrays, a list of lists (`as_lists`) or a matrix (`np.array`)."""
+        """Return one vector a text: as arrays, as lists (`as_lists`) or as a matrix (`np.array`)."""
         begun = time.process_time()
         self.texts += texts
         seeds = [int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) for text in texts]
