@@ -30,6 +30,8 @@ _LINES = re.compile(r"(?<=\n)")
 # Ends of sentences, in Chinese and Japanese punctuation too.
 _SENTENCES = re.compile(r"(?<=[.!?]\s)|(?<=[\u3002\uff01\uff1f])")
 _WORDS = re.compile(r"(?<=\s)")
+_BOUNDARIES = [_LINES, _SENTENCES, _WORDS], [_SENTENCES, _LINES, _WORDS]
+"""Where a block is split, the first choice first: one of another kind, and one of text."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ def chunk_id(text: str, chunking: Chunking = BY_STRUCTURE) -> str:
 
     Embedding models see no difference between such texts, so a re-wrapped paragraph is not embedded again.
     """
-    normalised = " ".join(unicodedata.normalize("NFC", text).split())
-    return "c" + hashlib.sha256(f"{chunking.version}\n{normalised}".encode()).hexdigest()[:20]
+    return _identity(text, chunking.version)
 
 
 def chunk(text: str, chunking: Chunking = BY_STRUCTURE) -> list[Chunk]:
@@ -74,14 +75,20 @@ def chunk(text: str, chunking: Chunking = BY_STRUCTURE) -> list[Chunk]:
     only. Code blocks, tables and lists stay whole where they fit; paragraphs are packed together. No
     character other than white space is lost: the chunks put together are the document.
     """
+    version = chunking.version
     return [
-        Chunk(chunk_id(piece, chunking), piece, heading, position)
+        Chunk(_identity(piece, version), piece, heading, position)
         for position, (heading, piece) in enumerate(
             (heading, piece)
             for heading, blocks in _sections(text)
             for piece in _pack(blocks, chunking.characters)
         )
     ]
+
+
+def _identity(text: str, version: str) -> str:
+    normalised = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+    return "c" + hashlib.sha256(f"{version}\n{normalised}".encode()).hexdigest()[:20]
 
 
 def title(text: str) -> str | None:
@@ -118,8 +125,8 @@ def _title(block: str) -> tuple[int, str]:
 
 
 def _blocks(lines: list[str]) -> Iterator[tuple[str, str]]:
-    start = 0
-    while start < len(lines):
+    start, last = 0, len(lines)
+    while start < last:
         if not lines[start].strip():
             start += 1
             continue
@@ -130,16 +137,19 @@ def _blocks(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _kind(lines: list[str], at: int) -> str:
+    """Return the kind of block a line starts; a pattern is tried only where the first character fits."""
     line = lines[at]
-    if _HEADING.match(line):
+    first = line.lstrip()[:1]
+    if first == "#" and _HEADING.match(line):
         return "heading"
-    if _FENCE.match(line) or (at == 0 and line == "---" and "---" in lines[1:]):
+    if (first in ("`", "~") and _FENCE.match(line)) or (at == 0 and line == "---" and "---" in lines[1:]):
         return "code"
-    if line.lstrip().startswith("|"):
+    if first == "|":
         return "table"
-    if _ITEM.match(line):
+    if (first in ("-", "*", "+") or first.isdecimal()) and _ITEM.match(line):
         return "list"
-    underlined = at + 1 < len(lines) and _UNDERLINE.match(lines[at + 1]) and not line.startswith((" ", "---"))
+    below = lines[at + 1] if at + 1 < len(lines) else ""
+    underlined = below[:1] in ("=", "-") and _UNDERLINE.match(below) and not line.startswith((" ", "---"))
     return "heading" if underlined else "text"
 
 
@@ -177,9 +187,7 @@ def _continues(kind: str, lines: list[str], at: int) -> bool:
 def _pack(blocks: Iterable[tuple[str, str]], most: int) -> Iterator[str]:
     packed = ""
     for kind, block in blocks:
-        for piece in _split(
-            block, [_SENTENCES, _LINES, _WORDS] if kind == "text" else [_LINES, _SENTENCES, _WORDS], most
-        ):
+        for piece in [block] if len(block) <= most else _split(block, _BOUNDARIES[kind == "text"], most):
             if packed and len(packed) + 2 + len(piece) > most:
                 yield packed
                 packed = ""
