@@ -5,6 +5,7 @@ Stores are met in `resources`; here they are frames of what they hold.
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ def nodes(index_chunks: pl.DataFrame, titles: pl.DataFrame) -> pl.DataFrame:
 def collection(system: str, embedding_version: str, chunker_version: str) -> str:
     """Return the name that nodes of one recipe are kept under: two spaces never share a collection."""
     return f"{system}_{embedding_version}_{chunker_version}"
+
+
+def belongs(name: str | None, family: str) -> bool:
+    """Say whether the full name that a store gives is a slot or a version of a collection."""
+    return name is not None and re.fullmatch(re.escape(family) + r"(@\d+|_[ab])?", name) is not None
 
 
 @dataclass(frozen=True)
