@@ -49,6 +49,13 @@ class Publication:
     switched: bool
     proof: StoreProof
 
+    def refusal(self) -> list[str]:
+        """Return what was found and what to do, or nothing when the store holds the index."""
+        if not self.proof.findings:
+            return []
+        again = f"Readers keep what they had; to write every node again: aiops publish {self.system} --anew"
+        return [*(f"{self.store} {self.collection}: {one}" for one in self.proof.findings), again]
+
     def as_data(self) -> dict[str, Any]:
         """Return it as plain data, what was verified being a part of its own."""
         found = asdict(self)
