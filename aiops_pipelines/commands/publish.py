@@ -21,8 +21,8 @@ def publish(name: given.OneSystem, anew: Anew = False, as_json: Json = False) ->
     """Give the index in force to the readers of the system's vector store, and verify it.
 
     Only nodes that differ are written, to a state that no reader sees; it is compared with the index, and
-    then switched to in one step. Upserts and deletes are what changed for readers. What the store does not hold as
-    it was written is said, and readers keep what they had. It is safe to stop it at any moment.
+    then switched to in one step. Upserts and deletes are what changed for readers. What the store does not
+    hold as it was written is said, and readers keep what they had. It is safe to stop it at any moment.
     """
     (system,), books = given.systems(name), given.warehouse()
     tell = partial(typer.echo, err=True)

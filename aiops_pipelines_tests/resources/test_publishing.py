@@ -74,6 +74,7 @@ def test_the_life_of_a_published_index(project: Project, warehouse: Warehouse, s
     assert AuditBook(project, warehouse, Keys(project.keys)).verify("desk")[1] == 2
 
 
+@pytest.mark.parametrize("system", STORES[:3], indirect=True)
 def test_a_migration_goes_to_a_collection_of_its_own_and_back_without_an_upload(
     project: Project, warehouse: Warehouse, system: System
 ) -> None:
@@ -149,6 +150,7 @@ def test_two_systems_in_one_place_do_not_meet(project: Project, warehouse: Wareh
         assert systems == {one.name}
 
 
+@pytest.mark.parametrize("system", STORES[:3], indirect=True)
 def test_everything_is_written_again_when_asked(
     project: Project, warehouse: Warehouse, system: System
 ) -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.published import known_tables
-from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.desk import NOW, index, write_corpus
 from aiops_pipelines_tests.resources.published_desk import (
@@ -96,11 +95,13 @@ def copied(source: Path, target: Path) -> Project:
 
 @pytest.fixture(scope="module", params=STORES, ids=lambda name: name.rpartition(".")[2])
 def before(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tables: dict[str, Table]
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, prepared: Path
 ) -> tuple[str, Path]:
     """A store with the index of a first state, and a warehouse with that of a second one."""
     project = Project(tmp_path_factory.mktemp("published") / "data")
-    system, books = published_desk(project, request.param), Warehouse(project.warehouse, tables)
+    project.warehouse.parent.mkdir(parents=True)
+    shutil.copyfile(prepared, project.warehouse)
+    system, books = published_desk(project, request.param), books_of(project)
     assert system.corpus and system.corpus.folder
     write_corpus(system.corpus.folder)
     index(books, system)
