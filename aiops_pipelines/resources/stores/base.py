@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag.publication import HELD
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ FOR_MODELS = ("title", "heading", "document")
 """Metadata that a language model is shown with a node; the rest is for tracing."""
 
 
-class StoreError(ValueError):
+class StoreError(Mendable, ValueError):
     """A store cannot be used, or does not hold what it should; the message says what to do."""
 
 
