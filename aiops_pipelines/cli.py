@@ -23,6 +23,7 @@ from aiops_pipelines.commands import (
     operate,
     prices,
     prove,
+    publish,
     rag,
     set_up,
 )
@@ -71,7 +72,7 @@ def main(data: Data = None) -> None:
 
 _commands: dict[str, tuple[Callable[..., None], ...]] = {
     SET_UP: (set_up.init, set_up.check),
-    RUN: (operate.run, index.reindex, operate.ui),
+    RUN: (operate.run, index.reindex, publish.publish, operate.ui),
     LOOK: (look.status, look.incidents, look.problems, index.trace),
 }
 app.command("import", rich_help_panel=RUN)(bring_in.import_files)

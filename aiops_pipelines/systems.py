@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from aiops_pipelines.mendable import Mendable
+from aiops_pipelines.rag.store_settings import Publish
 
 Profile = Literal["light", "standard", "regulated"]
 LogFormat = Literal[
@@ -245,6 +246,7 @@ class System(Part):
     as_of: UtcDatetime | None = None
     corpus: Corpus | None = None
     index: Index = Index()
+    publish: Publish | None = None
     inference_log: Logs
     known_queries: Path | None = None
     baseline: Baseline = Baseline()
@@ -267,7 +269,9 @@ class System(Part):
         corpus = self.corpus and self.corpus.rooted(root)
         logs = self.inference_log.model_copy(update={"folder": root / self.inference_log.folder})
         queries = self.known_queries and root / self.known_queries
-        return self.model_copy(update={"corpus": corpus, "inference_log": logs, "known_queries": queries})
+        publish = self.publish and self.publish.rooted(root, self.name)
+        rooted = {"corpus": corpus, "inference_log": logs, "known_queries": queries, "publish": publish}
+        return self.model_copy(update=rooted)
 
 
 def load_system(file: Path, root: Path) -> System:

@@ -261,7 +261,7 @@ def test_every_command_stands_in_its_panel_with_a_sentence(aiops, tmp_path):
     group = typer.main.get_command(app)
     names = group.list_commands(None)
     assert names == [
-        *["init", "check", "import", "run", "reindex", "ui"],
+        *["init", "check", "import", "run", "reindex", "publish", "ui"],
         *["status", "incidents", "problems", "trace"],
         *["costs", "prices", "rag", "incident", "baseline", "migrate", "audit"],
     ]

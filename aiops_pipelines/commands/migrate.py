@@ -7,6 +7,7 @@ import typer
 from aiops_pipelines import terminal
 from aiops_pipelines.commands import given
 from aiops_pipelines.commands.look import Json
+from aiops_pipelines.commands.publish import follow
 from aiops_pipelines.project import Project
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def promote(name: given.OneSystem, by: given.By, reason: given.Reason = "", forc
     _migrations(books).promote(system, by, reason, force, given.clock())
     _show(name, books)
     terminal.verbatim("It is entered into the audit log. The index before is kept level for two weeks.")
+    follow(system, books)
 
 
 @migrate.command("rollback")
@@ -113,6 +115,7 @@ def rollback(name: given.OneSystem, by: given.By, reason: given.Reason = "") -> 
     _migrations(books).rollback(system, by, reason, given.clock())
     _show(name, books)
     terminal.verbatim("It is entered into the audit log.")
+    follow(system, books)
 
 
 def _migrations(books: "Warehouse") -> "Migrations":

@@ -35,7 +35,15 @@ Entry = dict[str, Any]
 
 
 @dg.asset(
-    deps=["inferences", "call_costs", "index_versions", "baselines", "drift_verdicts", "incidents"],
+    deps=[
+        "inferences",
+        "call_costs",
+        "index_versions",
+        "publications",
+        "baselines",
+        "drift_verdicts",
+        "incidents",
+    ],
     pool="duckdb",
     **labels("compliance", CONTINUOUS),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -18,7 +19,9 @@ from aiops_pipelines.resources import documents as corpora
 from aiops_pipelines.resources.embedder import EmbedderError
 from aiops_pipelines.resources.index_book import IndexBook, Reindexed
 from aiops_pipelines.resources.index_proof import prove
+from aiops_pipelines.resources.publishing import Publisher
 from aiops_pipelines.resources.retrieval_bench import Found, RetrievalBench
+from aiops_pipelines.resources.vector_store import StoreError
 from aiops_pipelines.resources.warehouse import Warehouse
 
 INDEX_TABLES = (
@@ -136,6 +139,46 @@ def index_equals_source(
             "probes for deleted documents": sum(proof.probes for proof in proofs),
             "findings": dg.MetadataValue.json(findings),
         },
+    )
+
+
+@dg.asset(
+    deps=["index_versions"],
+    partitions_def=systems,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("rag", CONTINUOUS, "llamaindex"),
+)
+def publications(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+    publisher: dg.ResourceParam[Publisher],
+) -> dg.MaterializeResult:
+    """The index in force, in the system's vector store: a difference is written, verified, switched to."""
+    work = Work(context, project, warehouse, "publishing")
+    done: dict[str, dict[str, Any]] = {}
+    for system in work.operated():
+        if system.publish is None:
+            context.log.info(f"{system.name} is not published: its file has no publish.")
+            continue
+        if warehouse.rows("rag.index_versions", system=system.name).is_empty():
+            continue  # what stands in the way of the index is said where it is built
+        with work.guarding(system.name, StoreError):
+            tell = partial(_tell, context, system.name)
+            found = publisher.publish(system, work.clock, context.run_id, thorough=False, tell=tell)
+            done[system.name] = found.as_data()
+            for sentence in found.refusal():
+                work.problem(system.name, sentence)
+    work.close()
+    counted = {name: sum(one[name] for one in done.values()) for name in ("upserts", "deletes", "written")}
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": warehouse.read("select count(*) as n from rag.publications")["n"][0],
+            "systems published": len(done),
+            **counted,
+            **{name: dg.MetadataValue.json(one) for name, one in done.items()},
+        }
     )
 
 

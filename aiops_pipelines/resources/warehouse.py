@@ -1,4 +1,4 @@
-"""DuckDB is met here and nowhere else in the package.
+"""DuckDB is met here, and where an index is published to a DuckDB file (`stores`).
 
 The working file belongs to one writing process at a time; analysts read a published copy that is swapped
 in as a whole. Times are stored as TIMESTAMP in UTC, so that no client needs a time zone setting.
