@@ -86,3 +86,9 @@ def report_page(report: Mapping[str, Any]) -> str:
     """Render a monthly compliance report as HTML; the same report gives the same bytes."""
     page: str = _environment().get_template("compliance_report.html.j2").render(report=report)
     return page
+
+
+def amendment_page(amendment: Mapping[str, Any]) -> str:
+    """Render an amendment to a monthly report as HTML; the same amendment gives the same bytes."""
+    page: str = _environment().get_template("report_amendment.html.j2").render(amendment=amendment)
+    return page
