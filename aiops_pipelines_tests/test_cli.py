@@ -451,12 +451,18 @@ def test_status_as_json_carries_the_figures(aiops, finished):
     assert (figures["Audit log"]["checkpoint_size"], figures["Audit log"]["intact"]) == (2, True)
 
 
+NO_REPORT = [
+    *(TABLES[f"compliance.{name}"].empty() for name in ("compliance_reports", "report_amendments")),
+    pl.DataFrame(schema={"month": pl.Date, "calls": pl.Int64}),
+]
+
+
 @given(st.lists(st.sampled_from(["OK", "DEGRADED", "CANNOT TELL"]), min_size=1, max_size=6))
 def test_only_a_week_in_which_all_is_ok_is_green(words):
     verdicts = frame("drift.drift_verdicts", *(verdict(WEEKS[4], word) for word in words))
     system = System.model_validate(SYSTEM)
     empty = TABLES["operations.problems"].empty()
-    known = Known(ReviewInputs(system, WEEKS[4], AS_OF, verdicts=verdicts), empty, empty, 0)
+    known = Known(ReviewInputs(system, WEEKS[4], AS_OF, verdicts=verdicts), empty, empty, 0, *NO_REPORT)
     quality = next(line for line in status(known).lines if line.topic == "Quality")
     expected = "bad" if "DEGRADED" in words else "unknown" if "CANNOT TELL" in words else "good"
     assert quality.tone == expected
@@ -465,7 +471,7 @@ def test_only_a_week_in_which_all_is_ok_is_green(words):
 
 def test_nothing_known_is_never_green():
     system, empty = System.model_validate(SYSTEM), TABLES["operations.problems"].empty()
-    lines = status(Known(ReviewInputs(system, WEEKS[4], AS_OF), empty, empty, 0)).lines
+    lines = status(Known(ReviewInputs(system, WEEKS[4], AS_OF), empty, empty, 0, *NO_REPORT)).lines
     tones = {line.topic: line.tone for line in lines}
     assert {tones[topic] for topic in ("Service", "Quality", "Spend", "Index", "Audit log")} == {"unknown"}
 
