@@ -7,8 +7,8 @@ The phrases of `contradicted` were chosen on uss_mwoz; uss_sgd was read once, wi
     python benchmarks/signals.py FOLDER
 
 FOLDER holds uss_mwoz.parquet and uss_sgd.parquet (dialogue_id, turn, speaker, text, is_overall, rating), made
-of the USS data set (Sun et al., SIGIR 2021). It has no times, so turns are set a minute apart, and no calls that
-fail, so `abandoned` cannot be measured on it.
+of the USS data set (Sun et al., SIGIR 2021). It has no times, so turns are set a minute apart, and no calls
+that fail, so `abandoned` cannot be measured on it.
 """
 
 import sys
