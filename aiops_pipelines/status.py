@@ -14,6 +14,7 @@ import polars as pl
 from aiops_pipelines.document import TONES, Tone
 from aiops_pipelines.incidents.clocks import Step
 from aiops_pipelines.incidents.lifecycle import WAITS_FOR
+from aiops_pipelines.incidents.review_alerts import present_alerts
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.incidents.review_quality import CAUSES, WORST_FIRST, metric_name
 from aiops_pipelines.incidents.review_retrieval import freshness
@@ -99,7 +100,11 @@ def _health(review: ReviewInputs) -> Line:
         "error_rate": row["errors"] / calls if row and calls else None,
         "latency_p95_ms": row and row["latency_p95_ms"],
     }
-    return Line("Service", section.tone, _said(review.week, section.meaning), (), figures)
+    states = review.rows("alerts")
+    told = present_alerts(states)
+    figures["alerts"] = {row["rule"]: row["state"] for row in states if row["until"] is None}
+    tone: Tone = min([section.tone, *(one for one, _ in told if one == "bad")], key=TONES.index)
+    return Line("Service", tone, _said(review.week, section.meaning), tuple(told), figures)
 
 
 def _quality(review: ReviewInputs) -> Line:

@@ -440,6 +440,7 @@ def test_status_as_json_carries_the_figures(aiops, finished):
         "calls": 40,
         "error_rate": 0.025,
         "latency_p95_ms": 1500.0,
+        "alerts": {},
     }
     assert figures["Quality"]["degraded_weeks"] == [
         {"week": "2026-06-22", "metrics": ["answer support on known queries"], "cause": "model_change"}

@@ -24,6 +24,9 @@ CHIPS = {
     "met": ("good", "\u25cf"),
     "missed": ("bad", "\u25bc"),
     "running": ("plain", "\u25cb"),
+    "firing": ("bad", "\u25bc"),
+    "recovering": ("warn", "\u25d0"),
+    "ok": ("good", "\u25cf"),
     "EVIDENCED": ("good", "\u25cf"),
     "PARTLY EVIDENCED": ("warn", "\u25d0"),
 }

@@ -25,6 +25,7 @@ REVIEWED = {
     "freshness": "rag.index_freshness",
     "traffic": "monitoring.weekly_traffic",
     "verifications": "compliance.audit_verifications",
+    "alerts": "monitoring.alerts",
 }
 
 
