@@ -47,6 +47,8 @@ REVIEWED = {
     "traffic": "monitoring.weekly_traffic",
     "masked": "compliance.pii_weekly",
     "verifications": "compliance.audit_verifications",
+    "alerts": "monitoring.alerts",
+    "percentiles": "monitoring.latency_percentiles",
 }
 
 PLOTS = 4
@@ -168,6 +170,8 @@ def _update(work: Work, system: System) -> None:
         "weekly_traffic",
         "pii_weekly",
         "audit_verifications",
+        "alerts",
+        "latency_percentiles",
     ],
     partitions_def=weeks,
     backfill_policy=one_run,

@@ -27,7 +27,7 @@ class ReviewInputs:
     `verdicts` is drift_verdicts, `causes` drift_causes, `growth` spend_growth_since_baseline, `month`
     month_forecast, `anomalies` spend_anomalies, `freshness` index_freshness, `retrieval` retrieval_quality,
     `rankers` retrieval_comparisons, `verifications` audit_verifications, `spend` weekly_spend, `blocks`
-    guardrail_weekly, `traffic` weekly_traffic and `masked` pii_weekly.
+    guardrail_weekly, `traffic` weekly_traffic, `masked` pii_weekly and `percentiles` latency_percentiles.
     """
 
     system: System
@@ -48,6 +48,8 @@ class ReviewInputs:
     traffic: pl.DataFrame = field(default_factory=_none)
     masked: pl.DataFrame = field(default_factory=_none)
     verifications: pl.DataFrame = field(default_factory=_none)
+    alerts: pl.DataFrame = field(default_factory=_none)
+    percentiles: pl.DataFrame = field(default_factory=_none)
 
     @property
     def start(self) -> datetime:
