@@ -13,8 +13,8 @@ from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
 from aiops_pipelines.rag.freshness import CorpusHistory
 from aiops_pipelines.rag.freshness import index_freshness as judge_freshness
-from aiops_pipelines.rag.known_queries import parse_known_queries
 from aiops_pipelines.resources import documents as corpora
+from aiops_pipelines.resources import query_file
 from aiops_pipelines.resources.embedder import EmbedderError
 from aiops_pipelines.resources.index_book import IndexBook, Reindexed
 from aiops_pipelines.resources.index_proof import prove
@@ -167,27 +167,8 @@ def query_sets(
     work = Work(context, project, warehouse, "known queries")
     for system in work.operated():
         with work.guarding(system.name, OSError, UnicodeDecodeError):
-            if system.known_queries is None:
-                work.problem(
-                    system.name,
-                    "No known queries are configured, so nothing can be compared with the truth; "
-                    "write known_queries in its file.",
-                )
-                continue
-            if not system.known_queries.exists():
-                work.problem(
-                    system.name,
-                    f"{system.known_queries.name} does not exist; restore it or change known_queries.",
-                )
-                continue
-            known, judged, problems = parse_known_queries(
-                system.name, system.known_queries.read_text(encoding="utf-8").splitlines()
-            )
-            for sentence in problems:
-                work.problem(system.name, f"{system.known_queries.name}: {sentence}")
-            with warehouse.writing() as writer:
-                writer.replace("rag.known_queries", known, system=system.name)
-                writer.replace("rag.judgements", judged, system=system.name)
+            for sentence in query_file.load(warehouse, system):
+                work.problem(system.name, sentence)
     work.close()
     for name in ("known_queries", "judgements"):
         yield dg.MaterializeResult(
