@@ -1,4 +1,4 @@
-"""Commands about retrieval: rag metrics, and those of `chunking`."""
+"""Commands about retrieval: rag metrics, and those of `chunking` and `queries`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,9 +8,14 @@ import typer
 from aiops_pipelines import terminal
 from aiops_pipelines.commands.chunking import chunk_sweep
 from aiops_pipelines.commands.look import Json
+from aiops_pipelines.commands.queries import draft_queries, sign_off_queries
 
-rag = typer.Typer(no_args_is_help=True, help="Measure rankings, and try other ways of cutting documents.")
+rag = typer.Typer(
+    no_args_is_help=True, help="Measure rankings, try ways of cutting documents, draft known queries."
+)
 rag.command("chunk-sweep")(chunk_sweep)
+rag.command("draft-queries")(draft_queries)
+rag.command("sign-off-queries")(sign_off_queries)
 
 
 @rag.command("metrics")
