@@ -17,7 +17,7 @@ from aiops_pipelines.incidents.lifecycle import WAITS_FOR
 from aiops_pipelines.incidents.review_alerts import present_alerts
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.incidents.review_quality import CAUSES, WORST_FIRST, metric_name
-from aiops_pipelines.incidents.review_retrieval import freshness
+from aiops_pipelines.incidents.review_retrieval import freshness, slice_sentence, worse_slices
 from aiops_pipelines.incidents.review_service import service
 from aiops_pipelines.incidents.review_spend import cause_name, growth, month_sentence, spend
 from aiops_pipelines.status_books import Line, audit_log_line, problems_line, report_line
@@ -193,11 +193,15 @@ def _freshness(review: ReviewInputs) -> Line:
         f"Stale so far: {some(len(stale), 'week')}, {_span(stale)}." if stale else "No week was stale so far."
     )
     figures = {name: row[name] for name in ("week", "verdict", "stale_share", "lag_days")}
+    weak = worse_slices(judged)
+    figures["worse_tags"] = sorted(one["slice"] for one in weak)
+    details: list[tuple[Tone, str]] = [("warn" if stale else "plain", so_far)]
+    details += [("warn", slice_sentence(one)) for one in weak]
     return Line(
         "Index",
         section.tone,
         _said(judged.week, section.meaning),
-        (("warn" if stale else "plain", so_far),),
+        tuple(details),
         figures | {"stale_weeks": sorted(stale)},
     )
 

@@ -131,6 +131,7 @@ class Index(Part):
 
     embedding: Literal["all-MiniLM-L6-v2", "multilingual-e5-small"] | EmbeddingClass = "all-MiniLM-L6-v2"
     chunk_characters: int = Field(default=600, ge=100, le=10_000)
+    chunk_strategy: Literal["structure", "sentences", "overlapping"] = "structure"
 
 
 class Logs(Part):

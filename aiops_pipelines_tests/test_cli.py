@@ -473,6 +473,25 @@ def test_only_a_week_in_which_all_is_ok_is_green(words):
     assert sum(quality.figures["verdicts"].values()) == len(words)
 
 
+def test_a_tag_that_is_found_worse_stands_in_the_status():
+    fresh = {"system": "support", "week": WEEKS[4], "verdict": "fresh", "stale_share": 0.0, "lag_days": 0.0}
+    worse = {"system": "support", "index_version": "ix", "valid_from": AS_OF - timedelta(days=20)}
+    worse |= {"ranker": "dense"}
+    worse |= {"kind": "tag", "slice": "billing", "metric": "ndcg_at_10", "mean": 0.5, "low": 0.4, "high": 0.6}
+    worse |= {"queries": 20, "rest": 0.85, "verdict": "worse"}
+    known = ReviewInputs(
+        System.model_validate(SYSTEM),
+        WEEKS[4],
+        AS_OF,
+        freshness=frame("rag.index_freshness", fresh),
+        slices=frame("rag.retrieval_slices", worse),
+    )
+    empty = TABLES["operations.problems"].empty()
+    index = next(line for line in status(Known(known, empty, empty, 0)).lines if line.topic == "Index")
+    assert index.figures["worse_tags"] == ["billing"]
+    assert ("warn", True) in [(tone, "on billing are found worse" in said) for tone, said in index.details]
+
+
 def test_nothing_known_is_never_green():
     system, empty = System.model_validate(SYSTEM), TABLES["operations.problems"].empty()
     lines = status(Known(ReviewInputs(system, WEEKS[4], AS_OF), empty, empty, 0, *NO_REPORT)).lines

@@ -23,6 +23,7 @@ REVIEWED = {
     "growth": "costs.spend_growth_since_baseline",
     "month": "costs.month_forecast",
     "freshness": "rag.index_freshness",
+    "slices": "rag.retrieval_slices",
     "traffic": "monitoring.weekly_traffic",
     "verifications": "compliance.audit_verifications",
     "alerts": "monitoring.alerts",
