@@ -210,12 +210,14 @@ from functools import partialmethod
 from pathlib import Path
 from aiops_pipelines.inference_log.ingestion import Source
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources import portions
 from aiops_pipelines.resources.log_book import LOG_FILES, LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse, Writer
 
 LogFolder.pieces = partialmethod(LogFolder.pieces, piece_bytes=20_000)
+portions.PORTION_BYTES = 20_000
 replace, written = Writer.replace, []
 def dies(writer, path, *arguments, **keys):
     written.append(path)
