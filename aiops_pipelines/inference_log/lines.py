@@ -118,7 +118,7 @@ def parse(raw: bytes, limit: int = LINE_LIMIT) -> Any:
     if len(raw) > limit:
         raise RecordError(f"The line is longer than {limit // 1_000_000} MB.")
     try:
-        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_not_a_number, object_pairs_hook=_object)
+        value = _DECODER.decode(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise RecordError(f"The line is not UTF-8 (byte {error.start + 1}).") from error
     except json.JSONDecodeError as error:
@@ -152,3 +152,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise RecordError("The line holds the same key twice, so its meaning depends on the reader.")
     return found
+
+
+_DECODER = json.JSONDecoder(parse_constant=_not_a_number, object_pairs_hook=_object)

@@ -18,7 +18,7 @@ from aiops_pipelines.inference_log.lines import Block
 from aiops_pipelines.inference_log.plain_calls import LINE, PLAIN, PlainCalls, plain_calls
 from aiops_pipelines.inference_log.record import Batch
 from aiops_pipelines.resources.json_lines import parsed_lines
-from aiops_pipelines.resources.log_folder import LogFolder, Piece
+from aiops_pipelines.resources.log_folder import JOINED_BYTES, PIECE_BYTES, LogFolder, Piece
 from aiops_pipelines.resources.portions import Portions, Understood, ahead
 from aiops_pipelines.resources.tokenizer import count_tokens
 from aiops_pipelines.resources.warehouse import Warehouse, Writer
@@ -95,12 +95,15 @@ class LogBook:
         reading = begin(file, read_plan, seen)
         stored = self._warehouse.rows(QUARANTINE, system=self._source.system, source_file=file.name)
         aside = set(stored["line_hash"])
-        with closing(ahead(self._understood(self._folder.pieces(read_plan, reading)))) as pieces:
+        size = PIECE_BYTES if self._source.format == "aiops_jsonl" else JOINED_BYTES
+        with closing(ahead(self._understood(self._folder.pieces(read_plan, reading, size)))) as pieces:
             for portion in Portions(pieces):
                 landing = self._store(portion, portion.piece.after(reading), aside)
                 [self._seen[file.name]] = landing.log_file.rows(named=True)
                 reading = landing.reading
+                del portion  # hundreds of megabytes of rows, while the next ones come in
                 yield landing
+                del landing
 
     def _understood(self, pieces: Iterator[Piece]) -> Iterator[Understood]:
         read = importer(self._source.format, self._source.mapping)

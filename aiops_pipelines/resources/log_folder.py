@@ -16,7 +16,8 @@ from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Block, Lines, is
 from aiops_pipelines.resources import tabular
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".json", ".json.gz", *tabular.SUFFIXES)
-PIECE_BYTES = 8_000_000
+PIECE_BYTES, JOINED_BYTES = 8_000_000, 64_000_000
+"""Bytes of a piece: of lines that stand alone, and of lines that belong together, as spans of a trace do."""
 Stream = gzip.GzipFile | io.BufferedReader
 
 
@@ -82,7 +83,7 @@ class LogFolder:
         whole, root = path.resolve(strict=True), self.path.resolve()
         return _file(whole, (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix())
 
-    def pieces(self, plan: ReadPlan, reading: Reading, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
+    def pieces(self, plan: ReadPlan, reading: Reading, piece_bytes: int = JOINED_BYTES) -> Iterator[Piece]:
         """Yield the lines the plan asks for, about `piece_bytes` of them at a time.
 
         The last piece may be without lines: it says where the file ends and how much of a torn line waits.

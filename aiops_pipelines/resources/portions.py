@@ -11,10 +11,10 @@ from aiops_pipelines.inference_log.plain_calls import PlainCalls
 from aiops_pipelines.inference_log.record import Batch
 from aiops_pipelines.resources.log_folder import Piece
 
-PORTION_LINES, PORTION_BYTES = 2 * 122_880, 300_000_000
-"""Lines, and bytes of them, of a portion at most. DuckDB writes row groups of 122,880 rows; a portion that
-goes over two of them takes 1.5 times the CPU time and space."""
-PIECES_AHEAD = 12
+PORTION_LINES, PORTION_BYTES = 122_880, 300_000_000
+"""Lines, and bytes of them, of a portion at most. So many rows are a row group of DuckDB: a portion that goes
+over it takes twice the CPU time and space, and one of two row groups twice the memory for the same time."""
+PIECES_AHEAD = 8
 T = TypeVar("T")
 
 
@@ -58,8 +58,9 @@ class Portions:
         try:
             for part in self._pieces:
                 if held and not _fits([*held, part]):
-                    yield Understood.together(held)
-                    held = []
+                    together, held = Understood.together(held), []
+                    yield together
+                    del together
                 held.append(part)
         except OSError:
             if held:
