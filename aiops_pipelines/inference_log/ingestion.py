@@ -18,7 +18,7 @@ from aiops_pipelines.compliance.masking import masked_column, pseudonymised_colu
 from aiops_pipelines.compliance.privacy import REGIONS, mask
 from aiops_pipelines.inference_log.modalities import with_modalities
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
-from aiops_pipelines.inference_log.record import CALLS, SCHEMA, TOKEN_COLUMNS, Batch, Rejection
+from aiops_pipelines.inference_log.record import SCHEMA, TOKEN_COLUMNS, Batch, Rejection
 
 HEAD_BYTES = 4_096
 RAW_SHOWN, RAW_MASKED = 500, 4_000
@@ -192,10 +192,8 @@ def land(
             not stored again.
         plain: calls of the same lines that were read by the column, if any were.
     """
-    calls = pl.DataFrame(batch.records, schema=CALLS, orient="row")
-    if plain is not None:
-        batch.ignored.update(plain.ignored)
-        calls = pl.concat([plain.calls, calls]).sort("source_line", maintain_order=True)
+    plain = plain or PlainCalls.together([])
+    calls = plain.beside(batch.records).calls
     kept, known, refused = first_of_each(calls, known_ids)
     rejections = [*batch.rejections, *refused]
     aside = [row for row in _aside(rejections, reading, source) if row["line_hash"] not in known_rejections]
@@ -216,7 +214,7 @@ def land(
         pl.DataFrame(aside, schema=QUARANTINE, orient="row"),
         log_file(reading, source),
         reading,
-        batch.ignored,
+        batch.ignored + plain.ignored,
         known,
         Counter(rejection.reason for rejection in rejections),
         len(batch.feedback),

@@ -5,7 +5,7 @@ Which keys a format uses for these columns is the importer's business; masking a
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -118,10 +118,17 @@ class Batch:
     traces: list[dict[str, Any]] = field(default_factory=list)
     promised: dict[str, int] = field(default_factory=dict)
 
-    @property
-    def event_ids(self) -> list[str]:
-        """Event ids of the records, to look up which of them are stored already."""
-        return sorted({record["event_id"] for record in self.records})
+    @classmethod
+    def together(cls, parts: Sequence["Batch"]) -> "Batch":
+        """Return what was made of lines that follow one another as one."""
+        return cls(
+            [record for part in parts for record in part.records],
+            [rejection for part in parts for rejection in part.rejections],
+            sum((part.ignored for part in parts), Counter[str]()),
+            [said for part in parts for said in part.feedback],
+            [said for part in parts for said in part.traces],
+            {key: rows for part in parts for key, rows in part.promised.items()},
+        )
 
 
 CountTokens = Callable[[str, str], tuple[int, bool]]
