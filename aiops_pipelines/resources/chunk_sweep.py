@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag import sweep
 from aiops_pipelines.rag.chunking import Chunking, chunk_id
 from aiops_pipelines.rag.evaluation import live_judgements
@@ -35,7 +36,7 @@ READER = "gpt-4o"
 """Whose tokens the budget of context is counted in; sizes are compared, so any reader does."""
 
 
-class SweepRefused(ValueError):
+class SweepRefused(Mendable, ValueError):
     """A sweep cannot be made; the message says why and what to do."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.compliance.audit_log import decision_entry
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag.drafting import Draft, drafted
 from aiops_pipelines.rag.known_queries import JUDGEMENTS, KNOWN_QUERIES, parse_known_queries
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -19,7 +20,7 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
 
-class DraftRefused(ValueError):
+class DraftRefused(Mendable, ValueError):
     """Queries cannot be drafted or signed off; the message says why and what to do."""
 
 
