@@ -23,36 +23,17 @@ from aiops_pipelines.commands import (
     operate,
     prices,
     prove,
+    publish,
     rag,
     set_up,
 )
+from aiops_pipelines.mendable import Mendable
 
 SET_UP, RUN, LOOK, DECIDE, PROVE = PANELS = ("Set up", "Run", "Look", "Decide", "Prove")
 Data = Annotated[
     Path | None,
     typer.Option(envvar="AIOPS_DATA", metavar="PATH", help="The data folder to work on.", file_okay=False),
 ]
-
-
-def _mendable() -> tuple[type[Exception], ...]:
-    """Return the errors whose message says to the user what to do."""
-    from aiops_pipelines.costs.compared import SpendError
-    from aiops_pipelines.incidents.course import IncidentError
-    from aiops_pipelines.incidents.runbooks import RunbookError
-    from aiops_pipelines.inference_log.formats import UnknownFormat
-    from aiops_pipelines.monitoring.baseline import BaselineRefusedError
-    from aiops_pipelines.rag.trec import TrecFileError
-    from aiops_pipelines.resources.documents import CorpusError
-    from aiops_pipelines.resources.embedder import EmbedderError
-    from aiops_pipelines.resources.lineage import LineageError
-    from aiops_pipelines.resources.migrations import MigrationRefused
-    from aiops_pipelines.resources.warehouse import WarehouseBusy, WarehouseError
-    from aiops_pipelines.runs import RunFailed
-    from aiops_pipelines.systems import SystemFileError
-
-    decisions = (IncidentError, RunbookError, BaselineRefusedError, MigrationRefused)
-    own = (TrecFileError, UnknownFormat, SpendError, CorpusError, EmbedderError, LineageError, *decisions)
-    return (SystemFileError, WarehouseBusy, WarehouseError, RunFailed, *own)
 
 
 class Commands(TyperGroup):
@@ -69,9 +50,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except (PermissionError, FileNotFoundError) as error:
             terminal.fail(f"{error.filename} cannot be used: {error.strerror}.")
-        except (ValueError, RuntimeError) as error:
-            if not isinstance(error, _mendable()):
-                raise
+        except Mendable as error:
             terminal.fail(str(error))
         raise typer.Exit(1)
 
@@ -93,7 +72,7 @@ def main(data: Data = None) -> None:
 
 _commands: dict[str, tuple[Callable[..., None], ...]] = {
     SET_UP: (set_up.init, set_up.check),
-    RUN: (operate.run, index.reindex, operate.ui),
+    RUN: (operate.run, index.reindex, publish.publish, operate.ui),
     LOOK: (look.status, look.incidents, look.problems, index.trace),
 }
 app.command("import", rich_help_panel=RUN)(bring_in.import_files)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.resources.completion import due_months, due_weeks
 from aiops_pipelines.resources.tables import declared_tables
@@ -29,7 +30,7 @@ STEPS = {
 PID_TAG = "aiops/pid"
 
 
-class RunFailed(RuntimeError):
+class RunFailed(Mendable, RuntimeError):
     """A cadence did not finish; the message says which step and where the log is."""
 
 

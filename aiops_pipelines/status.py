@@ -5,7 +5,7 @@ How they look is decided in `terminal`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,13 +14,15 @@ import polars as pl
 from aiops_pipelines.document import TONES, Tone
 from aiops_pipelines.incidents.clocks import Step
 from aiops_pipelines.incidents.lifecycle import WAITS_FOR
+from aiops_pipelines.incidents.review_alerts import present_alerts
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.incidents.review_quality import CAUSES, WORST_FIRST, metric_name
-from aiops_pipelines.incidents.review_retrieval import freshness
+from aiops_pipelines.incidents.review_retrieval import freshness, slice_sentence, worse_slices
 from aiops_pipelines.incidents.review_service import service
 from aiops_pipelines.incidents.review_spend import cause_name, growth, month_sentence, spend
+from aiops_pipelines.status_books import Line, audit_log_line, problems_line, report_line
 from aiops_pipelines.systems import monday
-from aiops_pipelines.wording import count, day, inert, listed, moment, percent, some, usd
+from aiops_pipelines.wording import day, inert, listed, moment, percent, some, usd
 
 CAUSES_SHOWN = 2
 FORECAST = ("month", "through", "spent_usd", "forecast_usd", "low_usd", "high_usd")
@@ -30,27 +32,20 @@ NOT_YET = "Not worked out yet: it comes with the first complete week."
 
 
 @dataclass(frozen=True)
-class Line:
-    """What is known about one topic: how grave it is, a sentence, details and the figures."""
-
-    topic: str
-    tone: Tone
-    sentence: str
-    details: tuple[tuple[Tone, str], ...] = ()
-    figures: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Known:
     """What is known of one system: the frames of a review whose week is the last complete one, and the books.
 
-    `review.incidents` are the incidents as they stand now; `log_entries` is the length of the audit log.
+    `review.incidents` are the incidents as they stand now; `log_entries` is the length of the audit log;
+    `reports`, `amendments` and `late` are as `report_line` takes them.
     """
 
     review: ReviewInputs
     checkpoints: pl.DataFrame
     problems: pl.DataFrame
     log_entries: int
+    reports: pl.DataFrame
+    amendments: pl.DataFrame
+    late: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -77,8 +72,9 @@ def status(known: Known) -> Status:
         _spend(review),
         _freshness(review),
         _incidents(review),
-        _audit_log(known),
-        _problems(known.problems),
+        audit_log_line(known.log_entries, known.checkpoints, review.rows("verifications")),
+        report_line(known.reports, known.amendments, known.late),
+        problems_line(known.problems),
     )
     return Status(review.system.name, review.system.title, review.now, lines)
 
@@ -104,7 +100,11 @@ def _health(review: ReviewInputs) -> Line:
         "error_rate": row["errors"] / calls if row and calls else None,
         "latency_p95_ms": row and row["latency_p95_ms"],
     }
-    return Line("Service", section.tone, _said(review.week, section.meaning), (), figures)
+    states = review.rows("alerts")
+    told = present_alerts(states)
+    figures["alerts"] = {row["rule"]: row["state"] for row in states if row["until"] is None}
+    tone: Tone = min([section.tone, *(one for one, _ in told if one == "bad")], key=TONES.index)
+    return Line("Service", tone, _said(review.week, section.meaning), tuple(told), figures)
 
 
 def _quality(review: ReviewInputs) -> Line:
@@ -193,11 +193,15 @@ def _freshness(review: ReviewInputs) -> Line:
         f"Stale so far: {some(len(stale), 'week')}, {_span(stale)}." if stale else "No week was stale so far."
     )
     figures = {name: row[name] for name in ("week", "verdict", "stale_share", "lag_days")}
+    weak = worse_slices(judged)
+    figures["worse_tags"] = sorted(one["slice"] for one in weak)
+    details: list[tuple[Tone, str]] = [("warn" if stale else "plain", so_far)]
+    details += [("warn", slice_sentence(one)) for one in weak]
     return Line(
         "Index",
         section.tone,
         _said(judged.week, section.meaning),
-        (("warn" if stale else "plain", so_far),),
+        tuple(details),
         figures | {"stale_weeks": sorted(stale)},
     )
 
@@ -253,43 +257,3 @@ def incident_line(row: Mapping[str, Any], now: datetime) -> tuple[Tone, str]:
     due, late, step = due_at(row), is_late(row, now), waits_for(row)
     clock = f"{step} {'overdue since' if late else 'by'} {moment(due)}" if due else "no clock runs"
     return "bad" if late or row["severity"] == "P1" else "warn", f"{what} ({row['status']}); {clock}."
-
-
-def _audit_log(known: Known) -> Line:
-    if not known.log_entries:
-        return Line("Audit log", "unknown", "It has no entry yet.", (), {"entries": 0})
-    newest = known.checkpoints.sort("tree_size").tail(1).rows(named=True)
-    signed = newest[0] if newest else None
-    checked = max(known.review.rows("verifications"), key=lambda row: row["week"], default=None)
-    figures = {
-        "entries": known.log_entries,
-        "checkpoint_size": signed and signed["tree_size"],
-        "checkpoint_signed_at": signed and signed["signed_at"],
-        "verified_week": checked and checked["week"],
-        "intact": checked and checked["intact"],
-    }
-    sealed = "nothing is signed yet"
-    if signed:
-        sealed = (
-            f"the last checkpoint covers {count(signed['tree_size'])}, signed {moment(signed['signed_at'])}"
-        )
-    sentence = f"{count(known.log_entries)} entries; {sealed}."
-    tone, verified = _verification(checked)
-    return Line("Audit log", tone, sentence, ((tone, verified),), figures)
-
-
-def _verification(row: Row | None) -> tuple[Tone, str]:
-    if row is None:
-        return "unknown", "It was never verified by a run: aiops audit verify"
-    if row["intact"]:
-        return "good", f"Verified in the week of {day(row['week'])}: {count(row['entries'])} entries, intact."
-    findings = row["findings"] or ["no finding was kept"]
-    return "bad", inert(f"It did NOT verify in the week of {day(row['week'])}: {findings[0]}")
-
-
-def _problems(problems: pl.DataFrame) -> Line:
-    sentences = [inert(row["problem"]) for row in problems.iter_rows(named=True)]
-    if not sentences:
-        return Line("Problems", "good", "Nothing stands in the way.", (), {"problems": []})
-    details: tuple[tuple[Tone, str], ...] = tuple(("warn", text.partition("\n")[0]) for text in sentences)
-    return Line("Problems", "warn", f"{some(len(sentences), 'problem')}.", details, {"problems": sentences})

@@ -20,13 +20,16 @@ from pydantic import (
     model_validator,
 )
 
+from aiops_pipelines.mendable import Mendable
+from aiops_pipelines.rag.store_settings import Publish
+
 Profile = Literal["light", "standard", "regulated"]
 LogFormat = Literal[
     "aiops_jsonl", "otlp_json", "openinference", "langfuse", "litellm", "mlflow", "provider_http", "mapped"
 ]
 
 
-class SystemFileError(ValueError):
+class SystemFileError(Mendable, ValueError):
     """A system's YAML file cannot be used; the message says what to change."""
 
 
@@ -128,6 +131,7 @@ class Index(Part):
 
     embedding: Literal["all-MiniLM-L6-v2", "multilingual-e5-small"] | EmbeddingClass = "all-MiniLM-L6-v2"
     chunk_characters: int = Field(default=600, ge=100, le=10_000)
+    chunk_strategy: Literal["structure", "sentences", "overlapping"] = "structure"
 
 
 class Logs(Part):
@@ -243,6 +247,7 @@ class System(Part):
     as_of: UtcDatetime | None = None
     corpus: Corpus | None = None
     index: Index = Index()
+    publish: Publish | None = None
     inference_log: Logs
     known_queries: Path | None = None
     baseline: Baseline = Baseline()
@@ -265,7 +270,9 @@ class System(Part):
         corpus = self.corpus and self.corpus.rooted(root)
         logs = self.inference_log.model_copy(update={"folder": root / self.inference_log.folder})
         queries = self.known_queries and root / self.known_queries
-        return self.model_copy(update={"corpus": corpus, "inference_log": logs, "known_queries": queries})
+        publish = self.publish and self.publish.rooted(root, self.name)
+        rooted = {"corpus": corpus, "inference_log": logs, "known_queries": queries, "publish": publish}
+        return self.model_copy(update=rooted)
 
 
 def load_system(file: Path, root: Path) -> System:

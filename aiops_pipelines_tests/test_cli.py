@@ -25,6 +25,8 @@ from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.incidents import lifecycle
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
 from aiops_pipelines.monitoring.baseline import freeze
+from aiops_pipelines.monitoring.daily_alerts import Day
+from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.keys import Keys
@@ -33,6 +35,7 @@ from aiops_pipelines.resources.tables import Column, Table, declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.status import Known, status
 from aiops_pipelines.systems import Baseline, Index, Limits, Retention, System, load_system
+from aiops_pipelines_tests.monitoring.service_worlds import frames
 
 QUERIES = sorted((ROOT / "docs" / "queries").glob("*.sql"))
 AS_OF = datetime(2026, 7, 6, 6, tzinfo=UTC)
@@ -261,7 +264,7 @@ def test_every_command_stands_in_its_panel_with_a_sentence(aiops, tmp_path):
     group = typer.main.get_command(app)
     names = group.list_commands(None)
     assert names == [
-        *["init", "check", "import", "run", "reindex", "ui"],
+        *["init", "check", "import", "run", "reindex", "publish", "ui"],
         *["status", "incidents", "problems", "trace"],
         *["costs", "prices", "rag", "incident", "baseline", "migrate", "audit"],
     ]
@@ -440,6 +443,7 @@ def test_status_as_json_carries_the_figures(aiops, finished):
         "calls": 40,
         "error_rate": 0.025,
         "latency_p95_ms": 1500.0,
+        "alerts": {},
     }
     assert figures["Quality"]["degraded_weeks"] == [
         {"week": "2026-06-22", "metrics": ["answer support on known queries"], "cause": "model_change"}
@@ -451,21 +455,46 @@ def test_status_as_json_carries_the_figures(aiops, finished):
     assert (figures["Audit log"]["checkpoint_size"], figures["Audit log"]["intact"]) == (2, True)
 
 
+NO_REPORT = [
+    *(TABLES[f"compliance.{name}"].empty() for name in ("compliance_reports", "report_amendments")),
+    pl.DataFrame(schema={"month": pl.Date, "calls": pl.Int64}),
+]
+
+
 @given(st.lists(st.sampled_from(["OK", "DEGRADED", "CANNOT TELL"]), min_size=1, max_size=6))
 def test_only_a_week_in_which_all_is_ok_is_green(words):
     verdicts = frame("drift.drift_verdicts", *(verdict(WEEKS[4], word) for word in words))
     system = System.model_validate(SYSTEM)
     empty = TABLES["operations.problems"].empty()
-    known = Known(ReviewInputs(system, WEEKS[4], AS_OF, verdicts=verdicts), empty, empty, 0)
+    known = Known(ReviewInputs(system, WEEKS[4], AS_OF, verdicts=verdicts), empty, empty, 0, *NO_REPORT)
     quality = next(line for line in status(known).lines if line.topic == "Quality")
     expected = "bad" if "DEGRADED" in words else "unknown" if "CANNOT TELL" in words else "good"
     assert quality.tone == expected
     assert sum(quality.figures["verdicts"].values()) == len(words)
 
 
+def test_a_tag_that_is_found_worse_stands_in_the_status():
+    fresh = {"system": "support", "week": WEEKS[4], "verdict": "fresh", "stale_share": 0.0, "lag_days": 0.0}
+    worse = {"system": "support", "index_version": "ix", "valid_from": AS_OF - timedelta(days=20)}
+    worse |= {"ranker": "dense"}
+    worse |= {"kind": "tag", "slice": "billing", "metric": "ndcg_at_10", "mean": 0.5, "low": 0.4, "high": 0.6}
+    worse |= {"queries": 20, "rest": 0.85, "verdict": "worse"}
+    known = ReviewInputs(
+        System.model_validate(SYSTEM),
+        WEEKS[4],
+        AS_OF,
+        freshness=frame("rag.index_freshness", fresh),
+        slices=frame("rag.retrieval_slices", worse),
+    )
+    empty = TABLES["operations.problems"].empty()
+    index = next(line for line in status(Known(known, empty, empty, 0)).lines if line.topic == "Index")
+    assert index.figures["worse_tags"] == ["billing"]
+    assert ("warn", True) in [(tone, "on billing are found worse" in said) for tone, said in index.details]
+
+
 def test_nothing_known_is_never_green():
     system, empty = System.model_validate(SYSTEM), TABLES["operations.problems"].empty()
-    lines = status(Known(ReviewInputs(system, WEEKS[4], AS_OF), empty, empty, 0)).lines
+    lines = status(Known(ReviewInputs(system, WEEKS[4], AS_OF), empty, empty, 0, *NO_REPORT)).lines
     tones = {line.topic: line.tone for line in lines}
     assert {tones[topic] for topic in ("Service", "Quality", "Spend", "Index", "Audit log")} == {"unknown"}
 
@@ -590,6 +619,34 @@ def test_a_baseline_is_replaced_by_later_weeks_and_the_decision_is_logged(aiops,
     assert entry["actor"] == "Ada" and details["reason"] == "New model."
     assert details["old"] == {"known/answer_support": old["fingerprint"][0]}
     assert details["new"] == {"known/answer_support": new["fingerprint"][0]}
+
+
+def test_the_baseline_of_the_service_is_replaced_by_a_logged_decision(aiops, data):
+    refused(aiops(data, *replacing("2026-06-15"), "--service"), "support has no baseline yet")
+    days = {date(2026, 6, 1) + timedelta(days=n): n for n in range(35)}
+    hourly, sketch = frames({day: Day(day, 10, n >= 14, 0) for day, n in days.items()})
+    with Warehouse(Project(data).warehouse, TABLES).writing() as writer:
+        old = freeze_service(hourly, sketch, Baseline(weeks=2, minimum_rows=6), AS_OF)
+        writer.append("monitoring.service_baselines", old.with_columns(system=pl.lit("support")))
+        for name, rows in (("hourly_traffic", hourly), ("latency_sketch", sketch)):
+            table = rows.with_columns(pl.col("hour").dt.replace_time_zone(None), system=pl.lit("support"))
+            writer._connection.register("made_rows", table)
+            writer._connection.execute(f"create table monitoring.{name} as from made_rows")
+    answer = aiops(data, *replacing("2026-06-15", "A slower provider."), "--service")
+    assert answer.code == 0 and "weeks of 15 Jun 2026 to 22 Jun 2026" in answer.text
+    new = stored(data).rows("monitoring.service_baselines")
+    assert new.filter(measure="error_share").select("first_week", "hits", "value").rows() == [
+        (WEEKS[2], 14, 0.1)
+    ]
+    [entry] = (
+        stored(data).rows("compliance.audit_log", kind="decision.service_baseline_replaced").rows(named=True)
+    )
+    details = json.loads(entry["leaf"])["details"]
+    assert (entry["actor"], details["reason"]) == ("Ada", "A slower provider.")
+    assert (details["old"]["error_share"], details["new"]["error_share"]) == ("0", "0.1")
+    refused(aiops(data, *replacing("2026-06-16"), "--service"), "is not a Monday")
+    refused(aiops(data, *replacing("2026-06-29"), "--service"), "need 2. Wait")
+    assert stored(data).rows("monitoring.service_baselines").equals(new)
 
 
 @pytest.mark.parametrize(

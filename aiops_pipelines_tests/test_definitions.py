@@ -181,7 +181,7 @@ def test_jobs_schedules_and_the_sensor_are_there_and_run(repository: dg.Reposito
     assert schedules == {
         "every_quarter_of_an_hour": ("continuous", "*/15 * * * *", running),
         "every_monday": ("weekly", "0 6 * * 1", running),
-        "every_first": ("monthly", "0 6 1 * *", running),
+        "every_first": ("monthly", "0 8 1 * *", running),
     }
     (sensor,) = repository.sensor_defs
     assert (sensor.name, sensor.job_name) == ("landed", "continuous")

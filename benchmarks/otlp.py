@@ -1,8 +1,9 @@
-"""Spans of an OTLP/JSON file into the warehouse: chats of three spans, read by LogBook, with masking.
+"""Spans of an OTLP/JSON file into the warehouse, beside MLflow's own ingestion of the same export requests.
 
-A process reads each file once; the figure is spans by CPU second, the most of the rounds.
+Chats of three spans, 32 to a request, as a collector writes them. Ours is LogBook, with masking; MLflow's is
+what its OTLP endpoint does with a request, without HTTP, into SQLite. Each figure is the best of the rounds.
 
-    python benchmarks/otlp.py [--spans 30000] [--rounds 3]
+    python benchmarks/otlp.py [--spans 200000] [--peer-spans 6000] [--rounds 3]
 """
 
 import argparse
@@ -61,30 +62,97 @@ def spans(chance: random.Random, number: int) -> list[dict[str, object]]:
     ]
 
 
+def written(log: Path, traces: int) -> Path:
+    """Write export requests of so many traces, one a line."""
+    chance = random.Random(7)
+    with log.open("w", encoding="utf-8") as stream:
+        for first in range(0, traces, TRACES_A_LINE):
+            numbers = range(first, min(first + TRACES_A_LINE, traces))
+            found = [span for number in numbers for span in spans(chance, number)]
+            request = {"resourceSpans": [{"scopeSpans": [{"spans": found}]}]}
+            stream.write(json.dumps(request, separators=(",", ":")) + "\n")
+    return log
+
+
+def ours(log: Path, database: Path) -> int:
+    """Read the file into a new warehouse; return how many calls are stored."""
+    warehouse = Warehouse(database, declared_tables(Project.here().dbt))
+    warehouse.prepare()
+    book = LogBook(warehouse, LogFolder(log.parent), Source("benchmark", "otlp_json", NOW, b"k" * 32))
+    [file] = book.given([log])
+    return sum(landing.inferences.height for landing in book.read(file))
+
+
+def mlflow(log: Path, folder: Path) -> int:
+    """Give each request to MLflow's store, as its endpoint does; return how many traces are stored."""
+    from google.protobuf.json_format import Parse
+    from mlflow.entities.span import Span
+    from mlflow.server.otel_api import _convert_otlp_json_ids_to_base64
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    store = SqlAlchemyStore(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts"))
+    experiment = store.create_experiment(log.name + str(time.monotonic_ns()))
+    for line in log.read_bytes().splitlines():
+        request = ExportTraceServiceRequest()
+        Parse(_convert_otlp_json_ids_to_base64(line), request, ignore_unknown_fields=True)
+        found = [
+            Span.from_otel_proto(span, resource=group.resource)
+            for group in request.resource_spans
+            for scope in group.scope_spans
+            for span in scope.spans
+        ]
+        store.log_spans(experiment, found)
+    return len(store.search_traces([experiment], max_results=1)[0]) and log.read_bytes().count(
+        b'"parentSpanId":""'
+    )
+
+
+def rate(way, traces: int, rounds: int, prepare=None) -> tuple[float, float]:
+    """Return spans by CPU second and by second of reading a new log, the most of the rounds."""
+    cpu, wall = [], []
+    with tempfile.TemporaryDirectory() as name:
+        log = written(Path(name) / "traces.jsonl", traces)
+        for turn in range(rounds):
+            target = Path(name) / f"{turn}{'' if prepare else '.duckdb'}"
+            if prepare:
+                target.mkdir()
+                prepare(target)
+            began = time.process_time(), time.perf_counter()
+            stored = way(log, target)
+            cpu.append(time.process_time() - began[0])
+            wall.append(time.perf_counter() - began[1])
+            assert stored == traces, stored
+    return 3 * traces / min(cpu), 3 * traces / min(wall)
+
+
+def mlflow_ready(folder: Path) -> None:
+    """Make MLflow's tables, before the clock starts."""
+    mlflow(written(folder / "first.jsonl", 1), folder)
+
+
 def main() -> None:
-    """Write a log, read it into a new database by turns, and print the rate."""
+    """Measure ours and, where it is installed, MLflow, and print rates and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--spans", type=int, default=30_000)
+    parser.add_argument("--spans", type=int, default=200_000)
+    parser.add_argument("--peer-spans", type=int, default=6_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    traces, chance, taken = options.spans // 3, random.Random(7), []
-    with tempfile.TemporaryDirectory() as name:
-        log = Path(name) / "traces.jsonl"
-        with log.open("w", encoding="utf-8") as stream:
-            for first in range(0, traces, TRACES_A_LINE):
-                numbers = range(first, min(first + TRACES_A_LINE, traces))
-                found = [span for number in numbers for span in spans(chance, number)]
-                stream.write(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": found}]}]}) + "\n")
-        for turn in range(options.rounds):
-            warehouse = Warehouse(Path(name) / f"{turn}.duckdb", declared_tables(Project.here().dbt))
-            warehouse.prepare()
-            book = LogBook(warehouse, LogFolder(log.parent), Source("benchmark", "otlp_json", NOW, b"k" * 32))
-            [file] = book.given([log])
-            began = time.process_time()
-            stored = sum(landing.inferences.height for landing in book.read(file))
-            taken.append(time.process_time() - began)
-            assert stored == traces, stored
-    print(f"{3 * traces:,} spans, {traces:,} calls: {3 * traces / min(taken):,.0f} spans by CPU second")
+    mine = rate(ours, options.spans // 3, options.rounds)
+    print(
+        f"ours, {options.spans:,} spans: {mine[0]:,.0f} by CPU second, {mine[1]:,.0f} by second", flush=True
+    )
+    try:
+        import mlflow as peer
+    except ImportError:
+        print("MLflow is not installed here; see benchmarks/requirements.txt.")
+        return
+    theirs = rate(mlflow, options.peer_spans // 3, options.rounds, mlflow_ready)
+    print(
+        f"MLflow {peer.__version__}, {options.peer_spans:,} spans: {theirs[0]:,.0f} by CPU second, "
+        f"{theirs[1]:,.0f} by second; ours takes {mine[0] / theirs[0]:,.0f} and {mine[1] / theirs[1]:,.0f} "
+        "times as many"
+    )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,10 @@ FirstWeek = Annotated[
     datetime, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Monday of its first week.")
 ]
 
+Service = Annotated[
+    bool, typer.Option("--service", help="That of the service (failures, latency, volume), not of quality.")
+]
+
 
 @incident.command("show")
 def show_incident(number: given.Incident, system: given.InSystem = None) -> None:
@@ -96,13 +100,22 @@ def approve_baseline(name: given.OneSystem, by: given.By) -> None:
 
 @baseline.command("replace")
 def replace_baseline(
-    name: given.OneSystem, by: given.By, reason: given.Reason, first_week: FirstWeek
+    name: given.OneSystem,
+    by: given.By,
+    reason: given.Reason,
+    first_week: FirstWeek,
+    service: Service = False,
 ) -> None:
     """Freeze a new baseline from a week on, because the system has changed for good."""
     from aiops_pipelines.resources import decisions
 
     (system,), books = given.systems(name), given.warehouse()
     book, week = given.audit_book(books), first_week.date()
+    if service:
+        new = decisions.replace_service_baseline(books, book, system, by, reason, week, given.clock())
+        _show_service(name, new)
+        terminal.verbatim("It is entered into the audit log. The next run reads every day against it.")
+        return
     _show(name, decisions.replace_baseline(books, book, system, by, reason, week, given.clock()))
     terminal.verbatim("It is entered into the audit log. The next run judges the weeks after it anew.")
 
@@ -128,3 +141,12 @@ def _show(system: str, baselines: "pl.DataFrame") -> None:
         for r in baselines.sort("sample", "metric").rows(named=True)
     )
     terminal.table(("sample", "metric", "mean", "scores", "unmeasured", "approved by"), rows)
+
+
+def _show_service(system: str, frozen: "pl.DataFrame") -> None:
+    from aiops_pipelines.wording import count, day
+
+    head = frozen.row(0, named=True)
+    terminal.block(system, [], f"weeks of {day(head['first_week'])} to {day(head['last_week'])}")
+    rows = ((r["measure"], f"{r['value']:,.4g}", count(r["calls"])) for r in frozen.rows(named=True))
+    terminal.table(("measure", "value", "calls"), rows)

@@ -1,12 +1,13 @@
 """Commands that change what an index is made with: migrate plan, start, status, promote and rollback."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from aiops_pipelines import terminal
 from aiops_pipelines.commands import given
 from aiops_pipelines.commands.look import Json
+from aiops_pipelines.commands.publish import follow
 from aiops_pipelines.project import Project
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ Embedding = Annotated[
 Characters = Annotated[
     int | None, typer.Option(min=100, max=10_000, help="Most characters of a chunk [those of the file].")
 ]
+Strategy = Annotated[
+    Literal["structure", "sentences", "overlapping"] | None,
+    typer.Option(help="How documents are cut [as the file says]."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Against the comparison; takes a reason.")]
 
 
@@ -32,6 +37,7 @@ def plan(
     name: given.OneSystem,
     embedding: Embedding = None,
     chunk_characters: Characters = None,
+    chunk_strategy: Strategy = None,
     as_json: Json = False,
 ) -> None:
     """Say what a migration would take, in texts, time, money and disk, before anything is spent."""
@@ -41,7 +47,7 @@ def plan(
 
     (system,), books = given.systems(name), given.warehouse()
     moves = _migrations(books)
-    target = moves.target(system, embedding, chunk_characters)
+    target = moves.target(system, embedding, chunk_characters, chunk_strategy)
     active, model = moves.recipes.first(system), moves.recipes.model(target)
     found = estimate(books, system, model, target.chunking, given.clock())
     old, new = described(active), described(target)
@@ -66,7 +72,12 @@ def plan(
 
 
 @migrate.command("start")
-def start(name: given.OneSystem, embedding: Embedding = None, chunk_characters: Characters = None) -> None:
+def start(
+    name: given.OneSystem,
+    embedding: Embedding = None,
+    chunk_characters: Characters = None,
+    chunk_strategy: Strategy = None,
+) -> None:
     """Build the new index in the shadow and compare it with the one in force; what is served stays.
 
     The same command goes on with a build that was stopped; nothing is embedded twice.
@@ -75,7 +86,7 @@ def start(name: given.OneSystem, embedding: Embedding = None, chunk_characters: 
 
     (system,), books = given.systems(name), given.warehouse(SHADOW_SECONDS)
     moves = _migrations(books)
-    target = moves.target(system, embedding, chunk_characters)
+    target = moves.target(system, embedding, chunk_characters, chunk_strategy)
     moves.start(system, target, given.clock(), lambda sentence: typer.echo(sentence, err=True))
     _show(name, books)
 
@@ -104,6 +115,7 @@ def promote(name: given.OneSystem, by: given.By, reason: given.Reason = "", forc
     _migrations(books).promote(system, by, reason, force, given.clock())
     _show(name, books)
     terminal.verbatim("It is entered into the audit log. The index before is kept level for two weeks.")
+    follow(system, books)
 
 
 @migrate.command("rollback")
@@ -113,6 +125,7 @@ def rollback(name: given.OneSystem, by: given.By, reason: given.Reason = "") -> 
     _migrations(books).rollback(system, by, reason, given.clock())
     _show(name, books)
     terminal.verbatim("It is entered into the audit log.")
+    follow(system, books)
 
 
 def _migrations(books: "Warehouse") -> "Migrations":
@@ -144,7 +157,9 @@ def _show(system: str, books: "Warehouse") -> None:
 
 
 def _made_with(row: Any) -> str:
-    return f"{row['model']}, chunks of {row['chunk_characters']} characters"
+    from aiops_pipelines.rag.chunking import Chunking
+
+    return f"{row['model']}, {Chunking.named(row['chunker_version']).described}"
 
 
 def _tone(verdict: str) -> "Tone":

@@ -1,4 +1,4 @@
-"""Commands about retrieval: rag metrics."""
+"""Commands about retrieval: rag metrics, and those of `chunking` and `queries`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,14 +6,16 @@ from typing import Annotated
 import typer
 
 from aiops_pipelines import terminal
+from aiops_pipelines.commands.chunking import chunk_sweep
 from aiops_pipelines.commands.look import Json
+from aiops_pipelines.commands.queries import draft_queries, sign_off_queries
 
-rag = typer.Typer(no_args_is_help=True, help="Measure the quality of a ranking, wherever it comes from.")
-
-
-@rag.callback()
-def _group() -> None:
-    """Keep `metrics` a command of its own name while it is the only one."""
+rag = typer.Typer(
+    no_args_is_help=True, help="Measure rankings, try ways of cutting documents, draft known queries."
+)
+rag.command("chunk-sweep")(chunk_sweep)
+rag.command("draft-queries")(draft_queries)
+rag.command("sign-off-queries")(sign_off_queries)
 
 
 @rag.command("metrics")

@@ -6,6 +6,7 @@ whose base is empty is None: nothing that was not looked at reads as 0.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from statistics import median
@@ -20,20 +21,25 @@ from aiops_pipelines.incidents.review_incidents import clock_results
 from aiops_pipelines.wording import Kind
 
 BLOCKS = ("block", "blocked")
-Values = dict[str, int | float | str | datetime | None]
+Value = int | float | Decimal | str | datetime | None
+Values = dict[str, Value]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: raw value, how it is written, what recomputes it, and why it is missing if it is."""
+    """One figure: raw value, how it is written, what recomputes it, and why it is missing if it is.
+
+    `to_date` is true of one that says how things stood when the evidence was read, not how the month was.
+    """
 
     key: str
     label: str
-    value: int | float | str | datetime | None
+    value: Value
     kind: Kind
     sql: str
     source: str
     missing: str
+    to_date: bool = False
 
 
 def stamp(moment: datetime) -> str:
@@ -52,6 +58,8 @@ def _conditions(e: MonthEvidence) -> dict[str, str]:
         "start": start,
         "end": end,
         "until": stamp(e.until),
+        "month": f"date '{e.month}'",
+        "last_report": stamp(e.last_report),
         "audit_days": str(e.system.retention.audit_days),
     }
 
@@ -78,6 +86,7 @@ def figures(e: MonthEvidence) -> dict[str, Figure]:
             Template(said.get("sql", "")).substitute(conditions).strip(),
             said.get("source", ""),
             said.get("missing", "") if values[key] is None else "",
+            said.get("to_date", False),
         )
         for key, said in _described().items()
     }
@@ -106,6 +115,7 @@ def _record(e: MonthEvidence) -> Values:
     oldest: datetime | None = e.audit_log["occurred_at"].min()  # type: ignore[assignment]
     logged = e.audit_log.filter(pl.col("kind") == "inference")["event_id"].drop_nulls()
     timed = calls.filter(pl.col("occurred_at").is_not_null() & pl.col("latency_ms").is_not_null())
+    costs = e.costs_of_month()
 
     def share(part: int) -> float | None:
         return part / calls.height if calls.height else None
@@ -117,9 +127,12 @@ def _record(e: MonthEvidence) -> Values:
         "record.with_index_version": share(calls["index_version"].count()),
         "record.with_times": share(timed.height),
         "record.audited": share(calls.filter(pl.col("event_id").is_in(logged.implode())).height),
+        "record.cost_usd": sum(costs) if costs else None,
+        "record.unpriced": calls.height - len(costs) if calls.height else None,
         "record.quarantined": len(e.rows("quarantine")),
         "record.oldest_entry": oldest,
         "record.earliest_deletion": oldest + timedelta(days=days) if oldest else None,
+        "record.amendments": len(e.amendments_to_name()),
         "record.audit_days": days,
     }
 
@@ -130,6 +143,7 @@ def _quality(e: MonthEvidence) -> Values:
     unsure = {row["week"] for row in rows if row["verdict"] == "CANNOT TELL"}
     drops = [row["drop"] for row in rows if row["drop"] is not None]
     seen = [row["smallest_detectable_drop"] for row in rows if row["smallest_detectable_drop"] is not None]
+    ratings = e.ratings()
     signed = sum(row["approved_by"] not in (None, "automatic") for row in base)
     return {
         "quality.weeks_judged": len({row["week"] for row in rows}) or None,
@@ -140,6 +154,8 @@ def _quality(e: MonthEvidence) -> Values:
         "quality.largest_drop": max(drops, default=None),
         "quality.smallest_detectable_drop": max(seen, default=None),
         "quality.causes": len({row["week"] for row in e.weekly("causes")}) if rows else None,
+        "quality.rated_up": ratings.count("rated_up") if ratings else None,
+        "quality.rated_down": ratings.count("rated_down") if ratings else None,
         "quality.baselines": len(base) or None,
         "quality.baselines_signed": signed if base else None,
     }

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -57,7 +58,8 @@ class MonthEvidence:
     """Frames of one system, columns as in the tables of the same names; one that does not exist yet is empty.
 
     `inferences` and `audit_log` need the columns of INFERENCES and AUDIT_LOG only. Frames may reach back as
-    far as they go, and the audit log must: its gaps are counted. `changes` is drift.change_events.
+    far as they go, and the audit log must: its gaps are counted. `changes` is drift.change_events, `costs` is
+    costs.call_costs, and `reports` and `amendments` are what was published so far.
     """
 
     system: System
@@ -74,6 +76,10 @@ class MonthEvidence:
     proposals: pl.DataFrame = field(default_factory=_none)
     incidents: pl.DataFrame = field(default_factory=_none)
     changes: pl.DataFrame = field(default_factory=_none)
+    costs: pl.DataFrame = field(default_factory=_none)
+    user_signals: pl.DataFrame = field(default_factory=_none)
+    reports: pl.DataFrame = field(default_factory=_none)
+    amendments: pl.DataFrame = field(default_factory=_none)
 
     def __post_init__(self) -> None:
         if self.month.day != 1:
@@ -103,7 +109,15 @@ class MonthEvidence:
         """The moment up to which records about earlier times were read: `now`, or the latest of them."""
         stamps = [row["signed_at"] for row in self.rows("checkpoints")]
         stamps += [row["quarantined_at"] for row in self.rows("quarantine")]
+        stamps += [row["amended_at"] for row in self.rows("amendments")]
         latest: datetime = max([self.now, *(stamp for stamp in stamps if stamp is not None)])
+        return latest
+
+    @property
+    def last_report(self) -> datetime:
+        """When the report of an earlier month was last published; the start of the month if none was."""
+        earlier = [row["published_at"] for row in self.rows("reports") if row["month"] < self.month]
+        latest: datetime = max((at for at in earlier if at is not None), default=self.start)
         return latest
 
     def rows(self, name: str) -> list[Row]:
@@ -152,3 +166,25 @@ class MonthEvidence:
         """Return the month's guardrail verdicts, one row each: guardrail, category, action."""
         listed = self.calls().select("guardrail_events").explode("guardrail_events", empty_as_null=False)
         return listed.drop_nulls().unnest("guardrail_events")
+
+    def costs_of_month(self) -> list[Decimal]:
+        """Return the known costs of the month's inferences, USD."""
+        if not self.costs.width:
+            return []
+        mine = self.costs.join(self.calls().select("event_id"), on="event_id", how="semi")
+        return mine["cost_usd"].drop_nulls().to_list()
+
+    def ratings(self) -> list[str]:
+        """Return rated_up or rated_down for each of the month's inferences that users rated."""
+        if not self.user_signals.width:
+            return []
+        mine = self.user_signals.join(self.calls().select("event_id"), on="event_id", how="semi")
+        return mine.filter(pl.col("signal").is_in(("rated_up", "rated_down")))["signal"].to_list()
+
+    def amendments_to_name(self) -> list[Row]:
+        """Return the amendments to earlier months' reports that were made since the last report, in order."""
+        since = self.last_report
+        rows = [
+            row for row in self.rows("amendments") if row["month"] < self.month and row["amended_at"] > since
+        ]
+        return sorted(rows, key=lambda row: (row["month"], row["number"]))

@@ -8,7 +8,7 @@ import polars as pl
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report_parts import NOT_EVIDENCED, Known, ReportSection, table
 from aiops_pipelines.document import Table, Tone
-from aiops_pipelines.wording import count, inert, listed, percent, some
+from aiops_pipelines.wording import count, inert, listed, month, percent, some
 
 KEEP = "Last signed checkpoint, in full: keep it, and a later log that contradicts it is proven wrong"
 REASONS_SHOWN = 10
@@ -65,7 +65,9 @@ def record_keeping(e: MonthEvidence, known: Known) -> ReportSection:
             f"{some(known['record.inferences'], 'inference')}: {percent(with_model)} name the model that "
         )
         meaning += f"answered, {percent(audited)} stand in the audit log."
-    tables = (_coverage(e.calls()), _set_aside(e))
+    if amended := known["record.amendments"]:
+        meaning += f" {some(amended, 'amendment')} to earlier reports since the last one."
+    tables = (_coverage(e.calls()), _set_aside(e), _amendments(e))
     return ReportSection("record_keeping", "Record-keeping", meaning, tone, known.of("record"), (), tables)
 
 
@@ -88,6 +90,19 @@ def _set_aside(e: MonthEvidence) -> Table:
     title = f"Log lines set aside to date, by reason (at most {REASONS_SHOWN} reasons)"
     return table(
         title, {"Reason": "text", "Lines": "count"}, tuple(top), "inference_log.quarantine", "No line."
+    )
+
+
+def _amendments(e: MonthEvidence) -> Table:
+    rows = tuple(
+        (month(row["month"]), row["number"], row["amended_at"], len(row["changed"]), " ".join(row["why"]))
+        for row in e.amendments_to_name()
+    )
+    return table(
+        "Amendments to earlier reports since the last one",
+        {"Report of": "text", "Number": "count", "Made": "moment", "Figures changed": "count", "Why": "text"},
+        rows,
+        "compliance.report_amendments",
     )
 
 

@@ -7,12 +7,13 @@ import polars as pl
 
 from aiops_pipelines.costs.cells import summed
 from aiops_pipelines.costs.growth import split_change
+from aiops_pipelines.mendable import Mendable
 
 Period = tuple[date, date]
 """First and last day, both included."""
 
 
-class SpendError(ValueError):
+class SpendError(Mendable, ValueError):
     """Spend cannot be compared or re-priced; the message says why."""
 
 

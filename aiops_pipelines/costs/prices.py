@@ -5,8 +5,8 @@ price is not known costs null, never 0, and a call whose tokens can be read in t
 no figure.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -25,13 +25,23 @@ BILLED = {
     "cache_write_usd": ("cache_write", "cache_write_rate"),
     "output_usd": ("output", "output_rate"),
 }
+APART = {
+    "input_uncached_audio": "input_uncached_usd",
+    "input_uncached_image": "input_uncached_usd",
+    "cache_read_audio": "cache_read_usd",
+    "cache_read_image": "cache_read_usd",
+    "output_audio": "output_usd",
+    "output_image": "output_usd",
+}
+"""Tokens that may have a price of their own, and where their cost belongs."""
 
 
 @dataclass(frozen=True)
 class Rates:
     """Prices in USD per million tokens, for calls with at least `from_input_tokens` of input.
 
-    `output` is None for a model that is sold without output, an embedding model for instance.
+    `output` is None for a model that is sold without output, an embedding model for instance. `apart` holds
+    the prices of APART; audio or images without one cost what text costs.
     """
 
     input: Decimal
@@ -39,6 +49,7 @@ class Rates:
     cache_write: Decimal
     output: Decimal | None
     from_input_tokens: int = 0
+    apart: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,14 +109,15 @@ def _status() -> pl.Expr:
 
 
 def _usage(inferences: pl.DataFrame) -> pl.DataFrame:
-    return inferences.select(
+    nothing = [pl.lit(None, dtype=pl.Int64).alias(name) for name in APART if name not in inferences.columns]
+    return inferences.with_columns(nothing).select(
         "system",
         "event_id",
         "provider",
         pl.coalesce("model_served", "model_requested").alias("model"),
         pl.col("occurred_at").dt.truncate(PRICE_STEP).alias("moment"),
         "token_convention",
-        *(pl.col(c).cast(pl.Int64) for c in TOKENS),
+        *(pl.col(c).cast(pl.Int64) for c in (*TOKENS, *APART)),
     )
 
 
@@ -124,9 +136,9 @@ def _rates(calls: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:
     for provider, model, moment in calls.select(KEY).drop_nulls().unique(maintain_order=True).iter_rows():
         prices = price_of(provider, model, moment)
         for r in prices.rates if prices else ():
-            named = (r.input, r.cache_read, r.cache_write, r.output)
+            named = (r.input, r.cache_read, r.cache_write, r.output, *(r.apart.get(name) for name in APART))
             rows.append((provider, model, moment, r.from_input_tokens, *named, prices and prices.source))
-    rate = {column: USD for _, column in BILLED.values()}
+    rate = dict.fromkeys([*(column for _, column in BILLED.values()), *map(_own_rate, APART)], USD)
     schema = calls.select(KEY).schema | {"input_tokens": pl.Int64} | rate | {"price_source": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row").sort("input_tokens")
 
@@ -139,11 +151,23 @@ def _priced(calls: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
     )
     counted = counted.sort("input_tokens")
     matched = counted.join_asof(rates, on="input_tokens", by=KEY, check_sortedness=False).sort("row")
-    parts = [_cost(tokens, rate).alias(part) for part, (tokens, rate) in BILLED.items()]
+    parts = [_cost(part, tokens, rate).alias(part) for part, (tokens, rate) in BILLED.items()]
     return matched.with_columns(parts).with_columns(cost=pl.sum_horizontal(*BILLED, ignore_nulls=False))
 
 
-def _cost(tokens: str, rate: str) -> pl.Expr:
-    count = pl.col(tokens).fill_null(0)
+def _cost(part: str, tokens: str, rate: str) -> pl.Expr:
+    """Price the tokens of a part, those with a price of their own apart."""
+    own = [name for name in APART if APART[name] == part]
+    apart = {name: pl.when(pl.col(_own_rate(name)).is_not_null()).then(name).fill_null(0) for name in own}
+    rest = pl.col(tokens).fill_null(0) - pl.sum_horizontal(pl.lit(0), *apart.values())
+    costs = [_usd(rest, rate), *(_usd(count, _own_rate(name)) for name, count in apart.items())]
+    return pl.sum_horizontal(costs, ignore_nulls=False)
+
+
+def _usd(count: pl.Expr, rate: str) -> pl.Expr:
     usd = count.cast(pl.Decimal(38, 0)) * pl.col(rate) * PER_TOKEN
     return pl.when(count == 0).then(pl.lit(Decimal(0), dtype=USD)).otherwise(usd)
+
+
+def _own_rate(name: str) -> str:
+    return f"{name}_rate"

@@ -2,7 +2,7 @@
 
 import base64
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -32,7 +32,9 @@ def labels(pillar: str, cadence: str, *kinds: str) -> dict[str, Any]:
     }
 
 
-def spec(name: str, description: str, deps: list[str], labelled: Mapping[str, Any]) -> dg.AssetSpec:
+def spec(
+    name: str, description: str, deps: Sequence[str | dg.AssetDep], labelled: Mapping[str, Any]
+) -> dg.AssetSpec:
     """Return one table of an asset that writes several."""
     return dg.AssetSpec(name, deps=deps, description=description, **labelled)
 

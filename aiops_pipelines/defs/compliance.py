@@ -1,8 +1,7 @@
 """Compliance: one audit entry for every inference and every decision, verified weekly, reported monthly."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -10,16 +9,15 @@ import dagster as dg
 import polars as pl
 
 from aiops_pipelines.compliance import audit_log as log
-from aiops_pipelines.compliance.month_evidence import AUDIT_LOG, INFERENCES, MonthEvidence
-from aiops_pipelines.compliance.report import canonical_json, compliance_report
-from aiops_pipelines.defs.bodies import Work, labels, table
+from aiops_pipelines.compliance.editions import publications
+from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.keys import Keys
-from aiops_pipelines.resources.pages import report_page
+from aiops_pipelines.resources.report_book import AMENDMENTS, REPORTS, ReportBook
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -35,7 +33,15 @@ Entry = dict[str, Any]
 
 
 @dg.asset(
-    deps=["inferences", "call_costs", "index_versions", "baselines", "drift_verdicts", "incidents"],
+    deps=[
+        "inferences",
+        "call_costs",
+        "index_versions",
+        "publications",
+        "baselines",
+        "drift_verdicts",
+        "incidents",
+    ],
     pool="duckdb",
     **labels("compliance", CONTINUOUS),
 )
@@ -107,6 +113,7 @@ def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:
     for row in warehouse.rows("incidents.incident_events", system=name).iter_rows(named=True):
         summary = f"{row['incident_id']} was {row['event']}: {row['reason']}"
         yield _decision(system, f"incident_{row['event']}", row["at"], row["actor"], summary, row)
+    yield from publications(name, *(warehouse.rows(table, system=name) for table in (REPORTS, AMENDMENTS)))
 
 
 def _decision(
@@ -161,87 +168,75 @@ def audit_verifications(
     return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "verified": table(shown)})
 
 
-EVIDENCE = {
-    "checkpoints": "compliance.audit_checkpoints",
-    "verifications": "compliance.audit_verifications",
-    "quarantine": "inference_log.quarantine",
-    "verdicts": "drift.drift_verdicts",
-    "causes": "drift.drift_causes",
-    "baselines": "monitoring.baselines",
-    "proposals": "drift.improvement_proposals",
-    "incidents": "incidents.incidents",
-    "changes": "drift.change_events",
-}
+MONTHS_WORK: list[str | dg.AssetDep] = [
+    "audit_log",
+    "incidents",
+    "improvement_proposals",
+    "quarantine",
+    "change_events",
+    "call_costs",
+    "user_signals",
+    dg.AssetDep("audit_verifications", partition_mapping=weeks_of_month),
+    dg.AssetDep("drift_verdicts", partition_mapping=weeks_of_month),
+]
 
 
-@dg.asset(
-    deps=[
-        "audit_log",
-        "incidents",
-        "improvement_proposals",
-        "quarantine",
-        "change_events",
-        dg.AssetDep("audit_verifications", partition_mapping=weeks_of_month),
-        dg.AssetDep("drift_verdicts", partition_mapping=weeks_of_month),
+@dg.multi_asset(
+    specs=[
+        spec(
+            "compliance_reports",
+            "The month's evidence against the control matrix, published once; gaps say NOT EVIDENCED.",
+            MONTHS_WORK,
+            labels("compliance", MONTHLY, "html"),
+        ),
+        spec(
+            "report_amendments",
+            "What changed in a published month, from what to what and why; the report itself stays.",
+            MONTHS_WORK,
+            labels("compliance", MONTHLY, "html"),
+        ),
+        spec(
+            "report_figures",
+            "Every figure of every published report and amendment; the highest edition holds now.",
+            MONTHS_WORK,
+            labels("compliance", MONTHLY),
+        ),
     ],
     partitions_def=months,
     backfill_policy=one_run,
     pool="duckdb",
-    **labels("compliance", MONTHLY, "html"),
 )
-def compliance_reports(
+def month_report(
     context: dg.AssetExecutionContext,
     project: dg.ResourceParam[Project],
     warehouse: dg.ResourceParam[Warehouse],
-) -> dg.MaterializeResult:
-    """The month's evidence against the control matrix, as a page and as data; gaps say NOT EVIDENCED."""
+    audit_book: dg.ResourceParam[AuditBook],
+) -> Iterator[dg.MaterializeResult]:
+    """Publish each closed month once, as a page and as data; amend it when its figures have changed since."""
     work = Work(context, project, warehouse, "compliance report")
-    written: list[pl.DataFrame] = []
+    done: list[tuple[str, date]] = []
     for system in work.operated():
-        with work.guarding(system.name):
+        with work.guarding(system.name, SigningKeyMissing):
             due = work.months(system)
+            book = ReportBook(project, warehouse, audit_book, system)
             for month in due:
-                row = _report(work, system, month)
-                warehouse.replace("compliance.compliance_reports", row, system=system.name, month=month)
-                written.append(row)
+                for problem in book.make(month, system.now(work.clock), work.clock):
+                    work.problem(system.name, problem)
+                done.append((system.name, month))
             if due:
                 enter(warehouse, system, MONTHLY, due, work.clock)
     work.close()
-    shown = pl.concat(written) if written else warehouse.tables["compliance.compliance_reports"].empty()
-    pages = {
-        f"report {r['system']}": dg.MetadataValue.path(str(project.data / r["html_file"]))
-        for r in shown.rows(named=True)
-    }
-    return dg.MaterializeResult(
-        metadata={"dagster/row_count": shown.height, "reports": table(shown), **pages}
-    )
+    made = pl.DataFrame(done, schema={"system": pl.String, "month": pl.Date}, orient="row")
+    for name in ("compliance_reports", "report_amendments", "report_figures"):
+        stored = warehouse.rows(f"compliance.{name}")
+        mine = stored.join(made, on=["system", "month"], how="semi")
+        yield dg.MaterializeResult(asset_key=name, metadata=_published(project, mine))
 
 
-def _report(work: Work, system: System, month: date) -> pl.DataFrame:
-    warehouse, data = work.warehouse, work.project.data
-    calls = warehouse.rows("inference_log.inferences", system=system.name)
-    entries = warehouse.rows("compliance.audit_log", system=system.name)
-    frames = {
-        name: warehouse.rows(source, system=system.name)
-        for name, source in EVIDENCE.items()
-        if warehouse.built(source)
+def _published(project: Project, rows: pl.DataFrame) -> dict[str, Any]:
+    pages = rows["html_file"].to_list() if "html_file" in rows.columns else []
+    return {
+        "dagster/row_count": rows.height,
+        "rows": table(rows),
+        **{page: dg.MetadataValue.path(str(project.data / page)) for page in pages},
     }
-    evidence = MonthEvidence(
-        system,
-        month,
-        system.now(work.clock),
-        inferences=calls.select(list(INFERENCES)),
-        audit_log=entries.select(list(AUDIT_LOG)),
-        **frames,
-    )
-    report = compliance_report(evidence)
-    folder = work.project.reports / system.name / "monthly"
-    folder.mkdir(parents=True, exist_ok=True)
-    page, figures = folder / f"{month:%Y-%m}.html", folder / f"{month:%Y-%m}.json"
-    page.write_text(report_page(report), encoding="utf-8")
-    text = canonical_json(report)
-    figures.write_text(text, encoding="utf-8")
-    names = [file.relative_to(data).as_posix() for file in (page, figures)]
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    rows = [(system.name, month, *names, digest, report["evidenced"], report["not_evidenced"])]
-    return pl.DataFrame(rows, schema=warehouse.tables["compliance.compliance_reports"].schema, orient="row")

@@ -42,11 +42,14 @@ REVIEWED = {
     "freshness": "rag.index_freshness",
     "retrieval": "rag.retrieval_quality",
     "rankers": "rag.retrieval_comparisons",
+    "slices": "rag.retrieval_slices",
     "incidents": "incidents.incidents",
     "blocks": "compliance.guardrail_weekly",
     "traffic": "monitoring.weekly_traffic",
     "masked": "compliance.pii_weekly",
     "verifications": "compliance.audit_verifications",
+    "alerts": "monitoring.alerts",
+    "percentiles": "monitoring.latency_percentiles",
 }
 
 PLOTS = 4
@@ -164,10 +167,13 @@ def _update(work: Work, system: System) -> None:
         "index_freshness",
         "retrieval_quality",
         "retrieval_comparisons",
+        "retrieval_slices",
         "guardrail_weekly",
         "weekly_traffic",
         "pii_weekly",
         "audit_verifications",
+        "alerts",
+        "latency_percentiles",
     ],
     partitions_def=weeks,
     backfill_policy=one_run,

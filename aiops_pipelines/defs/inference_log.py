@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from aiops_pipelines import inference_log
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, one_run, systems
 from aiops_pipelines.inference_log.ingestion import Landing, Source, Tally, for_expectations
+from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.expectations import ExpectationResult, load_suite, validate
@@ -25,11 +28,19 @@ LANDING = labels("inference_log", CONTINUOUS, "great-expectations")
 SUITE = load_suite(Path(inference_log.__file__).with_name("expectations.yaml"))
 
 
+def columns_of(entry: dict[str, Any]) -> list[str]:
+    """Return the columns that an expectation is about."""
+    columns = [str(entry[key]) for key in ("column", "column_A", "column_B") if key in entry]
+    return columns + list(entry.get("column_list", []))
+
+
 def check_name(entry: dict[str, Any]) -> str:
     """Return an expectation's name as an asset check: expect_column_values_to_be_unique of event_id."""
-    columns = [str(entry[key]) for key in ("column", "column_A", "column_B") if key in entry]
-    columns += entry.get("column_list", [])
-    return "_".join([entry["expectation"].removeprefix("expect_"), *columns])
+    return "_".join([entry["expectation"].removeprefix("expect_"), *columns_of(entry)])
+
+
+LOOKED_AT = {*TOKEN_COLUMNS, "tokens_total", "source_file", *chain.from_iterable(map(columns_of, SUITE))}
+"""Columns that are kept of the calls until the checks: a first run may store millions, with long texts."""
 
 
 @dg.multi_asset(
@@ -126,7 +137,8 @@ def _ingest(work: Work, system: System, source: Source) -> Iterator[Landing]:
                 tally.add(landing)
                 for problem in shortfalls(book.place(file), landing.promised):
                     work.problem(system.name, problem)
-                yield landing
+                kept = [name for name in landing.inferences.columns if name in LOOKED_AT]
+                yield replace(landing, inferences=landing.inferences.select(kept))
         work.context.log.info(f"{system.name}/{file.name}: {tally}")
 
 

@@ -10,13 +10,16 @@ import polars as pl
 from aiops_pipelines.defs.bodies import table
 from aiops_pipelines.defs.cadences import utc_now
 from aiops_pipelines.project import Project
+from aiops_pipelines.rag.chunking import Chunking
 from aiops_pipelines.rag.migration import advice
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.documents import CorpusError
 from aiops_pipelines.resources.embedder import EmbedderError
 from aiops_pipelines.resources.migrations import MigrationRefused, Migrations, described
+from aiops_pipelines.resources.publishing import Publisher
 from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.shadow import SHADOW_SECONDS, estimate
+from aiops_pipelines.resources.vector_store import StoreError
 from aiops_pipelines.resources.warehouse import Warehouse, WarehouseBusy
 from aiops_pipelines.systems import System, load_systems
 
@@ -29,6 +32,7 @@ class Target(dg.Config):
     system: str
     embedding: str | None = None
     chunk_characters: int | None = None
+    chunk_strategy: str | None = None
 
 
 class Rollback(dg.Config):
@@ -56,7 +60,7 @@ def plan_migration(
     """Say what a migration would take, in texts, time, money and disk, before anything is spent."""
     with _refusing():
         system, moves = _system(project, config.system), _moves(warehouse, audit_book)
-        target = moves.target(system, config.embedding, config.chunk_characters)
+        target = moves.target(system, config.embedding, config.chunk_characters, config.chunk_strategy)
         active, model = moves.recipes.first(system), moves.recipes.model(target)
         found = estimate(warehouse, system, model, target.chunking, utc_now())
     figures = {name: None if value is None else str(value) for name, value in vars(found).items()}
@@ -78,7 +82,7 @@ def build_shadow(
     patient = Warehouse(warehouse.file, warehouse.tables, SHADOW_SECONDS)
     with _refusing():
         system, moves = _system(project, config.system), _moves(patient, audit_book)
-        target = moves.target(system, config.embedding, config.chunk_characters)
+        target = moves.target(system, config.embedding, config.chunk_characters, config.chunk_strategy)
         row = moves.start(system, target, utc_now(), context.log.info, context.run_id)
     _observe(context, "index_versions", {"system": system.name, "shadow of": row["migration_id"]})
     _note(context, "migrations", moves, system)
@@ -96,6 +100,7 @@ def promote_shadow(
     with _refusing():
         system, moves = _system(project, config.system), _moves(warehouse, audit_book)
         moves.promote(system, config.by, config.reason, config.force, utc_now())
+    _follow(context, warehouse, audit_book, system)
     _note(context, "active_indexes", moves, system)
 
 
@@ -111,12 +116,13 @@ def roll_back(
     with _refusing():
         system, moves = _system(project, config.system), _moves(warehouse, audit_book)
         moves.rollback(system, config.by, config.reason, utc_now())
+    _follow(context, warehouse, audit_book, system)
     _note(context, "active_indexes", moves, system)
 
 
 @dg.job(executor_def=dg.in_process_executor)
 def migrate_plan() -> None:
-    """Say what another embedding model or chunk size would take; nothing is changed."""
+    """Say what another embedding model or way of cutting would take; nothing is changed."""
     plan_migration()
 
 
@@ -159,6 +165,19 @@ def _moves(warehouse: Warehouse, book: AuditBook) -> Migrations:
     return Migrations(warehouse, Recipes(warehouse), book)
 
 
+def _follow(context: dg.OpExecutionContext, warehouse: Warehouse, book: AuditBook, system: System) -> None:
+    """Give readers of the system's vector store the index that was switched to; a failure undoes nothing."""
+    if system.publish is None:
+        return
+    try:
+        done = Publisher(warehouse, Recipes(warehouse), book).publish(system, utc_now(), context.run_id)
+    except StoreError as error:
+        context.log.error(f"{error} Until then readers of the store have the index of before.")
+        return
+    for sentence in done.refusal():
+        context.log.error(sentence)
+
+
 def _observe(context: dg.OpExecutionContext, asset: str, metadata: Mapping[str, Any]) -> None:
     context.log_event(dg.AssetObservation(asset, metadata=dict(metadata)))
 
@@ -175,7 +194,7 @@ def _note(context: dg.OpExecutionContext, asset: str, moves: Migrations, system:
         "system": system.name,
         "migration": row["migration_id"],
         "status": row["status"],
-        "in force": f"{active['model']}, chunks of {active['chunk_characters']} characters",
+        "in force": f"{active['model']}, {Chunking.named(active['chunker_version']).described}",
         "next": advice(row["status"], verdicts, system.name),
         **({"comparison": table(told.select(TOLD))} if told.height else {}),
     }

@@ -1,24 +1,22 @@
-"""The corpus becomes chunks, embeddings and index versions; what they find and miss is measured."""
+"""The corpus becomes chunks, embeddings and index versions; what they find and miss is `rag_weekly`."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
-from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, weeks
-from aiops_pipelines.periods import midnight
+from aiops_pipelines.defs.cadences import CONTINUOUS, one_run, systems
 from aiops_pipelines.project import Project
-from aiops_pipelines.rag.freshness import CorpusHistory
-from aiops_pipelines.rag.freshness import index_freshness as judge_freshness
-from aiops_pipelines.rag.known_queries import parse_known_queries
 from aiops_pipelines.resources import documents as corpora
+from aiops_pipelines.resources import query_file
 from aiops_pipelines.resources.embedder import EmbedderError
 from aiops_pipelines.resources.index_book import IndexBook, Reindexed
 from aiops_pipelines.resources.index_proof import prove
-from aiops_pipelines.resources.retrieval_bench import Found, RetrievalBench
+from aiops_pipelines.resources.publishing import Publisher
+from aiops_pipelines.resources.vector_store import StoreError
 from aiops_pipelines.resources.warehouse import Warehouse
 
 INDEX_TABLES = (
@@ -31,7 +29,6 @@ INDEX_TABLES = (
     "index_chunks",
 )
 INDEXING = labels("rag", CONTINUOUS, "llamaindex")
-MEASURING = labels("rag", WEEKLY)
 
 
 @dg.multi_asset(
@@ -139,6 +136,46 @@ def index_equals_source(
     )
 
 
+@dg.asset(
+    deps=["index_versions"],
+    partitions_def=systems,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("rag", CONTINUOUS, "llamaindex"),
+)
+def publications(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+    publisher: dg.ResourceParam[Publisher],
+) -> dg.MaterializeResult:
+    """The index in force, in the system's vector store: a difference is written, verified, switched to."""
+    work = Work(context, project, warehouse, "publishing")
+    done: dict[str, dict[str, Any]] = {}
+    for system in work.operated():
+        if system.publish is None:
+            context.log.info(f"{system.name} is not published: its file has no publish.")
+            continue
+        if warehouse.rows("rag.index_versions", system=system.name).is_empty():
+            continue  # what stands in the way of the index is said where it is built
+        with work.guarding(system.name, StoreError):
+            tell = partial(_tell, context, system.name)
+            found = publisher.publish(system, work.clock, context.run_id, thorough=False, tell=tell)
+            done[system.name] = found.as_data()
+            for sentence in found.refusal():
+                work.problem(system.name, sentence)
+    work.close()
+    counted = {name: sum(one[name] for one in done.values()) for name in ("upserts", "deletes", "written")}
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": warehouse.read("select count(*) as n from rag.publications")["n"][0],
+            "systems published": len(done),
+            **counted,
+            **{name: dg.MetadataValue.json(one) for name, one in done.items()},
+        }
+    )
+
+
 @dg.multi_asset(
     specs=[
         spec(
@@ -167,162 +204,11 @@ def query_sets(
     work = Work(context, project, warehouse, "known queries")
     for system in work.operated():
         with work.guarding(system.name, OSError, UnicodeDecodeError):
-            if system.known_queries is None:
-                work.problem(
-                    system.name,
-                    "No known queries are configured, so nothing can be compared with the truth; "
-                    "write known_queries in its file.",
-                )
-                continue
-            if not system.known_queries.exists():
-                work.problem(
-                    system.name,
-                    f"{system.known_queries.name} does not exist; restore it or change known_queries.",
-                )
-                continue
-            known, judged, problems = parse_known_queries(
-                system.name, system.known_queries.read_text(encoding="utf-8").splitlines()
-            )
-            for sentence in problems:
-                work.problem(system.name, f"{system.known_queries.name}: {sentence}")
-            with warehouse.writing() as writer:
-                writer.replace("rag.known_queries", known, system=system.name)
-                writer.replace("rag.judgements", judged, system=system.name)
+            for sentence in query_file.load(warehouse, system):
+                work.problem(system.name, sentence)
     work.close()
     for name in ("known_queries", "judgements"):
         yield dg.MaterializeResult(
             asset_key=name,
             metadata={"dagster/row_count": warehouse.read(f"select count(*) as n from rag.{name}")["n"][0]},
         )
-
-
-@dg.multi_asset(
-    specs=[
-        spec(
-            "retrieval_scores",
-            "How well each index version finds each known query's documents, by ranker.",
-            ["index_versions", "known_queries", "judgements"],
-            MEASURING,
-        ),
-        spec(
-            "retrieval_quality",
-            "Precision, recall, hit rate, MRR and nDCG per index version, with BM25 as the floor.",
-            ["retrieval_scores"],
-            MEASURING,
-        ),
-        spec(
-            "retrieval_comparisons",
-            "Whether embeddings, keywords or both together find more, per index version, with a verdict.",
-            ["retrieval_scores"],
-            MEASURING,
-        ),
-    ],
-    partitions_def=weeks,
-    backfill_policy=one_run,
-    pool="duckdb",
-)
-def retrieval_evaluation(
-    context: dg.AssetExecutionContext,
-    project: dg.ResourceParam[Project],
-    warehouse: dg.ResourceParam[Warehouse],
-    retrieval_bench: dg.ResourceParam[RetrievalBench],
-) -> Iterator[dg.MaterializeResult]:
-    """Ask every index version the known queries in force at its time."""
-    work = Work(context, project, warehouse, "retrieval quality")
-    measured: list[Found] = []
-    for system in work.operated():
-        with work.guarding(system.name, EmbedderError):
-            if not work.weeks(system):
-                continue
-            found = retrieval_bench.evaluate(system.name, system.now(work.clock))
-            with warehouse.writing() as writer:
-                writer.replace("rag.retrieval_scores", found.scores, system=system.name)
-                writer.replace("rag.retrieval_quality", found.quality, system=system.name)
-                writer.replace("rag.retrieval_comparisons", found.comparisons, system=system.name)
-            measured.append(found)
-    work.close()
-    for name in ("scores", "quality", "comparisons"):
-        empty = warehouse.tables[f"rag.retrieval_{name}"].empty()
-        shown = pl.concat([empty, *(getattr(found, name) for found in measured)])
-        if name == "quality":
-            shown = shown.filter(pl.col("metric") == "ndcg_at_10")
-        yield dg.MaterializeResult(
-            asset_key=f"retrieval_{name}", metadata={"dagster/row_count": shown.height, name: table(shown)}
-        )
-
-
-@dg.multi_asset(
-    specs=[
-        spec(
-            "index_freshness",
-            "How far the served index lagged behind the corpus, week by week.",
-            ["index_versions", "inferences"],
-            MEASURING,
-        ),
-        spec(
-            "stale_answers",
-            "Every answer that was given from text no longer in the corpus.",
-            ["index_versions", "inferences"],
-            MEASURING,
-        ),
-    ],
-    partitions_def=weeks,
-    backfill_policy=one_run,
-    pool="duckdb",
-)
-def freshness(
-    context: dg.AssetExecutionContext,
-    project: dg.ResourceParam[Project],
-    warehouse: dg.ResourceParam[Warehouse],
-) -> Iterator[dg.MaterializeResult]:
-    """Compare what was retrieved with what the corpus said at that moment."""
-    work = Work(context, project, warehouse, "freshness")
-    judged: list[pl.DataFrame] = []
-    for system in work.operated():
-        with work.guarding(system.name):
-            history = CorpusHistory(
-                *(
-                    warehouse.rows(f"rag.{t}", system=system.name)
-                    for t in ("corpus_revisions", "documents", "index_versions", "index_chunks")
-                )
-            )
-            for week in work.weeks(system):
-                row, stale = judge_freshness(
-                    system.name,
-                    week,
-                    _end(week),
-                    _calls(warehouse, system.name, week),
-                    history,
-                    system.limits.stale_share,
-                )
-                with warehouse.writing() as writer:
-                    writer.replace("rag.index_freshness", row, system=system.name, week=week)
-                    writer.replace("rag.stale_answers", stale, system=system.name, week=week)
-                judged.append(row)
-    work.close()
-    shown = pl.concat(judged) if judged else warehouse.tables["rag.index_freshness"].empty()
-    for name in ("index_freshness", "stale_answers"):
-        yield dg.MaterializeResult(
-            asset_key=name,
-            metadata={
-                "dagster/row_count": shown.height,
-                "weeks": table(
-                    shown.select(
-                        "system", "week", "verdict", "stale_share", "lag_days", "served_index_version"
-                    ),
-                    30,
-                ),
-            },
-        )
-
-
-def _end(week: date) -> datetime:
-    """Return the last moment of a week; what takes effect at the next midnight belongs to the next one."""
-    return midnight(week + timedelta(days=7)) - timedelta(microseconds=1)
-
-
-def _calls(warehouse: Warehouse, system: str, week: date) -> pl.DataFrame:
-    return warehouse.read(
-        "select * from inference_log.inferences where system = ? and occurred_at >= ? and occurred_at <= ?",
-        [system, datetime.combine(week, datetime.min.time()), _end(week).replace(tzinfo=None)],
-    )

@@ -12,6 +12,8 @@ from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.judge import OfflineJudge
 from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.publishing import Publisher
+from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.retrieval_bench import RetrievalBench
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -40,6 +42,7 @@ if not _manifest_is_current(dbt_project.manifest_path):
 def resources() -> dg.Definitions:
     """Return the resources by the name assets ask for them."""
     warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
+    audit_book = AuditBook(project, warehouse, Keys(project.keys))
     return dg.Definitions(
         resources={
             "project": project,
@@ -47,7 +50,8 @@ def resources() -> dg.Definitions:
             "index_book": IndexBook(warehouse),
             "retrieval_bench": RetrievalBench(warehouse),
             "judge": OfflineJudge(),
-            "audit_book": AuditBook(project, warehouse, Keys(project.keys)),
+            "audit_book": audit_book,
+            "publisher": Publisher(warehouse, Recipes(warehouse), audit_book),
             "dbt": DbtCliResource(project_dir=dbt_project),
         }
     )

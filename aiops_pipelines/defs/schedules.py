@@ -67,13 +67,13 @@ def every_monday(
     return _due_run(context, project, warehouse, due_weeks)
 
 
-@dg.schedule(job=monthly_job, cron_schedule="0 6 1 * *", default_status=RUNNING)
+@dg.schedule(job=monthly_job, cron_schedule="0 8 1 * *", default_status=RUNNING)
 def every_first(
     context: dg.ScheduleEvaluationContext,
     project: dg.ResourceParam[Project],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.RunRequest | dg.SkipReason:
-    """Run the monthly work for every closed month that is due."""
+    """Run the monthly work for every closed month that is due; a week that ends with it is judged by then."""
     return _due_run(context, project, warehouse, due_months)
 
 

@@ -157,6 +157,7 @@ def descriptions() -> dict[str, tuple[str, dict[str, str]]]:
         "audit_log",
         "weekly_reviews",
         "compliance_reports",
+        "report_amendments",
         "retrieval_quality",
         "user_signals",
         "call_rates",

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.incidents.clocks import Pause
+from aiops_pipelines.mendable import Mendable
 
 EVENTS = pl.Schema(
     {
@@ -29,7 +30,7 @@ NEEDS_A_REASON = ("resolved", "reopened", "paused")
 Row = dict[str, Any]
 
 
-class IncidentError(ValueError):
+class IncidentError(Mendable, ValueError):
     """An event that cannot happen to an incident; the message says why, and what can."""
 
 

@@ -25,9 +25,10 @@ class ReviewInputs:
     """Frames of one system; columns as in the tables of the same names.
 
     `verdicts` is drift_verdicts, `causes` drift_causes, `growth` spend_growth_since_baseline, `month`
-    month_forecast, `anomalies` spend_anomalies, `freshness` index_freshness, `retrieval` retrieval_quality,
-    `rankers` retrieval_comparisons, `verifications` audit_verifications, `spend` weekly_spend, `blocks`
-    guardrail_weekly, `traffic` weekly_traffic and `masked` pii_weekly.
+    month_forecast, `anomalies` spend_anomalies, `freshness` index_freshness, `retrieval`
+    retrieval_quality, `rankers` retrieval_comparisons, `slices` retrieval_slices, `verifications`
+    audit_verifications, `spend` weekly_spend, `blocks` guardrail_weekly, `traffic` weekly_traffic,
+    `masked` pii_weekly and `percentiles` latency_percentiles.
     """
 
     system: System
@@ -43,11 +44,14 @@ class ReviewInputs:
     freshness: pl.DataFrame = field(default_factory=_none)
     retrieval: pl.DataFrame = field(default_factory=_none)
     rankers: pl.DataFrame = field(default_factory=_none)
+    slices: pl.DataFrame = field(default_factory=_none)
     incidents: pl.DataFrame = field(default_factory=_none)
     blocks: pl.DataFrame = field(default_factory=_none)
     traffic: pl.DataFrame = field(default_factory=_none)
     masked: pl.DataFrame = field(default_factory=_none)
     verifications: pl.DataFrame = field(default_factory=_none)
+    alerts: pl.DataFrame = field(default_factory=_none)
+    percentiles: pl.DataFrame = field(default_factory=_none)
 
     @property
     def start(self) -> datetime:

@@ -3,7 +3,7 @@
 from aiops_pipelines.document import Action, Chart, Figure, Section, Tone
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.incidents.review_quality import REMEDIES
-from aiops_pipelines.wording import count, day, percent
+from aiops_pipelines.wording import count, day, inert, percent
 
 NDCG = "ndcg_at_10"
 
@@ -75,9 +75,13 @@ def retrieval(r: ReviewInputs) -> Section:
     charts = (Chart("retrieval_by_version", "nDCG@10 by index version", sentence, points),)
     actions = [Action("Roll back to the index version before.", meaning, tone)] if tone == "bad" else []
     proven = _proven(r, version)
-    told = " ".join(row["reason"] for row in proven)
+    weak = worse_slices(r, version)
+    told = " ".join([*(row["reason"] for row in proven), *map(slice_sentence, weak)])
     actions += [Action(ranking, told, "warn") for ranking in _better_ranking(proven)]
-    tone = "warn" if proven and tone == "good" else tone
+    actions += [
+        Action(f"Read what is found for {inert(row['slice'])}.", slice_sentence(row), "warn") for row in weak
+    ]
+    tone = "warn" if (proven or weak) and tone == "good" else tone
     return Section(key, title, f"{meaning} {told}".strip(), tone, figures, charts, (), tuple(actions))
 
 
@@ -86,6 +90,23 @@ def _proven(r: ReviewInputs, version: str) -> list[Row]:
     behind = {("dense", "bm25", "worse"), ("fusion", "dense", "better")}
     rows = [row for row in r.rows("rankers") if row["index_version"] == version]
     return [row for row in rows if (row["ranker"], row["against"], row["verdict"]) in behind]
+
+
+def worse_slices(r: ReviewInputs, version: str | None = None) -> list[Row]:
+    """Return the tags that the embeddings of an index find worse than the rest; of the newest without one."""
+    rows = [row for row in r.rows("slices") if row["kind"] == "tag" and row["ranker"] == "dense"]
+    rows = [row for row in rows if row["metric"] == NDCG and row["valid_from"] < r.end]
+    if version is None and rows:
+        version = max(rows, key=lambda row: (row["valid_from"], row["index_version"]))["index_version"]
+    return [row for row in rows if row["index_version"] == version and row["verdict"] == "worse"]
+
+
+def slice_sentence(row: Row) -> str:
+    """Say by how much a tag is found worse."""
+    return (
+        f"Known queries on {inert(row['slice'])} are found worse than the rest: nDCG@10 {row['mean']:.3f} "
+        f"({_interval(row)}) on {row['queries']} queries, {row['rest']:.3f} on the others."
+    )
 
 
 def _better_ranking(proven: list[Row]) -> list[str]:

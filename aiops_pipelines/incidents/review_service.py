@@ -4,6 +4,14 @@ from collections import Counter
 from datetime import date
 
 from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
+from aiops_pipelines.incidents.review_alerts import (
+    alert_figure,
+    alert_table,
+    blind,
+    latency_table,
+    rule_name,
+    states_at_end,
+)
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.wording import count, inert, listed, percent, some
 
@@ -56,17 +64,26 @@ def service(r: ReviewInputs) -> Section:
         Figure(
             "Latency, 95th percentile", row and row["latency_p95_ms"], "ms", f"limit {count(p95_limit)} ms"
         ),
+        alert_figure(r),
     )
+    tables = (latency_table(r), alert_table(r)) if by_week else ()
     took = "Milliseconds from request to the end of the answer."
     charts = (
         Chart("latency_by_week", "Latency by week", took, rows, {"limit": p95_limit}),
         Chart("calls_by_week", "Calls by week", "Logged calls a week, probes included.", rows),
     )
+    states = states_at_end(r)
+    firing = [row for row in states if row["state"] == "firing"]
+    if firing:
+        meaning += f" Firing at the end of the week: {listed([rule_name(row['rule']) for row in firing])}."
+        tone = "bad"
+    elif tone == "good" and blind(states):
+        meaning, tone = f"{meaning} Too few calls for any alert to be judged.", "unknown"
     what = (
         "Read the failed and the slowest calls." if calls else "Check that the inference log still arrives."
     )
     actions = (Action(what, meaning, tone),) if tone in ("bad", "unknown") else ()
-    return Section("service", "Service", meaning, tone, figures, charts if by_week else (), (), actions)
+    return Section("service", "Service", meaning, tone, figures, charts if by_week else (), tables, actions)
 
 
 def guardrails(r: ReviewInputs) -> Section:

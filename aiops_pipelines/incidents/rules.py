@@ -32,7 +32,6 @@ CAUSES = {
     "cost_growth": "Weekly spend has grown beyond its limit",
     "cost_anomaly": "A day cost more than is usual for its hours",
     "budget": "A budget is spent",
-    "no_useful_outputs": "Most calls give no useful answer",
     "errors": "More calls fail than the limit or the baseline allows",
     "refusals": "The model declines to answer more often than before",
     "latency": "Answers are slower than the limit or the baseline allows",
@@ -90,8 +89,9 @@ def service_alert(facts: Facts, limits: Limits) -> Readings:
     """An alert on failures, refusals, latency, volume or a burn rate is open, and the period is a breach.
 
     Limits, chance and hysteresis are judged in `monitoring`; a breach that opened no alert is no signal, and
-    an alert that is recovering calms nothing. A day on which most calls
-    fail is one signal and not two.
+    an alert that is recovering calms nothing. An outage has the
+    cause of any other failures, errors, and raises it to P1: it is one incident however it begins and ends. A
+    day on which most calls fail is one signal and not two.
     """
     rows = facts.alert_readings.rows(named=True)
     outages = {row["period_start"] for row in rows if row["rule"] == "no_useful_outputs" and _fires(row)}
@@ -163,7 +163,7 @@ RULES: Mapping[str, Rule] = {
     "monthly_budget": Rule(monthly_budget, ("budget",)),
     "daily_budget": Rule(daily_budget, ("budget",)),
     "endpoint_budget": Rule(endpoint_budget, ("budget",)),
-    "service_alert": Rule(service_alert, ("no_useful_outputs", "errors", "refusals", "latency", "volume")),
+    "service_alert": Rule(service_alert, ("errors", "refusals", "latency", "volume")),
     "guardrail_burst": Rule(guardrail_burst, ("injection_attempts",)),
     "audit_broken": Rule(audit_broken, ("audit_log",)),
     "silence": Rule(silence, ("no_data",)),

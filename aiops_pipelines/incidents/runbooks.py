@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from aiops_pipelines.incidents.rules import CAUSES
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.systems import Part
 
 CHANGES_DATA = re.compile(r"\b(insert|update|delete|merge)\b", re.IGNORECASE)
@@ -19,7 +20,7 @@ CHANGES_DATA = re.compile(r"\b(insert|update|delete|merge)\b", re.IGNORECASE)
 QUOTED = re.compile(r"'(?:[^']|'')*'")
 
 
-class RunbookError(ValueError):
+class RunbookError(Mendable, ValueError):
     """Runbooks cannot be used as they are; the message names the file and says what to change."""
 
 

@@ -16,6 +16,7 @@ from aiops_pipelines.inference_log import (
     provider_http,
 )
 from aiops_pipelines.inference_log.record import Importer
+from aiops_pipelines.mendable import Mendable
 
 _RECOGNISED: dict[str, ModuleType] = {
     "aiops_jsonl": aiops_jsonl,
@@ -32,7 +33,7 @@ IMPORTERS: dict[str, Importer] = {name: module.read for name, module in _RECOGNI
 }
 
 
-class UnknownFormat(ValueError):
+class UnknownFormat(Mendable, ValueError):
     """What a file holds is none of the formats; the message lists what was looked for."""
 
 

@@ -16,8 +16,9 @@ import polars as pl
 
 from aiops_pipelines.compliance.masking import masked_column, pseudonymised_column
 from aiops_pipelines.compliance.privacy import REGIONS, mask
+from aiops_pipelines.inference_log.modalities import with_modalities
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
-from aiops_pipelines.inference_log.record import CALLS, SCHEMA, TOKEN_COLUMNS, Batch, Rejection
+from aiops_pipelines.inference_log.record import SCHEMA, TOKEN_COLUMNS, Batch, Rejection
 
 HEAD_BYTES = 4_096
 RAW_SHOWN, RAW_MASKED = 500, 4_000
@@ -191,10 +192,8 @@ def land(
             not stored again.
         plain: calls of the same lines that were read by the column, if any were.
     """
-    calls = pl.DataFrame(batch.records, schema=CALLS, orient="row")
-    if plain is not None:
-        batch.ignored.update(plain.ignored)
-        calls = pl.concat([plain.calls, calls]).sort("source_line", maintain_order=True)
+    plain = plain or PlainCalls.together([])
+    calls = plain.beside(batch.records).calls
     kept, known, refused = first_of_each(calls, known_ids)
     rejections = [*batch.rejections, *refused]
     aside = [row for row in _aside(rejections, reading, source) if row["line_hash"] not in known_rejections]
@@ -204,7 +203,7 @@ def land(
         rows_known=reading.rows_known + known,
         rows_quarantined=reading.rows_quarantined + len(rejections),
     )
-    stored = protected(kept, source).with_columns(
+    stored = protected(with_modalities(kept), source).with_columns(
         system=pl.lit(source.system),
         source_format=pl.lit(source.format),
         source_file=pl.lit(reading.file.name),
@@ -215,7 +214,7 @@ def land(
         pl.DataFrame(aside, schema=QUARANTINE, orient="row"),
         log_file(reading, source),
         reading,
-        batch.ignored,
+        batch.ignored + plain.ignored,
         known,
         Counter(rejection.reason for rejection in rejections),
         len(batch.feedback),

@@ -4,7 +4,9 @@ Opening files is `resources.log_folder`'s business.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NoReturn
 
 from aiops_pipelines.inference_log.record import RecordError
@@ -16,11 +18,40 @@ DOCUMENT_LIMIT = 64_000_000
 DEPTH_LIMIT = 64
 
 
+@dataclass(frozen=True)
+class Block:
+    """Some lines as they lie in a log, each with its newline, the first of them numbered `first`.
+
+    A `document` is one value that may go over several lines; it counts as one.
+    """
+
+    content: bytes
+    first: int = 1
+    document: bool = False
+
+    @cached_property
+    def lines(self) -> int:
+        """How many lines there are, blank ones too."""
+        return 1 if self.document else self.content.count(b"\n")
+
+    def numbered(self) -> list[tuple[int, bytes]]:
+        """Return the lines with their numbers, without newlines and blank lines."""
+        if self.document:
+            return [(self.first, self.content)]
+        lines = enumerate(self.content.split(b"\n"), self.first)
+        return [line for line in lines if line[1] and not line[1].isspace()]
+
+    @classmethod
+    def of(cls, lines: Sequence[bytes], first: int = 1) -> "Block":
+        """Return a block of lines that hold no newline."""
+        return cls(b"".join(part for line in lines for part in (line, b"\n")), first)
+
+
 class Lines:
-    """The complete lines of a stream of byte pieces, numbered; what follows the last newline is `torn`.
+    """The complete lines of a stream of byte pieces, in blocks; what follows the last newline is `torn`.
 
     A line longer than `limit` is given as its first `limit` + 1 bytes, so that memory stays flat and the
-    importer can say that it is too long. Blank lines are numbered and left out.
+    importer can say that it is too long. Blank lines are numbered.
     """
 
     def __init__(self, pieces: Iterable[bytes], first: int = 1, limit: int = DOCUMENT_LIMIT):
@@ -29,34 +60,26 @@ class Lines:
         self._waiting = 0
         self.bytes_read = 0
 
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        for lines in self.by_piece():
-            yield from lines
-
-    def by_piece(self) -> Iterator[list[tuple[int, bytes]]]:
+    def blocks(self) -> Iterator[Block]:
         """Yield the lines that end in each piece."""
         for piece in self._pieces:
-            *ends, rest = piece.split(b"\n")
-            found: list[tuple[int, bytes]] = []
-            if ends and self._waiting:
-                found += self._ended(ends.pop(0))
-            if len(piece) > self._limit:
-                found += [line for end in ends for line in self._ended(end)]
-            elif ends:
-                first, self.number = self.number + 1, self.number + len(ends)
-                self.bytes_read += sum(map(len, ends)) + len(ends)
-                found += [line for line in enumerate(ends, first) if line[1] and not line[1].isspace()]
-            yield found
-            self._hold(rest)
+            end = piece.rfind(b"\n") + 1
+            if end:
+                self.bytes_read += self._waiting + end
+                block = Block(self._whole(piece[:end]), self.number + 1)
+                self.number += block.lines
+                yield block
+                self._held.clear()
+                self._waiting = 0
+            self._hold(piece[end:])
 
-    def _ended(self, end: bytes) -> Iterator[tuple[int, bytes]]:
-        self._hold(end)
-        line = bytes(self._held)
-        self.number, self.bytes_read = self.number + 1, self.bytes_read + self._waiting + 1
-        self._held.clear()
-        self._waiting = 0
-        if line.strip():
-            yield self.number, line
+    def _whole(self, ended: bytes) -> bytes:
+        """Return lines that end, with what was held of the first, none of them longer than the limit."""
+        if self._waiting + len(ended) <= self._limit:
+            return bytes(self._held) + ended if self._held else ended
+        lines = ended.split(b"\n")[:-1]
+        self._hold(lines[0])
+        return Block.of([bytes(self._held), *(line[: self._limit + 1] for line in lines[1:])]).content
 
     @property
     def torn(self) -> bytes:
@@ -95,7 +118,7 @@ def parse(raw: bytes, limit: int = LINE_LIMIT) -> Any:
     if len(raw) > limit:
         raise RecordError(f"The line is longer than {limit // 1_000_000} MB.")
     try:
-        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_not_a_number, object_pairs_hook=_object)
+        value = _DECODER.decode(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise RecordError(f"The line is not UTF-8 (byte {error.start + 1}).") from error
     except json.JSONDecodeError as error:
@@ -129,3 +152,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise RecordError("The line holds the same key twice, so its meaning depends on the reader.")
     return found
+
+
+_DECODER = json.JSONDecoder(parse_constant=_not_a_number, object_pairs_hook=_object)

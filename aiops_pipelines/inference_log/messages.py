@@ -60,11 +60,15 @@ def text_of(message: Any) -> str:
         return message
     if isinstance(message, list):
         return "\n".join(filter(None, map(text_of, message)))
-    if not isinstance(message, Mapping) or message.get("type") in _NO_TEXT:
+    if message is None or not isinstance(message, Mapping) or message.get("type") in _NO_TEXT:
         return ""
-    inner = [message.get(key) for key in ("parts", "content", "text", "response", "result", "refusal")]
-    inner += [_message(message.get(key)) for key in ("message", "gen_ai.event.content")]
-    return next((text for text in map(text_of, inner) if text), "")
+    for key in ("parts", "content", "text", "response", "result", "refusal"):
+        if text := text_of(message.get(key)):
+            return text
+    for key in ("message", "gen_ai.event.content"):
+        if text := text_of(_message(message.get(key))):
+            return text
+    return ""
 
 
 def decoded(raw: Any) -> Any:
@@ -84,7 +88,10 @@ def listed(value: Any) -> Iterable[Any]:
 
 def first(values: Mapping[str, Any], *names: str) -> Any:
     """Return the first value that is there and not blank under one of the names."""
-    return next((values[name] for name in names if values.get(name) not in (None, "")), None)
+    for name in names:
+        if (value := values.get(name)) is not None and value != "":
+            return value
+    return None
 
 
 def chunk_of(document: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -35,23 +35,27 @@ class Trace:
     """The spans of one trace in a batch.
 
     A span belongs to the model call that is its parent, else to the next one that starts, else to the last.
+    `kinds` says what each of the spans is.
     """
 
     def __init__(self, spans: Iterable[Span]):
-        self.spans = sorted(spans, key=lambda s: (s.start_ns or 0, operation(s) == "model call"))
-        self.calls = [span for span in self.spans if operation(span) == "model call"]
+        kinds = [(span.start_ns or 0, operation(span), span) for span in spans]
+        kinds.sort(key=lambda found: (found[0], found[1] == "model call"))
+        self.spans = [span for _, _, span in kinds]
+        self.kinds = [kind for _, kind, _ in kinds]
+        self.calls = [span for _, kind, span in kinds if kind == "model call"]
         self._by_id = {span.span_id: span for span in self.spans}
         self._joined: dict[tuple[str, str], list[Span]] = defaultdict(list)
         calls = {call.span_id for call in self.calls}
-        waiting: list[Span] = []
-        for span in self.spans:
+        waiting: list[tuple[str, Span]] = []
+        for _, kind, span in kinds:
             if span.span_id in calls:
                 self._join(span.span_id, waiting)
                 waiting = []
             elif span.parent_id in calls:
-                self._join(span.parent_id, [span])
+                self._join(span.parent_id, [(kind, span)])
             else:
-                waiting.append(span)
+                waiting.append((kind, span))
         if self.calls:
             self._join(self.calls[-1].span_id, waiting)
 
@@ -72,6 +76,6 @@ class Trace:
             span = parent
         return ChainMap(*chain, dict(own.resource))
 
-    def _join(self, call: str, spans: Iterable[Span]) -> None:
-        for span in spans:
-            self._joined[call, operation(span)].append(span)
+    def _join(self, call: str, spans: Iterable[tuple[str, Span]]) -> None:
+        for kind, span in spans:
+            self._joined[call, kind].append(span)

@@ -6,7 +6,7 @@ every other line is left to it.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,13 @@ class PlainCalls:
         """Return the calls of several frames of lines as one."""
         calls = [pl.DataFrame(schema=CALLS), *(part.calls for part in parts)]
         return cls(pl.concat(calls), sum((part.ignored for part in parts), Counter[str]()))
+
+    def beside(self, records: Sequence[Mapping[str, Any]]) -> "PlainCalls":
+        """Return these calls with records that were read line by line, in the order of the lines."""
+        if not records:
+            return self
+        both = pl.concat([self.calls, pl.DataFrame(records, schema=CALLS, orient="row")])
+        return PlainCalls(both.sort("source_line", maintain_order=True), self.ignored)
 
 
 def plain_calls(lines: pl.DataFrame) -> PlainCalls:

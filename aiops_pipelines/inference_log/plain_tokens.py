@@ -25,7 +25,8 @@ TEMPLATES = 64
 """Templates that are worth a look at all rows; a log has a few, and rarer ones are read line by line."""
 CONVENTIONS = ("inclusive", "disjoint", "ambiguous")
 _USAGE = r'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})'
-_COUNT = r"(:\s*)[0-9]{1,9}\b"
+_SPACED, _COMPACT = (r": [0-9]{1,9}\b", ": " + GAP), (r":[0-9]{1,9}\b", ":" + GAP)
+"""Counts as JSON writers space them, and their gaps; twice as fast as one expression with a group."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -77,7 +78,7 @@ def _provider_usage(lines: pl.DataFrame, raw: str, columns: _Columns) -> pl.Seri
     if "usage" not in lines.columns:
         return pl.repeat(None, lines.height, dtype=pl.String(), eager=True)
     found = lines.select(text=pl.col(raw).str.extract(_USAGE)).with_columns(
-        template=pl.col("text").str.replace_all(_COUNT, "${1}" + GAP)
+        template=pl.col("text").str.replace_all(*_SPACED).str.replace_all(*_COMPACT)
     )
     columns.plain &= (found["text"].is_null() == lines["usage"].is_null()).to_numpy()
     texts, known = found["text"], found["template"].is_null().to_numpy().copy()

@@ -5,7 +5,7 @@ Which keys a format uses for these columns is the importer's business; masking a
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -17,6 +17,13 @@ RETRIEVED = pl.List(pl.Struct({"chunk_id": pl.String, "document": pl.String, "sc
 GUARDRAIL_EVENTS = pl.List(pl.Struct({"guardrail": pl.String, "category": pl.String, "action": pl.String}))
 TOKEN_COLUMNS = ("input_uncached", "cache_read", "cache_write", "output_visible", "reasoning")
 PART_COLUMNS = ("system_prompt_tokens", "tools_tokens", "context_tokens", "history_tokens", "user_tokens")
+MODALITIES = ("audio", "image")
+MODAL_COLUMNS = {
+    f"{whole}_{modality}": (whole, modality)
+    for whole in ("input_uncached", "cache_read", "output")
+    for modality in MODALITIES
+}
+"""Tokens that are audio or image, and the tokens they are part of."""
 STATUSES = ("ok", "error", "refused", "blocked")
 COUNT_LIMIT = 1_000_000_000
 LARGEST_NUMBER = 10**18
@@ -32,6 +39,7 @@ SCHEMA = pl.Schema(
         **dict.fromkeys(("prompt_version", "index_version"), _TEXT),
         **dict.fromkeys(("latency_ms", "time_to_first_token_ms", *TOKEN_COLUMNS, "tokens_total"), _COUNT),
         **dict.fromkeys(("token_convention", "usage_raw"), _TEXT),
+        **dict.fromkeys(MODAL_COLUMNS, _COUNT),
         **dict.fromkeys((*PART_COLUMNS, "completion_tokens"), _COUNT),
         **dict.fromkeys(("part_method", "status", "error_type", "session_id", "user_id"), _TEXT),
         **dict.fromkeys(("user_group", "query", "answer"), _TEXT),
@@ -47,7 +55,7 @@ SCHEMA = pl.Schema(
     }
 )
 """Columns of `inference_log.inferences`, in order."""
-STORING = ("system", "pii_counts", "source_format", "source_file", "ingested_at")
+STORING = ("system", *MODAL_COLUMNS, "pii_counts", "source_format", "source_file", "ingested_at")
 CALLS = pl.Schema({name: dtype for name, dtype in SCHEMA.items() if name not in STORING})
 """What is known of a call before it is stored."""
 
@@ -110,10 +118,17 @@ class Batch:
     traces: list[dict[str, Any]] = field(default_factory=list)
     promised: dict[str, int] = field(default_factory=dict)
 
-    @property
-    def event_ids(self) -> list[str]:
-        """Event ids of the records, to look up which of them are stored already."""
-        return sorted({record["event_id"] for record in self.records})
+    @classmethod
+    def together(cls, parts: Sequence["Batch"]) -> "Batch":
+        """Return what was made of lines that follow one another as one."""
+        return cls(
+            [record for part in parts for record in part.records],
+            [rejection for part in parts for rejection in part.rejections],
+            sum((part.ignored for part in parts), Counter[str]()),
+            [said for part in parts for said in part.feedback],
+            [said for part in parts for said in part.traces],
+            {key: rows for part in parts for key, rows in part.promised.items()},
+        )
 
 
 CountTokens = Callable[[str, str], tuple[int, bool]]

@@ -13,7 +13,7 @@ from aiops_pipelines.inference_log.feedback import evaluations
 from aiops_pipelines.inference_log.messages import Conversation, first
 from aiops_pipelines.inference_log.otlp_messages import conversation, retrieved, with_details
 from aiops_pipelines.inference_log.otlp_spans import Span, SpanError
-from aiops_pipelines.inference_log.otlp_traces import Trace, operation
+from aiops_pipelines.inference_log.otlp_traces import Trace
 from aiops_pipelines.inference_log.otlp_usage import reported_cost, span_tokens, usage_text
 from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
 from aiops_pipelines.inference_log.tokens import Tokens
@@ -56,8 +56,7 @@ class SpanCalls:
         """Return the batch with a record for each model call, in the order of the lines."""
         for members in self._traces.values():
             trace = Trace(map(with_details, members.values()))
-            names = (name for span in trace.spans if (name := operation(span)) != "model call")
-            self.batch.ignored.update(names)
+            self.batch.ignored.update(kind for kind in trace.kinds if kind != "model call")
             for span in trace.spans:
                 self.batch.feedback.extend(evaluations(span))
             for call in trace.calls:

@@ -5,7 +5,7 @@ Prices are `costs`' business; counting text is done by the tokenizer that is pas
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from aiops_pipelines.inference_log.record import PART_COLUMNS, TOKEN_COLUMNS, RecordError, count
@@ -136,7 +136,7 @@ def token_columns(
         return dict.fromkeys(names)
     shares = parts and apportion([parts.get(part, 0) for part in PARTS], tokens.input)
     return {
-        **dict(zip((*TOKEN_COLUMNS, "tokens_total", "token_convention"), astuple(tokens), strict=True)),
+        **dict(zip((*TOKEN_COLUMNS, "tokens_total", "token_convention"), vars(tokens).values(), strict=True)),
         **dict(zip(PART_COLUMNS, shares or (None,) * len(PARTS), strict=True)),
         "completion_tokens": tokens.output,
         "part_method": method if shares else None,
@@ -150,9 +150,11 @@ def first_count(values: Mapping[str, Any], names: Sequence[str]) -> int | None:
         RecordError: the value is no whole number from 0 on; the field is named.
     """
     for name in names:
-        value: Any = values
-        for step in [name] if name in values else name.split("."):
-            value = value.get(step) if isinstance(value, Mapping) else None
+        value: Any = values.get(name)
+        if value is None and (start := name.partition(".")[0]) != name and start in values:
+            value = values
+            for step in name.split("."):
+                value = value.get(step) if isinstance(value, Mapping) else None
         if value is not None:
             return count(f"usage.{name}", value)
     return None

@@ -15,6 +15,8 @@ from aiops_pipelines.monitoring.burn_rate import WINDOWS, BurnWindows, burn, usu
 from aiops_pipelines.monitoring.daily_alerts import RULES, Baselines, Day, Reading, daily_readings
 from aiops_pipelines.systems import Limits
 
+READ_AGAIN = 12
+"""While a burn rate fires, its reading is kept every so many five minutes: an hour."""
 Row = tuple[Any, ...]
 TIME = pl.Datetime("us", "UTC")
 READINGS = pl.Schema(
@@ -70,8 +72,9 @@ def alert_readings(
 ) -> pl.DataFrame:
     """Return monitoring.alert_readings of one system, in order.
 
-    Daily rules have a row for each day. A burn rate has one wherever its state changes, because it is read
-    every five minutes; a system without the traffic for it has one row that says so, and no such alert ever.
+    Daily rules have a row for each day. A burn rate is read every five minutes, and has a row wherever its
+    state changes, one an hour while it fires, and one for the present while it does; a system without the
+    traffic for it has one row that says so, and no such alert ever.
 
     Args:
         system: its name.
@@ -106,10 +109,11 @@ def _burn_rows(
         nothing = Reading(windows.rule, now, now, "unknown", "errors", windows.severity, evidence=said)
         yield _row(system, nothing, "no_data", None)
         return
-    before = None
+    before, last, told = None, len(burnt.levels) - 1, 0
     for place, (state, opened) in enumerate(states(burnt.levels, windows.hysteresis)):
-        if (state, opened) != before:
-            before = (state, opened)
+        goes_on = state == "firing" and (place - told >= READ_AGAIN or place == last)
+        if (state, opened) != before or goes_on:
+            before, told = (state, opened), place
             yield _row(
                 system, burnt.reading(place), state, None if opened is None else burnt.reading(opened).end
             )

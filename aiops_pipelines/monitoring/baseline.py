@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.systems import Baseline
 
@@ -41,7 +42,7 @@ BASELINE_SCORES = pl.Schema(
 KEY = ["system", "sample", "metric"]
 
 
-class BaselineRefusedError(ValueError):
+class BaselineRefusedError(Mendable, ValueError):
     """The scores do not carry a baseline; the message says what is missing."""
 
 

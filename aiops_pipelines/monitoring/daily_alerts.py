@@ -178,7 +178,7 @@ class DailyRule:
 
 RULES: Mapping[str, DailyRule] = {
     "errors": DailyRule(errors, "errors"),
-    "no_useful_outputs": DailyRule(no_useful_outputs, "no_useful_outputs"),
+    "no_useful_outputs": DailyRule(no_useful_outputs, "errors"),
     "refusals": DailyRule(refusals, "refusals"),
     "latency_p95": DailyRule(latency_p95, "latency"),
     "volume": DailyRule(volume, "volume", Hysteresis(open_after=2), whole_days=True),

@@ -31,6 +31,21 @@ HAND_OFF_WORDS = ("agent", "human", "operator", "representative", "person", "esc
 """Often the topic of a question ("which user agent?"), so they count in messages of at most four words."""
 HAND_OFF_WORDS_AT_MOST = 4
 
+CONTRADICTIONS = (
+    r"i (?:already |just )?(?:said|told you|asked|meant|mentioned|specified)",
+    r"as i said",
+    r"(?:not|isn t|wasn t) what i",
+    r"are you (?:\w+ )?(?:sure|certain|positive)",
+    r"(?:check|try|look|search) (?:it |that |them )?(?:again|once more|one more time)",
+    r"start (?:over|again)",
+    r"wrong|incorrect|mistaken|not (?:right|correct)|confus\w+|misunder\w+",
+    r"disappoint\w+|frustrat\w+|ridiculous|useless|unhelpful|not helpful",
+    r"you (?:gave|didn t|did not|never|forgot|haven t|have not|still haven t)",
+)
+"""What English speakers say to an answer that missed the point."""
+REFUSALS = r"^(?:no|nope) i (?:\w+ )?(?:need|needed|want|wanted|meant|asked|said)\b"
+"""At the start of a message: "no, I need". A "no" alone answers a question as often as it rejects one."""
+
 
 def user_signals(inferences: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Return monitoring.user_signals of the production calls: one row per call and signal, ordered by call.
@@ -38,6 +53,8 @@ def user_signals(inferences: pl.DataFrame, now: datetime) -> pl.DataFrame:
     - rephrased: the next question of the session came within `REPHRASED_WITHIN` and shares at least
       `REPHRASED_OVERLAP` of the words without being the same; the row is about the earlier call, which failed
       to help.
+    - contradicted: the next message of the session, within `SESSION_OVER_AFTER`, says in English that the
+      answer was wrong or not what was asked; the row is about the earlier call.
     - handed_off: the message of this call asks for a human.
     - abandoned: the session ended (`SESSION_OVER_AFTER` before `now`) on a refusal or an error.
     - rated_up, rated_down: explicit feedback.
@@ -50,7 +67,13 @@ def user_signals(inferences: pl.DataFrame, now: datetime) -> pl.DataFrame:
         now: the system's present, UTC.
     """
     calls = _with_next_question(inferences.filter(pl.col("known_query_id").is_null()))
-    found = [_rephrased(calls), _handed_off(calls), _abandoned(calls, now), *_rated(calls)]
+    found = [
+        _rephrased(calls),
+        _contradicted(calls),
+        _handed_off(calls),
+        _abandoned(calls, now),
+        *_rated(calls),
+    ]
     return pl.concat(found).cast(USER_SIGNALS).sort("system", "event_id", "signal")
 
 
@@ -88,6 +111,13 @@ def _rephrased(calls: pl.DataFrame) -> pl.DataFrame:
             "the next question of the session came {} s later and shares {} % of the words", seconds, percent
         ),
     )
+
+
+def _contradicted(calls: pl.DataFrame) -> pl.DataFrame:
+    reply = pl.col("next_words").list.join(" ")
+    said = reply.str.contains(r"\b(?:" + "|".join(CONTRADICTIONS) + r")\b") | reply.str.contains(REFUSALS)
+    again = calls.filter(pl.col("session_id").is_not_null(), pl.col("gap") <= SESSION_OVER_AFTER, said)
+    return _signal(again, "contradicted", pl.lit("the next message of the session rejects the answer"))
 
 
 def _handed_off(calls: pl.DataFrame) -> pl.DataFrame:

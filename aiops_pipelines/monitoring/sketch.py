@@ -45,7 +45,7 @@ def percentiles(sketch: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         sketch: keys, bucket and calls (at least 1), one row per group and bucket.
         keys: what the groups are.
     """
-    ordered = sketch.sort(*keys, "bucket").with_columns(
+    ordered = sketch.sort("bucket").with_columns(
         pl.col("calls").cum_sum().over(keys).alias("up_to"), pl.col("calls").sum().over(keys).alias("n")
     )
     sizes = ordered["n"].unique().sort()

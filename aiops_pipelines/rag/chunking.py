@@ -1,16 +1,28 @@
-"""How a document becomes chunks: along its own structure, so that an edit stays local.
+"""How a document becomes chunks: along its own structure, or filled with sentences up to a size.
 
-Only text comes in and only chunks go out; reading files and embedding texts live in the resources.
+Only text comes in and only chunks go out; reading files and embedding texts live in the resources. What the
+structure is stands in `blocks`, which chunking is best on known queries in `sweep`.
 """
 
 import hashlib
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-STRUCTURE = "structure-1"
-"""Changes whenever the same text could be cut differently, so that old and new chunk ids never meet."""
+from aiops_pipelines.rag.blocks import sections
+from aiops_pipelines.rag.letters import letters, located
+
+STRUCTURE, SENTENCES, OVERLAPPING = "structure", "sentences", "overlapping"
+VERSIONS = {STRUCTURE: "structure-1", SENTENCES: "sentences-1", OVERLAPPING: "overlapping-1"}
+"""Strategy to version, which changes whenever the same text could be cut differently, so that old and new
+chunk ids never meet.
+
+structure: along headings, code, tables and lists. sentences: as many as fit, whatever the structure.
+overlapping: the same, each chunk beginning with up to a fifth of the one before it.
+"""
+OVERLAP = 5
 
 CHUNK_CHARACTERS = 600
 """About 90 words of prose, the size that did best where it was measured, with the default embedding model.
@@ -21,15 +33,13 @@ documentation full of code, 0.1 % of the tokens lie past the 256 the model reads
 750 and 9 % at 900: what lies past cannot be found.
 """
 
-_FENCE = re.compile(r"\s*(`{3,}(?=[^`]*$)|~{3,})")
-_HEADING = re.compile(r"(#{1,6})(?![^ \t])(.*)")
-_UNDERLINE = re.compile(r"(=+|-{3,})\s*$")
-_ITEM = re.compile(r"\s*([-*+]|\d{1,9}[.)])\s+\S")
-_ANCHOR = re.compile(r" ?(\{ ?#[^{}]*\}|#+)$")
 _LINES = re.compile(r"(?<=\n)")
 # Ends of sentences, in Chinese and Japanese punctuation too.
 _SENTENCES = re.compile(r"(?<=[.!?]\s)|(?<=[\u3002\uff01\uff1f])")
 _WORDS = re.compile(r"(?<=\s)")
+_BOUNDARIES = [_LINES, _SENTENCES, _WORDS], [_SENTENCES, _LINES, _WORDS]
+"""Where a block is split, the first choice first: one of another kind, and one of text."""
+_NAME = re.compile(rf"({'|'.join(VERSIONS.values())})(?:-(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -37,12 +47,36 @@ class Chunking:
     """How documents are cut; two of them never give the same chunk id."""
 
     characters: int = CHUNK_CHARACTERS
+    strategy: str = STRUCTURE
 
     @property
     def version(self) -> str:
         """The name of these rules, in every chunk id and index version; the size shows when it is not 600."""
         size = "" if self.characters == CHUNK_CHARACTERS else f"-{self.characters}"
-        return f"{STRUCTURE}{size}"
+        return f"{VERSIONS[self.strategy]}{size}"
+
+    @property
+    def described(self) -> str:
+        """These rules in words."""
+        size = f"of {self.characters} characters"
+        words = {STRUCTURE: f"chunks {size}", SENTENCES: f"chunks of sentences {size}"}
+        return words.get(self.strategy, f"overlapping chunks of sentences {size}")
+
+    @classmethod
+    def named(cls, version: str) -> "Chunking":
+        """Return the rules of a version: `sentences-1-900` cuts sentences into 900 characters.
+
+        Raises:
+            ValueError: no rules of this project have that name.
+        """
+        if not (match := _NAME.fullmatch(version)):
+            known = ", ".join(VERSIONS.values())
+            raise ValueError(
+                f"No chunking is called {version!r}; give one of {known}, followed by - and its size for "
+                f"another one than {CHUNK_CHARACTERS} characters."
+            )
+        strategy = next(name for name, of_it in VERSIONS.items() if of_it == match[1])
+        return cls(int(match[2] or CHUNK_CHARACTERS), strategy)
 
 
 BY_STRUCTURE = Chunking()
@@ -63,123 +97,85 @@ def chunk_id(text: str, chunking: Chunking = BY_STRUCTURE) -> str:
 
     Embedding models see no difference between such texts, so a re-wrapped paragraph is not embedded again.
     """
-    normalised = " ".join(unicodedata.normalize("NFC", text).split())
-    return "c" + hashlib.sha256(f"{chunking.version}\n{normalised}".encode()).hexdigest()[:20]
+    return _identity(text, chunking.version)
 
 
 def chunk(text: str, chunking: Chunking = BY_STRUCTURE) -> list[Chunk]:
     """Cut Markdown-like text into chunks of at most `chunking.characters` characters, in reading order.
 
-    Headings start sections and no chunk crosses a section, so boundaries depend on the section's own text
-    only. Code blocks, tables and lists stay whole where they fit; paragraphs are packed together. No
-    character other than white space is lost: the chunks put together are the document.
+    By structure, headings start sections and no chunk crosses a section, so boundaries depend on the
+    section's own text only; code blocks, tables and lists stay whole where they fit; paragraphs are packed
+    together. No character other than white space is lost: but for overlaps, the chunks put together are the
+    document.
     """
+    by_structure = chunking.strategy == STRUCTURE
+    pieces = _by_structure(text, chunking.characters) if by_structure else _by_sentences(text, chunking)
+    version = chunking.version
     return [
-        Chunk(chunk_id(piece, chunking), piece, heading, position)
-        for position, (heading, piece) in enumerate(
-            (heading, piece)
-            for heading, blocks in _sections(text)
-            for piece in _pack(blocks, chunking.characters)
-        )
+        Chunk(_identity(piece, version), piece, heading, position)
+        for position, (heading, piece) in enumerate(pieces)
     ]
 
 
-def title(text: str) -> str | None:
-    """Return the words of the first heading, or nothing where there is none."""
-    return next((_title(block)[1] for kind, block in _blocks(_lines(text)) if kind == "heading"), None)
+def _identity(text: str, version: str) -> str:
+    normalised = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+    return "c" + hashlib.sha256(f"{version}\n{normalised}".encode()).hexdigest()[:20]
 
 
-def _lines(text: str) -> list[str]:
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+def sentences(text: str, most: int) -> Iterator[str]:
+    """Yield sentences with the white space after them, those longer than `most` in pieces."""
+    for sentence in _SENTENCES.split(text):
+        if len(sentence.rstrip()) <= most:
+            yield sentence
+        else:
+            yield from (f"{piece} " for piece in _split(sentence, [_LINES, _WORDS], most))
 
 
-def _sections(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield (path of headings, blocks); headings without a body open the section that follows them."""
-    path: dict[int, str] = {}
-    section: list[tuple[str, str]] = []
-    for kind, block in _blocks(_lines(text)):
-        if kind == "heading":
-            if any(earlier != "heading" for earlier, _ in section):
-                yield " > ".join(filter(None, path.values())), section
-                section = []
-            level, title = _title(block)
-            path = {above: name for above, name in path.items() if above < level} | {level: title}
-        section.append((kind, block))
-    if section:
-        yield " > ".join(filter(None, path.values())), section
+def _by_structure(text: str, most: int) -> Iterator[tuple[str, str]]:
+    for heading, blocks in sections(text):
+        for piece in _pack(blocks, most):
+            yield heading, piece
 
 
-def _title(block: str) -> tuple[int, str]:
-    """Return level and words of a heading: `## Setup {#setup}` is (2, "Setup")."""
-    if match := _HEADING.match(block):
-        return len(match[1]), _ANCHOR.sub("", " ".join(match[2].split()))
-    words, line = block.split("\n")
-    return 1 if line.startswith("=") else 2, words.strip()
+def _by_sentences(text: str, chunking: Chunking) -> Iterator[tuple[str, str]]:
+    overlap = chunking.characters // OVERLAP if chunking.strategy == OVERLAPPING else 0
+    pieces = list(_filled(sentences(text, chunking.characters), chunking.characters, overlap))
+    starts, headings = [0], [""]
+    for heading, blocks in sections(text):
+        headings.append(heading)
+        starts.append(starts[-1] + sum(len(letters(block)) for _, block in blocks))
+    for piece, (start, _) in zip(pieces, located(text, pieces), strict=True):
+        yield headings[bisect_right(starts[:-1], start)], piece
 
 
-def _blocks(lines: list[str]) -> Iterator[tuple[str, str]]:
-    start = 0
-    while start < len(lines):
-        if not lines[start].strip():
-            start += 1
-            continue
-        kind = _kind(lines, start)
-        end = _end(kind, lines, start)
-        yield kind, "\n".join(lines[start:end]).rstrip()
-        start = end
+def _filled(parts: Iterable[str], most: int, overlap: int) -> Iterator[str]:
+    """Yield as many parts together as fit, beginning with the last ones of the piece before."""
+    window: list[str] = []
+    fresh = False
+    for part in parts:
+        if fresh and len("".join([*window, part]).strip()) > most:
+            yield "".join(window).strip()
+            window = _last(window, overlap)
+            while window and len("".join([*window, part]).strip()) > most:
+                del window[0]
+        window.append(part)
+        fresh = bool("".join(window).strip())
+    if "".join(window).strip():
+        yield "".join(window).strip()
 
 
-def _kind(lines: list[str], at: int) -> str:
-    line = lines[at]
-    if _HEADING.match(line):
-        return "heading"
-    if _FENCE.match(line) or (at == 0 and line == "---" and "---" in lines[1:]):
-        return "code"
-    if line.lstrip().startswith("|"):
-        return "table"
-    if _ITEM.match(line):
-        return "list"
-    underlined = at + 1 < len(lines) and _UNDERLINE.match(lines[at + 1]) and not line.startswith((" ", "---"))
-    return "heading" if underlined else "text"
-
-
-def _end(kind: str, lines: list[str], start: int) -> int:
-    """Return the index of the first line after the block that begins at `start`."""
-    if kind == "heading":
-        return start + (1 if _HEADING.match(lines[start]) else 2)
-    if kind == "code":
-        return _end_of_code(lines, start)
-    end = start + 1
-    while end < len(lines) and _continues(kind, lines, end):
-        end += 1
-    return end
-
-
-def _end_of_code(lines: list[str], start: int) -> int:
-    match = _FENCE.match(lines[start])
-    fence = match[1] if match else "---"
-    for at in range(start + 1, len(lines)):
-        line = lines[at].strip()
-        if len(line) >= len(fence) and not line.strip(fence[0]):
-            return at + 1
-    return len(lines)
-
-
-def _continues(kind: str, lines: list[str], at: int) -> bool:
-    if kind == "list":
-        if not lines[at].strip():
-            following = next((line for line in lines[at + 1 : at + 3] if line.strip()), "")
-            return following.startswith((" ", "\t")) or bool(_ITEM.match(following))
-        return lines[at].startswith((" ", "\t")) or _kind(lines, at) in ("list", "text")
-    return bool(lines[at].strip()) and _kind(lines, at) == kind
+def _last(parts: list[str], most: int) -> list[str]:
+    """Return the last parts that fit into `most` characters together, never all of them."""
+    kept = len(parts)
+    while kept > 1 and sum(map(len, parts[kept - 1 :])) <= most:
+        kept -= 1
+    return parts[kept:]
 
 
 def _pack(blocks: Iterable[tuple[str, str]], most: int) -> Iterator[str]:
     packed = ""
     for kind, block in blocks:
-        for piece in _split(
-            block, [_SENTENCES, _LINES, _WORDS] if kind == "text" else [_LINES, _SENTENCES, _WORDS], most
-        ):
+        for piece in [block] if len(block) <= most else _split(block, _BOUNDARIES[kind == "text"], most):
             if packed and len(packed) + 2 + len(piece) > most:
                 yield packed
                 packed = ""

@@ -104,16 +104,18 @@ def retrieval_quality(scores: pl.DataFrame, valid_from: datetime, dead: int) -> 
     """Return one row per measure: its mean over queries and a 95 % interval.
 
     Args:
-        scores: rows of `retrieval_scores` of one index version and ranker; no rows give no means.
+        scores: rows of `retrieval_scores` of one index version and ranker, with a column for each further
+            measure; no rows give no means.
         valid_from: when the index's corpus revision took effect.
         dead: judgements whose document is not in the index.
     """
     if scores.is_empty():
         return pl.DataFrame(schema=QUALITY)
-    key = scores.row(0)[:3]
-    rows = []
-    for metric in METRICS:
-        values = scores[metric].to_numpy()
+    key, rows = scores.row(0)[:3], []
+    for metric in (name for name in scores.columns if name not in SCORES or name in METRICS):
+        values = scores[metric].drop_nulls().to_numpy()
+        if not len(values):
+            continue
         low, high = interval(values)
         rows.append(
             (*key[:2], valid_from, key[2], metric, float(values.mean()), low, high, len(values), dead)

@@ -15,4 +15,4 @@ def garbled_characters(text: str) -> int:
     A UTF-8 character of two or three bytes read that way starts with one of a few accented capitals and
     goes on with signs that no word has after them: `garbled_characters("caf\u00c3\u00a9")` is 1.
     """
-    return len(_GARBLED.findall(text))
+    return 0 if text.isascii() else len(_GARBLED.findall(text))

@@ -1,6 +1,7 @@
 """Known queries: questions with judged documents, each row in force from a date on.
 
 The file's lines come in, frames and sentences about bad lines go out; asking and scoring them is evaluation.
+A drafted query (`drafting`) is none before somebody has signed it off, in a later line of the file.
 """
 
 import json
@@ -19,6 +20,7 @@ KNOWN_QUERIES = pl.Schema(
         "query": pl.String(),
         "reference_answer": pl.String(),
         "tags": pl.List(pl.String),
+        "signed_off_by": pl.String(),
     }
 )
 JUDGEMENTS = pl.Schema(
@@ -31,35 +33,46 @@ JUDGEMENTS = pl.Schema(
     }
 )
 _FIELDS = {"query_id", "query", "valid_from", "reference_answer", "relevant", "tags"}
+_OF_DRAFTS = {"synthetic", "signed_off_by", "lexical_overlap"}
 
 
-def parse_known_queries(system: str, lines: Iterable[str]) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+def parse_known_queries(
+    system: str, lines: Iterable[str], drafts: bool = False
+) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """Return (known_queries, judgements, problems) out of JSON lines; a bad line is left out and named.
 
     A line is `{"query_id", "query", "valid_from", "reference_answer", "relevant": [{"document", "grade"}],
-    "tags"}`; reference_answer and tags may be left out. Grades: 0 irrelevant, 1 helps, 2 answers.
+    "tags"}`; reference_answer and tags may be left out. Grades: 0 irrelevant, 1 helps, 2 answers. A line with
+    `"synthetic": true` counts once it has `"signed_off_by"`; those without are returned with `drafts` only,
+    unless their query has been signed off since.
     """
     known: list[tuple[Any, ...]] = []
     judgements: list[tuple[Any, ...]] = []
     problems: list[str] = []
-    seen: set[tuple[str, datetime]] = set()
+    seen: set[tuple[str, datetime, bool]] = set()
+    signed: set[str] = set()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             row = _checked(line)
             key = (row["query_id"], _moment(row["valid_from"]))
-            if key in seen:
+            draft = bool(row.get("synthetic")) and not row.get("signed_off_by")
+            if (*key, draft) in seen:
                 raise ValueError(f"{key[0]} has a second row from {key[1].date()}; keep one")
         except ValueError as error:
             problems.append(f"Line {number}: {error}.")
             continue
-        seen.add(key)
-        known.append((system, *key, row["query"], row.get("reference_answer"), row.get("tags", [])))
-        judgements += [(system, *key, entry["document"], entry["grade"]) for entry in row["relevant"]]
+        seen.add((*key, draft))
+        signed |= set() if draft else {row["query_id"]}
+        if draft == drafts:
+            said = (row["query"], row.get("reference_answer"), row.get("tags", []), row.get("signed_off_by"))
+            known.append((system, *key, *said))
+            judgements += [(system, *key, entry["document"], entry["grade"]) for entry in row["relevant"]]
+    waiting = ~pl.col("query_id").is_in(list(signed)) if drafts else pl.lit(True)
     return (
-        pl.DataFrame(known, schema=KNOWN_QUERIES, orient="row"),
-        pl.DataFrame(judgements, schema=JUDGEMENTS, orient="row"),
+        pl.DataFrame(known, schema=KNOWN_QUERIES, orient="row").filter(waiting),
+        pl.DataFrame(judgements, schema=JUDGEMENTS, orient="row").filter(waiting),
         problems,
     )
 
@@ -85,7 +98,7 @@ def _checked(line: str) -> dict[str, Any]:
         raise ValueError(f"not JSON ({error})") from error
     if not isinstance(row, dict):
         raise ValueError("not a JSON object")
-    if unknown := sorted(row.keys() - _FIELDS):
+    if unknown := sorted(row.keys() - _FIELDS - _OF_DRAFTS):
         raise ValueError(f"unknown field {unknown[0]}; the fields are {', '.join(sorted(_FIELDS))}")
     for field in ("query_id", "query", "valid_from"):
         if not isinstance(row.get(field), str) or not row[field].strip():
@@ -95,6 +108,10 @@ def _checked(line: str) -> dict[str, Any]:
     tags = row.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise ValueError("tags is not a list of texts")
+    if not isinstance(row.get("synthetic"), bool | None):
+        raise ValueError("synthetic is neither true nor false")
+    if not isinstance(row.get("signed_off_by"), str | None):
+        raise ValueError("signed_off_by is not a name")
     _check_relevant(row.get("relevant"))
     return row
 

@@ -28,9 +28,8 @@ class Recipe:
 
 def recipe(row: dict[str, object]) -> Recipe:
     """Return the recipe that a row of `rag.active_indexes` or `rag.migrations` names."""
-    characters = row["chunk_characters"]
-    assert isinstance(characters, int)
-    return Recipe(str(row["embedding"]), str(row["embedding_version"]), Chunking(characters))
+    chunking = Chunking.named(str(row["chunker_version"]))
+    return Recipe(str(row["embedding"]), str(row["embedding_version"]), chunking)
 
 
 def recipe_at(active: pl.DataFrame, moment: datetime) -> Recipe | None:

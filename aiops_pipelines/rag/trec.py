@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag.evaluation import interval
 from aiops_pipelines.rag.metrics import QRELS, RUN, judged, measures
 
@@ -19,7 +20,7 @@ RUN_LINE = "query Q0 document rank score tag"
 LARGEST_GRADE = 2**31 - 1
 
 
-class TrecFileError(ValueError):
+class TrecFileError(Mendable, ValueError):
     """A line of a file breaks its format; the message names file, line and reason."""
 
 

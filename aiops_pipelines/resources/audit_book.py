@@ -14,13 +14,14 @@ import polars as pl
 from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance import checkpoint, tiles
 from aiops_pipelines.compliance.merkle import root_hash
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
 
 
-class SigningKeyMissing(RuntimeError):
+class SigningKeyMissing(Mendable, RuntimeError):
     """A log was signed before and its key is gone; a new key would not continue it."""
 
 

@@ -61,7 +61,7 @@ def _dense(
 ) -> pl.DataFrame:
     scored = bench.scores(system.name, index, system.now(clock))
     empty = warehouse.tables["rag.retrieval_scores"].empty()
-    return pl.concat([empty, *(one for one, _ in scored)]).filter(ranker="dense")
+    return pl.concat([empty, *scored]).filter(ranker="dense")
 
 
 def _production(warehouse: Warehouse, system: str) -> Sequence[str]:

@@ -26,12 +26,26 @@ INPUTS = """
         (select coalesce(bit_xor(hash(metric, sample, fingerprint)), 0) from monitoring.baselines
          where system = $1 and last_week < $2::date)
 """
+MONTH_INPUTS = """
+    with calls as (
+        select event_id from inference_log.inferences
+        where system = $1 and occurred_at >= $2 and occurred_at < $3
+    )
+    select
+        (select count(cost_usd) || ':' || coalesce(sum(cost_usd), 0) from costs.call_costs
+         where system = $1 and event_id in (from calls)),
+        (select coalesce(bit_xor(hash(event_id, signal)), 0) from monitoring.user_signals
+         where system = $1 and signal in ('rated_up', 'rated_down') and event_id in (from calls)),
+        (select coalesce(bit_xor(hash(week, sample, metric, verdict, "drop")), 0) from drift.drift_verdicts
+         where system = $1 and week + interval 7 day > $2 and week + interval 7 day <= $3)
+"""
+"""What a month's report is made from besides: costs, ratings and verdicts, which move when no call comes."""
 
 
-def inputs(warehouse: Warehouse, system: System, start: datetime, end: datetime) -> str:
+def inputs(warehouse: Warehouse, system: System, start: datetime, end: datetime, *queries: str) -> str:
     """Return a fingerprint of what a period's work is made from: calls, truth, corpus, baseline, limits."""
     parameters = [system.name, start.replace(tzinfo=None), end.replace(tzinfo=None)]
-    rows = warehouse.read(INPUTS, parameters).row(0)
+    rows = [warehouse.read(query, parameters).row(0) for query in (INPUTS, *queries)]
     settings = f"{system.limits.model_dump_json()}{system.profile}{system.baseline.model_dump_json()}"
     return hashlib.sha256(f"{rows}{settings}".encode()).hexdigest()[:16]
 
@@ -43,7 +57,7 @@ def week_inputs(warehouse: Warehouse, system: System, week: date) -> str:
 
 def month_inputs(warehouse: Warehouse, system: System, month: date) -> str:
     """Return the fingerprint of one month."""
-    return inputs(warehouse, system, midnight(month), midnight(next_month(month)))
+    return inputs(warehouse, system, midnight(month), midnight(next_month(month)), MONTH_INPUTS)
 
 
 def due_weeks(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:

@@ -1,6 +1,7 @@
-"""What people decide and the warehouse keeps: what was done with an incident, and which baseline holds.
+"""What people decide and the warehouse keeps: what was done with an incident, and which baselines hold.
 
-What can happen to an incident is `incidents.course`, what carries a baseline is `monitoring.baseline`.
+What can happen to an incident is `incidents.course`, what carries a baseline is `monitoring.baseline` and
+`monitoring.service_baseline`.
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,15 @@ from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.incidents import lifecycle
 from aiops_pipelines.incidents.course import IncidentError, new_event
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
+from aiops_pipelines.monitoring.service_baseline import freeze_service
+from aiops_pipelines.periods import midnight
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System, monday
 
 BASELINES, BASELINE_SCORES = "monitoring.baselines", "monitoring.baseline_scores"
+SERVICE_BASELINES = "monitoring.service_baselines"
+HOURLY = ("monitoring.hourly_traffic", "monitoring.latency_sketch")
 Row = Mapping[str, Any]
 
 
@@ -81,7 +86,7 @@ def approve_baseline(warehouse: Warehouse, system: System, by: str) -> pl.DataFr
     Raises:
         BaselineRefusedError: nothing is frozen yet, or nobody signs.
     """
-    signed = _frozen(warehouse, system, by).with_columns(approved_by=pl.lit(by.strip()))
+    signed = _frozen(warehouse, system, by, BASELINES).with_columns(approved_by=pl.lit(by.strip()))
     warehouse.replace(BASELINES, signed, system=system.name)
     return signed
 
@@ -103,11 +108,8 @@ def replace_baseline(
         BaselineRefusedError: there is none to replace, nobody signs, there is no reason, the date is no
             Monday of a scored week, or the weeks from there do not carry a baseline.
     """
-    old, now = _frozen(warehouse, system, by), system.now(clock)
-    if not reason.strip():
-        raise BaselineRefusedError("A baseline is replaced only with a reason; say what changed for good.")
-    if first_week != monday(first_week):
-        raise BaselineRefusedError(f"{first_week} is not a Monday; its week begins on {monday(first_week)}.")
+    old, now = _frozen(warehouse, system, by, BASELINES), system.now(clock)
+    _justified(reason, first_week)
     scores = warehouse.rows("monitoring.quality_scores", system=system.name)
     weeks = sorted(scores["week"].unique())
     if first_week not in weeks:
@@ -122,10 +124,54 @@ def replace_baseline(
     return baselines
 
 
-def _frozen(warehouse: Warehouse, system: System, by: str) -> pl.DataFrame:
+def replace_service_baseline(
+    warehouse: Warehouse,
+    book: AuditBook,
+    system: System,
+    by: str,
+    reason: str,
+    first_week: date,
+    clock: datetime,
+) -> pl.DataFrame:
+    """Freeze a new baseline of the service from a week on in place of the old one; return it.
+
+    The decision goes to the audit log first, as with `replace_baseline`.
+
+    Raises:
+        BaselineRefusedError: there is none to replace, nobody signs, there is no reason, the date is no
+            Monday, or the weeks from there do not carry a baseline.
+    """
+    old, now = _frozen(warehouse, system, by, SERVICE_BASELINES), system.now(clock)
+    _justified(reason, first_week)
+    start = pl.col("hour") >= midnight(first_week)
+    hourly, sketch = (warehouse.rows(name, system=system.name).filter(start) for name in HOURLY)
+    new = freeze_service(hourly, sketch, system.baseline, now)
+    first, last = new["first_week"][0], new["last_week"][0]
+    details = {"reason": reason.strip(), "old": _measures(old), "new": _measures(new)}
+    details |= {"first_week": first.isoformat(), "last_week": last.isoformat()}
+    summary = f"The service's baseline was replaced by the weeks from {first} to {last}: {reason.strip()}"
+    entry = decision_entry(system.name, "service_baseline_replaced", now, by.strip(), summary, details)
+    book.append(system.name, [entry])
+    warehouse.replace(SERVICE_BASELINES, new, system=system.name)
+    return new
+
+
+def _measures(frozen: pl.DataFrame) -> dict[str, str | None]:
+    rows = frozen.sort("measure").select("measure", "value").iter_rows()
+    return {measure: None if value is None else f"{value:.6g}" for measure, value in rows}
+
+
+def _justified(reason: str, first_week: date) -> None:
+    if not reason.strip():
+        raise BaselineRefusedError("A baseline is replaced only with a reason; say what changed for good.")
+    if first_week != monday(first_week):
+        raise BaselineRefusedError(f"{first_week} is not a Monday; its week begins on {monday(first_week)}.")
+
+
+def _frozen(warehouse: Warehouse, system: System, by: str, table: str) -> pl.DataFrame:
     if not by.strip():
         raise BaselineRefusedError("A baseline is signed by somebody; give their name.")
-    frozen = warehouse.rows(BASELINES, system=system.name)
+    frozen = warehouse.rows(table, system=system.name)
     if frozen.is_empty():
         weeks = system.baseline.weeks
         raise BaselineRefusedError(

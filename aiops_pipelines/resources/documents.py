@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from aiops_pipelines.rag.chunking import title
+from aiops_pipelines.rag.blocks import title
 from aiops_pipelines.rag.garbled import garbled_characters
 from aiops_pipelines.resources.extraction import FORMATS, extract
 from aiops_pipelines.resources.languages import language

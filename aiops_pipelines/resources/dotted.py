@@ -3,8 +3,10 @@
 import importlib
 from typing import Any
 
+from aiops_pipelines.mendable import Mendable
 
-class DottedNameError(ValueError):
+
+class DottedNameError(Mendable, ValueError):
     """Nothing has this name; the message says what to install or change."""
 
 

@@ -3,7 +3,9 @@
 What counts as a difference is decided in `rag.reindex`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -20,7 +22,7 @@ _UNEMBEDDED = """
     select distinct chunk_id from rag.index_chunks where system = $1 and index_version = $2
     and chunk_id not in (select chunk_id from rag.embeddings where embedding_version = $3)
 """
-_OWN_CHUNKS = """
+_DELETED = """
     select document, min(chunk_id) as passage, list(distinct chunk_id) as own
     from rag.index_chunks where system = $1
     and document in
@@ -60,15 +62,21 @@ def prove(warehouse: Warehouse, system: str) -> Proof:
             bare = warehouse.read(_UNEMBEDDED, [system, index["index_version"], index["embedding_version"]])
             embedded = set(places["chunk_id"]) - set(bare["chunk_id"])
             found = reindex.reconciliation(places, source, embedded)
-            deleted = warehouse.read(
-                _OWN_CHUNKS,
-                [system, index["revision"], index["index_version"], index["embedding_version"]],
-            )
+            deleted = deleted_documents(warehouse, index)
             if deleted.height and not bare.height:
                 found += _probed(warehouse, index["embedding_version"], places, deleted)
                 probes += deleted.height
             findings += [f"{system} {index['index_version']}: {sentence}" for sentence in found]
     return Proof(len(versions), probes, tuple(findings))
+
+
+def deleted_documents(warehouse: Warehouse, index: Mapping[str, Any]) -> pl.DataFrame:
+    """Return (document, passage, own) of what the revision of an index version deleted.
+
+    `own` are chunks that this index holds nowhere any more, `passage` is one of them with a vector.
+    """
+    keys = [index[name] for name in ("system", "revision", "index_version", "embedding_version")]
+    return warehouse.read(_DELETED, keys)
 
 
 def _probed(warehouse: Warehouse, space: str, places: pl.DataFrame, deleted: pl.DataFrame) -> list[str]:

@@ -5,47 +5,70 @@ objects and over deep nesting: such lines are never given to it. One bad line fa
 it, so they are parsed again in halves.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from aiops_pipelines.inference_log.lines import DEPTH_LIMIT
-from aiops_pipelines.resources.warehouse import one_json_value_each
+from aiops_pipelines.inference_log.lines import DEPTH_LIMIT, Block
 
 LONGEST_BYTES = 100_000
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 22
 FEWEST = 64
 """Lines that are not divided further when one of them fails."""
 _NO_NUMBER = r"[:\[,]\s*-?(?:NaN|Inf)"
-_GOES_ON = r"\}\s*[^\s,\]}]"
-"""After the end of an object follows what would begin another value, unless it stands within a text."""
+_OPEN, _CLOSE, _NEWLINE, _RETURN = b"{}\n\r"
+Bounds = npt.NDArray[np.int64]
 
 
-def parsed_lines(
-    lines: Sequence[tuple[int, bytes]], types: Mapping[str, pl.DataType], raw: str
-) -> Iterator[pl.DataFrame]:
+def parsed_lines(block: Block, types: Mapping[str, pl.DataType], raw: str) -> Iterator[pl.DataFrame]:
     """Yield frames of the lines that could be parsed, in order, with `source_line` and the text as `raw`.
 
     Args:
-        lines: line numbers and lines.
+        block: the lines.
         types: wanted columns, whose values must be of their type; others come as they are.
-        raw: name of the column for the text.
+        raw: name of the column for the text, which ends with the newline.
     """
-    contents = [line for _, line in lines]
-    text = _texts(contents)
-    numbers = pl.Series("source_line", [number for number, _ in lines], dtype=pl.Int64)
-    trusted = _trusted(text)
+    content = block.content
+    ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE) + 1
+    bounds = np.concatenate([np.zeros(1, np.int64), ends])
+    text, trusted = _trusted(content, bounds)
+    numbers = pl.int_range(block.first, block.first + len(ends), eager=True, dtype=pl.Int64)
+    frame = pl.DataFrame([numbers.alias("source_line"), text.alias(raw)])
     if not trusted.all():
-        text, numbers = text.filter(trusted), numbers.filter(trusted)
-        contents = [line for line, sure in zip(contents, trusted.to_list(), strict=True) if sure]
-    yield from _parsed(contents, pl.DataFrame([numbers, text.alias(raw)]), types)
+        places = np.flatnonzero(trusted)
+        content = b"".join([content[bounds[i] : bounds[i + 1]] for i in places])
+        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.diff(bounds)[places])])
+        frame = frame[places]
+    yield from _parsed(content, bounds, frame, types)
 
 
-def _texts(lines: list[bytes]) -> pl.Series:
+def _trusted(content: bytes, bounds: Bounds) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
+    """Return the lines as text, and which of them begin and end like one object of ordinary length and depth.
+
+    What begins and ends so is one object or several, or fails: between a closed and an open brace JSON wants
+    a comma, and no text of JSON goes over lines. That there are not several is seen by the count of rows.
+    """
+    data = np.frombuffer(content, np.uint8)
+    starts, last = bounds[:-1], bounds[1:] - 2
+    last = last - (data[last] == _RETURN)
+    shaped = (data[starts] == _OPEN) & (data[last] == _CLOSE) & (np.diff(bounds) <= LONGEST_BYTES)
+    text = _texts(content, bounds)
+    opened = text.str.count_matches("{", literal=True) + text.str.count_matches("[", literal=True)
+    plain = (opened <= DEPTH_LIMIT) & ~(text.str.contains_any(["NaN", "Inf"]) & text.str.contains(_NO_NUMBER))
+    return text, shaped & plain.fill_null(False).to_numpy()
+
+
+def _texts(content: bytes, bounds: Bounds) -> pl.Series:
     """Return the lines as text, null where one is not UTF-8."""
+    import pyarrow as pa
+
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(content)]
+    lines = pl.Series(pa.Array.from_buffers(pa.large_binary(), len(bounds) - 1, buffers))
     try:
-        return pl.Series(lines, dtype=pl.Binary).cast(pl.String)
+        return lines.cast(pl.String)
     except pl.exceptions.ComputeError:
         return pl.Series([_decoded(line) for line in lines], dtype=pl.String)
 
@@ -57,36 +80,21 @@ def _decoded(line: bytes) -> str | None:
         return None
 
 
-def _trusted(text: pl.Series) -> pl.Series:
-    """Say which lines are one object each, valid UTF-8, of ordinary length and depth."""
-    opened = text.str.count_matches("{", literal=True) + text.str.count_matches("[", literal=True)
-    plain = (
-        text.str.starts_with("{")
-        & (text.str.len_bytes() <= LONGEST_BYTES)
-        & (opened <= DEPTH_LIMIT)
-        & ~(text.str.contains_any(["NaN", "Inf"]) & text.str.contains(_NO_NUMBER))
-    ).fill_null(False)
-    doubtful = plain & text.str.contains(_GOES_ON).fill_null(False)
-    if doubtful.any():
-        plain = plain.scatter(doubtful.arg_true(), one_json_value_each(text.filter(doubtful)))
-    return plain
-
-
 def _parsed(
-    contents: list[bytes], frame: pl.DataFrame, types: Mapping[str, pl.DataType]
+    content: bytes, bounds: Bounds, frame: pl.DataFrame, types: Mapping[str, pl.DataType]
 ) -> Iterator[pl.DataFrame]:
-    if not contents:
+    if frame.is_empty():
         return
-    found = _columns(b"\n".join(contents), types)
+    found = _columns(memoryview(content)[bounds[0] : bounds[-1]], types)
     if found is not None and found.height == frame.height and not {*frame.columns} & {*found.columns}:
         yield pl.concat([frame, found], how="horizontal")
-    elif len(contents) > FEWEST:
-        half = len(contents) // 2
-        yield from _parsed(contents[:half], frame[:half], types)
-        yield from _parsed(contents[half:], frame[half:], types)
+    elif frame.height > FEWEST:
+        half = frame.height // 2
+        yield from _parsed(content, bounds[: half + 1], frame[:half], types)
+        yield from _parsed(content, bounds[half:], frame[half:], types)
 
 
-def _columns(content: bytes, types: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
+def _columns(content: memoryview, types: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
     import pyarrow as pa
     import pyarrow.json as arrow_json
 
@@ -97,12 +105,12 @@ def _columns(content: bytes, types: Mapping[str, pl.DataType]) -> pl.DataFrame |
     )
     try:
         read = arrow_json.read_json(
-            pa.BufferReader(content), arrow_json.ReadOptions(block_size=BLOCK_BYTES), options
+            pa.BufferReader(content), arrow_json.ReadOptions(False, BLOCK_BYTES), options
         )
+        known = pa.schema([pa.field(field.name, _known(field.type)) for field in read.schema])
+        found = pl.from_arrow(read if known.equals(read.schema) else read.cast(known))
     except (pa.ArrowInvalid, UnicodeDecodeError):
         return None
-    known = pa.schema([pa.field(field.name, _known(field.type)) for field in read.schema])
-    found = pl.from_arrow(read if known.equals(read.schema) else read.cast(known))
     assert isinstance(found, pl.DataFrame)
     return found
 

@@ -6,7 +6,7 @@ Ragas is met here and nowhere else. What the scores mean for a week lives in `mo
 import asyncio
 import math
 import os
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
@@ -71,6 +71,25 @@ class OfflineJudge:
         ).sort("event_id", "metric", maintain_order=True)
 
 
+def context_scores(
+    retrieved: Mapping[str, Sequence[str]], relevant: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, float]]:
+    """Return ragas's context_precision_id and context_recall_id by query, of lists of documents.
+
+    Queries that ragas cannot score, such as an empty list for precision, are left out.
+    """
+    rows = [
+        {"retrieved_documents": list(retrieved[query]), "relevant_documents": list(documents)}
+        for query, documents in relevant.items()
+    ]
+    found = asyncio.run(_Ragas().score_contexts(rows)) if rows else [[], []]
+    named = zip(("context_recall_id", "context_precision_id"), found, strict=True)
+    return {
+        metric: {q: value for q, (value, _) in zip(relevant, scores, strict=True) if value is not None}
+        for metric, scores in named
+    }
+
+
 def _texts(contexts: Iterable[str | None] | None) -> list[str]:
     return [text for text in contexts or () if text is not None]
 
@@ -100,8 +119,12 @@ class _Ragas:
 
     async def score(self, rows: list[dict[str, Any]]) -> list[list[Score]]:
         """Return the scores of every row, one list per metric, in one event loop."""
+        return [list(await asyncio.gather(*map(self._similar, rows))), *await self.score_contexts(rows)]
+
+    async def score_contexts(self, rows: list[dict[str, Any]]) -> list[list[Score]]:
+        """Return the recall and the precision of the documents of every row."""
         recall, precision = partial(self._by_id, self._recall), partial(self._by_id, self._precision)
-        return [list(await asyncio.gather(*map(f, rows))) for f in (self._similar, recall, precision)]
+        return [list(await asyncio.gather(*map(f, rows))) for f in (recall, precision)]
 
     async def _similar(self, row: dict[str, Any]) -> Score:
         if row["status"] not in ("ok", "refused"):

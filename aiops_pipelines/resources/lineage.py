@@ -10,13 +10,14 @@ from typing import Any
 
 import polars as pl
 
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag.freshness import CorpusHistory, retrieved_chunks
 from aiops_pipelines.resources.warehouse import Warehouse
 
 Row = dict[str, Any]
 
 
-class LineageError(ValueError):
+class LineageError(Mendable, ValueError):
     """There is nothing to trace; the message says what was looked for."""
 
 

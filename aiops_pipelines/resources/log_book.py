@@ -1,10 +1,12 @@
 """Log files read into the warehouse: each call once, what cannot be understood set aside, both counted.
 
 How a file is cut is `log_folder`'s business, what a line means the importer's, what a batch holds that is new
-is `inference_log.ingestion`'s.
+is `inference_log.ingestion`'s. Lines are understood in a thread of their own, while those before are stored.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,10 +14,12 @@ import polars as pl
 from aiops_pipelines.inference_log.formats import importer
 from aiops_pipelines.inference_log.ingestion import Landing, LogFile, Reading, Source, begin, land, plan
 from aiops_pipelines.inference_log.late import feedback_rows, trace_rows
+from aiops_pipelines.inference_log.lines import Block
 from aiops_pipelines.inference_log.plain_calls import LINE, PLAIN, PlainCalls, plain_calls
 from aiops_pipelines.inference_log.record import Batch
 from aiops_pipelines.resources.json_lines import parsed_lines
-from aiops_pipelines.resources.log_folder import LogFolder, Piece
+from aiops_pipelines.resources.log_folder import JOINED_BYTES, PIECE_BYTES, LogFolder, Piece
+from aiops_pipelines.resources.portions import Portions, Understood, ahead
 from aiops_pipelines.resources.tokenizer import count_tokens
 from aiops_pipelines.resources.warehouse import Warehouse, Writer
 
@@ -25,6 +29,8 @@ INFERENCES, QUARANTINE, LOG_FILES = (
     "inference_log.log_files",
 )
 FEEDBACK, TRACES = "inference_log.feedback", "inference_log.traces"
+ROWS_AT_ONCE = 30_720
+"""Rows handed to DuckDB at a time: they are copied on the way."""
 
 
 class LogBook:
@@ -77,38 +83,49 @@ class LogBook:
         return seen["rows_stored"] + seen["rows_known"] if seen and plan(file, seen).action == "skip" else 0
 
     def read(self, file: LogFile) -> Iterator[Landing]:
-        """Store what is new in a file; yield what came of each piece, when it is stored.
+        """Store what is new in a file; yield what came of each portion, when it is stored.
 
         Raises:
             OSError: the file cannot be read; what was yielded before stays stored.
         """
         seen = self._seen.get(file.name)
         read_plan = plan(file, seen)
+        if read_plan.action == "skip":
+            return
         reading = begin(file, read_plan, seen)
         stored = self._warehouse.rows(QUARANTINE, system=self._source.system, source_file=file.name)
         aside = set(stored["line_hash"])
-        for piece in self._folder.pieces(read_plan, reading):
-            landing = self._store(piece, piece.after(reading), aside)
-            [self._seen[file.name]] = landing.log_file.rows(named=True)
-            reading = landing.reading
-            yield landing
+        size = PIECE_BYTES if self._source.format == "aiops_jsonl" else JOINED_BYTES
+        with closing(ahead(self._understood(self._folder.pieces(read_plan, reading, size)))) as pieces:
+            for portion in Portions(pieces):
+                landing = self._store(portion, portion.piece.after(reading), aside)
+                [self._seen[file.name]] = landing.log_file.rows(named=True)
+                reading = landing.reading
+                del portion  # hundreds of megabytes of rows, while the next ones come in
+                yield landing
+                del landing
 
-    def _store(self, piece: Piece, reading: Reading, aside: set[str]) -> Landing:
-        system = self._source.system
-        plain, rest = by_column(piece.lines) if self._source.format == "aiops_jsonl" else (None, piece.lines)
-        batch = importer(self._source.format, self._source.mapping)(rest, count_tokens)
-        ids = pl.DataFrame({"event_id": batch.event_ids}, schema={"event_id": pl.String})
-        wanted = pl.concat([ids, plain.calls.select("event_id")]) if plain else ids
-        with self._warehouse.writing() as writer:  # rows and how far the file is read, together or not at all
-            stored = writer.matching(
-                INFERENCES, wanted.with_columns(system=pl.lit(system)), ["system", "event_id"]
-            )
-            landing = land(batch, reading, self._source, set(stored["event_id"]), aside, plain)
-            writer.append(INFERENCES, landing.inferences)
+    def _understood(self, pieces: Iterator[Piece]) -> Iterator[Understood]:
+        read = importer(self._source.format, self._source.mapping)
+        for piece in pieces:
+            by_line = self._source.format != "aiops_jsonl" or piece.block.document
+            plain, rest = (PlainCalls.together([]), piece.lines) if by_line else by_column(piece.block)
+            batch = read(rest, count_tokens)
+            calls = plain.beside(batch.records)
+            yield Understood.of(piece, replace(batch, records=[]), calls)
+
+    def _store(self, portion: Understood, reading: Reading, aside: set[str]) -> Landing:
+        system, calls = self._source.system, portion.calls
+        ids = calls.calls.select("event_id", system=pl.lit(system))
+        with self._warehouse.writing(threads=1) as writer:  # rows and how far is read, together or not at all
+            stored = writer.matching(INFERENCES, ids, ["system", "event_id"])
+            landing = land(portion.batch, reading, self._source, set(stored["event_id"]), aside, calls)
+            for rows in landing.inferences.iter_slices(ROWS_AT_ONCE):
+                writer.append(INFERENCES, rows)
             writer.append(QUARANTINE, landing.quarantine)
             keys = {"system": system, "source_file": landing.reading.file.name}
             writer.replace(LOG_FILES, landing.log_file, **keys)
-            self._store_late(writer, batch, reading)
+            self._store_late(writer, portion.batch, reading)
         return landing
 
     def _store_late(self, writer: Writer, batch: Batch, reading: Reading) -> None:
@@ -121,9 +138,10 @@ class LogBook:
                 writer.replace(table, rows, system=self._source.system, **{key: rows[key].to_list()})
 
 
-def by_column(lines: list[tuple[int, bytes]]) -> tuple[PlainCalls, list[tuple[int, bytes]]]:
+def by_column(block: Block) -> tuple[PlainCalls, list[tuple[int, bytes]]]:
     """Read what is plainly right by the column; return it and the lines that are left to the importer."""
-    read = [plain_calls(frame) for frame in parsed_lines(lines, PLAIN, LINE)]
-    together = PlainCalls.together(read)
+    together = PlainCalls.together([plain_calls(frame) for frame in parsed_lines(block, PLAIN, LINE)])
+    if together.calls.height == block.lines:
+        return together, []
     taken = set(together.calls["source_line"])
-    return together, [line for line in lines if line[0] not in taken]
+    return together, [line for line in block.numbered() if line[0] not in taken]

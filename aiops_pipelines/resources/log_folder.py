@@ -12,16 +12,17 @@ from itertools import chain
 from pathlib import Path
 
 from aiops_pipelines.inference_log.ingestion import HEAD_BYTES, LogFile, Reading, ReadPlan
-from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Lines, is_document
+from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Block, Lines, is_document
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.resources import tabular
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".json", ".json.gz", *tabular.SUFFIXES)
-PIECE_BYTES = 64_000_000
-CHUNK_BYTES, CHUNKS_A_PIECE = 1 << 20, 8
+PIECE_BYTES, JOINED_BYTES = 8_000_000, 64_000_000
+"""Bytes of a piece: of lines that stand alone, and of lines that belong together, as spans of a trace do."""
 Stream = gzip.GzipFile | io.BufferedReader
 
 
-class LogFolderError(ValueError):
+class LogFolderError(Mendable, ValueError):
     """The log folder cannot be used; the message says what to change."""
 
 
@@ -29,8 +30,13 @@ class LogFolderError(ValueError):
 class Piece:
     """Some complete lines of a file, and how far it is read with them."""
 
-    lines: list[tuple[int, bytes]]
+    block: Block
     reading: Reading
+
+    @property
+    def lines(self) -> list[tuple[int, bytes]]:
+        """The lines with their numbers, without blank ones."""
+        return self.block.numbered()
 
     def after(self, reading: Reading) -> Reading:
         """Return how far the file is read with these lines, over the counts of the pieces before."""
@@ -78,7 +84,7 @@ class LogFolder:
         whole, root = path.resolve(strict=True), self.path.resolve()
         return _file(whole, (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix())
 
-    def pieces(self, plan: ReadPlan, reading: Reading, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
+    def pieces(self, plan: ReadPlan, reading: Reading, piece_bytes: int = JOINED_BYTES) -> Iterator[Piece]:
         """Yield the lines the plan asks for, about `piece_bytes` of them at a time.
 
         The last piece may be without lines: it says where the file ends and how much of a torn line waits.
@@ -96,14 +102,14 @@ class LogFolder:
         with self._opened(file) as stream:
             stream.seek(plan.offset)
             size = None if file.compressed else file.size_bytes - plan.offset
-            chunks = _chunks(stream, size, min(CHUNK_BYTES, max(piece_bytes // CHUNKS_A_PIECE, 1)))
+            chunks = _chunks(stream, size, piece_bytes)
             if not file.appended and not file.name.endswith(".jsonl.gz"):
                 opening = _opening(chunks)
                 if is_document(opening):
                     yield _document(chain([opening], chunks), reading)
                     return
                 chunks = chain([opening], chunks)
-            yield from _lines(Lines(chunks, plan.lines_read + 1), plan, reading, piece_bytes)
+            yield from _lines(Lines(chunks, plan.lines_read + 1), plan, reading)
 
     def _opened(self, file: LogFile) -> Stream:
         path = self.path / file.name
@@ -131,33 +137,42 @@ def _opening(chunks: Iterator[bytes]) -> bytes:
 
 def _chunks(stream: Stream, size: int | None, most: int) -> Iterator[bytes]:
     """Yield `size` bytes of the stream, `most` at a time; a compressed file that ends early ends here."""
-    while size is None or size > 0:
-        try:
-            chunk = stream.read1(most if size is None else min(most, size))
-        except EOFError:
-            return
-        except zlib.error as error:
-            raise OSError("the compressed file is damaged; replace it by a whole one") from error
-        if not chunk:
-            return
+    ended = False
+    while not ended:
+        parts: list[bytes] = []
+        wanted = most if size is None else min(most, size)
+        while wanted > 0 and not ended:
+            part = _part(stream, wanted)
+            ended = not part
+            parts.append(part)
+            wanted -= len(part)
+        chunk = b"".join(parts)
         size = size and size - len(chunk)
-        yield chunk
+        ended |= size == 0
+        if chunk:
+            yield chunk
 
 
-def _lines(lines: Lines, plan: ReadPlan, reading: Reading, piece_bytes: int) -> Iterator[Piece]:
-    held: list[tuple[int, bytes]] = []
-    size = 0
+def _part(stream: Stream, most: int) -> bytes:
+    try:
+        return stream.read1(most)
+    except EOFError:
+        return b""
+    except zlib.error as error:
+        raise OSError("the compressed file is damaged; replace it by a whole one") from error
 
-    def so_far() -> Reading:
-        return replace(reading, bytes_read=plan.offset + lines.bytes_read, lines_read=lines.number)
 
-    for ended in lines.by_piece():
-        held += ended
-        size += sum(len(line) for _, line in ended)
-        if size >= piece_bytes:
-            yield Piece(held, _unfinished(replace(so_far(), waiting_bytes=0)))
-            held, size = [], 0
-    yield Piece(held, replace(so_far(), waiting_bytes=lines.waiting_bytes))
+def _lines(lines: Lines, plan: ReadPlan, reading: Reading) -> Iterator[Piece]:
+    def so_far(waiting_bytes: int = 0) -> Reading:
+        read = plan.offset + lines.bytes_read
+        return replace(reading, bytes_read=read, lines_read=lines.number, waiting_bytes=waiting_bytes)
+
+    held, reading_held = Block(b""), so_far()
+    for block in lines.blocks():
+        if held.content:
+            yield Piece(held, _unfinished(reading_held))
+        held, reading_held = block, so_far()
+    yield Piece(held, so_far(lines.waiting_bytes))
 
 
 def _unfinished(reading: Reading) -> Reading:
@@ -169,9 +184,10 @@ def _table(path: Path, reading: Reading) -> Iterator[Piece]:
     """Yield the rows of a table; it counts as read with its last row."""
     number = 0
     for rows in tabular.table_lines(path):
+        block = Block.of(rows, number + 1)
         number += len(rows)
-        yield Piece(rows, _unfinished(replace(reading, lines_read=number)))
-    yield Piece([], replace(reading, bytes_read=reading.file.size_bytes, lines_read=number))
+        yield Piece(block, _unfinished(replace(reading, lines_read=number)))
+    yield Piece(Block(b""), replace(reading, bytes_read=reading.file.size_bytes, lines_read=number))
 
 
 def _document(chunks: Iterator[bytes], reading: Reading) -> Piece:
@@ -179,5 +195,5 @@ def _document(chunks: Iterator[bytes], reading: Reading) -> Piece:
     for chunk in chunks:
         size += len(chunk)
         content += chunk[: max(DOCUMENT_LIMIT + 1 - len(content), 0)]
-    lines = [(1, bytes(content))] if content.strip() else []
-    return Piece(lines, replace(reading, bytes_read=size, lines_read=len(lines)))
+    block = Block(bytes(content), document=True) if content.strip() else Block(b"")
+    return Piece(block, replace(reading, bytes_read=size, lines_read=int(block.document)))

@@ -41,7 +41,13 @@ class Migrations:
         self.recipes = recipes
         self._warehouse, self._book = warehouse, book
 
-    def target(self, system: System, embedding: str | None, chunk_characters: int | None) -> Recipe:
+    def target(
+        self,
+        system: System,
+        embedding: str | None,
+        chunk_characters: int | None,
+        chunk_strategy: str | None = None,
+    ) -> Recipe:
         """Return the recipe to migrate to; what is not given is the system file's.
 
         With nothing given, an open migration goes on.
@@ -51,10 +57,11 @@ class Migrations:
             EmbedderError: no model has this name.
         """
         row = self.latest(system.name)
-        if embedding is None and chunk_characters is None and row and row["status"] in OPEN:
-            return recipe(dict(row))
         given = {"embedding": embedding, "chunk_characters": chunk_characters}
+        given |= {"chunk_strategy": chunk_strategy}
         asked = {name: value for name, value in given.items() if value is not None}
+        if not asked and row and row["status"] in OPEN:
+            return recipe(dict(row))
         wanted = configured(system.index.model_copy(update=asked))
         self._refuse_the_same(system, wanted)
         return wanted
@@ -184,7 +191,7 @@ class Migrations:
         if target.keys == active.keys:
             raise MigrationRefused(
                 f"{system.name} is served with {described(active)} already; name another "
-                "--embedding or --chunk-characters, or change index in its file."
+                "--embedding, --chunk-characters or --chunk-strategy, or change index in its file."
             )
         return active
 

@@ -24,6 +24,9 @@ CHIPS = {
     "met": ("good", "\u25cf"),
     "missed": ("bad", "\u25bc"),
     "running": ("plain", "\u25cb"),
+    "firing": ("bad", "\u25bc"),
+    "recovering": ("warn", "\u25d0"),
+    "ok": ("good", "\u25cf"),
     "EVIDENCED": ("good", "\u25cf"),
     "PARTLY EVIDENCED": ("warn", "\u25d0"),
 }
@@ -85,4 +88,10 @@ def review_page(review: Review) -> str:
 def report_page(report: Mapping[str, Any]) -> str:
     """Render a monthly compliance report as HTML; the same report gives the same bytes."""
     page: str = _environment().get_template("compliance_report.html.j2").render(report=report)
+    return page
+
+
+def amendment_page(amendment: Mapping[str, Any]) -> str:
+    """Render an amendment to a monthly report as HTML; the same amendment gives the same bytes."""
+    page: str = _environment().get_template("report_amendment.html.j2").render(amendment=amendment)
     return page

@@ -22,7 +22,14 @@ KEYS = {
     "cache_write": "cache_write_mtok",
     "output": "output_mtok",
 }
-
+KEYS_APART = {
+    "input_uncached_audio": "input_audio_mtok",
+    "input_uncached_image": "input_image_mtok",
+    "cache_read_audio": "cache_audio_read_mtok",
+    "cache_read_image": "cache_image_read_mtok",
+    "output_audio": "output_audio_mtok",
+    "output_image": "output_image_mtok",
+}
 
 SMALLEST = Decimal("1e-12")
 """Last digit that is kept of a price per million tokens."""
@@ -76,7 +83,7 @@ def _book_prices(provider: str | None, model: str, at: datetime) -> UnitPrices |
     except LookupError:
         return None
     prices = found.get_prices(at)
-    tiers = {name: _tiers(getattr(prices, key)) for name, key in KEYS.items()}
+    tiers = {name: _tiers(getattr(prices, key)) for name, key in (KEYS | KEYS_APART).items()}
     if not tiers["input"]:
         return None
     rates = []
@@ -106,7 +113,8 @@ def _rates(price: Mapping[str, Decimal | None], start: int) -> Rates:
     base = price["input"]
     assert base is not None  # models without an input price have none at all
     read, write = (base if value is None else value for value in (price["cache_read"], price["cache_write"]))
-    return Rates(base, read, write, price["output"], start)
+    apart = {name: own for name in KEYS_APART if (own := price.get(name)) is not None}
+    return Rates(base, read, write, price["output"], start, apart)
 
 
 def _cache_as_input(price: Mapping[str, object]) -> list[str]:

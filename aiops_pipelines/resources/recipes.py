@@ -25,7 +25,9 @@ def configured(index: Index) -> Recipe:
     """Return the recipe that a system's file names."""
     given = index.embedding
     stored = given if isinstance(given, str) else given.model_dump_json(by_alias=True)
-    return Recipe(stored, embedder(given).space.version, Chunking(index.chunk_characters))
+    return Recipe(
+        stored, embedder(given).space.version, Chunking(index.chunk_characters, index.chunk_strategy)
+    )
 
 
 def file_differs(warehouse: Warehouse, system: System) -> str | None:
@@ -39,8 +41,8 @@ def file_differs(warehouse: Warehouse, system: System) -> str | None:
     if active is None or active.keys == named.keys:
         return None
     return (
-        f"Its file asks for {embedder(system.index.embedding).name} and chunks of "
-        f"{named.chunking.characters} characters, but the index in force is made otherwise; the file "
+        f"Its file asks for {embedder(system.index.embedding).name} and "
+        f"{named.chunking.described}, but the index in force is made otherwise; the file "
         f"counts for a new system only. To change to it: aiops migrate plan {system.name}"
     )
 
@@ -151,11 +153,11 @@ class Recipes:
         rows = self._warehouse.rows("rag.index_versions", system=system.name).sort("valid_from", "built_at")
         own = configured(system.index)
         for version, rules in rows.select("embedding_version", "chunker_version").tail(1).iter_rows():
-            size = rules.removeprefix(Chunking().version).removeprefix("-")
-            chunking = Chunking(int(size)) if size.isdecimal() else Chunking()
-            for name in (own.embedding, *MODELS):
-                if chunking.version == rules and self._made(name).space.version == version:
-                    return Recipe(name, version, chunking)
+            with suppress(ValueError):  # cut by rules that are gone
+                chunking = Chunking.named(rules)
+                for name in (own.embedding, *MODELS):
+                    if self._made(name).space.version == version:
+                        return Recipe(name, version, chunking)
         return None
 
     def _switched_at(self, system: str) -> datetime:

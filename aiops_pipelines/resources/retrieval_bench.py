@@ -14,23 +14,27 @@ from numpy.typing import NDArray
 from aiops_pipelines.rag import evaluation, fusion, ranking
 from aiops_pipelines.rag.comparisons import retrieval_comparisons
 from aiops_pipelines.rag.known_queries import in_force
+from aiops_pipelines.rag.slices import drafts_slice, retrieval_slices
 from aiops_pipelines.resources.bm25 import Bm25
 from aiops_pipelines.resources.bm25 import rank as bm25
+from aiops_pipelines.resources.judge import context_scores
 from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.warehouse import Warehouse
 
 RANKING_DEPTH = 10
+CONTEXTS = 5
 INSTANT = timedelta(microseconds=1)
 Row = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Found:
-    """The tables of retrieval_scores, retrieval_quality and retrieval_comparisons, of one system."""
+    """The tables of retrieval_scores, _quality, _comparisons and _slices, of one system."""
 
     scores: pl.DataFrame
     quality: pl.DataFrame
     comparisons: pl.DataFrame
+    slices: pl.DataFrame
 
 
 class RetrievalBench:
@@ -49,24 +53,32 @@ class RetrievalBench:
         scores = [self._tables["rag.retrieval_scores"].empty()]
         quality = [self._tables["rag.retrieval_quality"].empty()]
         compared = [self._tables["rag.retrieval_comparisons"].empty()]
+        slices = [self._tables["rag.retrieval_slices"].empty()]
         versions = self._recipes.served(system)
         starts = versions["valid_from"].unique().sort().to_list()
         ends = dict(zip(starts, [*starts[1:], now + INSTANT], strict=True)) if starts else {}
         asked = Asked(self._recipes, system)
         last = versions.unique("index_version", keep="last", maintain_order=True)
         for index in last.iter_rows(named=True):
-            of_index = [scores[0]]
-            for one, dead in self.scores(system, index, ends[index["valid_from"]] - INSTANT, asked):
+            of_index, since = [scores[0]], index["valid_from"]
+            questions, truth = self._in_force(system, ends[since] - INSTANT)
+            for one, dead, documents in self._scored(system, index, questions, truth, asked):
                 of_index.append(one)
-                quality.append(evaluation.retrieval_quality(one, index["valid_from"], dead))
+                beside = with_context_scores(one, documents, truth)
+                quality.append(evaluation.retrieval_quality(beside, since, dead))
+                slices.append(retrieval_slices(one, questions, since))
             scores += of_index
-            compared.append(retrieval_comparisons(pl.concat(of_index), index["valid_from"]))
-        return Found(pl.concat(scores), pl.concat(quality), pl.concat(compared))
+            compared.append(retrieval_comparisons(pl.concat(of_index), since))
+        for index in last.tail(1).iter_rows(named=True):
+            drafts = self._warehouse.rows("rag.drafted_queries", system=system)
+            for one, _, _ in self._scored(system, index, drafts.unique("query_id"), drafts, asked):
+                slices.append(drafts_slice(one, index["valid_from"]))
+        return Found(pl.concat(scores), pl.concat(quality), pl.concat(compared), pl.concat(slices))
 
     def scores(
         self, system: str, index: Row, at: datetime, asked: "Asked | None" = None
-    ) -> list[tuple[pl.DataFrame, int]]:
-        """Return the retrieval_scores of one index and its dead judgements, by ranker.
+    ) -> list[pl.DataFrame]:
+        """Return the retrieval_scores of one index by ranker.
 
         Args:
             system: AI system.
@@ -74,9 +86,22 @@ class RetrievalBench:
             at: the known queries in force at this moment are asked.
             asked: vectors of questions that were asked before.
         """
+        return [one for one, _, _ in self._scored(system, index, *self._in_force(system, at), asked)]
+
+    def _in_force(self, system: str, at: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
         rows = self._warehouse.rows
         known, judged = rows("rag.known_queries", system=system), rows("rag.judgements", system=system)
-        questions, truth = in_force(known, judged, at)
+        return in_force(known, judged, at)
+
+    def _scored(
+        self,
+        system: str,
+        index: Row,
+        questions: pl.DataFrame,
+        truth: pl.DataFrame,
+        asked: "Asked | None",
+    ) -> list[tuple[pl.DataFrame, int, dict[str, list[str]]]]:
+        """Return by ranker the scores, the dead judgements and the documents found for each query."""
         if questions.is_empty():
             return []
         found = self.rankings(system, index, questions["query"].to_list(), asked)
@@ -87,7 +112,7 @@ class RetrievalBench:
             named = {q: [d for d, _ in r] for q, r in zip(questions["query_id"], rankings, strict=True)}
             version = str(index["index_version"])
             one = evaluation.retrieval_scores(system, version, ranker, named, truth, indexed)
-            scored.append((one, dead))
+            scored.append((one, dead, named))
         return scored
 
     def rankings(
@@ -122,6 +147,22 @@ class RetrievalBench:
         return self._warehouse.rows(
             "rag.index_chunks", system=system, index_version=str(index["index_version"])
         )
+
+
+def with_context_scores(
+    scores: pl.DataFrame, found: Mapping[str, Sequence[str]], judgements: pl.DataFrame
+) -> pl.DataFrame:
+    """Return scores with ragas's ID-based context metrics of the first 5 documents beside them.
+
+    Ragas divides precision by what was found and not by 5, and counts documents that are gone as missed.
+    """
+    right = judgements.filter(pl.col("grade") > 0).group_by("query_id").agg("document")
+    truth = dict(right.filter(pl.col("query_id").is_in(scores["query_id"].to_list())).sort("query_id").rows())
+    first = {query: list(found[query][:CONTEXTS]) for query in truth}
+    for metric, values in context_scores(first, truth).items():
+        column = pl.col("query_id").replace_strict(values, default=None, return_dtype=pl.Float64)
+        scores = scores.with_columns(column.alias(f"ragas_{metric}"))
+    return scores
 
 
 class Asked:

@@ -5,10 +5,13 @@ What they mean is decided in `status`.
 
 from datetime import datetime
 
+import polars as pl
+
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.decisions import incidents_now
 from aiops_pipelines.resources.published import ReadOnlyWarehouse, latest, published
+from aiops_pipelines.resources.report_book import AMENDMENTS, REPORTS
 from aiops_pipelines.status import Known, Status, status
 from aiops_pipelines.systems import System, monday
 
@@ -20,9 +23,29 @@ REVIEWED = {
     "growth": "costs.spend_growth_since_baseline",
     "month": "costs.month_forecast",
     "freshness": "rag.index_freshness",
+    "slices": "rag.retrieval_slices",
     "traffic": "monitoring.weekly_traffic",
     "verifications": "compliance.audit_verifications",
+    "alerts": "monitoring.alerts",
 }
+
+
+NONE_LATE = pl.DataFrame(schema={"month": pl.Date, "calls": pl.Int64})
+LATE = """
+    with last as (
+        select month, max(published) as stored_until
+        from (
+            select month, published_at as published from compliance.compliance_reports where system = $1
+            union all
+            select month, amended_at from compliance.report_amendments where system = $1
+        ) group by month
+    )
+    select month, count(*) as calls
+    from inference_log.inferences inner join last on month = date_trunc('month', occurred_at)::date
+    where system = $1 and ingested_at > stored_until
+    group by month
+"""
+"""Calls that were stored after their month's last edition."""
 
 
 def statuses(project: Project, systems: list[System], clock: datetime) -> list[Status]:
@@ -43,9 +66,14 @@ def _known(copy: ReadOnlyWarehouse, books: ReadOnlyWarehouse, system: System, cl
     counted = (
         copy.read(f"select count(*) as n from {log} where system = ?", [name]) if copy.built(log) else None
     )
+    reports, amendments = (copy.rows(table, system=name) for table in (REPORTS, AMENDMENTS))
+    late = copy.read(LATE, [name]) if copy.built(AMENDMENTS) else NONE_LATE
     return Known(
         ReviewInputs(system, monday(now), now, **frames),
         copy.rows("compliance.audit_checkpoints", system=name),
         copy.rows("operations.problems", system=name),
         0 if counted is None else counted["n"][0],
+        reports,
+        amendments,
+        late,
     )

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.compliance.audit_log import decision_entry
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag.recipes import Recipe
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.embedder import embedder
@@ -19,7 +20,7 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
 
-class MigrationRefused(ValueError):
+class MigrationRefused(Mendable, ValueError):
     """A migration cannot go on; the message says why and what to do."""
 
 
@@ -35,7 +36,7 @@ class Decided:
 
 def described(one: Recipe) -> str:
     """Return a recipe in words."""
-    return f"{embedder(one.embedding).name} and chunks of {one.chunking.characters} characters"
+    return f"{embedder(one.embedding).name} and {one.chunking.described}"
 
 
 def switch(

@@ -18,6 +18,7 @@ from aiops_pipelines.resources.extraction import FORMATS
 from aiops_pipelines.resources.log_folder import LogFolderError
 from aiops_pipelines.resources.log_sample import LogSample, log_sample
 from aiops_pipelines.resources.prices import PriceBook
+from aiops_pipelines.resources.vector_store import StoreError, look_over
 from aiops_pipelines.systems import System
 from aiops_pipelines.wording import count, day, inert, listed, moment, some
 
@@ -52,6 +53,7 @@ def check_system(system: System, clock: datetime) -> Iterator[Check]:
             yield from _prices(system, sample)
         yield from _clock(system, sample, clock)
     yield from _known_queries(system, files, now)
+    yield from _publish(system)
     for channel in system.notifications:
         if channel.kind == "webhook" and not channel.url:
             yield Check("bad", "A webhook of notifications has no url; add it, or use kind: log.")
@@ -207,6 +209,17 @@ def _clock(system: System, sample: LogSample, clock: datetime) -> Iterator[Check
         yield Check(
             "warn", f"The log goes on after as_of, until {moment(last)}; nothing after as_of is judged."
         )
+
+
+def _publish(system: System) -> Iterator[Check]:
+    if system.publish is None:
+        return
+    try:
+        look_over(system.publish)
+    except StoreError as error:
+        yield Check("bad", inert(str(error)))
+    else:
+        yield Check("good", f"The index will be published to {system.publish.store}.")
 
 
 def _known_queries(system: System, files: list[File] | CorpusError, now: datetime) -> Iterator[Check]:

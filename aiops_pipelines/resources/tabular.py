@@ -13,8 +13,8 @@ SUFFIXES = (".parquet", ".csv", ".csv.gz")
 BATCH_ROWS = 20_000
 
 
-def table_lines(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[list[tuple[int, bytes]]]:
-    """Yield the rows of a table as numbered JSON lines, so many at a time.
+def table_lines(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[list[bytes]]:
+    """Yield the rows of a table as JSON lines, so many at a time.
 
     Raises:
         OSError: the file is no such table; what was yielded before stays valid.
@@ -29,8 +29,7 @@ def table_lines(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[list[tuple
     number = 0
     try:
         for batch in table.collect_batches(chunk_size=batch_rows, maintain_order=True):
-            rows = batch.iter_rows(named=True)
-            yield [(number + place, orjson.dumps(row, default=_plain)) for place, row in enumerate(rows, 1)]
+            yield [orjson.dumps(row, default=_plain) for row in batch.iter_rows(named=True)]
             number += batch.height
     except (pl.exceptions.PolarsError, OSError) as error:
         said = str(error).splitlines()[0][:200]

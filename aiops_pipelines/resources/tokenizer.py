@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aiops_pipelines.mendable import Mendable
+
 if TYPE_CHECKING:
     import tiktoken
 
@@ -20,7 +22,7 @@ _ENDLESS = re.compile(rf"\S{{{LONGEST_RUN}}}|\s{{{LONGEST_RUN}}}")
 _CL100K = re.compile(r"gpt-(4|3\.5|35)|text-embedding-(3|ada-002)")
 
 
-class TokenizerMissing(RuntimeError):
+class TokenizerMissing(Mendable, RuntimeError):
     """The tables of the tokenizer are not installed; the message says which package has them."""
 
 

@@ -1,6 +1,7 @@
 """August 2026 of one made-up system, small enough to count by hand: ten calls, and one on either side of the month."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -134,6 +135,53 @@ def proposals() -> pl.DataFrame:
     return weeks.table("drift.improvement_proposals", [row])
 
 
+@cache
+def costs() -> pl.DataFrame:
+    """Every call costs a quarter of a cent, but for call-0, which has no known price; call-9 is not priced yet."""
+    rows = [
+        {"system": NAME, "event_id": event_id, "price_status": "priced", "cost_usd": Decimal("0.0025")}
+        for event_id in ("july", *(f"call-{n}" for n in range(1, 9)), "september")
+    ]
+    rows += [{"system": NAME, "event_id": "call-0", "price_status": "unknown"}]
+    return weeks.table("costs.call_costs", rows)
+
+
+@cache
+def user_signals() -> pl.DataFrame:
+    """Two calls of August were rated up, one down, and one was asked again; July's was rated down."""
+    found = {"july": "rated_down", "call-1": "rated_up", "call-2": "rated_up", "call-3": "rated_down"}
+    rows = [{"system": NAME, "event_id": event_id, "signal": signal} for event_id, signal in found.items()]
+    return weeks.table(
+        "monitoring.user_signals", [*rows, {"system": NAME, "event_id": "call-5", "signal": "rephrased"}]
+    )
+
+
+JULY, JUNE = date(2026, 7, 1), date(2026, 6, 1)
+
+
+@cache
+def reports() -> pl.DataFrame:
+    """June and July were published on the first of the month after."""
+    rows = [
+        {"system": NAME, "month": month, "published_at": at}
+        for month, at in (
+            (JUNE, datetime(2026, 7, 1, 8, tzinfo=UTC)),
+            (JULY, datetime(2026, 8, 1, 8, tzinfo=UTC)),
+        )
+    ]
+    return weeks.table("compliance.compliance_reports", rows)
+
+
+@cache
+def amendments() -> pl.DataFrame:
+    """June was amended in July, which July's report names, and again in August, which August's report does."""
+    rows = [
+        {"system": NAME, "month": JUNE, "number": 1, "amended_at": datetime(2026, 7, 9, tzinfo=UTC), "changed": ["record.inferences"], "why": ["One."]},
+        {"system": NAME, "month": JUNE, "number": 2, "amended_at": day(9), "changed": ["record.inferences", "privacy.masked"], "why": ["2 calls of the month arrived.", "Prices changed."]},
+    ]  # fmt: skip
+    return weeks.table("compliance.report_amendments", rows)
+
+
 TABLES = {
     "inferences": "inference_log.inferences",
     "audit_log": "compliance.audit_log",
@@ -146,6 +194,10 @@ TABLES = {
     "proposals": "drift.improvement_proposals",
     "incidents": "incidents.incidents",
     "changes": "drift.change_events",
+    "costs": "costs.call_costs",
+    "user_signals": "monitoring.user_signals",
+    "reports": "compliance.compliance_reports",
+    "amendments": "compliance.report_amendments",
 }
 
 
@@ -155,6 +207,7 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
         "inferences": inferences, "audit_log": audit_log, "checkpoints": checkpoints, "verifications": weeks.verifications,
         "quarantine": quarantine, "verdicts": weeks.verdicts, "causes": weeks.causes, "baselines": weeks.baselines,
         "proposals": proposals, "incidents": weeks.incidents, "changes": changes,
+        "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,
     }  # fmt: skip
     frames = {name: changed[name] if name in changed else make() for name, make in made.items()}
     return MonthEvidence(weeks.SYSTEM, MONTH, NOW, **frames)

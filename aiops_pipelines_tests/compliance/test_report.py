@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,11 +35,16 @@ BY_HAND = {
     "record.with_index_version": 1.0,
     "record.with_times": 0.9,
     "record.audited": 0.6,
+    "record.cost_usd": Decimal("0.02"),  # eight calls of 0.0025
+    "record.unpriced": 2,
     "record.quarantined": 3,
     "record.oldest_entry": datetime(2026, 7, 31, 23, 59, tzinfo=UTC),
     "record.earliest_deletion": datetime(2032, 7, 29, 23, 59, tzinfo=UTC),  # 2,190 days later
+    "record.amendments": 1,
     "record.audit_days": 2190,
     "quality.weeks_judged": 4,  # the week of 24 August has no verdict
+    "quality.rated_up": 2,
+    "quality.rated_down": 1,
     "quality.baselines_signed": 1,
     "privacy.masked": 12,  # e-mail 2 x 3 + 1 x 3, phone 3
     "privacy.calls_with_masking": 6,
@@ -191,6 +197,16 @@ def test_the_record_of_processing_names_the_recipients_seen() -> None:
     assert privacy["tables"][2]["rows"] == [["anthropic", 1, "claude-x"], ["openai", 9, "gpt-x"]]
     assert dict(privacy["tables"][0]["rows"]) == {"email": 9, "phone": 3}
     assert dict(privacy["tables"][1]["rows"])["Recipients"] == "anthropic and openai"
+
+
+def test_amendments_to_earlier_reports_are_named() -> None:
+    keeping = compliance_report(evidence())["sections"][1]
+    assert keeping["meaning"].endswith("1 amendment to earlier reports since the last one.")
+    assert keeping["tables"][2]["rows"] == [
+        ["June\u00a02026", 2, "2026-08-09T09:00:00+00:00", 2, "2 calls of the month arrived. Prices changed."]
+    ]
+    named_before = evidence(amendments=evidence().amendments.head(1))
+    assert compliance_report(named_before)["sections"][1]["tables"][2]["rows"] == []
 
 
 def test_decisions_name_who_decided() -> None:

@@ -140,6 +140,41 @@ def test_calls_keep_their_order_and_no_calls_are_no_rows():
     assert empty.schema["cost_usd"] == pl.Decimal(38, 12)
 
 
+def test_audio_and_images_are_priced_apart_where_they_have_a_price():
+    """1,000 of input at 1 USD a million, 400 of them audio at 3; 100 of output at 10, 60 of them images at 30."""
+    counts = {
+        **{"input_uncached": 1000, "cache_read": 50, "output_visible": 100},
+        **{
+            "input_uncached_audio": 400,
+            "input_uncached_image": 100,
+            "cache_read_audio": 50,
+            "output_image": 60,
+        },
+    }
+    frame = calls({}).with_columns(pl.lit(n, dtype=pl.Int64).alias(name) for name, n in counts.items())
+    apart = {"input_uncached_audio": Decimal(3), "output_image": Decimal(30)}
+
+    def costing(output, apart):
+        tier = Rates(Decimal(1), Decimal("0.5"), Decimal(1), output, apart=apart)
+        return call_costs(frame, lambda *_: UnitPrices((tier,), "list")).row(0, named=True)
+
+    row = costing(Decimal(10), apart)
+    assert row["input_uncached_usd"] == Decimal("0.0018")
+    assert row["cache_read_usd"] == Decimal("0.000025")
+    assert row["output_usd"] == Decimal("0.0022")
+    assert row["cost_usd"] == Decimal("0.004025")
+    assert costing(Decimal(10), {})["cost_usd"] == Decimal("0.002025")
+    # Sold by the image alone, text has no price.
+    assert costing(None, apart)["price_status"] == "unknown"
+
+
+def test_output_that_is_all_images_needs_no_price_of_text():
+    frame = calls({"input_uncached": 10, "output_visible": 60}).with_columns(output_image=pl.lit(60))
+    tier = Rates(Decimal(1), Decimal(1), Decimal(1), None, apart={"output_image": Decimal(30)})
+    row = call_costs(frame, lambda *_: UnitPrices((tier,), "list")).row(0, named=True)
+    assert (row["price_status"], row["output_usd"]) == ("priced", Decimal("0.0018"))
+
+
 tokens = st.none() | st.integers(0, 10**9)
 price = st.decimals(0, 10_000, places=6)
 

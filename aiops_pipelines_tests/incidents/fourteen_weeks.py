@@ -283,6 +283,16 @@ def rankers() -> pl.DataFrame:
 
 
 @cache
+def slices() -> pl.DataFrame:
+    rows = [
+        {"system": NAME, "index_version": version, "valid_from": at(WEEKS[number]), "ranker": "dense"}
+        | {"kind": "tag", "slice": "returns", "metric": "ndcg_at_10", "mean": dense, "verdict": "as the rest"}
+        for version, number, dense, _ in INDEXES
+    ]
+    return table("rag.retrieval_slices", rows)
+
+
+@cache
 def incidents() -> pl.DataFrame:
     def row(
         number: int,
@@ -463,6 +473,7 @@ def inputs(week: date, **changed: pl.DataFrame) -> ReviewInputs:
         "freshness": freshness,
         "retrieval": retrieval,
         "rankers": rankers,
+        "slices": slices,
         "incidents": incidents,
         "blocks": blocks,
         "traffic": traffic,

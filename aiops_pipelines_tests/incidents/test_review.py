@@ -281,6 +281,27 @@ def test_embeddings_that_lose_are_told_so_with_what_to_rank_with_instead() -> No
     assert both.actions[0].what.startswith("Rank with the embeddings and keywords together")
 
 
+def worse_tag(version: str, verdict: str = "worse", ranker: str = "dense") -> dict[str, object]:
+    found = {"mean": 0.5, "low": 0.41, "high": 0.59, "queries": 20, "rest": 0.85, "verdict": verdict}
+    key = {"system": SYSTEM.name, "index_version": version, "valid_from": weeks.at(WEEKS[-1])}
+    return key | {"ranker": ranker, "kind": "tag", "slice": "billing", "metric": "ndcg_at_10"} | found
+
+
+def test_a_tag_that_is_found_worse_is_told_with_what_to_do() -> None:
+    last, first = weeks.INDEXES[-1][0], weeks.INDEXES[0][0]
+    quiet = [worse_tag(last, "as the rest"), worse_tag(last, ranker="bm25"), worse_tag(first)]
+    plain = section(weekly_review(inputs(WEEKS[-1])), "retrieval")
+    given = weeks.table("rag.retrieval_slices", quiet)
+    assert section(weekly_review(inputs(WEEKS[-1], slices=given)), "retrieval") == plain
+    given = weeks.table("rag.retrieval_slices", [worse_tag(last)])
+    told = section(weekly_review(inputs(WEEKS[-1], slices=given)), "retrieval")
+    said = (
+        "Known queries on billing are found worse than the rest: nDCG@10 0.500 (95 % interval 0.410 to 0.590)"
+    )
+    assert said in told.meaning and told.meaning.endswith("on 20 queries, 0.850 on the others.")
+    assert (told.tone, told.actions[0].what) == ("warn", "Read what is found for billing.")
+
+
 def test_later_weeks_do_not_change_a_review() -> None:
     full = inputs(WEEKS[10])
     cut = {

@@ -175,10 +175,10 @@ def test_alerts_of_several_rules_keep_their_own_cause_severity_and_sentence():
 
 
 def test_a_day_on_which_most_calls_fail_is_one_signal():
-    outage = {"rule": "no_useful_outputs", "cause": "no_useful_outputs", "severity": "P1"}
+    outage = {"rule": "no_useful_outputs", "cause": "errors", "severity": "P1"}
     both = [alert("breach", "firing"), alert("breach", "firing", **outage), alert("breach", "firing", JUNE_8)]
     assert found(facts(alert_readings=both)) == [
-        ("service_alert", "no_useful_outputs", "P1", JUNE_1),
+        ("service_alert", "errors", "P1", JUNE_1),
         ("service_alert", "errors", "P2", JUNE_8),
     ]
     within = [alert("breach", "firing"), alert("near", "ok", **outage)]

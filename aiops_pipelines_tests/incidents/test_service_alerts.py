@@ -35,4 +35,9 @@ def test_a_flapping_fault_is_one_incident_and_a_stable_service_is_none() -> None
 
 def test_an_outage_is_one_incident_of_the_first_severity() -> None:
     outage = {n: {"errors": 0.8} for n in range(35, 38)}
-    assert opened(outage).rows() == [("no_useful_outputs", "P1", datetime(2026, 7, 7, tzinfo=UTC), 3)]
+    assert opened(outage).rows() == [("errors", "P1", datetime(2026, 7, 7, tzinfo=UTC), 3)]
+
+
+def test_an_outage_that_begins_and_ends_within_a_day_is_still_one_incident() -> None:
+    creeping = {35: {"errors": 0.2}, 36: {"errors": 1.0}, 37: {"errors": 0.9}, 38: {"errors": 0.2}}
+    assert opened(creeping).rows() == [("errors", "P1", datetime(2026, 7, 7, tzinfo=UTC), 4)]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from aiops_pipelines.inference_log import aiops_jsonl
+from aiops_pipelines.inference_log.lines import Block
 from aiops_pipelines.inference_log.plain_usage import apportioned, shape, split_columns, stated
 from aiops_pipelines.inference_log.provider_usage import provider_tokens, stated_usage
 from aiops_pipelines.inference_log.record import CALLS, RecordError
@@ -33,8 +34,7 @@ USAGES = [
 
 def both_lanes(raw: list[bytes]) -> tuple[pl.DataFrame, aiops_jsonl.Batch, int]:
     """Return what both lanes together make of the lines, and how many calls came by the column."""
-    lines = [(number, line) for number, line in enumerate(raw, 1) if line.strip()]
-    plain, rest = by_column(lines)
+    plain, rest = by_column(Block.of(raw))
     batch = aiops_jsonl.read(rest)
     batch.ignored.update(plain.ignored)
     calls = pl.concat([plain.calls, pl.DataFrame(batch.records, schema=CALLS, orient="row")])

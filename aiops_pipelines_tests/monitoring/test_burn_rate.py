@@ -35,11 +35,14 @@ def traffic(
     return bins(calls.tolist(), random.binomial(calls, shares).tolist())
 
 
-def changes(found: pl.DataFrame, days: float) -> pl.DataFrame:
-    now = START + timedelta(days=days)
-    day = Day(START.date(), 1)
+def read(found: pl.DataFrame, days: float) -> pl.DataFrame:
+    now, day = START + timedelta(days=days), Day(START.date(), 1)
     readings = alert_readings("s", {day.day: day}, found, {}, Limits(availability_slo=SLO), now)
-    return alerts(readings).filter(pl.col("rule").str.starts_with("burn_rate"))
+    return readings.filter(pl.col("rule").str.starts_with("burn_rate"))
+
+
+def changes(found: pl.DataFrame, days: float) -> pl.DataFrame:
+    return alerts(read(found, days))
 
 
 def test_the_workbooks_table() -> None:
@@ -125,3 +128,16 @@ def test_without_the_minimum_the_same_traffic_would_be_a_storm(monkeypatch: pyte
 def test_a_log_that_stops_during_an_outage_leaves_the_alert_open() -> None:
     broken = traffic(10, 20, 0.001, 4, (200, 300, 1.0)).filter(pl.col("start") < START + timedelta(hours=201))
     assert changes(broken, 10).filter(rule="burn_rate_1h")["state"].to_list()[-1] == "firing"
+
+
+def test_a_rate_that_goes_on_firing_is_kept_every_hour_and_at_the_present() -> None:
+    found = traffic(10, 20, 0.001, 1, (200, 240, 0.9))
+    fired = read(found, 10).filter(rule="burn_rate_1h", state="firing")
+    ends = [(end - START) / timedelta(hours=1) - 200 for end in fired["period_end"]]
+    assert ends[0] == pytest.approx(1 / 6, abs=0.09) and ends[-1] == 40
+    assert np.diff(ends)[:-1] == pytest.approx(1)
+    assert fired["value"].tail(30).min() > 80 > fired["value"][0]  # 0.9 of failures is a rate of 90
+    [state] = changes(found, 10).filter(rule="burn_rate_1h", state="firing").rows(named=True)
+    assert state["readings"] == len(ends) and state["until"] is None
+    over = read(traffic(10, 20, 0.001, 1, (200, 201, 0.9)), 10).filter(rule="burn_rate_1h")
+    assert over["state"].to_list()[-1] == "ok" and over.filter(state="firing").height == 1

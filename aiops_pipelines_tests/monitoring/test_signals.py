@@ -114,3 +114,29 @@ def test_evidence_does_not_quote_the_user() -> None:
 def test_any_text_is_survived_and_a_signal_is_given_once_per_call(turns: list[tuple[int, str]]) -> None:
     found = signals(*turns)
     assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "No, I need the north.",
+        "That's not what I asked",
+        "Are you quite sure?",
+        "I already told you: 16:45!",
+        "try again",
+    ],
+)
+def test_a_reply_that_rejects_the_answer_is_about_the_call_before(reply: str) -> None:
+    assert signals((0, "Is there a hotel?"), (60, reply)) == [("e0", "contradicted")]
+
+
+@pytest.mark.parametrize(
+    "reply", ["No, thank you.", "No, but what is the postcode?", "Sure, I need a taxi too."]
+)
+def test_a_no_that_answers_a_question_rejects_nothing(reply: str) -> None:
+    assert signals((0, "Is there a hotel?"), (60, reply)) == []
+
+
+def test_a_rejection_in_another_sitting_or_without_a_session_is_not_counted() -> None:
+    turns = (0, "Is there a hotel?"), (1_801, "You never answered.")
+    assert signals(*turns) == signals(turns[0], (60, "You never answered."), session=None) == []

@@ -1,7 +1,10 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops_pipelines.rag.chunking import CHUNK_CHARACTERS, Chunking, chunk, chunk_id, title
+from aiops_pipelines.rag.blocks import title
+from aiops_pipelines.rag.chunking import CHUNK_CHARACTERS, Chunking, chunk, chunk_id
+from aiops_pipelines.rag.letters import letters, located, union
 
 PARAGRAPH = "Refunds are paid within five days. " * 12
 WORDS = st.text(alphabet="abcXYZ .,!?#|`~-=*1\n\t\u3002\u00e9", max_size=400)
@@ -134,3 +137,44 @@ def test_a_size_has_its_own_version_ids_and_limit():
     assert (Chunking().version, Chunking(300).version) == ("structure-1", "structure-1-300")
     assert max(len(c.text) for c in chunk(PARAGRAPH, Chunking(300))) <= 300
     assert chunk_id("same") == chunk_id("same", Chunking()) != chunk_id("same", Chunking(300))
+
+
+def test_a_version_names_its_rules():
+    for chunking in (Chunking(), Chunking(300), Chunking(900, "sentences"), Chunking(600, "overlapping")):
+        assert Chunking.named(chunking.version) == chunking
+    for unknown in ("structure-2", "sentences", "structure-1-", "pages-1-600"):
+        with pytest.raises(ValueError, match="No chunking is called"):
+            Chunking.named(unknown)
+
+
+def test_sentences_fill_chunks_across_headings():
+    text = "# Guide\n\nOne is one. Two is two.\n\n## More\n\nThree is three. Four is four."
+    assert [(c.heading, c.text) for c in chunk(text, Chunking(45, "sentences"))] == [
+        ("Guide", "# Guide\n\nOne is one. Two is two."),
+        ("Guide > More", "## More\n\nThree is three. Four is four."),
+    ]
+    assert [c.text for c in chunk("One. Two. Three. Four.", Chunking(11, "sentences"))] == [
+        "One. Two.",
+        "Three.",
+        "Four.",
+    ]
+
+
+def test_overlapping_chunks_begin_with_the_end_of_the_one_before():
+    text = "A one. B two. C three. D four. E five. F six. G seven."
+    pieces = [c.text for c in chunk(text, Chunking(40, "overlapping"))]
+    assert pieces == ["A one. B two. C three. D four. E five.", "E five. F six. G seven."]
+
+
+@given(WORDS, st.integers(5, 60))
+def test_filled_chunks_lose_nothing_either(text, size):
+    chunks = chunk(text, Chunking(size, "sentences"))
+    assert squeezed("".join(c.text for c in chunks)) == squeezed(text)
+    assert all(0 < len(c.text) <= size for c in chunks)
+
+
+@given(WORDS, st.integers(5, 60))
+def test_overlapping_chunks_cover_the_document_and_stay_short(text, size):
+    pieces = [c.text for c in chunk(text, Chunking(size, "overlapping"))]
+    assert all(0 < len(piece) <= size for piece in pieces)
+    assert union(located(text, pieces)) == ([(0, len(letters(text)))] if letters(text) else [])

@@ -23,7 +23,7 @@ def parsed(*rows):
 def test_a_line_becomes_a_query_and_its_judgements():
     known, judgements, problems = parsed(ROW, "")
     start = datetime(2026, 6, 1, tzinfo=UTC)
-    assert known.rows() == [("support", "q1", start, ROW["query"], "Five days.", ["billing"])]
+    assert known.rows() == [("support", "q1", start, ROW["query"], "Five days.", ["billing"], None)]
     assert judgements.rows() == [
         ("support", "q1", start, "refunds.md", 2),
         ("support", "q1", start, "faq.md", 1),
@@ -83,3 +83,41 @@ def test_the_latest_row_not_after_the_moment_is_in_force():
 def test_no_line_is_dropped_silently(lines):
     known, _, problems = parse_known_queries("s", lines)
     assert known.height + len(problems) == sum(bool(line.strip()) for line in lines)
+
+
+DRAFT = {**ROW, "query_id": "draft-1", "synthetic": True, "lexical_overlap": 0.5}
+
+
+def drafts(*rows):
+    return parse_known_queries("support", [json.dumps(row) for row in rows], drafts=True)
+
+
+def test_a_draft_is_no_known_query_before_it_is_signed_off():
+    known, judgements, problems = parsed(ROW, DRAFT)
+    assert (known["query_id"].to_list(), judgements.height, problems) == (["q1"], 2, [])
+    waiting, of_waiting, _ = drafts(ROW, DRAFT)
+    assert waiting["query_id"].to_list() == ["draft-1"] and of_waiting.height == 2
+
+
+def test_a_signed_draft_counts_from_its_signature_on():
+    signed = DRAFT | {"signed_off_by": "Ada", "valid_from": "2026-07-01"}
+    known, judgements, _ = parsed(ROW, DRAFT, signed)
+    assert drafts(ROW, DRAFT, signed)[0].is_empty()
+    june, july = datetime(2026, 6, 2, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC)
+    assert in_force(known, judgements, june)[0]["query_id"].to_list() == ["q1"]
+    now, truth = in_force(known, judgements, july)
+    assert now["query_id"].to_list() == ["draft-1", "q1"] and truth.height == 4
+    assert now["signed_off_by"].to_list() == ["Ada", None]
+
+
+def test_a_draft_may_be_signed_in_the_moment_it_was_made():
+    known, _, problems = parsed(DRAFT, DRAFT | {"signed_off_by": "Ada"})
+    assert known.height == 1 and problems == []
+
+
+def test_signatures_are_names_and_synthetic_is_yes_or_no():
+    _, _, problems = parsed(DRAFT | {"synthetic": "yes"}, DRAFT | {"signed_off_by": 1})
+    assert problems == [
+        "Line 1: synthetic is neither true nor false.",
+        "Line 2: signed_off_by is not a name.",
+    ]

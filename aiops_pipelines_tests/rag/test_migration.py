@@ -87,7 +87,7 @@ def test_what_to_do_next_follows_from_status_and_verdict():
 def test_agreement_is_counted_and_called_no_quality():
     same, first = agreement([["a", "b", "c"], ["x"]], [["a", "c", "d"], ["y"]])
     assert (same.after, first.after) == (pytest.approx(1 / 3), 0.5)
-    assert same.verdict == "informs" and "no quality" in same.reason and same.before is None
+    assert same.verdict == "informs" and "not which is better" in same.reason and same.before is None
     assert agreement([], [])[0].queries == 0
     assert agreement([["a", "b"]], [["b", "a"]])[0].after == 1.0 == agreement([[]], [[]])[0].after
 

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.monitoring.quality import JUDGED
-from aiops_pipelines.resources.judge import METRICS, SAMPLES, OfflineJudge
+from aiops_pipelines.resources.judge import METRICS, SAMPLES, OfflineJudge, context_scores
 
 
 def sample(**more: object) -> dict[str, object]:
@@ -73,3 +73,9 @@ def test_no_samples_and_missing_columns() -> None:
     assert OfflineJudge().score(pl.DataFrame(schema=SAMPLES)).is_empty()
     with pytest.raises(ValueError, match="The judge needs the columns answer, contexts"):
         OfflineJudge().score(pl.DataFrame({"event_id": ["e"], "status": ["ok"]}))
+
+
+def test_ragas_counts_documents_by_query() -> None:
+    found = context_scores({"q1": ["a", "b"], "q2": []}, {"q1": ["a", "c", "d", "e"], "q2": ["a"]})
+    assert found == {"context_recall_id": {"q1": 0.25, "q2": 0.0}, "context_precision_id": {"q1": 0.5}}
+    assert context_scores({}, {}) == {"context_recall_id": {}, "context_precision_id": {}}

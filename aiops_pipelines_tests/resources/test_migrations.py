@@ -416,3 +416,11 @@ def test_a_killed_build_goes_on_where_it_was(project: Project, tmp_path: Path) -
     for name, rows in everything(warehouse).items():
         assert rows.equals(everything(clean)[name]), name
     assert 0 < left < warehouse.rows("rag.embeddings").height
+
+
+def test_a_way_of_cutting_is_migrated_to_like_a_size(system: System, moves: Migrations) -> None:
+    target = moves.target(system, None, 900, "sentences")
+    moves.start(system, target, NOW)
+    assert moves.target(system, None, None) == target  # an open one goes on
+    moves.promote(system, "Ada", "test", True, NOW + timedelta(days=1))
+    assert moves.recipes.active("desk") == Recipe("all-MiniLM-L6-v2", MINI, Chunking(900, "sentences"))

@@ -77,3 +77,32 @@ def test_an_index_in_a_space_that_nobody_knows_keeps_its_floor(
         writer.replace("rag.index_versions", gone, system="desk")
     scores = bench.evaluate("desk", NOW).scores
     assert scores["ranker"].to_list() == ["bm25"]
+
+
+def test_drafts_are_asked_apart_and_count_nowhere_else(bench: RetrievalBench, warehouse: Warehouse) -> None:
+    before = bench.evaluate("desk", NOW)
+    asked = {"system": "desk", "query_id": "draft-1", "valid_from": NOW, "query": "when does the desk open"}
+    asked |= {"reference_answer": "The desk opens at nine.", "tags": [], "document": "fees.md", "grade": 2}
+    drafts = pl.DataFrame([asked], schema=warehouse.tables["rag.drafted_queries"].schema)
+    warehouse.replace("rag.drafted_queries", drafts, system="desk")
+    found = bench.evaluate("desk", NOW)
+    assert found.scores.equals(before.scores) and found.quality.equals(before.quality)
+    apart = found.slices.filter(kind="drafts", metric="reciprocal_rank")
+    assert dict(apart.select("ranker", "mean").iter_rows())["dense"] == 0.5  # judged wrong, so found second
+    assert before.slices.is_empty()
+
+
+def test_a_tag_has_its_own_row(bench: RetrievalBench, warehouse: Warehouse) -> None:
+    known = warehouse.rows("rag.known_queries").with_columns(tags=pl.lit(["prices"]))
+    warehouse.replace("rag.known_queries", known, system="desk")
+    slices = bench.evaluate("desk", NOW).slices
+    assert set(slices["slice"]) == {"prices"} and set(slices["ranker"]) == {"dense", "bm25", "fusion"}
+    assert slices.filter(metric="ndcg_at_10")["verdict"].to_list() == ["too few"] * 3
+
+
+def test_ragas_measures_stand_beside_ours(bench: RetrievalBench) -> None:
+    """Two documents are found where five could be: precision is 1/2 to ragas and 1/5 to trec_eval."""
+    quality = bench.evaluate("desk", NOW).quality.filter(ranker="dense")
+    means = dict(quality.select("metric", "mean").iter_rows())
+    assert (means["ragas_context_recall_id"], means["recall_at_5"]) == (1.0, 1.0)
+    assert (means["ragas_context_precision_id"], means["precision_at_5"]) == (0.5, 0.2)

@@ -64,9 +64,13 @@ def test_rows_are_numbered_on_over_batches_and_keep_their_values(tmp_path):
     })  # fmt: skip
     frame.write_parquet(tmp_path / "t.parquet")
     batches = list(table_lines(tmp_path / "t.parquet", batch_rows=2))
-    assert [number for batch in batches for number, _ in batch] == [1, 2, 3, 4, 5]
     assert max(map(len, batches)) <= 2
-    rows = [json.loads(line) for batch in batches for _, line in batch]
+    rows = [json.loads(line) for batch in batches for line in batch]
+    assert [row["n"] for row in rows] == [0, 1, 2, 3, 4]
+    folder = LogFolder(tmp_path)
+    [file] = folder.files()[0]
+    pieces = folder.pieces(plan(file, None), begin(file, plan(file, None), None))
+    assert [number for piece in pieces for number, _ in piece.lines] == [1, 2, 3, 4, 5]
     assert [row["score"] for row in rows] == [0.5, None, None, 1e-7, 2.0]
     assert rows[0] | {"n": 0} == {
         "n": 0, "at": "2026-06-01T12:00:00+00:00", "score": 0.5, "usd": "0.10", "inner": {"a": [1]}, "raw": "\ufffd",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag.ranking import Vectors
 from aiops_pipelines.rag.versions import EmbeddingSpace
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from llama_index.core.embeddings import BaseEmbedding
 
 
-class EmbedderError(ValueError):
+class EmbedderError(Mendable, ValueError):
     """An embedding model cannot be used; the message says what to do."""
 
 

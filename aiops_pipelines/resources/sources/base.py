@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from aiops_pipelines.mendable import Mendable
+
 MAX_BYTES = 20 * 1024 * 1024
 TOO_BIG = f"It has more than {MAX_BYTES // 2**20} MB; split it."
 
 
-class CorpusError(ValueError):
+class CorpusError(Mendable, ValueError):
     """A corpus cannot be used; the message says what to change."""
 
 

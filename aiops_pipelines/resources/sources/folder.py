@@ -61,11 +61,7 @@ class Folder:
         raise failure
 
     def _read(self, name: str) -> Content:
-        root = os.path.realpath(self.path)
-        real = os.path.realpath(self.path / name)
-        if not real.startswith(root + os.sep):
-            raise UnreadableFile(LEAVES)
-        with os.fdopen(_open_below(root, real[len(root) + 1 :].split(os.sep)), "rb") as stream:
+        with os.fdopen(_open(os.path.realpath(self.path), name), "rb") as stream:
             before = os.fstat(stream.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise UnreadableFile(NO_FILE)
@@ -115,6 +111,21 @@ def _file(entry: "os.DirEntry[str]", path: str, root: str) -> File:
 
 def _name(path: str) -> str:
     return path.encode("utf-8", "replace").decode()
+
+
+def _open(root: str, name: str) -> int:
+    """Open a file of a folder; only a name with a link in it has to be looked up first."""
+    parts = name.split("/")
+    if not {"", ".", ".."} & set(parts):
+        try:
+            return _open_below(root, parts)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+    real = os.path.realpath(os.path.join(root, name))
+    if not real.startswith(root + os.sep):
+        raise UnreadableFile(LEAVES)
+    return _open_below(root, real[len(root) + 1 :].split(os.sep))
 
 
 def _open_below(root: str, parts: list[str]) -> int:

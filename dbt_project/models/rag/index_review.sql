@@ -55,9 +55,23 @@ quality as (
         system,
         index_version,
         max_by(mean, valid_from) filter (where ranker = 'dense') as dense_ndcg_at_10,
-        max_by(mean, valid_from) filter (where ranker = 'bm25') as bm25_ndcg_at_10
+        max_by(mean, valid_from) filter (where ranker = 'bm25') as bm25_ndcg_at_10,
+        max_by(mean, valid_from) filter (where ranker = 'fusion') as fusion_ndcg_at_10
     from {{ source('rag', 'retrieval_quality') }}
     where metric = 'ndcg_at_10'
+    group by all
+),
+
+fused as (
+    select
+        system,
+        index_version,
+        max_by(verdict, valid_from) as fusion_verdict,
+        max_by(difference, valid_from) as fusion_gain,
+        max_by(low, valid_from) as fusion_gain_low,
+        max_by(high, valid_from) as fusion_gain_high
+    from {{ source('rag', 'retrieval_comparisons') }}
+    where ranker = 'fusion' and against = 'dense'
     group by all
 )
 
@@ -76,8 +90,14 @@ select
 
     dense_ndcg_at_10,
     bm25_ndcg_at_10,
-    dense_ndcg_at_10 - bm25_ndcg_at_10 as dense_gain
+    dense_ndcg_at_10 - bm25_ndcg_at_10 as dense_gain,
+    fusion_ndcg_at_10,
+    fusion_gain,
+    fusion_gain_low,
+    fusion_gain_high,
+    fusion_verdict
 from indexes
 left join chunks using (system, index_version)
 left join answers using (system, index_version)
 left join quality using (system, index_version)
+left join fused using (system, index_version)

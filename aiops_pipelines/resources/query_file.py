@@ -1,0 +1,155 @@
+"""The file of a system's known queries: read into the warehouse, and added to line by line.
+
+What a line means is `rag.known_queries`, how queries are drafted `rag.drafting`.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from aiops_pipelines.compliance.audit_log import decision_entry
+from aiops_pipelines.mendable import Mendable
+from aiops_pipelines.rag.drafting import Draft, drafted
+from aiops_pipelines.rag.known_queries import JUDGEMENTS, KNOWN_QUERIES, parse_known_queries
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
+
+
+class DraftRefused(Mendable, ValueError):
+    """Queries cannot be drafted or signed off; the message says why and what to do."""
+
+
+def read(system: System, drafts: bool = False) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+    """Return known queries, judgements and a sentence for each problem; without a usable file no rows.
+
+    With `drafts` the queries are those that nobody has signed off.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    file = system.known_queries
+    none = pl.DataFrame(schema=KNOWN_QUERIES), pl.DataFrame(schema=JUDGEMENTS)
+    if file is None:
+        said = (
+            "No known queries are configured, so nothing can be compared with the truth; write "
+            "known_queries in its file."
+        )
+        return *none, [said]
+    if not file.exists():
+        return *none, [f"{file.name} does not exist; restore it or change known_queries."]
+    lines = file.read_text(encoding="utf-8").splitlines()
+    known, judged, problems = parse_known_queries(system.name, lines, drafts)
+    return known, judged, [f"{file.name}: {sentence}" for sentence in problems]
+
+
+def load(warehouse: Warehouse, system: System) -> list[str]:
+    """Bring the tables level with the file and return the problems; without a file they stay as they are.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    known, judged, problems = read(system)
+    if system.known_queries is not None and system.known_queries.exists():
+        waiting, of_waiting, _ = read(system, drafts=True)
+        waiting = waiting.drop("signed_off_by")
+        waiting = waiting.join(of_waiting, on=["system", "query_id", "valid_from"])
+        with warehouse.writing() as writer:
+            writer.replace("rag.drafted_queries", waiting, system=system.name)
+            writer.replace("rag.known_queries", known, system=system.name)
+            writer.replace("rag.judgements", judged, system=system.name)
+    return problems
+
+
+def draft(system: System, texts: Mapping[str, str], count: int, at: datetime) -> list[Draft]:
+    """Append drafts from the texts of a corpus to the file and return them; those that it has are left out.
+
+    Raises:
+        DraftRefused: no file is configured.
+        OSError: the file cannot be written.
+    """
+    known = {row["query_id"] for row in _rows(system)}
+    found = [one for one in drafted(texts, count + len(known)) if one.query_id not in known][:count]
+    _append(system, [_line(one, at) for one in found])
+    return found
+
+
+def sign_off(system: System, book: AuditBook, names: Collection[str], by: str, now: datetime) -> list[str]:
+    """Append drafts as known queries, signed, and enter that into the audit log; return their ids.
+
+    The log comes first: a decision that is logged and not carried out does no harm.
+
+    Args:
+        system: whose file it is.
+        book: the audit logs.
+        names: ids of the drafts; none means all that wait.
+        by: who signs.
+        now: from when they count, UTC-aware.
+
+    Raises:
+        DraftRefused: nobody signs, or a name is no draft that waits.
+    """
+    if not by.strip():
+        raise DraftRefused("A draft is signed off by somebody; give their name with --by.")
+    waiting = set(read(system, drafts=True)[0]["query_id"])
+    if unknown := sorted(set(names) - waiting):
+        raise DraftRefused(f"{unknown[0]} is no draft of {system.name} that waits to be signed off.")
+    signed = sorted(set(names) or waiting)
+    if not signed:
+        raise DraftRefused(f"No draft of {system.name} waits to be signed off.")
+    newest = {row["query_id"]: row for row in _rows(system) if row["query_id"] in signed}
+    lines = [newest[name] | {"valid_from": now.isoformat(), "signed_off_by": by.strip()} for name in signed]
+    summary = f"{len(signed)} drafted queries were signed off as known queries."
+    details = {"queries": ", ".join(signed)}
+    book.append(
+        system.name,
+        [decision_entry(system.name, "known_queries_signed_off", now, by.strip(), summary, details)],
+    )
+    _append(system, lines)
+    return signed
+
+
+def _line(one: Draft, at: datetime) -> dict[str, Any]:
+    folder, _, name = one.document.rpartition("/")
+    return {
+        "query_id": one.query_id,
+        "query": one.query,
+        "valid_from": at.isoformat(),
+        "reference_answer": one.answer,
+        "relevant": [{"document": one.document, "grade": 2}],
+        "tags": [folder.split("/")[0]] if folder and name else [],
+        "synthetic": True,
+        "lexical_overlap": round(one.in_document, 3),
+    }
+
+
+def _rows(system: System) -> list[dict[str, Any]]:
+    """Return the lines of the file that are JSON objects with a query_id."""
+    if system.known_queries is None:
+        raise DraftRefused(
+            f"{system.name} has no file for known queries; add known_queries: queries/{system.name}.jsonl to "
+            "its file."
+        )
+    found = []
+    if system.known_queries.exists():
+        for line in system.known_queries.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):
+                row = json.loads(line)
+                found += [row] if isinstance(row, dict) and "query_id" in row else []
+    return found
+
+
+def _append(system: System, rows: list[dict[str, Any]]) -> None:
+    """Write the file again with more lines, and put it in place of the old one at once."""
+    file = system.known_queries
+    assert file
+    old = file.read_text(encoding="utf-8") if file.exists() else ""
+    old += "\n" if old and not old.endswith("\n") else ""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f"{file.name}.new")
+    beside.write_text(old + "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), "utf-8")
+    beside.replace(file)

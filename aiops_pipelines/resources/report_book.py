@@ -1,0 +1,164 @@
+"""The monthly reports of a system, kept as they were published, and their amendments.
+
+A month is published once. Made again, it is compared with what was said last: nothing happens while every
+figure stands, and an amendment is made when one does not. Files are written first, then the rows, then the
+audit log: until its rows are there an edition is not published, and the next run makes it anew.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+
+from aiops_pipelines.compliance.amendment import Amended, amendment
+from aiops_pipelines.compliance.arrivals import Stored, arrivals
+from aiops_pipelines.compliance.editions import changed, edition_rows, publications, said, tampered
+from aiops_pipelines.compliance.figures import figures
+from aiops_pipelines.compliance.month_evidence import AUDIT_LOG, INFERENCES, MonthEvidence
+from aiops_pipelines.compliance.report import canonical_json, compliance_report
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.pages import amendment_page, report_page
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import System
+
+REPORTS, AMENDMENTS, FIGURES = (
+    "compliance.compliance_reports",
+    "compliance.report_amendments",
+    "compliance.report_figures",
+)
+EVIDENCE = {
+    "checkpoints": "compliance.audit_checkpoints",
+    "verifications": "compliance.audit_verifications",
+    "quarantine": "inference_log.quarantine",
+    "verdicts": "drift.drift_verdicts",
+    "causes": "drift.drift_causes",
+    "baselines": "monitoring.baselines",
+    "proposals": "drift.improvement_proposals",
+    "incidents": "incidents.incidents",
+    "changes": "drift.change_events",
+    "costs": "costs.call_costs",
+    "user_signals": "monitoring.user_signals",
+    "reports": REPORTS,
+    "amendments": AMENDMENTS,
+}
+STORED = ("ingested_at", "trace_id", "session_id", "source_file")
+"""What is read of inference_log.inferences beside INFERENCES, to say what arrived late."""
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Files:
+    """The two files of an edition, relative to the data folder, and the hash of the data."""
+
+    html: str
+    json: str
+    sha256: str
+
+
+class ReportBook:
+    """The published reports of one system."""
+
+    def __init__(self, project: Project, warehouse: Warehouse, audit_book: AuditBook, system: System):
+        self._project, self._warehouse, self._audit, self._system = project, warehouse, audit_book, system
+
+    def make(self, month: date, now: datetime, clock: datetime) -> list[str]:
+        """Publish a month's report, or amend it if it is published and its figures have changed.
+
+        Args:
+            month: its first day.
+            now: the system's present, UTC.
+            clock: the real time, UTC: when this is published.
+
+        Returns:
+            What is wrong with the files published before, in sentences.
+
+        Raises:
+            SigningKeyMissing: the audit log cannot be continued; the edition itself is stored.
+        """
+        evidence, stored = self._evidence(month, now)
+        reports = evidence.reports.filter(pl.col("month") == month, pl.col("published_at").is_not_null())
+        if reports.is_empty():
+            self._publish(evidence, clock)
+        else:
+            self._amend(evidence, stored, reports.row(0, named=True), clock)
+        rows = [self._rows(table) for table in (REPORTS, AMENDMENTS)]
+        self._audit.append(self._system.name, list(publications(self._system.name, *rows)))
+        self._audit.sign(self._system.name, now)
+        editions = [row for frame in rows for row in frame.rows(named=True) if row["month"] == month]
+        return [problem for row in editions if (problem := tampered(row, self._digest(row)))]
+
+    def _rows(self, table: str) -> pl.DataFrame:
+        return self._warehouse.rows(table, system=self._system.name)
+
+    def _columns(self, table: str, *names: str) -> pl.DataFrame:
+        wanted = ", ".join(f'"{name}"' for name in names)
+        return self._warehouse.read(f"select {wanted} from {table} where system = ?", [self._system.name])
+
+    def _evidence(self, month: date, now: datetime) -> tuple[MonthEvidence, Stored]:
+        calls = self._columns("inference_log.inferences", *INFERENCES, *STORED)
+        frames = {name: self._rows(table) for name, table in EVIDENCE.items() if self._warehouse.built(table)}
+        evidence = MonthEvidence(
+            self._system,
+            month,
+            now,
+            inferences=calls.select(list(INFERENCES)),
+            audit_log=self._columns("compliance.audit_log", *AUDIT_LOG),
+            **frames,
+        )
+        weekly = self._rows("operations.completed_periods").filter(pl.col("cadence") == "weekly")
+        others = ("inference_log.feedback", "costs.price_edits", "incidents.incident_events")
+        feedback, prices, events = (self._rows(table) for table in others)
+        return evidence, Stored(calls, feedback, prices, weekly, events)
+
+    def _publish(self, e: MonthEvidence, clock: datetime) -> None:
+        report = compliance_report(e)
+        files = self._write(f"{e.month:%Y-%m}", report_page(report), canonical_json(report))
+        counts = (report["evidenced"], report["not_evidenced"])
+        row = (self._system.name, e.month, files.html, files.json, files.sha256, *counts, clock)
+        self._store(REPORTS, row, edition_rows(self._system.name, e.month, 0, figures(e)))
+
+    def _amend(self, e: MonthEvidence, stored: Stored, report: Row, clock: datetime) -> None:
+        editions = self._rows(FIGURES).filter(pl.col("month") == e.month)
+        last: int = editions["edition"].max()  # type: ignore[assignment]
+        made = e.amendments.filter(pl.col("month") == e.month)["amended_at"].max()
+        since: datetime = made or report["published_at"]  # type: ignore[assignment]
+        before, known = said(editions, last), figures(e)
+        moved = changed(before, known)
+        if not moved:
+            return
+        of = Amended(report, said(editions, 0), before, last + 1)
+        found = arrivals(e, stored, since, before)
+        document = amendment(e, of, moved, known, found, clock)
+        name = f"{e.month:%Y-%m}-amendment-{of.number}"
+        files = self._write(name, amendment_page(document), canonical_json(document))
+        told = ([figure.key for figure in moved], document["why"])
+        row = (self._system.name, e.month, of.number, clock, *told, files.html, files.json, files.sha256)
+        self._store(AMENDMENTS, row, edition_rows(self._system.name, e.month, of.number, known))
+
+    def _write(self, name: str, page: str, data: str) -> Files:
+        folder = self._project.reports / self._system.name / "monthly"
+        folder.mkdir(parents=True, exist_ok=True)
+        html, figures_file = folder / f"{name}.html", folder / f"{name}.json"
+        html.write_text(page, encoding="utf-8")
+        figures_file.write_text(data, encoding="utf-8")
+        html_name, json_name = (
+            file.relative_to(self._project.data).as_posix() for file in (html, figures_file)
+        )
+        return Files(html_name, json_name, hashlib.sha256(data.encode()).hexdigest())
+
+    def _store(self, table: str, row: tuple[Any, ...], edition: pl.DataFrame) -> None:
+        frame = pl.DataFrame([row], schema=self._warehouse.tables[table].schema, orient="row")
+        keys = edition.row(0, named=True)
+        with self._warehouse.writing() as writer:
+            if table == REPORTS:
+                writer.delete(REPORTS, system=keys["system"], month=keys["month"])  # one that has no date
+            writer.append(table, frame)
+            writer.append(FIGURES, edition)
+
+    def _digest(self, row: Row) -> str | None:
+        file = self._project.data / row["json_file"]
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None

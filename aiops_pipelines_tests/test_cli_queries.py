@@ -1,0 +1,107 @@
+"""Drafting known queries and signing them off, from the command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from aiops_pipelines.cli import app
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.chunk_sweep import ChunkSweep, SweepRefused
+from aiops_pipelines.resources.query_file import load
+from aiops_pipelines.resources.tables import declared_tables
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import load_systems
+from aiops_pipelines_tests.resources.desk import NOW, write_corpus
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    data = tmp_path / "data"
+    for folder in ("log", "systems"):
+        (data / folder).mkdir(parents=True)
+    write_corpus(data / "corpus")
+    (data / "corpus" / "old.md").write_text("# Old fees\n\n## Now\n\nStorage is free for 14 days.\n")
+    write_system(data, known_queries="queries/desk.jsonl")
+    return data
+
+
+def write_system(data: Path, **more: str) -> None:
+    content = {"name": "desk", "title": "Desk", "corpus": {"folder": "corpus"}} | more
+    content["inference_log"] = {"folder": "log"}
+    (data / "systems" / "desk.yaml").write_text(yaml.safe_dump(content))
+
+
+def aiops(data: Path, *arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["--data", str(data), "rag", *arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def lines(data: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (data / "queries" / "desk.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_drafts_wait_apart_until_somebody_signs(data: Path) -> None:
+    code, said = aiops(data, "draft-queries", "desk", "--count", "3", "--json")
+    found = json.loads(said)
+    assert code == 0 and len(found["drafts"]) == 3 and 0 <= found["mean_lexical_overlap"] <= 1
+    assert all(row["synthetic"] is True and "signed_off_by" not in row for row in lines(data))
+
+    code, said = aiops(data, "draft-queries", "desk")  # goes on where it was
+    assert code == 0 and "of their words stand in their document" in said and len(lines(data)) > 3
+    assert len({row["query_id"] for row in lines(data)}) == len(lines(data))
+    assert "Nothing more can be drafted" in aiops(data, "draft-queries", "desk")[1]
+
+    CliRunner().invoke(app, ["--data", str(data), "reindex", "desk"])
+    project = Project(data)
+    warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
+    system = load_systems(project.systems, project.data)[0]["desk"]
+    with pytest.raises(SweepRefused):  # nothing counts yet
+        ChunkSweep(warehouse).run(system, NOW)
+    drafted = len(lines(data))
+    assert warehouse.rows("rag.drafted_queries").height == drafted
+    assert warehouse.rows("rag.known_queries").is_empty() and warehouse.rows("rag.judgements").is_empty()
+
+    code, said = aiops(data, "sign-off-queries", "desk", lines(data)[0]["query_id"], "--by", "Ada")
+    assert code == 0 and "1 of the drafts, by Ada" in said and len(lines(data)) == drafted + 1
+    code, said = aiops(data, "sign-off-queries", "desk", "--all", "--by", "Ada")
+    assert code == 0 and f"{drafted - 1} of the drafts" in said
+    assert load(warehouse, system) == []
+    known = warehouse.rows("rag.known_queries")
+    assert known.height == drafted and set(known["signed_off_by"]) == {"Ada"}
+    assert warehouse.rows("rag.drafted_queries").is_empty()
+    log = warehouse.rows("compliance.audit_log", system="desk").sort("entry_index")
+    assert log["kind"].to_list() == ["decision.known_queries_signed_off"] * 2
+    assert log["actor"].unique().to_list() == ["Ada"]
+
+
+def test_refusals_say_what_to_do(data: Path) -> None:
+    CliRunner().invoke(app, ["--data", str(data), "reindex", "desk"])
+    assert "No draft of desk waits" in aiops(data, "sign-off-queries", "desk", "--all", "--by", "Ada")[1]
+    aiops(data, "draft-queries", "desk")
+    before = lines(data)
+    for arguments, told in (
+        (["--all", "--by", " "], "signed off by somebody"),
+        (["q9", "--by", "Ada"], "q9 is no draft of desk that waits"),
+        (["--by", "Ada"], "Name the drafts, or give --all"),
+    ):
+        code, said = aiops(data, "sign-off-queries", "desk", *arguments)
+        assert code and told in said
+    assert lines(data) == before
+    write_system(data)
+    assert "add known_queries: queries/desk.jsonl" in " ".join(
+        aiops(data, "draft-queries", "desk")[1].split()
+    )
+
+
+def test_lines_that_stand_there_stay_as_they_are(data: Path) -> None:
+    (data / "queries").mkdir()
+    (data / "queries" / "desk.jsonl").write_text('not JSON\n{"query_id": "q1"}')
+    aiops(data, "draft-queries", "desk", "--count", "1")
+    text = (data / "queries" / "desk.jsonl").read_text("utf-8")
+    assert text.startswith('not JSON\n{"query_id": "q1"}\n{"query_id": "draft-')

@@ -1,0 +1,64 @@
+"""What a status says of the published reports."""
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+
+from aiops_pipelines.resources.tables import Table
+from aiops_pipelines.status_books import Line, report_line
+
+JULY, AT = date(2026, 7, 1), datetime(2026, 8, 1, 8, tzinfo=UTC)
+LATE = {"month": pl.Date, "calls": pl.Int64}
+
+
+def line(tables: dict[str, Table], amendments: int, late: list[tuple[date, int]]) -> Line:
+    def frame(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:
+        return pl.DataFrame(rows, schema=tables[name].schema)
+
+    report = {"month": JULY, "evidenced": 2, "not_evidenced": 18, "published_at": AT}
+    rows: list[dict[str, object]] = [
+        {
+            "month": JULY,
+            "number": n + 1,
+            "amended_at": AT.replace(day=10 + n),
+            "changed": ["a", "b"],
+            "why": [f"{n}."],
+        }
+        for n in range(amendments)
+    ]
+    return report_line(
+        frame("compliance.compliance_reports", [report]),
+        frame("compliance.report_amendments", rows),
+        pl.DataFrame(late, schema=LATE, orient="row"),
+    )
+
+
+def plain(found: Line) -> list[str]:
+    return [text.replace("\u00a0", " ") for text in (found.sentence, *(text for _, text in found.details))]
+
+
+def test_a_published_month_is_named_with_what_it_evidences(tables: dict[str, Table]) -> None:
+    found = line(tables, 0, [])
+    assert plain(found) == [
+        "July 2026 was published 1 Aug 2026 08:00 UTC: 2 of 20 controls are evidenced in full."
+    ]
+    assert (found.tone, found.figures["amendments"]) == ("good", [])
+
+
+def test_the_newest_amendments_are_named_and_the_others_counted(tables: dict[str, Table]) -> None:
+    assert plain(line(tables, 1, []))[1:] == [
+        "Amendment 1 of July 2026, 10 Aug 2026 08:00 UTC: 2 figures changed. 0."
+    ]
+    several = plain(line(tables, 5, []))[1:]
+    assert several[0] == "2 earlier amendments." and len(several) == 4
+
+
+def test_late_calls_that_wait_for_an_amendment_are_a_warning(tables: dict[str, Table]) -> None:
+    found = line(tables, 0, [(JULY, 12)])
+    assert plain(found)[1] == "12 calls of July 2026 came after its report; the next monthly run amends it."
+    assert (found.tone, found.figures["late_calls"]) == ("warn", {"2026-07-01": 12})
+
+
+def test_without_a_report_nothing_is_green(tables: dict[str, Table]) -> None:
+    none = (tables[f"compliance.{name}"].empty() for name in ("compliance_reports", "report_amendments"))
+    assert report_line(*none, pl.DataFrame(schema=LATE)).tone == "plain"
