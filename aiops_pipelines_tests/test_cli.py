@@ -487,7 +487,9 @@ def test_a_tag_that_is_found_worse_stands_in_the_status():
         slices=frame("rag.retrieval_slices", worse),
     )
     empty = TABLES["operations.problems"].empty()
-    index = next(line for line in status(Known(known, empty, empty, 0)).lines if line.topic == "Index")
+    index = next(
+        line for line in status(Known(known, empty, empty, 0, *NO_REPORT)).lines if line.topic == "Index"
+    )
     assert index.figures["worse_tags"] == ["billing"]
     assert ("warn", True) in [(tone, "on billing are found worse" in said) for tone, said in index.details]
 
