@@ -24,6 +24,7 @@ from aiops_pipelines.commands import (
     prices,
     prove,
     publish,
+    quarantine,
     rag,
     set_up,
 )
@@ -85,4 +86,5 @@ app.add_typer(rag.rag, name="rag", rich_help_panel=LOOK)
 app.add_typer(decide.incident, name="incident", rich_help_panel=DECIDE)
 app.add_typer(decide.baseline, name="baseline", rich_help_panel=DECIDE)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=DECIDE)
+app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel=DECIDE)
 app.add_typer(prove.audit, name="audit", rich_help_panel=PROVE)

@@ -27,6 +27,7 @@ INDEX_TABLES = (
     "embeddings",
     "index_versions",
     "index_chunks",
+    "document_findings",
 )
 INDEXING = labels("rag", CONTINUOUS, "llamaindex")
 
@@ -73,6 +74,12 @@ INDEXING = labels("rag", CONTINUOUS, "llamaindex")
             "index_chunks",
             "Where every chunk of an index version stands: document, position and heading.",
             ["chunks"],
+            INDEXING,
+        ),
+        spec(
+            "document_findings",
+            "Documents that look made against retrieval or a model, held for review or noted.",
+            ["embeddings"],
             INDEXING,
         ),
     ],

@@ -36,6 +36,7 @@ CAUSES = {
     "refusals": "The model declines to answer more often than before",
     "latency": "Answers are slower than the limit or the baseline allows",
     "volume": "Far fewer calls arrive than is usual for the weekday",
+    "held_document": "A document looks made against retrieval and is held for review",
     "injection_attempts": "Guardrails block a burst of calls",
     "audit_log": "The audit log does not verify",
     "no_data": "No calls have been logged",
@@ -118,6 +119,19 @@ def guardrail_burst(facts: Facts, limits: Limits) -> Readings:
         yield Reading(*day_of(row), blocked > limit, "injection_attempts", "P2", blocked, limit, evidence)
 
 
+def document_held(facts: Facts, limits: Limits) -> Readings:
+    """A document was held out of the index; it is calm again when somebody released it or it moved on."""
+    for row in facts.document_findings.rows(named=True):
+        if row["status"] != "noted":
+            at = min(row["found_at"], facts.now)
+            said = f"{row['document']} ({row['change']}) is not served as it is. {row['evidence']}"
+            figures = (row["share_after"], None)
+            yield Reading(at, at, True, "held_document", "P2", *figures, said, row["document"])
+            if row["status"] != "held":
+                end = min(row["decided_at"], facts.now)
+                yield Reading(end, end, False, "held_document", "P2", *figures, "", row["document"])
+
+
 def audit_broken(facts: Facts, limits: Limits) -> Readings:
     """The audit log of a week does not verify."""
     for row in facts.audit_verifications.rows(named=True):
@@ -165,6 +179,7 @@ RULES: Mapping[str, Rule] = {
     "endpoint_budget": Rule(endpoint_budget, ("budget",)),
     "service_alert": Rule(service_alert, ("errors", "refusals", "latency", "volume")),
     "guardrail_burst": Rule(guardrail_burst, ("injection_attempts",)),
+    "document_held": Rule(document_held, ("held_document",)),
     "audit_broken": Rule(audit_broken, ("audit_log",)),
     "silence": Rule(silence, ("no_data",)),
 }

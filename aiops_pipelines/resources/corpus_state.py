@@ -7,6 +7,7 @@ and one that cannot be read at this moment stays what it was.
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
+from copy import copy
 from datetime import datetime
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -119,6 +120,36 @@ class CorpusState:
         return [file for file in self.skipped if not file.standing]
 
     @cached_property
+    def standing(self) -> set[str]:
+        """The documents of which an older version than the source's stands."""
+        return {file.document for file in self.skipped if file.standing}
+
+    def author(self, document: str) -> str | None:
+        """Return who brought a document to its present content, where the source says."""
+        return self._snapshot.source.author(document)
+
+    def holding(self, reasons: Mapping[str, str], before: pl.DataFrame) -> "CorpusState":
+        """Return this state with some documents held: their older version stands, or nothing of them.
+
+        Args:
+            reasons: why, by document.
+            before: the `rag.documents` rows of the state before.
+        """
+        held = copy(self)
+        for name in ("documents", "skipped", "revision", "standing", "_hashes"):
+            vars(held).pop(name, None)
+        older = {row["document"]: row for row in before.select(_OF_DOCUMENTS).iter_rows(named=True)}
+        none = dict.fromkeys(_OF_DOCUMENTS[1:])
+        rows = [
+            row | (older.get(row["document"]) or none) | {"reason": reasons[row["document"]]}
+            if row["document"] in reasons
+            else row
+            for row in self.files.iter_rows(named=True)
+        ]
+        held.files = pl.DataFrame(rows, schema=self.files.schema, infer_schema_length=None)
+        return held
+
+    @cached_property
     def revision(self) -> str:
         """The identity of this state."""
         return revision_id(self.documents)
@@ -129,15 +160,22 @@ class CorpusState:
         Raises:
             CorpusError: the file is no longer the one that was listed.
         """
-        if document not in self._parsed:
+        if document not in self._parsed or document in self.standing:
             file = self._listed[document]
             try:
-                self._parsed[document] = corpora.document(file, self._content(file).data).text
+                found = corpora.document(file, self._content(file).data)
+                if found.document_hash != self._hashes[document]:
+                    raise corpora.UnreadableFile("It is no longer what it was when it was listed.")
+                self._parsed[document] = found.text
             except corpora.UnreadableFile as error:
                 raise corpora.CorpusError(
                     f"{document} cannot be read again; run once more. {error}"
                 ) from error
         return self._parsed[document]
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        return dict(self.files.select("document", "document_hash").iter_rows())
 
     def _content(self, file: corpora.File) -> corpora.Content:
         return corpora.content(self._snapshot, file)

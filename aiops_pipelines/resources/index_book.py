@@ -25,6 +25,7 @@ from aiops_pipelines.resources.embedder import Embedder
 from aiops_pipelines.resources.index_build import Build
 from aiops_pipelines.resources.pace import CpuTime, Tell, quiet
 from aiops_pipelines.resources.recipes import Recipes
+from aiops_pipelines.resources.screening import Screened, record, screen
 from aiops_pipelines.resources.vectors import embed_missing
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -41,6 +42,20 @@ class Update:
     skipped: tuple[corpora.Skipped, ...]
     report: Report
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Order:
+    """One index to bring up to date: for whom, with which state, when and how; `cpu` counts what it takes."""
+
+    system: str
+    snapshot: corpora.Snapshot
+    now: datetime
+    model: Embedder
+    chunking: Chunking
+    tell: Tell
+    run: str | None
+    cpu: CpuTime = field(default_factory=CpuTime)
 
 
 @dataclass(frozen=True)
@@ -123,27 +138,33 @@ class IndexBook:
             CorpusError: no document can be read; the index stays as it is.
             EmbedderError: the model cannot be used.
         """
-        cpu = CpuTime()
         with self._warehouse.held(threads=1):
-            with cpu.of("reading"):
+            order = Order(system, snapshot, now, model, chunking, tell, run)
+            with order.cpu.of("reading"):
                 files = self._warehouse.rows("rag.source_files", system=system)
                 state = CorpusState(system, snapshot, files, self._tables["rag.source_files"], tell)
-                history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
-                seen = history.filter(label=snapshot.label).tail(1)
-                same = seen.height > 0 and (not state.moved or seen["revision"][0] == state.revision)
-                base = self._base(system, seen["revision"][0], model, chunking) if same else None
-            made = (model.space.version, reader_version())
-            standing = base and (base["embedding_version"], base["reader_version"]) == made
-            if base and standing and base["valid_from"] >= seen["valid_from"][0]:  # else it stood before
-                return self._level(system, state, seen, base, cpu, model)
-            valid_from = snapshot.valid_from or (now if history.height else FIRST_SIGHT)
-            if same:  # built anew otherwise, so no new state in time
-                valid_from = seen["valid_from"][0]
-            before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
-            origin = seen["revision"][0] if seen.height else next(iter(before), None)
-            base = base or (self._base(system, origin, model, chunking) if origin else None)
-            build = Build(self._warehouse, system, state, model, chunking, tell, origin, base, run)
-            return self._carry_out(build, (snapshot.label, valid_from), next(iter(before), None), now, cpu)
+            return self._bring(order, state, None)
+
+    def _bring(self, order: Order, state: CorpusState, screened: Screened | None) -> Update:
+        """Bring one index level with a state; after screening, with the state without what is held."""
+        system, label, model, chunking = order.system, order.snapshot.label, order.model, order.chunking
+        with order.cpu.of("reading"):
+            history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
+            seen = history.filter(label=label).tail(1)
+            same = seen.height > 0 and (not state.moved or seen["revision"][0] == state.revision)
+            base = self._base(system, seen["revision"][0], model, chunking) if same else None
+        made = (model.space.version, reader_version())
+        standing = base and (base["embedding_version"], base["reader_version"]) == made
+        if base and standing and base["valid_from"] >= seen["valid_from"][0]:  # else it stood before
+            return self._level(order, state, seen, base, screened)
+        valid_from = order.snapshot.valid_from or (order.now if history.height else FIRST_SIGHT)
+        if same:  # built anew otherwise, so no new state in time
+            valid_from = seen["valid_from"][0]
+        before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
+        origin = seen["revision"][0] if seen.height else next(iter(before), None)
+        base = base or (self._base(system, origin, model, chunking) if origin else None)
+        build = Build(self._warehouse, system, state, model, chunking, order.tell, origin, base, order.run)
+        return self._carry_out(order, build, valid_from, next(iter(before), None), screened)
 
     def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, Any] | None:
         sql = (
@@ -156,18 +177,17 @@ class IndexBook:
 
     def _level(
         self,
-        system: str,
+        order: Order,
         state: CorpusState,
         seen: pl.DataFrame,
         base: dict[str, Any],
-        cpu: CpuTime,
-        model: Embedder,
+        screened: Screened | None,
     ) -> Update:
-        """Note the files that were touched, or set aside, without a change to any document."""
-        with cpu.of("writing"):
+        """Note the files that were touched, held or set aside, without a change to any document."""
+        with order.cpu.of("writing"):
             if state.moved:
+                system, label = order.system, order.snapshot.label
                 keys = {"system": system, "revision": state.revision}
-                label = seen["label"][0]
                 noted = seen.with_columns(skipped=pl.lit(len(state.aside)))
                 with self._warehouse.writing() as writer:
                     writer.replace("rag.source_files", state.files, system=system, label=label)
@@ -175,14 +195,22 @@ class IndexBook:
                         "rag.corpus_revisions", noted, **keys, label=label, valid_from=seen["valid_from"][0]
                     )
                     writer.replace("rag.skipped_documents", self._aside(keys, state), **keys)
+                    record(writer, self._tables, system, state, screened, order.now)
         documents = Counter({"unchanged": state.documents.height})
-        report = Report(documents, chunks=Counter({"wanted": int(base["chunks"])}), cpu_s=cpu.seconds)
+        counts = Counter(wanted=int(base["chunks"]), embedded=screened.embedded if screened else 0)
+        report = Report(documents, chunks=counts, cpu_s=order.cpu.seconds)
         empty = self._tables["rag.index_versions"].empty()
-        return Update(empty, state.skipped, report, _warnings(state, model))
+        return Update(empty, state.skipped, report, _warnings(state, order.model))
 
     def _carry_out(
-        self, build: Build, labelled: tuple[str, datetime], before: str | None, now: datetime, cpu: CpuTime
+        self,
+        order: Order,
+        build: Build,
+        valid_from: datetime,
+        before: str | None,
+        screened: Screened | None,
     ) -> Update:
+        cpu, now = order.cpu, order.now
         with cpu.of("chunking"):
             wanted, texts = build.wanted()
             changes = build.changes(build.origin)
@@ -190,27 +218,36 @@ class IndexBook:
             new, missing = build.new(wanted["chunk_id"], texts)
         with cpu.of("embedding"):
             embedded = embed_missing(self._warehouse, build.model, missing, build.tell)
+            if screened is None and build.state.moved:
+                screened = screen(build, wanted, texts, now, embedded)
+                if held := screened.held():
+                    return self._bring(order, self._without(build, held), screened)
+            embedded = screened.embedded if screened else embedded
         version = index_version_id(wanted, build.chunking.version, build.space)
         chunks = wanted["chunk_id"].n_unique()
         sizes = (build.state.documents.height, chunks, new, now)
-        identity = (build.system, version, build.state.revision, labelled[1], build.chunking.version)
+        identity = (build.system, version, build.state.revision, valid_from, build.chunking.version)
         index = self._row("rag.index_versions", (*identity, build.space, reader_version(), *sizes, build.run))
         with cpu.of("writing"):
-            self._write(build, labelled[0], index, history, wanted, texts)
+            self._write(order, build, index, history, (wanted, texts), screened)
         counts = Counter(wanted=chunks, new_texts=new, embedded=embedded, dropped=build.dropped(wanted))
         report = Report(*build.counts(changes), counts, cpu.seconds, (version,))
         return Update(index, build.state.skipped, report, _warnings(build.state, build.model))
 
+    def _without(self, build: Build, held: Mapping[str, str]) -> CorpusState:
+        before = self._warehouse.rows("rag.documents", system=build.system, revision=build.origin or "")
+        return build.state.holding(held, before)
+
     def _write(
         self,
+        order: Order,
         build: Build,
-        label: str,
         index: pl.DataFrame,
         changes: pl.DataFrame,
-        wanted: pl.DataFrame,
-        texts: pl.DataFrame,
+        cut: tuple[pl.DataFrame, pl.DataFrame],
+        screened: Screened | None,
     ) -> None:
-        system, state = build.system, build.state
+        system, state, label, (wanted, texts) = build.system, build.state, order.snapshot.label, cut
         version, revision, valid_from = index.select("index_version", "revision", "valid_from").row(0)
         keys = {"system": system, "revision": revision}
         of = {name: pl.lit(value) for name, value in keys.items()}
@@ -240,6 +277,7 @@ class IndexBook:
             )
             writer.replace("rag.index_chunks", places, system=system, index_version=version)
             writer.replace("rag.index_versions", index, **keys, index_version=version)
+            record(writer, self._tables, system, state, screened, order.now)
 
     def _aside(self, keys: dict[str, str], state: CorpusState) -> pl.DataFrame:
         rows = [(*keys.values(), file.document, file.reason) for file in state.aside]

@@ -59,7 +59,8 @@ class Build:
         return self.model.space.version
 
     @cached_property
-    def _old(self) -> pl.DataFrame:
+    def old(self) -> pl.DataFrame:
+        """The places of the base."""
         version = self.base["index_version"] if self.base else ""
         places = self.warehouse.rows("rag.index_chunks", system=self.system, index_version=version)
         return places.select(reindex.MEMBERS)
@@ -67,7 +68,7 @@ class Build:
     def wanted(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return every place of the index, and (chunk_id, text) of the chunks that were cut to know them."""
         same_reader = self.base is not None and self.base["reader_version"] == reader_version()
-        known = reindex.known_places(self.state.documents, self._old if same_reader else self._old.clear())
+        known = reindex.known_places(self.state.documents, self.old if same_reader else self.old.clear())
         to_cut = self.state.documents.join(known, on="document", how="anti")
         fresh = reindex.wanted_chunks(self._texts(to_cut), self.chunking)
         places = pl.concat([known, fresh.select(reindex.MEMBERS)]).sort("document", "position")
@@ -80,7 +81,7 @@ class Build:
         """
         distinct = candidates = wanted.unique()
         if self.base and self.base["embedding_version"] == self.space:
-            candidates = distinct.filter(~distinct.is_in(self._old["chunk_id"].implode()))
+            candidates = distinct.filter(~distinct.is_in(self.old["chunk_id"].implode()))
         standing = self.warehouse.read(_STANDING, [self.space, candidates.to_list()])
         embedded = self.warehouse.read(_EMBEDDED, [self.space, distinct.to_list()])
         missing = pl.DataFrame({"chunk_id": distinct}).join(embedded, on="chunk_id", how="anti")
@@ -91,7 +92,7 @@ class Build:
 
     def dropped(self, wanted: pl.DataFrame) -> int:
         """Return how many chunks of the index before are not wanted any more."""
-        return self._old.join(wanted, on="chunk_id", how="anti")["chunk_id"].n_unique()
+        return self.old.join(wanted, on="chunk_id", how="anti")["chunk_id"].n_unique()
 
     def changes(self, revision: str | None) -> pl.DataFrame:
         """Return what changed since a revision; a first state has nothing to differ from."""
@@ -116,8 +117,10 @@ class Build:
     def _texts(self, documents: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
         pace = Pace("cut", "documents", documents.height, float(documents["characters"].sum()), self.tell)
         rows = documents.select("document", "document_hash", "characters").iter_rows()
-        for document, document_hash, characters in rows:
-            yield document, document_hash, self.state.text(document)
+        older = [name for name in documents["document"] if name in self.state.standing]
+        texts = self._old_texts(self.state.revision, older) if older else {}
+        for document, document_hash, characters in rows:  # what stands is not what the file says now
+            yield document, document_hash, texts.get(document) or self.state.text(document)
             pace.step(1, characters)
 
     def _old_texts(self, revision: str | None, documents: list[str]) -> dict[str, str]:

@@ -221,6 +221,27 @@ def test_a_broken_audit_log_is_p1_and_quotes_its_findings():
     assert frame["evidence"].item().endswith("Entry 3 was edited. Entry 4 is gone.")
 
 
+def test_a_held_document_is_a_signal_for_good_and_calm_from_its_release_on():
+    row = {"document": "offers.md", "change": "added", "evidence": "It hides text.", "share_after": 0.4}
+    dates = {"found_at": utc("2026-06-01T09:00"), "decided_at": None}
+    decided = dates | {"decided_at": utc("2026-06-02T09:00")}
+    rows = [
+        row | dates | {"status": "held"},
+        row | decided | {"document": "page.md", "status": "released"},
+        row | dates | {"document": "about.md", "status": "noted"},
+    ]
+    known = facts(document_findings=rows)
+    frame = signals(known, LIMITS)
+    assert frame.select("cause", "severity", "subject").rows() == [
+        ("held_document", "P2", "offers.md"),
+        ("held_document", "P2", "page.md"),
+    ]
+    assert frame["evidence"][0] == "offers.md (added) is not served as it is. It hides text."
+    assert calm_periods(known, LIMITS).select("subject", "period_end").rows() == [
+        ("page.md", utc("2026-06-02T09:00"))
+    ]
+
+
 def heard(*times: str) -> list[dict[str, datetime]]:
     return [{"occurred_at": utc(t)} for t in times]
 

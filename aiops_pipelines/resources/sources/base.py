@@ -70,6 +70,9 @@ class Source(Protocol):
             CorpusError: the source cannot be reached.
         """
 
+    def author(self, document: str) -> str | None:
+        """Return the name of whoever brought a document to its present content, where the source keeps it."""
+
 
 def hidden(name: str) -> bool:
     """Return whether any part of a name starts with a dot."""

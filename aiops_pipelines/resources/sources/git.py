@@ -88,6 +88,11 @@ class GitRevision:
         commit, moment = self._history.get(file.document, (self.commit, None))
         return Content(data, moment, commit)
 
+    def author(self, document: str) -> str | None:
+        """Return the author of the commit that brought a document here."""
+        commit, _ = self._history.get(document, (self.commit, None))
+        return self._git("log", "-1", "--format=%an", commit).decode("utf-8", "replace").strip() or None
+
     @cached_property
     def commit(self) -> str:
         """The commit that was listed; a copy is brought up to date first."""

@@ -50,6 +50,9 @@ class Objects:
         named = {path[skip:]: info for path, info in found.items() if path[skip:]}
         return [_file(name, info) for name, info in named.items() if not hidden(name)]
 
+    def author(self, document: str) -> None:
+        """Nobody is named here."""
+
     def content(self, file: File) -> Content:
         """Return an object's bytes, if it is still the one that was listed."""
         store, prefix = self._store

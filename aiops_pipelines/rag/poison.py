@@ -1,0 +1,112 @@
+"""Documents made against an index or a model: what betrays their text, and when that is enough to hold one.
+
+What betrays them in the rankings is `crowding`. A document that says false things about its own topic cannot
+be told from a true one and is not looked for.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+HELD, NOTED, RELEASED, GONE = "held", "noted", "released", "gone"
+"""What becomes of a finding: gone is one whose document was changed again or deleted while it was held."""
+HIDDEN_CHARACTERS = 16
+STUFFED_WORDS = 60
+STUFFED_SHARE = 0.03
+SHOWN = 80
+
+_TAGS = re.compile("[\U000e0020-\U000e007e]{2,}")
+"""Letters of the Unicode block Tags are read by models alone."""
+_FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{3,6}\U000e007f")
+"""A black flag, the letters of a region and the sign that ends them: the one good use of tags."""
+_ZERO_WIDTH = re.compile(
+    "[\u200b\u200c\u200d\u2060-\u2064\ufeff]{8,}|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}"
+)
+_OVERRIDE = re.compile("[\u202d\u202e]")
+_ADDRESSED = r"(?:ai|llm|language model|assistant|chatbot|chat bot|model)s?"
+_INSTRUCTION = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,30}\b(?:previous|prior|above|earlier|other|all|your)\b"
+    r"[^.\n]{0,30}\b(?:instructions?|prompts?|rules|guidelines|documents?|context|sources)\b"
+    rf"|\b(?:note|instructions?|message|attention)\b[^.\n]{{0,12}}\b(?:to|for)\b[^.\n]{{0,12}}\b{_ADDRESSED}\b\s*:"
+    r"|\b(?:do not|don't|never)\b[^.\n]{0,20}\b(?:tell|reveal|mention|inform|show)\b[^.\n]{0,30}\bthe user\b"
+    r"|\b(?:always|you must|must)\b[^.\n]{0,30}\b(?:answer|respond|reply|recommend)\b[^.\n]{0,40}"
+    r"\b(?:regardless|whatever|no matter|instead of|to (?:any|every|all) (?:questions?|users?))\b"
+    r"|\byou are (?:now|no longer)\b[^.\n]{0,40}\b(?:assistant|model|ai|bound|restricted|bot)\b"
+    r"|<\|?(?:im_start|system|endoftext)\|?>|\[/?INST\]|^#{0,3} ?system (?:prompt|message) ?:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SMALL_WORDS = (
+    "a an the and or of to in on for with at by from is are was be it this that you your if not can will "
+    "der die das und oder zu mit von ist nicht ein eine den im auf sie wenn le la les des de du et un une "
+    "est que qui dans pour pas el los las y en es con por una no se il di che e per non"
+)
+_FUNCTION_WORDS = frozenset(_SMALL_WORDS.split())
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Something that betrays a document: a strong one is enough to hold it, a weak one takes a second."""
+
+    kind: str
+    strong: bool
+    evidence: str
+
+
+def text_signs(texts: Iterable[str]) -> list[Sign]:
+    """Return what betrays the new pieces of a document, each kind once.
+
+    Hidden letters are strong, since no author types them. Words addressed to a model and word lists are weak:
+    a page about prompt injection, or a glossary, has them too.
+    """
+    found: dict[str, Sign] = {}
+    for text in texts:
+        for sign in (*_hidden(text), *_instructions(text), *_stuffed(text)):
+            found.setdefault(sign.kind, sign)
+    return list(found.values())
+
+
+def judged(signs: Sequence[Sign]) -> str | None:
+    """Return held, noted or nothing: one strong sign or two weak ones hold a document."""
+    if any(sign.strong for sign in signs) or len(signs) > 1:
+        return HELD
+    return NOTED if signs else None
+
+
+def _hidden(text: str) -> Iterator[Sign]:
+    letters = "".join(_TAGS.findall(_FLAG.sub("", text)))
+    if letters:
+        plain = "".join(chr(ord(letter) - 0xE0000) for letter in letters)
+        yield Sign("hidden text", True, f"It hides {len(letters)} letters in Unicode tags: {_start(plain)}")
+    elif len("".join(_ZERO_WIDTH.findall(text))) >= HIDDEN_CHARACTERS:
+        count = len("".join(_ZERO_WIDTH.findall(text)))
+        yield Sign("hidden text", True, f"It holds {count} characters without width in long runs.")
+    elif _OVERRIDE.search(text):
+        yield Sign(
+            "reversed text", False, "It turns the direction of text around, so people read other words."
+        )
+
+
+def _instructions(text: str) -> Iterator[Sign]:
+    seen = _INSTRUCTION.search(unicodedata.normalize("NFKC", text))
+    if seen:
+        yield Sign("instructions", False, f"It speaks to a model: {_start(seen[0])}")
+
+
+def _stuffed(text: str) -> Iterator[Sign]:
+    """Look for prose without any of the small words that prose is made with; code and tables are no prose."""
+    for paragraph in text.split("\n\n"):
+        words = re.findall(r"[^\W\d_]+", paragraph.lower())
+        prose = not re.search(r"^\s*([-*+|>#]|\d+\.|```)|[{}()=<>;`_/]", paragraph, re.MULTILINE)
+        if len(words) >= STUFFED_WORDS and prose and paragraph.isascii():
+            share = sum(word in _FUNCTION_WORDS for word in words) / len(words)
+            if share < STUFFED_SHARE:
+                yield Sign(
+                    "word list", False, f"{len(words)} words in a row make no sentence: {_start(paragraph)}"
+                )
+                return
+
+
+def _start(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= SHOWN else f"{flat[:SHOWN]} ..."

@@ -1,0 +1,199 @@
+"""Changed documents looked at before they are served: what betrays one, where it comes from, who decided.
+
+What betrays a document is `rag.poison` and `rag.crowding`; here the new index is asked. What is held is
+released in `quarantine`.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from aiops_pipelines.rag import crowding, ranking
+from aiops_pipelines.rag.known_queries import in_force
+from aiops_pipelines.rag.poison import GONE, HELD, NOTED, Sign, judged, text_signs
+from aiops_pipelines.resources.corpus_state import CorpusState
+from aiops_pipelines.resources.index_build import Build
+from aiops_pipelines.resources.tables import Table
+from aiops_pipelines.resources.warehouse import Warehouse, Writer
+
+FINDINGS, QUESTIONS = "rag.document_findings", "rag.question_vectors"
+HOLDING = "It is held for review:"
+_VECTORS = "select * from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))"
+_ASKED = (
+    "select * from rag.question_vectors where embedding_version = ? and question_hash in (select unnest(?))"
+)
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What was found: rows of `rag.document_findings`, those of before included where they still hold."""
+
+    findings: pl.DataFrame
+    embedded: int = 0
+
+    def held(self) -> dict[str, str]:
+        """Return the documents that must not be served yet, each with the reason."""
+        rows = self.findings.filter(status=HELD).select("system", "document", "evidence")
+        return {
+            document: f"{HOLDING} {evidence} To serve it: aiops quarantine release {system} "
+            f"{document!r} --by NAME --reason TEXT."
+            for system, document, evidence in rows.iter_rows()
+        }
+
+
+def screen(build: Build, wanted: pl.DataFrame, texts: pl.DataFrame, now: datetime, embedded: int) -> Screened:
+    """Look at the documents that are new or edited since the state before; a first state is only noted.
+
+    Args:
+        build: the index to be built.
+        wanted: every place of it, embedded.
+        texts: (chunk_id, text) of the chunks that were cut for it.
+        now: UTC-aware.
+        embedded: texts embedded for it.
+    """
+    table = build.warehouse.tables[FINDINGS]
+    known = build.warehouse.rows(FINDINGS, system=build.system)
+    changed = _changed(build)
+    again = known.join(changed, on=["document", "document_hash"], how="semi")
+    look = _Look(build, wanted, texts, now)
+    rows = []
+    for document, document_hash in changed.join(
+        again, on=["document", "document_hash"], how="anti"
+    ).iter_rows():
+        signs = look.signs(document)
+        status = judged(signs)
+        if status and not build.origin:
+            status = NOTED
+        if status:
+            rows.append(look.row(document, document_hash, signs, status))
+    found = pl.DataFrame(rows, schema=table.schema, infer_schema_length=None)
+    return Screened(pl.concat([again.filter(status=HELD), found]), embedded)
+
+
+def record(
+    writer: Writer,
+    tables: Mapping[str, Table],
+    system: str,
+    state: CorpusState,
+    screened: Screened | None,
+    now: datetime,
+) -> None:
+    """Write what was found; a finding whose document moved on while it was held is gone."""
+    known = writer.read(f"select * from {FINDINGS} where system = ?", [system])
+    new = screened.findings if screened else tables[FINDINGS].empty()
+    kept = known.join(new, on=["document", "document_hash"], how="anti")
+    held = [file.document for file in state.skipped if file.reason.startswith(HOLDING)]
+    moved_on = (pl.col("status") == HELD) & ~(
+        pl.col("document").is_in(held) & ~pl.col("document").is_in(new["document"].to_list())
+    )
+    gone = kept.with_columns(
+        status=pl.when(moved_on).then(pl.lit(GONE)).otherwise("status"),
+        decided_at=pl.when(moved_on).then(pl.lit(now)).otherwise("decided_at"),
+    )
+    if known.height or new.height:
+        writer.replace(FINDINGS, pl.concat([gone, new]), system=system)
+
+
+def _changed(build: Build) -> pl.DataFrame:
+    names = ["document", "document_hash"]
+    before = build.warehouse.rows("rag.documents", system=build.system, revision=build.origin or "")
+    return build.state.documents.select(names).join(before, on="document_hash", how="anti")
+
+
+class _Look:
+    """One new index under the eyes of its questions, which are asked when the first document needs them."""
+
+    def __init__(self, build: Build, wanted: pl.DataFrame, texts: pl.DataFrame, now: datetime):
+        self._build, self._wanted, self._now = build, wanted, now
+        self._texts = dict(texts.select("chunk_id", "text").iter_rows())
+        self._pieces = dict(wanted.group_by("document").agg("chunk_id").iter_rows())
+        self._before = dict(build.old.group_by("document").agg("chunk_id").iter_rows())
+
+    def signs(self, document: str) -> list[Sign]:
+        """Return what betrays a changed document; only what is new in it is read."""
+        had = set(self._before.get(document, ()))
+        fresh = [piece for piece in self._pieces.get(document, ()) if piece not in had]
+        found = text_signs(self._texts[piece] for piece in fresh if piece in self._texts)
+        if self._asked:
+            asked, before, after = self._asked
+            sizes = {name: len(pieces) for name, pieces in (self._before | self._pieces).items()}
+            told = [
+                crowding.crowding(self._shares[0], self._shares[1], sizes, document),
+                crowding.takeover(asked, before, after, document),
+            ]
+            found += [sign for sign in told if sign]
+        return found
+
+    def row(
+        self, document: str, document_hash: str, signs: Sequence[Sign], status: str
+    ) -> Mapping[str, object]:
+        """Return the finding, with where the document comes from."""
+        state, old = self._build.state, self._build.old.filter(document=document)
+        of = state.documents.filter(document=document).row(0, named=True)
+        before, after = self._shares if self._asked else ({}, {})
+        return {
+            **{"system": self._build.system, "document": document, "document_hash": document_hash},
+            **{"status": status, "change": "edited" if old.height else "added"},
+            **{"signs": [sign.kind for sign in signs], "evidence": " ".join(sign.evidence for sign in signs)},
+            "share_before": before.get(document, 0.0) if self._asked else None,
+            "share_after": after.get(document, 0.0) if self._asked else None,
+            "topics": len(self._asked[0]) if self._asked else None,
+            "previous_hash": old["document_hash"][0] if old.height else None,
+            **{"modified_at": of["modified_at"], "source_version": of["source_version"]},
+            **{"author": state.author(document), "found_at": self._now, "found_by": self._build.run},
+            **{"decided_by": None, "decided_at": None, "decision_reason": None},
+        }
+
+    @cached_property
+    def _shares(self) -> tuple[dict[str, float], dict[str, float]]:
+        assert self._asked
+        _, before, after = self._asked
+        return crowding.topic_shares(before), crowding.topic_shares(after)
+
+    @cached_property
+    def _asked(self) -> tuple[list[crowding.Topic], list[ranking.Ranking], list[ranking.Ranking]] | None:
+        """The topics, ranked by the index before and by the new one; None where there are too few."""
+        build, rows = self._build, self._build.warehouse.rows
+        if not build.base or build.base["embedding_version"] != build.space:
+            return None
+        of = {"system": build.system}
+        known, truth = in_force(rows("rag.known_queries", **of), rows("rag.judgements", **of), self._now)
+        stood = rows("rag.documents", **of, revision=build.origin or "")
+        titles = dict(stood.sort("document").select("document", "title").iter_rows())
+        asked = crowding.topics(known, truth, titles)
+        if len(asked) < crowding.LEAST_TOPICS:
+            return None
+        places = pl.concat([build.old, self._wanted]).select("chunk_id").unique()
+        stored = build.warehouse.read(_VECTORS, [build.space, places["chunk_id"].to_list()])
+        queries = question_vectors(build, [topic.question for topic in asked])
+        before, after = (
+            ranking.dense(*ranking.chunk_matrix(places, stored), queries, crowding.DEPTH)
+            for places in (build.old, self._wanted)
+        )
+        return asked, before, after
+
+
+def question_vectors(build: Build, questions: Sequence[str]) -> ranking.Vectors:
+    """Return the vectors of the questions an index is watched with; each is embedded once in each space."""
+    hashes = [hashlib.sha256(question.encode()).hexdigest()[:20] for question in questions]
+    kept = build.warehouse.read(_ASKED, [build.space, hashes])
+    vectors = dict(kept.select("question_hash", "vector").iter_rows())
+    new = {h: question for h, question in zip(hashes, questions, strict=True) if h not in vectors}
+    if new:
+        made = build.model.embed_queries(list(new.values())).matrix
+        fresh = {h: vector.tolist() for h, vector in zip(new, made, strict=True)}
+        _keep(build.warehouse, build.space, fresh)
+        vectors |= fresh
+    return ranking.Vectors(build.space, np.array([vectors[h] for h in hashes], dtype=np.float32))
+
+
+def _keep(warehouse: Warehouse, space: str, fresh: Mapping[str, list[float]]) -> None:
+    rows = [(space, question_hash, vector) for question_hash, vector in fresh.items()]
+    frame = pl.DataFrame(rows, schema=warehouse.tables[QUESTIONS].schema, orient="row")
+    with warehouse.writing() as writer:
+        writer.append_new(QUESTIONS, frame, ["embedding_version", "question_hash"])
