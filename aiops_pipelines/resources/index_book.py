@@ -124,7 +124,7 @@ class IndexBook:
             EmbedderError: the model cannot be used.
         """
         cpu = CpuTime()
-        with self._warehouse.held(threads=1):
+        with self._warehouse.held(frugal=True):
             with cpu.of("reading"):
                 files = self._warehouse.rows("rag.source_files", system=system)
                 state = CorpusState(system, snapshot, files, self._tables["rag.source_files"], tell)
