@@ -1,7 +1,7 @@
 """New texts of a release: our chunks beside chunks cut by size alone, of the same mean length.
 
-By size is what a splitter does that knows no structure: words packed up to a size, from the start of a document
-to its end. Between the two are paragraphs packed up to a size, which is what most splitters come close to.
+By size is what a splitter does that knows no structure: words packed up to a size, from start to end of a
+document. Between the two are paragraphs packed up to a size, which most splitters come close to.
 
     python benchmarks/chunk_sizes.py FIRST SECOND [THIRD ...]
 """
