@@ -36,7 +36,7 @@ PIPELINES = {
     "LangChain, in memory": LangChain,
     "LlamaIndex": LlamaIndex,
 }
-_WORD = re.compile(r"\b[a-z]{4,}\b")
+_WORD = re.compile(r"\b[a-z]{6,}\b")
 
 
 def worded(text, copy):

@@ -11,10 +11,14 @@ _HEADING = re.compile(r"(#{1,6})(?![^ \t])(.*)")
 _UNDERLINE = re.compile(r"(=+|-{3,})\s*$")
 _ITEM = re.compile(r"\s*([-*+]|\d{1,9}[.)])\s+\S")
 _ANCHOR = re.compile(r" ?(\{ ?#[^{}]*\}|#+)$")
+_FIRST_LINE = 500
 
 
 def title(text: str) -> str | None:
     """Return the words of the first heading, or nothing where there is none."""
+    first = _lines(text[:_FIRST_LINE])[0]
+    if len(first) < _FIRST_LINE and _HEADING.match(first):  # as most do, so the rest need not be cut
+        return _title(first)[1]
     return next((_title(block)[1] for kind, block in _blocks(_lines(text)) if kind == "heading"), None)
 
 

@@ -54,7 +54,7 @@ def index_version_id(places: pl.DataFrame, chunker_version: str, embedding_versi
 
 
 def _rows(frame: pl.DataFrame, *columns: str) -> list[tuple[str, ...]]:
-    return sorted(set(frame.select(columns).iter_rows()))
+    return frame.select(columns).unique().sort(columns).rows()
 
 
 def _identity(kind: str, content: object) -> str:

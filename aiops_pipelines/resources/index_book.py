@@ -138,7 +138,7 @@ class IndexBook:
             CorpusError: no document can be read; the index stays as it is.
             EmbedderError: the model cannot be used.
         """
-        with self._warehouse.held(threads=1):
+        with self._warehouse.held(frugal=True):
             order = Order(system, snapshot, now, model, chunking, tell, run)
             with order.cpu.of("reading"):
                 files = self._warehouse.rows("rag.source_files", system=system)

@@ -6,7 +6,7 @@ runs is `limited_reader`; only bytes go in and only text comes out.
 
 import json
 import os
-import selectors
+import select
 import signal
 import subprocess
 import sys
@@ -133,15 +133,15 @@ def cpu_seconds() -> float:
 
 def _received(process: "subprocess.Popen[bytes]", deadline: float) -> Iterator[bytes]:
     assert process.stdout
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        while True:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise TimeoutError
-            part = os.read(process.stdout.fileno(), 1 << 20)
-            if not part:
-                raise EOFError
-            yield part
+    answers = select.poll()
+    answers.register(process.stdout, select.POLLIN)
+    while True:
+        if not answers.poll(1000 * max(0.0, deadline - time.monotonic())):
+            raise TimeoutError
+        part = os.read(process.stdout.fileno(), 1 << 20)
+        if not part:
+            raise EOFError
+        yield part
 
 
 def _finish_own(process: "subprocess.Popen[bytes]", owner: int) -> None:

@@ -7,7 +7,7 @@ import polars as pl
 
 from aiops_pipelines.resources.embedder import Embedder
 from aiops_pipelines.resources.pace import Pace, Tell
-from aiops_pipelines.resources.warehouse import Warehouse, Writer
+from aiops_pipelines.resources.warehouse import Warehouse
 
 FIRST_BATCH, LARGEST_BATCH = 64, 4096
 BATCH_SECONDS = 5.0
@@ -28,14 +28,10 @@ def embed_missing(warehouse: Warehouse, model: Embedder, texts: pl.DataFrame, te
         column = pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1])).arr.to_list()
         rows = batch.select("chunk_id", embedding_version=pl.lit(model.space.version), vector=column)
         with warehouse.writing() as writer:  # a shadow build and a run may embed the same text at once
-            writer.append("rag.embeddings", rows.join(_stored(writer, rows), on="chunk_id", how="anti"))
+            stored = writer.matching("rag.embeddings", rows, ["chunk_id", "embedding_version"])
+            writer.append("rag.embeddings", rows.join(stored, on="chunk_id", how="anti"))
         done += batch.height
         pace.step(batch.height, float(batch["size"].sum()))
         seconds = max(time.monotonic() - start, 1e-3)
         take = int(min(max(batch.height / seconds * BATCH_SECONDS, 1), LARGEST_BATCH))
     return done
-
-
-def _stored(writer: Writer, rows: pl.DataFrame) -> pl.DataFrame:
-    sql = "select chunk_id from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))"
-    return writer.read(sql, [rows["embedding_version"][0], rows["chunk_id"].to_list()])

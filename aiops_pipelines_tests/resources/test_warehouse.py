@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.resources.tables import Column, Table
-from aiops_pipelines.resources.warehouse import Warehouse, WarehouseBusy, WarehouseError
+from aiops_pipelines.resources.warehouse import FRUGAL, Warehouse, WarehouseBusy, WarehouseError
 
 EVENTS = "costs.events"
 COLUMNS = (
@@ -215,6 +215,26 @@ def held(file: Path, script: str = HOLD) -> Iterator[subprocess.Popen[str]]:
     finally:
         holder.kill()
         holder.communicate()
+
+
+def test_a_frugal_stretch_leaves_the_settings_as_they_were(tmp_path: Path) -> None:
+    store = Warehouse(tmp_path / "w.duckdb", TABLES)
+    names = list(FRUGAL)
+    sql = "select name, value from duckdb_settings() where name in (select unnest(?))"
+
+    def settings() -> dict[str, str]:
+        return dict(store.read(sql, [names]).rows())
+
+    with store.held():
+        before = settings()
+        with store.held(frugal=True):
+            assert settings()["threads"] == "1" and all(
+                settings()[name] != before[name] for name in names[1:]
+            )
+        assert settings() == before
+        with pytest.raises(ZeroDivisionError), store.held(frugal=True):
+            _ = 1 / 0
+        assert settings() == before
 
 
 def test_a_second_process_is_named_and_waited_for(store: Warehouse) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from aiops_pipelines.resources.sources.base import MAX_BYTES, TOO_BIG, Content, File
@@ -40,7 +41,7 @@ class Folder:
 
     def files(self) -> list[File]:
         """Return every file below the folder, with size and modification time; a link with its target's."""
-        return list(_walk(str(self.path), os.path.realpath(self.path)))
+        return list(_walk(str(self.path), self._root))
 
     def author(self, document: str) -> None:
         """Nobody is named here."""
@@ -63,8 +64,12 @@ class Folder:
                 time.sleep(PAUSE_S)
         raise failure
 
+    @cached_property
+    def _root(self) -> str:
+        return os.path.realpath(self.path)
+
     def _read(self, name: str) -> Content:
-        with os.fdopen(_open(os.path.realpath(self.path), name), "rb") as stream:
+        with os.fdopen(_open(self._root, name), "rb") as stream:
             before = os.fstat(stream.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise UnreadableFile(NO_FILE)
