@@ -1,6 +1,6 @@
 """Planted documents that are found, and honest ones that are held by mistake, with a real embedding model.
 
-python benchmarks/poison.py [FOLDER]    a folder of data sets with retrieval/ and docs_revisions/; ../shared without it
+python benchmarks/poison.py [FOLDER]    a folder with retrieval/ and docs_revisions/; without it ../shared
 Honest: each document of a corpus as if it were new, and the changes of real releases. Planted: pages with a
 section for each of n topics, whose questions their author knows or guesses, and a page of words chosen one
 by one to lie near all questions. The sample's own corpus is the first.
@@ -13,6 +13,7 @@ import random
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def sections(topics: list[str]) -> str:
 
 
 def hub(corpus: Corpus, topics: list[str], seed: int) -> str:
-    """Choose words of the corpus one by one, each time the one that lies nearest to the mean of the topics."""
+    """Choose words of the corpus one by one, each time the nearest to the mean of the topics."""
     rng, words = random.Random(seed), re.findall(r"[A-Za-z]{4,}", " ".join(corpus.documents.values()))
     mean, chosen = embed(topics).mean(axis=0), [""]
     for _ in range(20):
@@ -163,7 +164,7 @@ def main() -> None:
         print(f"{name}: {len(corpus.names)} documents as if new, held by mistake: {len(wrong)} {wrong[:3]}")
         for style, found in planted(corpus):
             print(f"  {style}: {sum(found)} of {len(found)} held")
-    for before, after in zip(RELEASES, RELEASES[1:], strict=False):
+    for before, after in pairwise(RELEASES):
         old, new = release(folder, before), release(folder, after)
         corpus = Corpus(old, titled(old))
         changed = [one for one, text in new.items() if old.get(one) != text]

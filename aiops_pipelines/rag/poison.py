@@ -25,22 +25,42 @@ _ZERO_WIDTH = re.compile(
 )
 _OVERRIDE = re.compile("[\u202d\u202e]")
 _ADDRESSED = r"(?:ai|llm|language model|assistant|chatbot|chat bot|model)s?"
-_INSTRUCTION = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,30}\b(?:previous|prior|above|earlier|other|all|your)\b"
-    r"[^.\n]{0,30}\b(?:instructions?|prompts?|rules|guidelines|documents?|context|sources)\b"
-    rf"|\b(?:note|instructions?|message|attention)\b[^.\n]{{0,12}}\b(?:to|for)\b[^.\n]{{0,12}}\b{_ADDRESSED}\b\s*:"
-    r"|\b(?:do not|don't|never)\b[^.\n]{0,20}\b(?:tell|reveal|mention|inform|show)\b[^.\n]{0,30}\bthe user\b"
-    r"|\b(?:always|you must|must)\b[^.\n]{0,30}\b(?:answer|respond|reply|recommend)\b[^.\n]{0,40}"
-    r"\b(?:regardless|whatever|no matter|instead of|to (?:any|every|all) (?:questions?|users?))\b"
-    r"|\byou are (?:now|no longer)\b[^.\n]{0,40}\b(?:assistant|model|ai|bound|restricted|bot)\b"
-    r"|<\|?(?:im_start|system|endoftext)\|?>|\[/?INST\]|^#{0,3} ?system (?:prompt|message) ?:",
-    re.IGNORECASE | re.MULTILINE,
+_INSTRUCTIONS = (
+    (
+        ("instruction", "prompt", "rules", "guidelines", "document", "context", "sources"),
+        r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,30}\b(?:previous|prior|above|earlier|other|all|your)\b"
+        r"[^.\n]{0,30}\b(?:instructions?|prompts?|rules|guidelines|documents?|context|sources)\b",
+    ),
+    (
+        ("ai:", "llm", "language model", "assistant", "chatbot", "chat bot", "model:", "models:"),
+        r"\b(?:note|instructions?|message|attention)\b[^.\n]{0,12}\b(?:to|for)\b[^.\n]{0,12}"
+        rf"\b{_ADDRESSED}\b\s*:",
+    ),
+    (
+        ("the user",),
+        r"\b(?:do not|don't|never)\b[^.\n]{0,20}\b(?:tell|reveal|mention|inform|show)\b[^.\n]{0,30}"
+        r"\bthe user\b",
+    ),
+    (
+        ("regardless", "whatever", "no matter", "instead of", "question", "user"),
+        r"\b(?:always|must)\b[^.\n]{0,30}\b(?:answer|respond|reply|recommend)\b[^.\n]{0,40}"
+        r"\b(?:regardless|whatever|no matter|instead of|to (?:any|every|all) (?:questions?|users?))\b",
+    ),
+    (
+        ("you are now", "you are no longer"),
+        r"\byou are (?:now|no longer)\b[^.\n]{0,40}\b(?:assistant|model|ai|bound|restricted|bot)\b",
+    ),
+    (("<|", "|>", "im_start", "[inst]", "[/inst]"), r"<\|?(?:im_start|system|endoftext)\|?>|\[/?inst\]"),
+    (("system prompt", "system message"), r"^#{0,3} ?system (?:prompt|message) ?:"),
 )
+_SPEAKING = tuple((words, re.compile(pattern, re.MULTILINE)) for words, pattern in _INSTRUCTIONS)
+"""Each with words of which one must be there: looking for them first takes a tenth of the time."""
 _SMALL_WORDS = (
     "a an the and or of to in on for with at by from is are was be it this that you your if not can will "
     "der die das und oder zu mit von ist nicht ein eine den im auf sie wenn le la les des de du et un une "
     "est que qui dans pour pas el los las y en es con por una no se il di che e per non"
 )
+_NO_PROSE = re.compile(r"^\s*([-*+|>#]|\d+\.|```)|[{}()=<>;`_/]", re.MULTILINE)
 _FUNCTION_WORDS = frozenset(_SMALL_WORDS.split())
 
 
@@ -74,37 +94,39 @@ def judged(signs: Sequence[Sign]) -> str | None:
 
 
 def _hidden(text: str) -> Iterator[Sign]:
+    if text.isascii():
+        return
     letters = "".join(_TAGS.findall(_FLAG.sub("", text)))
+    bare = len("".join(_ZERO_WIDTH.findall(text)))
     if letters:
         plain = "".join(chr(ord(letter) - 0xE0000) for letter in letters)
         yield Sign("hidden text", True, f"It hides {len(letters)} letters in Unicode tags: {_start(plain)}")
-    elif len("".join(_ZERO_WIDTH.findall(text))) >= HIDDEN_CHARACTERS:
-        count = len("".join(_ZERO_WIDTH.findall(text)))
-        yield Sign("hidden text", True, f"It holds {count} characters without width in long runs.")
+    elif bare >= HIDDEN_CHARACTERS:
+        yield Sign("hidden text", True, f"It holds {bare} characters without width in long runs.")
     elif _OVERRIDE.search(text):
-        yield Sign(
-            "reversed text", False, "It turns the direction of text around, so people read other words."
-        )
+        yield Sign("reversed text", False, "It turns the direction of text, so that people read other words.")
 
 
 def _instructions(text: str) -> Iterator[Sign]:
-    seen = _INSTRUCTION.search(unicodedata.normalize("NFKC", text))
-    if seen:
-        yield Sign("instructions", False, f"It speaks to a model: {_start(seen[0])}")
+    lower = (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower()
+    for words, pattern in _SPEAKING:
+        if any(word in lower for word in words) and (seen := pattern.search(lower)):
+            yield Sign("instructions", False, f"It speaks to a model: {_start(seen[0])}")
+            return
 
 
 def _stuffed(text: str) -> Iterator[Sign]:
     """Look for prose without any of the small words that prose is made with; code and tables are no prose."""
     for paragraph in text.split("\n\n"):
-        words = re.findall(r"[^\W\d_]+", paragraph.lower())
-        prose = not re.search(r"^\s*([-*+|>#]|\d+\.|```)|[{}()=<>;`_/]", paragraph, re.MULTILINE)
-        if len(words) >= STUFFED_WORDS and prose and paragraph.isascii():
-            share = sum(word in _FUNCTION_WORDS for word in words) / len(words)
-            if share < STUFFED_SHARE:
-                yield Sign(
-                    "word list", False, f"{len(words)} words in a row make no sentence: {_start(paragraph)}"
-                )
-                return
+        if len(paragraph) < STUFFED_WORDS * 2 or not paragraph.isascii():
+            continue
+        words = re.findall(r"[a-z]+", paragraph.lower())
+        small = sum(word in _FUNCTION_WORDS for word in words)
+        if len(words) < STUFFED_WORDS or small >= STUFFED_SHARE * len(words) or _NO_PROSE.search(paragraph):
+            continue
+        said = f"{len(words)} words in a row make no sentence: {_start(paragraph)}"
+        yield Sign("word list", False, said)
+        return
 
 
 def _start(text: str) -> str:

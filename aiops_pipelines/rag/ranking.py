@@ -65,7 +65,8 @@ def chunk_matrix(index_chunks: pl.DataFrame, embeddings: pl.DataFrame) -> tuple[
         )
     if rows["vector"].list.len().n_unique() > 1:
         raise MixedSpaces("Vectors of one embedding version have different lengths; embed the chunks again.")
-    matrix = np.array(rows["vector"].to_list(), dtype=np.float32)
+    numbers = rows["vector"].explode().to_numpy() if rows.height else np.empty(0)
+    matrix = np.ascontiguousarray(numbers, dtype=np.float32).reshape(rows.height, -1 if rows.height else 0)
     return rows["document"].to_list(), Vectors(spaces[0] if spaces else "", matrix)
 
 

@@ -218,11 +218,12 @@ class IndexBook:
             new, missing = build.new(wanted["chunk_id"], texts)
         with cpu.of("embedding"):
             embedded = embed_missing(self._warehouse, build.model, missing, build.tell)
-            if screened is None and build.state.moved:
+        if screened is None and build.state.moved:
+            with cpu.of("screening"):
                 screened = screen(build, wanted, texts, now, embedded)
-                if held := screened.held():
-                    return self._bring(order, self._without(build, held), screened)
-            embedded = screened.embedded if screened else embedded
+            if held := screened.held():
+                return self._bring(order, self._without(build, held), screened)
+        embedded = screened.embedded if screened else embedded
         version = index_version_id(wanted, build.chunking.version, build.space)
         chunks = wanted["chunk_id"].n_unique()
         sizes = (build.state.documents.height, chunks, new, now)
