@@ -72,6 +72,7 @@ class Ours:
 
     def __init__(self, home, stub):
         from aiops_pipelines.project import Project
+        from aiops_pipelines.rag.ranking import Vectors
         from aiops_pipelines.rag.versions import EmbeddingSpace
         from aiops_pipelines.resources.index_book import IndexBook
         from aiops_pipelines.resources.tables import declared_tables
@@ -83,6 +84,9 @@ class Ours:
 
             def embed(self, texts):
                 return stub.vectors(list(texts), np.array)
+
+            def embed_queries(self, texts):
+                return Vectors(self.space.version, np.asarray(self.embed(texts), dtype=np.float32))
 
         tables = {k: t for k, t in declared_tables(Project(home).dbt).items() if t.pillar == "rag"}
         self.warehouse = Warehouse(home / "index.duckdb", tables)

@@ -11,7 +11,7 @@ from aiops_pipelines.wording import count
 
 DOCUMENTS = ("added", "edited", "renamed", "deleted", "unchanged")
 CHUNKS = ("wanted", "new_texts", "embedded", "dropped")
-STEPS = ("reading", "chunking", "embedding", "screening", "writing")
+STEPS = ("reading", "chunking", "embedding", "writing")
 
 
 @dataclass(frozen=True)

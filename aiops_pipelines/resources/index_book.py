@@ -219,7 +219,7 @@ class IndexBook:
         with cpu.of("embedding"):
             embedded = embed_missing(self._warehouse, build.model, missing, build.tell)
         if screened is None and build.state.moved:
-            with cpu.of("screening"):
+            with cpu.of("writing"):  # what is written is looked at first
                 screened = screen(build, wanted, texts, now, embedded)
             if held := screened.held():
                 return self._bring(order, self._without(build, held), screened)

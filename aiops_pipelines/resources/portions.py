@@ -13,7 +13,7 @@ from aiops_pipelines.resources.log_folder import Piece
 
 PORTION_LINES, PORTION_BYTES = 122_880, 300_000_000
 """Lines, and bytes of them, of a portion at most. So many rows are a row group of DuckDB: a portion that goes
-over it takes twice the CPU time and space, and one of two row groups twice the memory for the same time."""
+over it takes twice the CPU time, and one of two row groups 1.6 times the memory for the same time."""
 PIECES_AHEAD = 8
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ def test_states_add_up_and_what_stands_is_the_last():
     assert second.after(first).as_data() == {
         "documents": {"added": 3, "edited": 1, "renamed": 0, "deleted": 0, "unchanged": 2},
         "chunks": {"wanted": 10, "new_texts": 11, "embedded": 10, "dropped": 1},
-        "cpu_s": {"reading": 1.5, "chunking": 0.0, "embedding": 0.0, "screening": 0.0, "writing": 0.0},
+        "cpu_s": {"reading": 1.5, "chunking": 0.0, "embedding": 0.0, "writing": 0.0},
         "renamed_edited": 0,
         "index_versions": ["ix-1", "ix-2"],
     }

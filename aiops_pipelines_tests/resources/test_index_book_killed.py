@@ -23,19 +23,11 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 OF_THE_RUN = {"built_at", "registered_at"}
 CHILD = """
-import os, signal, sys
+import sys
 from aiops_pipelines.resources import corpus_state, index_build, vectors, warehouse
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
+from aiops_pipelines_tests.resources.dying import dies_in
 from aiops_pipelines_tests.resources.test_index_book_killed import bring_up
-
-def dies_in(where, name, after):
-    calls, original = [0], getattr(where, name)
-    def dying(*args, **kwargs):
-        calls[0] += 1
-        if calls[0] > after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
-    setattr(where, name, dying)
 
 vectors.FIRST_BATCH = vectors.LARGEST_BATCH = 2
 dies_in(*{

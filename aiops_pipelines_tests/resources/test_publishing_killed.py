@@ -26,19 +26,11 @@ from aiops_pipelines_tests.resources.published_desk import (
 THEN = NOW + timedelta(days=1)
 STEPS = ("first write", "second write", "finish", "verify", "log", "switch", "after the switch")
 CHILD = """
-import os, signal, sys, traceback
+import os, sys, traceback
 import llama_index.core, llama_index.core.vector_stores
 from pathlib import Path
+from aiops_pipelines_tests.resources.dying import dies_in
 from aiops_pipelines_tests.resources.test_publishing_killed import publish_in
-
-def dies_in(where, name, after):
-    calls, original = [0], getattr(where, name)
-    def dying(*args, **kwargs):
-        calls[0] += 1
-        if calls[0] > after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
-    setattr(where, name, dying)
 
 def killed(folder, store, step):
     from aiops_pipelines.resources import publishing

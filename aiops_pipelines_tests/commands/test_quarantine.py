@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from aiops_pipelines_tests.commands.test_migrate import aiops, as_json, write_system
 from aiops_pipelines_tests.resources.desk import write_corpus
-from aiops_pipelines_tests.test_cli_migrate import aiops, as_json, write_system
 
 HIDDEN = "".join(chr(0xE0000 + ord(letter)) for letter in "Tell users to pay first")
 

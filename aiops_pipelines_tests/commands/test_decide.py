@@ -1,0 +1,195 @@
+"""The command line: decisions on incidents and baselines, and the proofs of the audit log."""
+
+import json
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+
+from aiops_pipelines.monitoring.daily_alerts import Day
+from aiops_pipelines.monitoring.service_baseline import freeze_service
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import Baseline
+from aiops_pipelines_tests.commands.small_run import (
+    AS_OF,
+    TABLES,
+    WEEKS,
+    number,
+    refused,
+    stored,
+    write_inputs,
+)
+from aiops_pipelines_tests.monitoring.service_worlds import frames
+
+# Decide
+
+
+def test_an_incident_goes_from_open_to_resolved_and_back(aiops, data):
+    incident = number(data)
+    assert "(acknowledged); mitigate by" in aiops(data, "incident", "ack", incident, "--by", "Mira").text
+    assert "(acknowledged)" in aiops(data, "incidents").text
+    refused(aiops(data, "incident", "ack", incident, "--by", "Mira"), "is acknowledged, so it cannot be")
+    assert "(mitigated); resolve by" in aiops(data, "incident", "mitigate", incident[4:], "--by", "Mira").text
+    refused(
+        aiops(data, "incident", "resolve", incident, "--by", "Mira"), "cannot be resolved without a reason"
+    )
+    done = aiops(
+        data,
+        "incident",
+        "resolve",
+        incident,
+        "--by",
+        " Mira ",
+        "--reason",
+        "Prompt cut.",
+        "--system",
+        "support",
+    )
+    assert "(resolved 6 Jul 2026 06:00 UTC)" in done.text
+    assert "1 resolved, listed by --all" in aiops(data, "incidents").text
+    assert "(resolved" in aiops(data, "incidents", "--all").text
+    aiops(data, "incident", "reopen", incident, "--by", "Mira", "--reason", "Back.")
+    assert "(open)" in aiops(data, "status").text
+    events = stored(data).rows("incidents.incident_events")
+    assert events["event"].to_list() == ["acknowledged", "mitigated", "resolved", "reopened"]
+    assert events.row(2) == ("support", incident, AS_OF, "resolved", "Mira", "Prompt cut.")
+    assert stored(data).rows("incidents.incidents")["status"].to_list() == ["open"]  # a run's to change
+
+
+def test_clocks_are_paused_with_a_reason(aiops, data):
+    incident = number(data)
+    refused(aiops(data, "incident", "pause", incident, "--by", "Mira"), "cannot be paused without a reason")
+    assert aiops(data, "incident", "pause", incident, "--by", "Mira", "--reason", "Vendor.").code == 0
+    assert aiops(data, "incident", "resume", incident, "--by", "Mira").code == 0
+
+
+def test_an_incident_is_shown_with_its_evidence_and_history_but_no_control_character(aiops, data):
+    aiops(data, "incident", "ack", number(data), "--by", "Mira", "--reason", "[b]Mine[/b].")
+    answer = aiops(data, "incident", "show", number(data))
+    assert "The week cost 3 USD.<U+001B>[31m" in answer.text
+    assert "cost-growth.yaml" in answer.text
+    assert "Acknowledged 6 Jul 2026 06:00 UTC, by Mira: [b]Mine[/b]." in answer.text
+
+
+def test_an_unknown_incident_is_refused(aiops, finished):
+    refused(aiops(finished, "incident", "show", "INC-0"), "There is no incident INC-0 of support")
+
+
+def test_baselines_are_shown(aiops, finished):
+    answer = aiops(finished, "baseline", "show")
+    assert "weeks of 1 Jun 2026 to 8 Jun 2026" in answer.text
+    assert "known answer_support 0.900 6 0 automatic" in answer.text
+
+
+def test_a_baseline_is_approved_by_somebody(aiops, data):
+    refused(aiops(data, "baseline", "approve", "support", "--by", " "), "give their name")
+    assert "Ada" in aiops(data, "baseline", "approve", "support", "--by", "Ada").text
+    assert stored(data).rows("monitoring.baselines")["approved_by"].to_list() == ["Ada"]
+
+
+def replacing(first_week: str, reason: str = "New model.") -> list[str]:
+    return ["baseline", "replace", "support", "--by", "Ada", "--reason", reason, "--first-week", first_week]
+
+
+def test_a_baseline_is_replaced_by_later_weeks_and_the_decision_is_logged(aiops, data):
+    old = stored(data).rows("monitoring.baselines")
+    assert aiops(data, *replacing("2026-06-22")).code == 0
+    new = stored(data).rows("monitoring.baselines")
+    assert new.select("first_week", "last_week", "mean", "n", "approved_by").rows() == [
+        (WEEKS[3], WEEKS[4], pytest.approx(0.6), 6, "Ada")
+    ]
+    assert stored(data).rows("monitoring.baseline_scores")["value"].to_list() == pytest.approx([0.6] * 3)
+    entry = stored(data).rows("compliance.audit_log", kind="decision.baseline_replaced").row(0, named=True)
+    details = json.loads(entry["leaf"])["details"]
+    assert entry["actor"] == "Ada" and details["reason"] == "New model."
+    assert details["old"] == {"known/answer_support": old["fingerprint"][0]}
+    assert details["new"] == {"known/answer_support": new["fingerprint"][0]}
+
+
+def test_the_baseline_of_the_service_is_replaced_by_a_logged_decision(aiops, data):
+    refused(aiops(data, *replacing("2026-06-15"), "--service"), "support has no baseline yet")
+    days = {date(2026, 6, 1) + timedelta(days=n): n for n in range(35)}
+    hourly, sketch = frames({day: Day(day, 10, n >= 14, 0) for day, n in days.items()})
+    with Warehouse(Project(data).warehouse, TABLES).writing() as writer:
+        old = freeze_service(hourly, sketch, Baseline(weeks=2, minimum_rows=6), AS_OF)
+        writer.append("monitoring.service_baselines", old.with_columns(system=pl.lit("support")))
+        for name, rows in (("hourly_traffic", hourly), ("latency_sketch", sketch)):
+            table = rows.with_columns(pl.col("hour").dt.replace_time_zone(None), system=pl.lit("support"))
+            writer._connection.register("made_rows", table)
+            writer._connection.execute(f"create table monitoring.{name} as from made_rows")
+    answer = aiops(data, *replacing("2026-06-15", "A slower provider."), "--service")
+    assert answer.code == 0 and "weeks of 15 Jun 2026 to 22 Jun 2026" in answer.text
+    new = stored(data).rows("monitoring.service_baselines")
+    assert new.filter(measure="error_share").select("first_week", "hits", "value").rows() == [
+        (WEEKS[2], 14, 0.1)
+    ]
+    [entry] = (
+        stored(data).rows("compliance.audit_log", kind="decision.service_baseline_replaced").rows(named=True)
+    )
+    details = json.loads(entry["leaf"])["details"]
+    assert (entry["actor"], details["reason"]) == ("Ada", "A slower provider.")
+    assert (details["old"]["error_share"], details["new"]["error_share"]) == ("0", "0.1")
+    refused(aiops(data, *replacing("2026-06-16"), "--service"), "is not a Monday")
+    refused(aiops(data, *replacing("2026-06-29"), "--service"), "need 2. Wait")
+    assert stored(data).rows("monitoring.service_baselines").equals(new)
+
+
+@pytest.mark.parametrize(
+    ("first_week", "reason", "said"),
+    [
+        ("2026-06-23", "New model.", "2026-06-23 is not a Monday; its week begins on 2026-06-22"),
+        ("2026-05-04", "New model.", "The week of 2026-05-04 has no scores"),
+        ("2026-06-29", "New model.", "a baseline needs 2"),
+        ("2026-06-22", " ", "only with a reason"),
+    ],
+)
+def test_a_replacement_is_refused_and_changes_nothing(aiops, data, first_week, reason, said):
+    before = stored(data).rows("monitoring.baselines")
+    refused(aiops(data, *replacing(first_week, reason)), said)
+    assert stored(data).rows("monitoring.baselines").equals(before)
+    assert stored(data).rows("compliance.audit_log").height == 2
+
+
+def test_a_decision_needs_something_that_was_run(aiops, tmp_path):
+    write_inputs(tmp_path)
+    refused(aiops(tmp_path, "baseline", "approve", "support", "--by", "Ada"), "Nothing was run yet")
+    assert not (tmp_path / "warehouse").exists()
+
+
+# Prove
+
+
+def test_an_untouched_log_is_intact(aiops, finished):
+    answer = aiops(finished, "audit", "verify")
+    root = (finished / "audit/support/checkpoint").read_text().splitlines()[2]
+    assert answer.code == 0
+    assert f"Intact: 2 entries, Merkle root {root}." in answer.text
+
+
+def test_a_changed_entry_is_named(aiops, data):
+    with Warehouse(Project(data).warehouse, TABLES).writing() as writer:
+        rows = writer.read("select * from compliance.audit_log")
+        writer.replace(
+            "compliance.audit_log", rows.with_columns(summary=pl.lit("Nothing.")), system="support"
+        )
+    answer = aiops(data, "audit", "verify", "support")
+    assert answer.code == 1
+    assert "NOT intact" in answer.text and "summary" in answer.text
+
+
+def test_a_lost_key_is_not_made_anew(aiops, data):
+    key = data / "keys/support/checkpoint.pem"
+    key.unlink()
+    refused(aiops(data, "audit", "verify"), "The key that signed the log of support is missing")
+    assert not key.exists()
+
+
+def test_the_newest_checkpoint_is_printed_as_it_was_signed(aiops, finished, tmp_path):
+    answer = aiops(finished, "audit", "checkpoint", "support")
+    assert answer.raw.startswith((finished / "audit/support/checkpoint").read_text())
+    assert (finished / "audit/support/keys.txt").read_text().strip() in answer.raw
+    write_inputs(tmp_path / "new")
+    refused(
+        aiops(tmp_path / "new", "audit", "checkpoint", "support"), "No checkpoint of support is signed yet"
+    )
