@@ -86,7 +86,10 @@ class Ours:
                 return stub.vectors(list(texts), np.array)
 
             def embed_queries(self, texts):
-                return Vectors(self.space.version, np.asarray(self.embed(texts), dtype=np.float32))
+                asked = Stub()  # questions that an index is watched with are no chunks
+                vectors = Vectors(self.space.version, asked.vectors(list(texts), np.array))
+                stub.seconds += asked.seconds
+                return vectors
 
         tables = {k: t for k, t in declared_tables(Project(home).dbt).items() if t.pillar == "rag"}
         self.warehouse = Warehouse(home / "index.duckdb", tables)

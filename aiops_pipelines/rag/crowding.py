@@ -80,10 +80,12 @@ def crowding(
         document: the changed one.
     """
     share, had = after.get(document, 0.0), before.get(document, 0.0)
+    if share - had < SHARE:
+        return None
     others = [name for name in sizes if name != document]
     small = [name for name in others if sizes[name] <= sizes[document]]
     usual = max((before.get(n, 0.0) for n in (small if len(small) >= PEERS else others)), default=0.0)
-    if share - had < SHARE or share < FACTOR * usual:
+    if share < FACTOR * usual:
         return None
     return Sign(
         "crowding",

@@ -62,6 +62,7 @@ _SMALL_WORDS = (
 )
 _NO_PROSE = re.compile(r"^\s*([-*+|>#]|\d+\.|```)|[{}()=<>;`_/]", re.MULTILINE)
 _FUNCTION_WORDS = frozenset(_SMALL_WORDS.split())
+_FREQUENT = (" the ", " to ", " a ", " of ", " and ", " is ", " in ")
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,9 @@ def _stuffed(text: str) -> Iterator[Sign]:
     """Look for prose without any of the small words that prose is made with; code and tables are no prose."""
     for paragraph in text.split("\n\n"):
         if len(paragraph) < STUFFED_WORDS * 2 or not paragraph.isascii():
+            continue
+        # Of n characters at most half are words, so this many small ones are enough, without looking further.
+        if sum(map(paragraph.count, _FREQUENT)) >= STUFFED_SHARE * (len(paragraph) + 1) / 2:
             continue
         words = re.findall(r"[a-z]+", paragraph.lower())
         small = sum(word in _FUNCTION_WORDS for word in words)

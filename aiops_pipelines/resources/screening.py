@@ -121,9 +121,8 @@ class _Look:
         found = text_signs(self._texts[piece] for piece in fresh if piece in self._texts)
         if self._asked:
             asked, before, after = self._asked
-            sizes = {name: len(pieces) for name, pieces in (self._before | self._pieces).items()}
             told = [
-                crowding.crowding(self._shares[0], self._shares[1], sizes, document),
+                crowding.crowding(self._shares[0], self._shares[1], self._sizes, document),
                 crowding.takeover(asked, before, after, document),
             ]
             found += [sign for sign in told if sign]
@@ -148,6 +147,10 @@ class _Look:
             **{"author": state.author(document), "found_at": self._now, "found_by": self._build.run},
             **{"decided_by": None, "decided_at": None, "decision_reason": None},
         }
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        return {name: len(pieces) for name, pieces in (self._before | self._pieces).items()}
 
     @cached_property
     def _shares(self) -> tuple[dict[str, float], dict[str, float]]:
