@@ -12,7 +12,7 @@ import pytest
 
 from aiops_pipelines.project import ROOT, Project
 
-RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.runs import operate; operate(Project.here(), print)"
+RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.defs.runs import operate; operate(Project.here(), print)"
 CALL = {
     "occurred_at": "2026-06-02T10:00:00Z",
     "provider": "openai",

@@ -17,7 +17,7 @@ from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
 
 pytestmark = pytest.mark.slow
-RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.runs import operate; operate(Project.here(), print)"
+RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.defs.runs import operate; operate(Project.here(), print)"
 OF_THE_RUN = {
     "ingested_at",
     "quarantined_at",

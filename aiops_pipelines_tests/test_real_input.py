@@ -18,7 +18,7 @@ from aiops_pipelines.project import ROOT, Project
 pytestmark = pytest.mark.slow
 RELEASES = {"2023-03-18": "0.95.0", "2024-02-25": "0.110.0", "2024-09-17": "0.115.0"}
 FOLDERS = ("tutorial/security/", "deployment/", "tutorial/first-steps.md")
-RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.runs import operate; operate(Project.here(), print)"
+RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.defs.runs import operate; operate(Project.here(), print)"
 
 
 def release(shared_data: Path, version: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ from aiops_pipelines.sample.story import Story, load_story
 from aiops_pipelines.sample.traffic import PLANTED_PII
 
 SOURCES = ("systems", "corpus", "queries", "inference_log", "runbooks")
-RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.runs import operate; operate(Project.here(), print)"
+RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.defs.runs import operate; operate(Project.here(), print)"
 STAMPS = {
     "ingested_at",
     "quarantined_at",

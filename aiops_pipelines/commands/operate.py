@@ -22,7 +22,7 @@ Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
 
 def run() -> None:
     """Do the work that is due now and say what was found."""
-    from aiops_pipelines.runs import operate
+    from aiops_pipelines.defs.runs import operate
 
     project, systems = Project.here(), given.systems()
     warnings.filterwarnings("ignore", message=".*currently in beta")
@@ -50,7 +50,7 @@ def show_outputs(project: Project, systems: "list[System]") -> None:
 
 def ui(port: Port = 3000) -> None:
     """Open Dagster on this machine, with the schedules running."""
-    from aiops_pipelines.runs import RunFailed, prepare_home
+    from aiops_pipelines.defs.runs import RunFailed, prepare_home
 
     project = Project.here()
     dagster = Path(sys.executable).with_name("dagster")

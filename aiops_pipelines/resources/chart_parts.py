@@ -1,0 +1,111 @@
+"""What charts are put together from: palette, type, canvas, axes, and how a week without data is drawn."""
+
+from collections.abc import Sequence
+from typing import Any
+
+INK, QUIET, LINE, GREY, PALE = "#1d2430", "#5b6472", "#e3e6eb", "#858d9b", "#f1f2f4"
+BLUE, SKY, GREEN, VERMILION = "#0072b2", "#56b4e9", "#00795c", "#d55e00"
+FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
+HALF, WHOLE, HEIGHT = 430, 920, 170
+Rows = list[dict[str, Any]]
+
+
+def style() -> dict[str, Any]:
+    """Return type, colours of axes and legend, for every chart."""
+    label = {
+        "labelFont": FONT,
+        "titleFont": FONT,
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "labelColor": QUIET,
+    }
+    axis = {
+        "titleColor": QUIET,
+        "titleFontWeight": "normal",
+        "domain": False,
+        "ticks": False,
+        "labelPadding": 6,
+    }
+    legend = {
+        "title": None,
+        "orient": "top",
+        "symbolSize": 90,
+        "padding": 0,
+        "columnPadding": 14,
+        "labelLimit": 220,
+    }
+    style = {"background": "transparent", "padding": 4, "view": {"stroke": None}, "font": FONT}
+    return {**style, "axis": {**label, **axis, "gridColor": LINE}, "legend": {**label, **legend}}
+
+
+def canvas(rows: Sequence[dict[str, Any]], width: int, height: int = HEIGHT) -> Any:
+    """Return an empty chart over rows; sizes in pixels."""
+    import altair as alt
+
+    return alt.Chart(alt.Data(values=list(rows)), width=width, height=height)
+
+
+def week_axis(rows: Rows) -> Any:
+    """Return the horizontal axis: the rows' weeks, each at its place."""
+    import altair as alt
+
+    label = "utcFormat(toDate(datum.value), '%-d %b')"
+    axis = alt.Axis(labelExpr=label, labelAngle=0, labelOverlap="parity", labelSeparation=7, grid=False)
+    scale = alt.Scale(domain=sorted({row["week"] for row in rows}), padding=0)
+    return alt.X("week:O", title=None, axis=axis, scale=scale)
+
+
+def bands(rows: Rows, said: dict[str, str], width: int, tint: str = PALE) -> list[Any]:
+    """Tint the columns of some weeks (week -> word) and write each run's word once, upright."""
+    import altair as alt
+
+    weeks = sorted({row["week"] for row in rows})
+    runs: list[list[str]] = []
+    for before, week in zip([None, *weeks], weeks, strict=False):
+        if week in said and (before is None or said.get(before) != said[week]):
+            runs.append([])
+        if week in said:
+            runs[-1].append(week)
+    marked = [{"week": week} for week in said]
+    words = [
+        {"week": run[(len(run) - 1) // 2], "said": said[run[0]], "even": len(run) % 2 == 0} for run in runs
+    ]
+    band = (
+        canvas(marked, width)
+        .mark_bar(color=tint, width={"band": 1})
+        .encode(x=week_axis(rows), y=alt.value(0), y2=alt.value(HEIGHT))
+    )
+    written = [
+        canvas([word for word in words if word["even"] is even], width)
+        .mark_text(angle=270, color=QUIET, fontSize=10, font=FONT, dy=width / len(weeks) / 2 if even else 0)
+        .encode(x=week_axis(rows), y=alt.value(HEIGHT / 2), text="said:N")
+        for even in (False, True)
+    ]
+    return [band, *written] if said else []
+
+
+def absent(rows: Rows, field: str, width: int) -> list[Any]:
+    """Tint the weeks in which a figure is missing, and say so."""
+    known = {row["week"] for row in rows if row.get(field) is not None}
+    return bands(rows, {row["week"]: "no data" for row in rows if row["week"] not in known}, width)
+
+
+def limit_line(rows: Rows, limit: float | None, field: str, width: int) -> list[Any]:
+    """Draw a limit as a dashed line when the figures come near it; far above, it would flatten them."""
+    import altair as alt
+
+    highest = max((row[field] for row in rows if row.get(field) is not None), default=0)
+    if limit is None or limit > 2 * highest:
+        return []
+    base = canvas([{"limit": limit}], width).encode(y="limit:Q")
+    word = base.mark_text(align="left", dx=4, color=VERMILION, fontSize=10, font=FONT)
+    said = word.encode(x=alt.value(width), text=alt.value("limit"))
+    return [base.mark_rule(color=VERMILION, strokeDash=[5, 3]), said]
+
+
+def value_axis(field: str, number_format: str, scale: Any = None) -> Any:
+    """Return the vertical axis of a figure."""
+    import altair as alt
+
+    axis = alt.Axis(format=number_format, tickCount=5)
+    return alt.Y(f"{field}:Q", title=None, axis=axis, **({"scale": scale} if scale else {}))
