@@ -27,7 +27,7 @@ from aiops_pipelines.resources.pace import CpuTime, Tell, quiet
 from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.screening import Screened, record, screen
 from aiops_pipelines.resources.vectors import embed_missing
-from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.warehouse import Warehouse, Writer
 from aiops_pipelines.systems import System
 
 FIRST_SIGHT = midnight(EPOCH)
@@ -190,12 +190,10 @@ class IndexBook:
                 keys = {"system": system, "revision": state.revision}
                 noted = seen.with_columns(skipped=pl.lit(len(state.aside)))
                 with self._warehouse.writing() as writer:
-                    writer.replace("rag.source_files", state.files, system=system, label=label)
                     writer.replace(
                         "rag.corpus_revisions", noted, **keys, label=label, valid_from=seen["valid_from"][0]
                     )
-                    writer.replace("rag.skipped_documents", self._aside(keys, state), **keys)
-                    record(writer, self._tables, system, state, screened, order.now)
+                    self._note(writer, order, state, screened)
         documents = Counter({"unchanged": state.documents.height})
         counts = Counter(wanted=int(base["chunks"]), embedded=screened.embedded if screened else 0)
         report = Report(documents, chunks=counts, cpu_s=order.cpu.seconds)
@@ -264,9 +262,6 @@ class IndexBook:
             else:  # a dated snapshot that was edited in place has one state, the latest
                 writer.delete("rag.corpus_revisions", system=system, label=label)
             writer.append("rag.corpus_revisions", self._row("rag.corpus_revisions", seen))
-            writer.replace("rag.source_files", state.files, system=system, label=label)
-            writer.replace("rag.documents", state.documents.with_columns(**of), **keys)
-            writer.replace("rag.skipped_documents", self._aside(keys, state), **keys)
             dated = changes.with_columns(**of, valid_from=pl.lit(valid_from))
             writer.replace("rag.corpus_changes", dated, **keys)
             chunks = reindex.chunks(system, texts, build.chunking)
@@ -278,7 +273,16 @@ class IndexBook:
             )
             writer.replace("rag.index_chunks", places, system=system, index_version=version)
             writer.replace("rag.index_versions", index, **keys, index_version=version)
-            record(writer, self._tables, system, state, screened, order.now)
+            self._note(writer, order, state, screened)
+
+    def _note(self, writer: Writer, order: Order, state: CorpusState, screened: Screened | None) -> None:
+        """Write what the source holds, with the times it says, and what of it was set aside or found."""
+        keys = {"system": order.system, "revision": state.revision}
+        of = {name: pl.lit(value) for name, value in keys.items()}
+        writer.replace("rag.source_files", state.files, system=order.system, label=order.snapshot.label)
+        writer.replace("rag.documents", state.documents.with_columns(**of), **keys)
+        writer.replace("rag.skipped_documents", self._aside(keys, state), **keys)
+        record(writer, self._tables, order.system, state, screened, order.now)
 
     def _aside(self, keys: dict[str, str], state: CorpusState) -> pl.DataFrame:
         rows = [(*keys.values(), file.document, file.reason) for file in state.aside]

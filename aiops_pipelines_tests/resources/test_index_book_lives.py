@@ -120,6 +120,14 @@ class Life(RuleBasedStateMachine):
             shutil.rmtree(self.place, ignore_errors=True)
 
 
+def test_a_file_that_was_only_touched_has_the_time_its_source_says() -> None:
+    life = Life()
+    life.begin(["# One\n\nAlpha."])
+    life.put("a.md", ["# One\n\nAlpha."])
+    life.it_equals_a_clean_build()
+    life.teardown()
+
+
 Life.TestCase.settings = settings(max_examples=5, stateful_step_count=6, deadline=None)
 TestLife = Life.TestCase
 
