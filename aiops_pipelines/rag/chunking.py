@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from aiops_pipelines.rag.blocks import sections
-from aiops_pipelines.rag.letters import letters, located
+from aiops_pipelines.rag.letters import Span, letters
 
 STRUCTURE, SENTENCES, OVERLAPPING = "structure", "sentences", "overlapping"
 VERSIONS = {STRUCTURE: "structure-1", SENTENCES: "sentences-1", OVERLAPPING: "overlapping-1"}
@@ -84,12 +84,13 @@ BY_STRUCTURE = Chunking()
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of a document: its text, the headings above it and its order in the document, from 0."""
+    """A piece of a document: its text, the headings above it, its order from 0 and the letters it holds."""
 
     chunk_id: str
     text: str
     heading: str
     position: int
+    span: Span
 
 
 def chunk_id(text: str, chunking: Chunking = BY_STRUCTURE) -> str:
@@ -97,7 +98,7 @@ def chunk_id(text: str, chunking: Chunking = BY_STRUCTURE) -> str:
 
     Embedding models see no difference between such texts, so a re-wrapped paragraph is not embedded again.
     """
-    return _identity(text, chunking.version)
+    return _identity(text.split(), chunking.version)
 
 
 def chunk(text: str, chunking: Chunking = BY_STRUCTURE) -> list[Chunk]:
@@ -111,14 +112,19 @@ def chunk(text: str, chunking: Chunking = BY_STRUCTURE) -> list[Chunk]:
     by_structure = chunking.strategy == STRUCTURE
     pieces = _by_structure(text, chunking.characters) if by_structure else _by_sentences(text, chunking)
     version = chunking.version
-    return [
-        Chunk(_identity(piece, version), piece, heading, position)
-        for position, (heading, piece) in enumerate(pieces)
-    ]
+    chunks: list[Chunk] = []
+    end = 0
+    for position, (heading, repeated, piece) in enumerate(pieces):
+        words = piece.split()
+        start = end - repeated
+        end = start + sum(map(len, words))
+        chunks.append(Chunk(_identity(words, version), piece, heading, position, (start, end)))
+    return chunks
 
 
-def _identity(text: str, version: str) -> str:
-    normalised = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+def _identity(words: list[str], version: str) -> str:
+    text = " ".join(words)
+    normalised = text if text.isascii() else unicodedata.normalize("NFC", text)
     return "c" + hashlib.sha256(f"{version}\n{normalised}".encode()).hexdigest()[:20]
 
 
@@ -131,37 +137,42 @@ def sentences(text: str, most: int) -> Iterator[str]:
             yield from (f"{piece} " for piece in _split(sentence, [_LINES, _WORDS], most))
 
 
-def _by_structure(text: str, most: int) -> Iterator[tuple[str, str]]:
+def _by_structure(text: str, most: int) -> Iterator[tuple[str, int, str]]:
+    """Yield (path of headings, letters repeated from the piece before, text); nothing is repeated."""
     for heading, blocks in sections(text):
         for piece in _pack(blocks, most):
-            yield heading, piece
+            yield heading, 0, piece
 
 
-def _by_sentences(text: str, chunking: Chunking) -> Iterator[tuple[str, str]]:
+def _by_sentences(text: str, chunking: Chunking) -> Iterator[tuple[str, int, str]]:
+    """Yield (path of headings, letters repeated from the piece before, text)."""
     overlap = chunking.characters // OVERLAP if chunking.strategy == OVERLAPPING else 0
-    pieces = list(_filled(sentences(text, chunking.characters), chunking.characters, overlap))
     starts, headings = [0], [""]
     for heading, blocks in sections(text):
         headings.append(heading)
         starts.append(starts[-1] + sum(len(letters(block)) for _, block in blocks))
-    for piece, (start, _) in zip(pieces, located(text, pieces), strict=True):
-        yield headings[bisect_right(starts[:-1], start)], piece
+    parts = sentences(text, chunking.characters)
+    end = 0
+    for repeated, piece in _filled(parts, chunking.characters, overlap):
+        yield headings[bisect_right(starts[:-1], end - repeated)], repeated, piece
+        end += len(letters(piece)) - repeated
 
 
-def _filled(parts: Iterable[str], most: int, overlap: int) -> Iterator[str]:
-    """Yield as many parts together as fit, beginning with the last ones of the piece before."""
+def _filled(parts: Iterable[str], most: int, overlap: int) -> Iterator[tuple[int, str]]:
+    """Yield (letters repeated, as many parts together as fit, the last ones of the piece before first)."""
     window: list[str] = []
-    fresh = False
+    repeated, fresh = 0, False
     for part in parts:
         if fresh and len("".join([*window, part]).strip()) > most:
-            yield "".join(window).strip()
+            yield repeated, "".join(window).strip()
             window = _last(window, overlap)
             while window and len("".join([*window, part]).strip()) > most:
                 del window[0]
+            repeated = len(letters("".join(window)))
         window.append(part)
         fresh = bool("".join(window).strip())
     if "".join(window).strip():
-        yield "".join(window).strip()
+        yield repeated, "".join(window).strip()
 
 
 def _last(parts: list[str], most: int) -> list[str]:

@@ -14,26 +14,6 @@ def letters(text: str) -> str:
     return "".join(text.split())
 
 
-def located(text: str, pieces: Iterable[str]) -> list[Span]:
-    """Return where pieces of a text stand, given in reading order; they may overlap.
-
-    `located("One. Two. One.", ["One. Two.", "Two. One."])` is `[(0, 8), (4, 12)]`.
-
-    Raises:
-        ValueError: a piece does not stand in the text after the piece before it.
-    """
-    whole, spans = letters(text), []
-    start = 0
-    for piece in pieces:
-        own = letters(piece)
-        found = whole.find(own, start)
-        if found < 0:
-            raise ValueError(f"The piece {piece[:40]!r} does not stand in its text.")
-        spans.append((found, found + len(own)))
-        start = found + (1 if own else 0)
-    return spans
-
-
 def union(spans: Iterable[Span]) -> list[Span]:
     """Return spans in order without overlaps: (0, 4), (2, 6), (8, 9) become (0, 6), (8, 9)."""
     joined: list[Span] = []

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aiops_pipelines.rag import ranking
 from aiops_pipelines.rag.chunking import OVERLAPPING, SENTENCES, Chunking, chunk
 from aiops_pipelines.rag.evaluation import retrieval_scores
-from aiops_pipelines.rag.letters import Span, located
+from aiops_pipelines.rag.letters import Span
 from aiops_pipelines.rag.passages import Passages, in_budget, overlap
 from aiops_pipelines.rag.ranking import Vectors
 from aiops_pipelines.rag.superiority import ALPHA, Gain, gains
@@ -45,11 +45,9 @@ class Cut:
         texts: dict[str, str] = {}
         places: dict[str, list[tuple[str, Span]]] = {}
         for document, text in sorted(documents.items()):
-            pieces = chunk(text, chunking)
-            spans = located(text, [piece.text for piece in pieces])
-            for piece, span in zip(pieces, spans, strict=True):
+            for piece in chunk(text, chunking):
                 texts.setdefault(piece.chunk_id, piece.text)
-                places.setdefault(piece.chunk_id, []).append((document, span))
+                places.setdefault(piece.chunk_id, []).append((document, piece.span))
         return cls(chunking, texts, places)
 
     @cached_property

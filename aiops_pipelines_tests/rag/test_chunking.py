@@ -1,10 +1,10 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiops_pipelines.rag.blocks import title
 from aiops_pipelines.rag.chunking import CHUNK_CHARACTERS, Chunking, chunk, chunk_id
-from aiops_pipelines.rag.letters import letters, located, union
+from aiops_pipelines.rag.letters import letters, union
 
 PARAGRAPH = "Refunds are paid within five days. " * 12
 WORDS = st.text(alphabet="abcXYZ .,!?#|`~-=*1\n\t\u3002\u00e9", max_size=400)
@@ -174,7 +174,15 @@ def test_filled_chunks_lose_nothing_either(text, size):
 
 
 @given(WORDS, st.integers(5, 60))
+@example("111111", 5)
 def test_overlapping_chunks_cover_the_document_and_stay_short(text, size):
-    pieces = [c.text for c in chunk(text, Chunking(size, "overlapping"))]
-    assert all(0 < len(piece) <= size for piece in pieces)
-    assert union(located(text, pieces)) == ([(0, len(letters(text)))] if letters(text) else [])
+    chunks = chunk(text, Chunking(size, "overlapping"))
+    assert all(0 < len(c.text) <= size for c in chunks)
+    assert union(c.span for c in chunks) == ([(0, len(letters(text)))] if letters(text) else [])
+
+
+@given(WORDS, st.integers(20, 60), st.sampled_from(["structure", "sentences", "overlapping"]))
+@example("# A\n\nsame. same.\n\n# B\n\nsame. same.", 20, "overlapping")
+def test_a_chunk_says_which_letters_of_the_document_it_holds(text, size, strategy):
+    whole = letters(text)
+    assert all(whole[slice(*c.span)] == letters(c.text) for c in chunk(text, Chunking(size, strategy)))

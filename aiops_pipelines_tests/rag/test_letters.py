@@ -1,10 +1,8 @@
-from aiops_pipelines.rag.letters import letters, located, shared, union
+from aiops_pipelines.rag.letters import letters, shared, union
 
 
 def test_places_count_what_is_not_white_space():
     assert letters(" a b\n\tc ") == "abc"
-    assert located("One. Two. One.", ["One. Two.", "Two.\nOne."]) == [(0, 8), (4, 12)]
-    assert located("ab ab ab", ["ab", "ab", "ab"]) == [(0, 2), (2, 4), (4, 6)]
 
 
 def test_spans_are_joined_and_shared():
