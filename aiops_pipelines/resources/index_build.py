@@ -13,7 +13,7 @@ import polars as pl
 
 from aiops_pipelines.rag import reindex
 from aiops_pipelines.rag.changes import corpus_changes
-from aiops_pipelines.rag.chunking import Chunking
+from aiops_pipelines.rag.chunking import Chunking, chunk
 from aiops_pipelines.rag.reindex_report import document_counts
 from aiops_pipelines.resources.corpus_state import CorpusState, reader_version
 from aiops_pipelines.resources.embedder import Embedder
@@ -102,12 +102,15 @@ class Build:
         gone = previous.join(current, on="document", how="anti").join(current, on="document_hash", how="anti")
         came = current.join(previous, on="document", how="anti")["document"].to_list() if gone.height else []
         old = self._old_texts(revision, gone["document"].to_list()) if came else {}
-        new = {document: self.state.text(document) for document in came}
+        new = {document: self._cut(document) for document in came}  # as what is stored of the others is
         text = pl.col("document").replace_strict
         return corpus_changes(
             previous.with_columns(text=text(old, default=None, return_dtype=pl.String)),
             current.with_columns(text=text(new, default=None, return_dtype=pl.String)),
         )
+
+    def _cut(self, document: str) -> str:
+        return "\n\n".join(piece.text for piece in chunk(self.state.text(document), self.chunking))
 
     def counts(self, changes: pl.DataFrame) -> tuple[Counter[str], int]:
         """Return the documents by kind of change since the origin, and how many renamed ones were edited."""

@@ -22,6 +22,10 @@ _KNOWN = """
     from rag.index_chunks join rag.index_versions using (system, index_version)
     where system = ? and embedding_version = ? and chunker_version = ?
 """
+_TEXTS = """
+    select chunk_id, md5(text) as text_hash from rag.chunks where system = $1 and chunk_id in
+        (select chunk_id from rag.index_chunks where system = $1 and index_version = $2)
+"""
 _VECTORS = "select * from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))"
 
 
@@ -41,10 +45,12 @@ class Source:
     @cached_property
     def nodes(self) -> pl.DataFrame:
         """The nodes a store is to hold, by id."""
-        keys = {"system": self.row["system"]}
-        places = self.warehouse.rows("rag.index_chunks", **keys, index_version=self.row["index_version"])
+        system, version = self.row["system"], self.row["index_version"]
+        rows = self.warehouse.rows
         return publication.nodes(
-            places, self.warehouse.rows("rag.documents", **keys, revision=self.row["revision"])
+            rows("rag.index_chunks", system=system, index_version=version),
+            rows("rag.documents", system=system, revision=self.row["revision"]),
+            self.warehouse.read(_TEXTS, [system, version]),
         )
 
     def known(self) -> list[str]:

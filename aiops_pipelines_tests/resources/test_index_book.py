@@ -217,6 +217,31 @@ def test_renamed_documents_count_once_edited_or_not(book: IndexBook, folder: Pat
     assert list(found["cpu_s"]) == ["reading", "chunking", "embedding", "writing"]
 
 
+def test_a_document_of_long_lines_is_renamed_when_it_was_edited_on_the_way(
+    book: IndexBook, folder: Path
+) -> None:
+    lines = [" ".join(f"Word{line}{n} follows here." for n in range(60)) for line in range(4)]
+    (folder / "guide.md").write_text("# Guide\n\n" + "\n\n".join(lines), encoding="utf-8")
+    update(book, folder)
+    (folder / "guide.md").unlink()
+    (folder / "manual.md").write_text("# Guide\n\n" + "\n\n".join([*lines, "The end."]), encoding="utf-8")
+    found = update(book, folder, days=1).report.as_data()
+    assert (found["documents"]["renamed"], found["renamed_edited"]) == (1, 1)
+
+
+def test_an_edit_of_white_space_alone_is_served_and_embeds_nothing(
+    book: IndexBook, warehouse: Warehouse, folder: Path
+) -> None:
+    code = "# Code\n\n```python\nif late:\n    warn()\n{}refund()\n```\n"
+    (folder / "code.md").write_text(code.format("    "), encoding="utf-8")
+    update(book, folder)
+    (folder / "code.md").write_text(code.format(""), encoding="utf-8")
+    report = update(book, folder, days=1).report
+    assert (report.documents["edited"], report.chunks["embedded"]) == (1, 0)
+    (text,) = [text for text in warehouse.rows("rag.chunks")["text"] if "refund" in text]
+    assert "\nrefund()" in text
+
+
 def test_a_file_that_cannot_be_read_now_stays_what_it_was_and_is_read_by_the_next_run(
     book: IndexBook, warehouse: Warehouse, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
