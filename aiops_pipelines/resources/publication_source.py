@@ -11,7 +11,7 @@ import polars as pl
 from aiops_pipelines.rag import publication
 from aiops_pipelines.rag.ranking import Vectors, chunk_matrix
 from aiops_pipelines.resources.index_proof import deleted_documents
-from aiops_pipelines.resources.stores.base import text_node
+from aiops_pipelines.resources.stores.base import StoreError, text_node
 from aiops_pipelines.resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -61,7 +61,13 @@ class Source:
     def texts(self, chunk_ids: Sequence[str]) -> dict[str, str]:
         """Return the texts of chunks."""
         rows = self.warehouse.rows("rag.chunks", system=self.row["system"], chunk_id=list(chunk_ids))
-        return dict(rows.select("chunk_id", "text").iter_rows())
+        found = dict(rows.select("chunk_id", "text").iter_rows())
+        if lost := sorted(set(chunk_ids) - found.keys()):
+            system = self.row["system"]
+            raise StoreError(
+                f"The index lost the text of {lost[0]}; aiops reindex {system} --anew restores it."
+            )
+        return found
 
     def vectors(self, chunk_ids: Sequence[str]) -> Vectors:
         """Return the vectors of chunks in the order they are given."""

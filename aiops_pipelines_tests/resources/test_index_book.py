@@ -217,6 +217,42 @@ def test_renamed_documents_count_once_edited_or_not(book: IndexBook, folder: Pat
     assert list(found["cpu_s"]) == ["reading", "chunking", "embedding", "writing"]
 
 
+@pytest.mark.parametrize(
+    ("lost", "finding"),
+    [
+        ("rag.embeddings", "1 chunk without an embedding"),
+        ("rag.chunks", "1 chunk without a text"),
+        ("rag.index_chunks", "1 document missing from the index"),
+    ],
+)
+def test_what_was_lost_in_the_store_is_found_and_built_anew(
+    book: IndexBook, warehouse: Warehouse, folder: Path, lost: str, finding: str
+) -> None:
+    update(book, folder)
+    whole = warehouse.rows("rag.index_chunks").sort("document")
+    with warehouse.writing() as writer:
+        writer.delete(lost, chunk_id=whole["chunk_id"][0])
+    assert update(book, folder, days=1).index.is_empty()
+    assert finding in prove(warehouse, "desk").findings[0]
+    (snapshot,) = snapshots(Corpus(folder=folder))
+    done = book.update("desk", snapshot, NOW + timedelta(days=2), embedder(), anew=True)
+    assert done.report.documents["unchanged"] == 2
+    assert done.report.chunks["embedded"] == (lost == "rag.embeddings")
+    assert prove(warehouse, "desk").findings == ()
+    assert warehouse.rows("rag.index_chunks").sort("document").equals(whole)
+
+
+def test_a_file_that_changed_behind_its_time_is_found_by_reading_anew(book: IndexBook, folder: Path) -> None:
+    os.utime(folder / "fees.md", (9, 9))
+    update(book, folder)
+    (folder / "fees.md").write_text("# Fees\n\nA label costs six euros.\n", encoding="utf-8")
+    os.utime(folder / "fees.md", (9, 9))
+    assert update(book, folder, days=1).index.is_empty()
+    (snapshot,) = snapshots(Corpus(folder=folder))
+    done = book.update("desk", snapshot, NOW + timedelta(days=2), embedder(), anew=True)
+    assert (done.report.documents["edited"], done.report.chunks["embedded"]) == (1, 1)
+
+
 def test_a_document_of_long_lines_is_renamed_when_it_was_edited_on_the_way(
     book: IndexBook, folder: Path
 ) -> None:
