@@ -167,21 +167,21 @@ class IndexBook:
             history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
             seen = history.filter(label=label).tail(1)
             same = seen.height > 0 and (not state.moved or seen["revision"][0] == state.revision)
-            base = (
-                self._base(system, seen["revision"][0], model, chunking) if same and not order.anew else None
-            )
+            base = self._base(system, seen["revision"][0], model, chunking) if same else None
         made = (model.space.version, reader_version())
         standing = base and (base["embedding_version"], base["reader_version"]) == made
-        if base and standing and base["valid_from"] >= seen["valid_from"][0]:  # else it stood before
+        current = base and base["valid_from"] >= seen["valid_from"][0]  # else it stood before
+        if base and standing and current and not order.anew:
             return self._level(order, state, seen, base, screened)
         valid_from = order.snapshot.valid_from or (order.now if history.height else FIRST_SIGHT)
         if same:  # built anew otherwise, so no new state in time
             valid_from = seen["valid_from"][0]
         before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
         origin = seen["revision"][0] if seen.height else next(iter(before), None)
-        if not base and origin and not order.anew:
-            base = self._base(system, origin, model, chunking)
-        build = Build(self._warehouse, system, state, model, chunking, order.tell, origin, base, order.run)
+        base = base or (self._base(system, origin, model, chunking) if origin else None)
+        build = Build(
+            self._warehouse, system, state, model, chunking, order.tell, origin, base, order.run, order.anew
+        )
         return self._carry_out(order, build, valid_from, next(iter(before), None), screened)
 
     def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, Any] | None:

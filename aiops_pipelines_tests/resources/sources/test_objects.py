@@ -118,3 +118,8 @@ def test_what_a_store_says_is_not_repeated(monkeypatch: pytest.MonkeyPatch, memo
         source.content(files[0])
     for error in (listing, reading):
         assert "secret" not in str(error.value) and "PermissionError" in str(error.value)
+
+
+def test_a_store_that_nobody_knows_is_named() -> None:
+    with pytest.raises(CorpusError, match="No object store is called s3x://; change corpus.url"):
+        Objects("s3x://bucket/docs").files()
