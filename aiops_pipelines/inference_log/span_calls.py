@@ -55,7 +55,7 @@ class SpanCalls:
     def land(self) -> Batch:
         """Return the batch with a record for each model call, in the order of the lines."""
         for members in self._traces.values():
-            trace = Trace(map(with_details, members.values()))
+            trace = Trace(map(with_details, members.values()), self.tokens_of)
             self.batch.ignored.update(kind for kind in trace.kinds if kind != "model call")
             for span in trace.spans:
                 self.batch.feedback.extend(evaluations(span))
