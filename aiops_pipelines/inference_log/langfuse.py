@@ -235,9 +235,11 @@ def _usage(row: Mapping[str, Any]) -> Any:
 
 
 def _details(value: Any) -> Any:
-    """Return details as an object with numbers: a Parquet map is a list of keys and values, and some are text."""
+    """Return details as an object with numbers: a Parquet map is a list of pairs, and some write text."""
     found = decoded(value)
-    if isinstance(found, list) and all(isinstance(one, dict) and one.keys() == {"key", "value"} for one in found):
+    if isinstance(found, list) and all(
+        isinstance(one, dict) and one.keys() == {"key", "value"} for one in found
+    ):
         found = {str(one["key"]): one["value"] for one in found}
     return {name: _number(one) for name, one in found.items()} if isinstance(found, dict) else found
 

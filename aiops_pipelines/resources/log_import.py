@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.costs.prices import call_costs
-from aiops_pipelines.inference_log.formats import detected, importer
+from aiops_pipelines.inference_log.formats import UnknownFormat, detected, importer
 from aiops_pipelines.inference_log.ingestion import Source, begin, land, plan
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, parse
 from aiops_pipelines.inference_log.objects import unwrapped
@@ -26,6 +26,8 @@ from aiops_pipelines.systems import System
 
 PIECE_BYTES = 4_000_000
 LINES_LOOKED_AT = 50
+COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"BZh", b"\xfd7zXZ")
+"""How files begin that gzip without its name, zstd, zip, bzip2 and xz made."""
 COSTS = ("cost_usd", "cost_low_usd", "cost_high_usd", "price_status", "price_source")
 COLUMNS = [
     column
@@ -74,8 +76,12 @@ def format_of(path: Path, system: System | None = None) -> str:
         OSError: it is not there or cannot be read.
         UnknownFormat: it is none that can be told; the message lists what was looked for.
     """
-    values = []
-    for _, line in next(pieces(path)).lines[:LINES_LOOKED_AT]:
+    values, lines = [], next(pieces(path)).lines
+    if not lines:
+        raise UnknownFormat("The file holds no complete line.")
+    if lines[0][1].startswith(COMPRESSED):
+        raise UnknownFormat("The file is compressed; unpack it, or compress it with gzip and name it .gz.")
+    for _, line in lines[:LINES_LOOKED_AT]:
         try:
             values.append(parse(line, DOCUMENT_LIMIT))
         except RecordError:
