@@ -207,9 +207,9 @@ def _attributes(row: Mapping[str, Any], start: int | None) -> dict[str, Any]:
 
 
 def _provider(attributes: Mapping[str, Any]) -> str | None:
-    """Return the provider that is named; `openai.responses` is openai, an agent framework is none."""
+    """Return the provider that is named; an agent framework is none."""
     named = str(first(attributes, *PROVIDERS) or "")
-    return None if named == "gcp.vertex.agent" else re.sub(r"\.(responses|chat|messages)$", "", named) or None
+    return None if named == "gcp.vertex.agent" else named or None
 
 
 def _verdict(row: Mapping[str, Any], said: Any) -> dict[str, Any]:

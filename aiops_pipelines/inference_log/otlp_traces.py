@@ -7,7 +7,8 @@ from typing import Any
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.repeated_calls import TokensOf, made_calls, outer_calls
 
-MODEL_CALLS = ("chat", "text_completion", "generate_content")
+MODEL_CALLS = ("chat", "text_completion", "generate_content", "completion")
+"""Operations of the conventions, and `completion`, as OpenLLMetry has it."""
 ANCESTORS = 64
 _OPENINFERENCE = {
     "LLM": "model call",
