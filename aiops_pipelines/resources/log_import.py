@@ -40,7 +40,10 @@ COLUMNS = [
 
 @dataclass
 class Look:
-    """What a file holds, found without storing it; `reasons` has an example of each by its line."""
+    """What a file holds, found without storing it; `examples` has a line of each reason.
+
+    `promised` is how many rows an export says its files hold, `waiting` the bytes of an unfinished last line.
+    """
 
     format: str
     calls: int = 0
@@ -55,6 +58,8 @@ class Look:
     models: Counter[str] = field(default_factory=Counter)
     first: datetime | None = None
     last: datetime | None = None
+    promised: dict[str, int] = field(default_factory=dict)
+    waiting: int = 0
 
 
 def pieces(path: Path, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
@@ -116,6 +121,8 @@ def looked_at(
         batch = read(piece.lines, count_tokens)
         landing = land(batch, piece.reading, source, seen)
         calls = landing.inferences
+        look.promised.update(batch.promised)
+        look.waiting = piece.reading.waiting_bytes
         seen.update(calls["event_id"])
         for rejection in batch.rejections:
             look.examples.setdefault(rejection.reason, rejection.line)
