@@ -16,6 +16,8 @@ LINE_LIMIT = 10_000_000
 DOCUMENT_LIMIT = 64_000_000
 """Bytes of one export request, or of a file that is one JSON document; the most that is held in memory."""
 DEPTH_LIMIT = 64
+NO_ROW = b"not a row of the table: "
+"""Begins what a table holds in place of a row; the reason follows."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,9 @@ def parse(raw: bytes, limit: int = LINE_LIMIT) -> Any:
     except UnicodeDecodeError as error:
         raise RecordError(f"The line is not UTF-8 (byte {error.start + 1}).") from error
     except json.JSONDecodeError as error:
+        if raw.startswith(NO_ROW):
+            reason = raw.removeprefix(NO_ROW).partition(b":")[0].decode()
+            raise RecordError(f"The line is {NO_ROW.decode()}{reason}.") from error
         raise RecordError(f"The line is not JSON ({error.msg} at character {error.pos + 1}).") from error
     except RecursionError as error:
         raise RecordError(f"The line is nested deeper than {DEPTH_LIMIT} levels.") from error

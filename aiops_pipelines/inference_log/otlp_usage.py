@@ -12,7 +12,12 @@ from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first
 
 INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
 OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
-TOTAL = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total")
+TOTAL = (
+    "gen_ai.usage.total_tokens",
+    "llm.usage.total_tokens",
+    "llm.token_count.total",
+    "ai.usage.totalTokens",
+)
 CACHE_READ = (
     "gen_ai.usage.cache_read.input_tokens",
     "llm.token_count.prompt_details.cache_read",
@@ -29,6 +34,7 @@ READ_ALIASES = (
     "gen_ai.usage.details.cache_read_tokens",
     "gen_ai.usage.details.cache_read_input_tokens",
     "gen_ai.usage.input_cached_tokens",
+    "ai.usage.cachedInputTokens",
 )
 WRITE_ALIASES = (
     "gen_ai.usage.cache_write_tokens",
@@ -42,9 +48,10 @@ REASONING = (
     "llm.token_count.completion_details.reasoning",
     "gen_ai.usage.reasoning_tokens",
     "gen_ai.usage.details.reasoning_tokens",
+    "ai.usage.reasoningTokens",
 )
 COST = ("gen_ai.usage.cost", "llm.cost.total")
-_PREFIXES = ("gen_ai.usage.", "llm.token_count.", "llm.usage.", "llm.cost.")
+_PREFIXES = ("gen_ai.usage.", "llm.token_count.", "llm.usage.", "llm.cost.", "ai.usage.")
 
 
 def span_tokens(attributes: Mapping[str, Any]) -> Tokens | None:

@@ -4,6 +4,7 @@ Which keys a format uses for these columns is the importer's business; masking a
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,11 +64,15 @@ _PROVIDERS = {
     "aws.bedrock": "aws",
     "bedrock": "aws",
     "aws_bedrock": "aws",
+    "amazon-bedrock": "aws",
+    "bedrock_converse": "aws",
     "az.ai.openai": "azure",
     "az.ai.inference": "azure",
     "azure.ai.openai": "azure",
     "azure.ai.inference": "azure",
     "azure_openai": "azure",
+    "azure-openai": "azure",
+    "azure_ai": "azure",
     "gcp.gemini": "google",
     "gcp.gen_ai": "google",
     "gcp.vertex_ai": "google",
@@ -78,7 +83,12 @@ _PROVIDERS = {
     "mistralai": "mistral",
     "x_ai": "x-ai",
     "xai": "x-ai",
+    "cohere_chat": "cohere",
+    "fireworks_ai": "fireworks",
+    "together_ai": "together",
 }
+_INTERFACE = re.compile(r"\.(chat|completion|messages|responses|embedding|generative-ai|vertex(\.\w+)?)$")
+"""What the AI SDK adds to the provider: `openai.responses`, `google.generative-ai`."""
 _KINDS = {
     str: "text",
     bool: "true/false",
@@ -245,8 +255,8 @@ def status(name: str, value: Any) -> str:
 
 
 def provider(name: str, value: Any) -> str | None:
-    """Return the provider's name as price books write it: gcp.vertex_ai is google."""
-    given = (label(name, value) or "").lower()
+    """Return the provider's name as price books write it: gcp.vertex_ai is google, openai.chat is openai."""
+    given = _INTERFACE.sub("", (label(name, value) or "").lower())
     return _PROVIDERS.get(given, given) or None
 
 

@@ -55,7 +55,7 @@ class SpanCalls:
     def land(self) -> Batch:
         """Return the batch with a record for each model call, in the order of the lines."""
         for members in self._traces.values():
-            trace = Trace(map(with_details, members.values()))
+            trace = Trace(map(with_details, members.values()), self.tokens_of)
             self.batch.ignored.update(kind for kind in trace.kinds if kind != "model call")
             for span in trace.spans:
                 self.batch.feedback.extend(evaluations(span))
@@ -85,6 +85,8 @@ def _fields(call: Span, trace: Trace, ignored: Counter[str]) -> dict[str, Any]:
     for chunk, _ in chunks:
         if chunk["chunk_id"] is not None:
             named.setdefault(chunk["chunk_id"], chunk)
+    if call.start_ns is not None and call.end_ns is not None and call.end_ns < call.start_ns:
+        ignored["latency of a call that ends before it starts"] += 1
     if anonymous := sum(chunk["chunk_id"] is None for chunk, _ in chunks):
         ignored["retrieved chunk without id"] += anonymous
     return {
@@ -129,7 +131,7 @@ def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) ->
 
 def _outcome(call: Span, said: Conversation) -> dict[str, Any]:
     latency = None
-    if call.start_ns is not None and call.end_ns is not None:
+    if call.start_ns is not None and call.end_ns is not None and call.end_ns >= call.start_ns:
         latency = (call.end_ns - call.start_ns) / 1e6
     seconds = call.first("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
     status = outcome(call.failed or bool(call.first("error.type")), said.finish)

@@ -15,6 +15,7 @@ PARTS = ("system_prompt", "tools", "context", "history", "user")
 Reading = tuple[bool, bool]
 """Cached tokens counted inside the input, reasoning counted inside the output."""
 READINGS: tuple[Reading, ...] = ((True, True), (True, False), (False, True), (False, False))
+LONGEST_COUNT = 18
 HONEST_OVERHEAD = 0.1
 """Share by which counted text may miss the provider's input before the parts are called estimated."""
 
@@ -146,6 +147,8 @@ def token_columns(
 def first_count(values: Mapping[str, Any], names: Sequence[str]) -> int | None:
     """Return the first count found under one of the names, where a dot goes one object down; None if none is.
 
+    A count may be written as text: databases export 64-bit numbers so.
+
     Raises:
         RecordError: the value is no whole number from 0 on; the field is named.
     """
@@ -156,8 +159,13 @@ def first_count(values: Mapping[str, Any], names: Sequence[str]) -> int | None:
             for step in name.split("."):
                 value = value.get(step) if isinstance(value, Mapping) else None
         if value is not None:
-            return count(f"usage.{name}", value)
+            return count(f"usage.{name}", int(value) if spelt(value) else value)
     return None
+
+
+def spelt(value: Any) -> bool:
+    """Return whether a value is text that spells a count: `spelt("12")` is true."""
+    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= LONGEST_COUNT
 
 
 def completed(

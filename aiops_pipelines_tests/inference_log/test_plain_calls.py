@@ -218,3 +218,7 @@ def test_parts_are_apportioned_by_the_column_as_one_by_one(weights, total):
 @pytest.mark.parametrize("template", ["#", "{", '{"a": "#"}', '{"a": [#]}', '{"a": #.5}', '{"a": #, "a": #}'])
 def test_templates_that_are_no_plain_usage_are_left_to_the_reader(template):
     assert shape(template) is None
+
+
+def test_a_provider_that_no_column_holds_is_left_to_the_reader_of_lines():
+    assert_same([b'{"event_id": "e1", "occurred_at": "2026-06-01T12:00:00Z", "provider": "\\u0000"}'])
