@@ -68,7 +68,8 @@ async def _phoenix(bodies: list[bytes], folder: Path) -> tuple[int, float, float
     engine = create_engine(f"sqlite:///{folder / 'phoenix.db'}", log_migrations=False)
     db = DbSessionFactory(db=_db(engine), dialect=engine.dialect.name)
     await Facilitator(db=db)()
-    async with GenerativeModelStore(db) as prices:
+    prices = GenerativeModelStore(db)
+    async with prices:
         await asyncio.sleep(1)  # its prices are read in a task of their own
         began = time.process_time(), time.perf_counter()
         costs, events = SpanCostCalculator(prices), SimpleNamespace(put=lambda event: None)
@@ -83,6 +84,8 @@ async def _phoenix(bodies: list[bytes], folder: Path) -> tuple[int, float, float
         taken = time.process_time() - began[0], time.perf_counter() - began[1]
     async with db() as session:
         spans = await session.scalar(select(func.count(models.Span.id)))
+        priced = await session.scalar(select(func.count(models.SpanCost.id)))
+    assert priced == spans // 3, priced
     return spans, *taken
 
 
