@@ -4,8 +4,8 @@ What the attributes mean is the business of `otlp_json`, `otlp_usage` and `otlp_
 """
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,8 +45,8 @@ class Span:
     failed: bool
     attributes: Mapping[str, Any]
     resource: Mapping[str, Any]
-    events: list[Event] = field(default_factory=list)
-    scores: list[dict[str, Any]] = field(default_factory=list)
+    events: Sequence[Event] = ()
+    scores: Sequence[dict[str, Any]] = ()
 
     @property
     def started_at(self) -> datetime | None:
@@ -153,14 +153,14 @@ def log_events(request: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Ev
 def _span(raw: dict[str, Any], resource: dict[str, Any], line: int) -> Span:
     status = raw.get("status")
     code = status.get("code") if isinstance(status, dict) else None
-    events = [
+    events = tuple(
         Event(
             str(event.get("name") or ""),
             _nanoseconds(event.get("timeUnixNano"), "timeUnixNano"),
             attributes(event),
         )
         for event in items(raw, "events")
-    ]
+    )
     found = attributes(raw)
     return Span(
         line,
@@ -177,12 +177,12 @@ def _span(raw: dict[str, Any], resource: dict[str, Any], line: int) -> Span:
     )
 
 
-def scores(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def scores(found: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     """Return the evaluations and annotations of a span: attributes like `annotations.0.annotation.name`."""
     numbered: dict[tuple[str, str], dict[str, Any]] = {}
     for name, key, part in _scored(found):
         numbered.setdefault(key, {})[part] = found[name]
-    return list(numbered.values())
+    return tuple(numbered.values())
 
 
 @by_names

@@ -69,7 +69,8 @@ class SpanCalls:
 
     def land(self) -> Batch:
         """Return the batch with a record for each model call, in the order of the lines."""
-        for members in self._traces.values():
+        for trace_id in list(self._traces):
+            members = self._traces.pop(trace_id)  # let go: each span kept makes garbage collection slower
             trace = Trace(map(with_details, members.values()))
             for kind, span in zip(trace.kinds, trace.spans, strict=True):
                 if kind != "model call":
