@@ -1,7 +1,8 @@
 """What the OTLP endpoints of MLflow and Phoenix do with the requests of a file, without HTTP, into SQLite.
 
-Each runs with the interpreter of an environment that has it, started by `otlp.py`, and prints spans by CPU
-second and by second. Its tables are made, and the requests put into the form it is sent, before that.
+Each runs with the interpreter of an environment that has mlflow or arize-phoenix, started by `otlp.py`, and
+prints spans by CPU second and by second. Its tables are made, and the requests put into the form it is sent,
+before the clock starts.
 """
 
 import asyncio
