@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn
 
+import orjson
+
 from aiops_pipelines.inference_log.record import RecordError
 
 LINE_LIMIT = 10_000_000
@@ -136,6 +138,32 @@ def parse(raw: bytes, limit: int = LINE_LIMIT) -> Any:
     if len(raw) > limit:
         raise RecordError(f"The line is longer than {limit // 1_000_000} MB.")
     try:
+        value = orjson.loads(raw)
+        written = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return _strictly(raw)
+    plain = _DEEP not in written and not isinstance(value, float) and _is_whole(raw, written)
+    return value if plain else _strictly(raw)
+
+
+def _is_whole(raw: bytes, written: bytes) -> bool:
+    """Say whether nothing of a line was lost: it has as many colons again, so no key stood twice.
+
+    An escaped colon could stand for a lost one. An integer of more than 64 bits would have become a float.
+    """
+    digits = raw.translate(_DIGITS)
+    return (
+        raw.count(b":") == written.count(b":")
+        and b"\\u003a" not in raw
+        and b"\\u003A" not in raw
+        and b":" + _LONG not in digits
+        and b"-" + _LONG[1:] not in digits
+    )
+
+
+def _strictly(raw: bytes) -> Any:
+    """Return the value of a line that must be looked at more closely, which takes ten times as long."""
+    try:
         value = _DECODER.decode(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise RecordError(f"The line is not UTF-8 (byte {error.start + 1}).") from error
@@ -150,7 +178,7 @@ def parse(raw: bytes, limit: int = LINE_LIMIT) -> Any:
         raise
     except ValueError as error:
         raise RecordError("The line holds a number of thousands of digits.") from error
-    if raw.count(b"[") + raw.count(b"{") > DEPTH_LIMIT and depth(value) > DEPTH_LIMIT:
+    if depth(value) > DEPTH_LIMIT:
         raise RecordError(f"The line is nested deeper than {DEPTH_LIMIT} levels.")
     return value
 
@@ -175,4 +203,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_DEEP = b"\n" + b"  " * DEPTH_LIMIT
+"""Indentation of what lies within as many lists and objects as may be, or more."""
+_LONG = b"0" * 20
+_DIGITS = bytes.maketrans(b"123456789,[ \t\r\n", b"0" * 9 + b":" * 6)
+"""Makes each digit a 0, and what may stand before a number a colon."""
 _DECODER = json.JSONDecoder(parse_constant=_not_a_number, object_pairs_hook=_object)

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiops_pipelines.inference_log.feedback import feedback_row
@@ -126,7 +127,7 @@ def _trace(trace: Mapping[str, Any], line: int) -> Iterator[Span | SpanError]:
     for one in read_:
         alone = isinstance(one, Span) and calls == 1 and one.attributes["gen_ai.operation.name"] == "chat"
         if alone and isinstance(one, Span) and not {USAGE, RESPONSE_USAGE} & one.attributes.keys() and totals:
-            one = Span(**{**vars(one), "attributes": {**one.attributes, USAGE: totals}})
+            one = replace(one, attributes={**one.attributes, USAGE: totals})
         yield one
 
 

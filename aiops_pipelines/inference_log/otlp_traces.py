@@ -1,6 +1,6 @@
 """Spans of one trace and how they belong together: which are model calls, and what was retrieved for each."""
 
-from collections import ChainMap, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -51,7 +51,7 @@ class Trace:
             "model call logged again" if kind == "model call" and span.span_id not in made else kind
             for _, kind, span in kinds
         ]
-        self._joined: dict[tuple[str, str], list[Span]] = defaultdict(list)
+        self._joined: dict[str, dict[str, list[Span]]] = defaultdict(lambda: defaultdict(list))
         calls = {call.span_id for call in self.calls}
         waiting: list[tuple[str, Span]] = []
         for _, kind, span in kinds:
@@ -65,26 +65,29 @@ class Trace:
         if self.calls:
             self._join(self.calls[-1].span_id, waiting)
 
-    def joined(self, call: Span, *kinds: str) -> list[Span]:
-        """Return the spans of these kinds that belong to a model call, by start."""
-        return [span for kind in kinds for span in self._joined.get((call.span_id, kind), [])]
+    def joined(self, call: Span) -> Mapping[str, list[Span]]:
+        """Return the spans that belong to a model call, by kind and start."""
+        return self._joined[call.span_id]
 
     def inherited(self, span: Span) -> Mapping[str, Any]:
         """Return the span's attributes over those of its ancestors, over those of its emitter."""
-        chain, seen, own = [dict(span.attributes)], {span.span_id}, span
+        chain, seen = [span.resource, span.attributes], {span.span_id}
         while (
             (parent := self._by_id.get(span.parent_id))
             and parent.span_id not in seen
             and len(seen) < ANCESTORS
         ):
-            chain.append(dict(parent.attributes))
+            chain.insert(1, parent.attributes)
             seen.add(parent.span_id)
             span = parent
-        return ChainMap(*chain, dict(own.resource))
+        context: dict[str, Any] = {}
+        for said in chain:
+            context.update(said)
+        return context
 
     def _join(self, call: str, spans: Iterable[tuple[str, Span]]) -> None:
         for kind, span in spans:
-            self._joined[call, kind].append(span)
+            self._joined[call][kind].append(span)
 
 
 def _made(kinds: Mapping[str, str], spans: Mapping[str, Span], tokens_of: TokensOf) -> dict[str, Span]:

@@ -164,10 +164,9 @@ def text(name: str, value: Any) -> str:
     if "\0" in value:
         raise RecordError(f"{name} holds a NUL character; remove it at the source.")
     try:
-        value.encode()
+        return value if value.isascii() else value.encode().decode()
     except UnicodeEncodeError as error:
         raise RecordError(f"{name} holds half of a surrogate pair, which is no character.") from error
-    return value
 
 
 def label(name: str, value: Any) -> str | None:
@@ -305,10 +304,12 @@ def normal_form(fields: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         RecordError: a required field is missing or a value is not what its column holds; the field is named.
     """
-    record = {
-        name: None if fields.get(name) is None else read(name, fields[name]) for name, read in READERS.items()
-    }
+    record: dict[str, Any] = dict.fromkeys(READERS)
+    for name, read in READERS.items():
+        if (value := fields.get(name)) is not None:
+            record[name] = read(name, value)
     for name in ("event_id", "occurred_at"):
         if record[name] is None:
             raise RecordError(f"{name} is missing; a call without it cannot be stored.")
-    return record | {"status": record["status"] or "ok"}
+    record["status"] = record["status"] or "ok"
+    return record
