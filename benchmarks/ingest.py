@@ -48,10 +48,11 @@ def ours(log: Path, database: Path) -> dict[str, float]:
     protected = ingestion.protected
 
     def timed(*arguments):
-        wall, cpu = time.perf_counter(), time.process_time()
+        # of this thread alone: another one parses at the same time
+        wall, cpu = time.perf_counter(), time.thread_time()
         found = protected(*arguments)
         spent["masking_wall"] += time.perf_counter() - wall
-        spent["masking_cpu"] += time.process_time() - cpu
+        spent["masking_cpu"] += time.thread_time() - cpu
         return found
 
     ingestion.protected = timed
