@@ -99,7 +99,8 @@ def report_line(reports: pl.DataFrame, amendments: pl.DataFrame, late: pl.DataFr
     both = last["evidenced"] + last["not_evidenced"]
     said = f"{month(last['month'])} was published {moment(last['published_at'])}: "
     said += f"{last['evidenced']} of {both} controls are evidenced in full."
-    return Line("Report", "warn" if waiting else "good", said, tuple(details), figures)
+    tone: Tone = "warn" if waiting else "plain" if last["not_evidenced"] else "good"
+    return Line("Report", tone, said, tuple(details), figures)
 
 
 def _amended(row: Row) -> str:

@@ -171,6 +171,11 @@ def test_a_mistyped_key_does_not_stop_the_others(data: Path) -> None:
 
 
 def test_deleting_source_files_is_said_and_loses_nothing(data: Path) -> None:
+    with duckdb.connect(str(Project(data).warehouse)) as connection:
+        connection.execute(
+            "insert into incidents.incident_events values "
+            "('healthy', 'INC-00000000', timestamp '2026-06-09', 'acknowledged', 'kim', null)"
+        )
     (data / "logs" / "healthy" / "june.jsonl").unlink()
     (data / "queries" / "no-logs.jsonl").unlink()
     shutil.rmtree(data / "corpus" / "bad-document")
@@ -179,6 +184,7 @@ def test_deleting_source_files_is_said_and_loses_nothing(data: Path) -> None:
     run(data)
     assert "june.jsonl was read before and is gone" in problems(data, "healthy")
     assert sql(data, "select count(*) from inference_log.inferences where system = 'healthy'") == [(2,)]
+    assert "What was decided on INC-00000000" in problems(data, "healthy")
     assert "does not exist; restore it" in problems(data, "no-logs")
     assert sql(data, "select count(*) > 0 from rag.known_queries where system = 'no-logs'") == [(True,)]
     assert "does not exist; create it" in problems(data, "bad-document")

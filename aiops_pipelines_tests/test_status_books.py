@@ -42,7 +42,7 @@ def test_a_published_month_is_named_with_what_it_evidences(tables: dict[str, Tab
     assert plain(found) == [
         "July 2026 was published 1 Aug 2026 08:00 UTC: 2 of 20 controls are evidenced in full."
     ]
-    assert (found.tone, found.figures["amendments"]) == ("good", [])
+    assert (found.tone, found.figures["amendments"]) == ("plain", [])
 
 
 def test_the_newest_amendments_are_named_and_the_others_counted(tables: dict[str, Table]) -> None:

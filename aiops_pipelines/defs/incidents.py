@@ -142,9 +142,10 @@ def incidents(
 def _update(work: Work, system: System) -> None:
     warehouse, now = work.warehouse, system.now(work.clock)
     before = warehouse.rows("incidents.incidents", system=system.name)
+    decided = warehouse.rows("incidents.incident_events", system=system.name)
     after = lifecycle.incidents(
         warehouse.rows("incidents.signals", system=system.name),
-        warehouse.rows("incidents.incident_events", system=system.name),
+        decided,
         now,
         runbook_of_cause(work.project.runbooks),
         rules.calm_periods(facts_of(warehouse, system, work.clock), system.limits),
@@ -153,6 +154,12 @@ def _update(work: Work, system: System) -> None:
     since = before["looked_at"].max() if before.height else now
     news = lifecycle.changes(before, after, since, now)  # type: ignore[arg-type]
     warehouse.replace("incidents.incidents", after, system=system.name)
+    for number in lifecycle.unmatched_events(after, decided)["incident_id"].unique().sort():
+        work.problem(
+            system.name,
+            f"What was decided on {number} (incidents.incident_events) has no incident any more: late data "
+            "moved its start. Look for the incident of the same cause in `aiops status` and decide again.",
+        )
     for sentence in announce(news, after, system, work.project.notifications, now):
         work.problem(system.name, sentence)
 

@@ -48,10 +48,11 @@ class Block:
 
 
 class Lines:
-    """The complete lines of a stream of byte pieces, in blocks; what follows the last newline is `torn`.
+    """The complete lines of a stream of byte pieces, in blocks; what is left at the end is `torn`.
 
-    A line longer than `limit` is given as its first `limit` + 1 bytes, so that memory stays flat and the
-    importer can say that it is too long. Blank lines are numbered.
+    A last line without its newline is complete if it is a whole JSON object: no part of one is. A line longer
+    than `limit` is given as its first `limit` + 1 bytes, so that memory stays flat and the importer can say
+    that it is too long. Blank lines are numbered.
     """
 
     def __init__(self, pieces: Iterable[bytes], first: int = 1, limit: int = DOCUMENT_LIMIT):
@@ -61,7 +62,7 @@ class Lines:
         self.bytes_read = 0
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the lines that end in each piece."""
+        """Yield the lines that end in each piece, and the last one."""
         for piece in self._pieces:
             end = piece.rfind(b"\n") + 1
             if end:
@@ -72,6 +73,13 @@ class Lines:
                 self._held.clear()
                 self._waiting = 0
             self._hold(piece[end:])
+        if is_object(self.torn):
+            last = Block.of([self.torn], self.number + 1)
+            self.bytes_read += self._waiting
+            self.number += 1
+            self._held.clear()
+            self._waiting = 0
+            yield last
 
     def _whole(self, ended: bytes) -> bytes:
         """Return lines that end, with what was held of the first, none of them longer than the limit."""
@@ -83,12 +91,12 @@ class Lines:
 
     @property
     def torn(self) -> bytes:
-        """The last line without its newline, cut at the limit."""
+        """The last line while it is incomplete, cut at the limit."""
         return bytes(self._held)
 
     @property
     def waiting_bytes(self) -> int:
-        """Length of the last line without its newline."""
+        """Length of the last line while it is incomplete."""
         return self._waiting
 
     def _hold(self, part: bytes) -> None:
@@ -107,6 +115,14 @@ def is_document(opening: bytes) -> bool:
     except RecordError:
         return True
     return not newline or not rest.strip()
+
+
+def is_object(raw: bytes) -> bool:
+    """Return whether a line is a JSON object or list from its first to its last byte."""
+    try:
+        return isinstance(parse(raw, DOCUMENT_LIMIT), dict | list)
+    except RecordError:
+        return False
 
 
 def parse(raw: bytes, limit: int = LINE_LIMIT) -> Any:

@@ -90,11 +90,6 @@ def live_judgements(judgements: pl.DataFrame, indexed: Collection[str]) -> dict[
     return {query_id: grades for query_id, grades in alive.items() if max(grades.values()) > 0}
 
 
-def unanswerable(known: pl.DataFrame, judgements: pl.DataFrame, indexed: Collection[str]) -> list[str]:
-    """Return the ids of known queries that no indexed document answers: the ones left out of every mean."""
-    return sorted(set(known["query_id"]) - live_judgements(judgements, indexed).keys())
-
-
 def dead_judgements(judgements: pl.DataFrame, indexed: Collection[str]) -> int:
     """Return how many judgements name a document that is not in the index."""
     return sum(document not in indexed for document in judgements["document"])

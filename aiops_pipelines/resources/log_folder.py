@@ -97,6 +97,7 @@ class LogFolder:
 
         With `portion_lines`, a piece also ends with each so many lines, where lines stand alone.
         The last piece may be without lines: it says where the file ends and how much of a torn line waits.
+        A newline that came after a line was read ends that line and is none.
         What is appended while reading is left for the next time.
 
         Raises:
@@ -109,8 +110,8 @@ class LogFolder:
             yield from _table(self.path / file.name, reading)
             return
         with self._opened(file) as stream:
-            stream.seek(plan.offset)
-            size = None if file.compressed else file.size_bytes - plan.offset
+            start = _after_newline(stream, plan.offset)
+            size = None if file.compressed else max(file.size_bytes - start, 0)
             chunks = _chunks(stream, size, piece_bytes)
             if not file.appended and not file.name.endswith(".jsonl.gz"):
                 opening = _opening(chunks)
@@ -119,7 +120,7 @@ class LogFolder:
                     return
                 chunks = chain([opening], chunks)
             chunks = _cut(chunks, portion_lines) if portion_lines else chunks
-            yield from _lines(Lines(chunks, plan.lines_read + 1), plan, reading)
+            yield from _lines(Lines(chunks, plan.lines_read + 1), start, reading)
 
     def _opened(self, file: LogFile) -> Stream:
         path = self.path / file.name
@@ -133,6 +134,17 @@ def _file(path: Path, name: str) -> LogFile:
     return LogFile(
         name, stat.st_size, stat.st_mtime_ns, head, name.endswith((".jsonl", ".ndjson")), name.endswith(".gz")
     )
+
+
+def _after_newline(stream: Stream, offset: int) -> int:
+    """Go to where reading goes on, and return it: past the newline of a line that was read without one."""
+    if offset:
+        stream.seek(offset - 1)
+        before, after = _part(stream, 1), _part(stream, 2)
+        if before != b"\n":
+            offset += 1 if after[:1] == b"\n" else 2 if after == b"\r\n" else 0
+    stream.seek(offset)
+    return offset
 
 
 def _opening(chunks: Iterator[bytes]) -> bytes:
@@ -186,9 +198,9 @@ def _part(stream: Stream, most: int) -> bytes:
         raise OSError("the compressed file is damaged; replace it by a whole one") from error
 
 
-def _lines(lines: Lines, plan: ReadPlan, reading: Reading) -> Iterator[Piece]:
+def _lines(lines: Lines, start: int, reading: Reading) -> Iterator[Piece]:
     def so_far(waiting_bytes: int = 0) -> Reading:
-        read = plan.offset + lines.bytes_read
+        read = start + lines.bytes_read
         return replace(reading, bytes_read=read, lines_read=lines.number, waiting_bytes=waiting_bytes)
 
     held, reading_held = Block(b""), so_far()

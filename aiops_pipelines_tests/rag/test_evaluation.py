@@ -15,7 +15,6 @@ from aiops_pipelines.rag.evaluation import (
     live_judgements,
     retrieval_quality,
     retrieval_scores,
-    unanswerable,
 )
 
 JUDGEMENTS = pl.DataFrame(
@@ -23,7 +22,6 @@ JUDGEMENTS = pl.DataFrame(
     schema=["query_id", "document", "grade"],
     orient="row",
 )
-KNOWN = pl.DataFrame({"query_id": ["q1", "q2", "q3", "q4", "q5"]})
 INDEXED = {"a", "b"}
 
 
@@ -37,7 +35,6 @@ def test_queries_without_a_live_judgement_are_left_out_and_counted():
         ("q1", 1.0, 1.0),
         ("q4", 0.5, 1.0),
     ]
-    assert unanswerable(KNOWN, JUDGEMENTS, INDEXED) == ["q2", "q3", "q5"]
     assert dead_judgements(JUDGEMENTS, INDEXED) == 2
     assert live_judgements(JUDGEMENTS, INDEXED) == {"q1": {"a": 2}, "q4": {"b": 1}}
 
