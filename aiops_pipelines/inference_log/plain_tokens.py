@@ -24,8 +24,8 @@ from aiops_pipelines.inference_log.tokens import PARTS
 TEMPLATES = 64
 """Templates that are worth a look at all rows; a log has a few, and rarer ones are read line by line."""
 SAMPLE = 64
-"""Lines whose templates are tried first: written again from the parsed counts, a usage is compared with its
-line in a third of the time that an expression takes to find it."""
+"""Lines whose templates come first: a usage written again from the parsed counts is compared with its line.
+Token columns take 0.6 times the CPU time that they take when an expression finds each usage."""
 _KEY = '"usage"'
 CONVENTIONS = ("inclusive", "disjoint", "ambiguous")
 _USAGE = r'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})'
