@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from aiops_pipelines.inference_log.ingestion import HEAD_BYTES, LogFile, Reading, ReadPlan
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Block, Lines, is_document
 from aiops_pipelines.mendable import Mendable
@@ -84,9 +86,16 @@ class LogFolder:
         whole, root = path.resolve(strict=True), self.path.resolve()
         return _file(whole, (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix())
 
-    def pieces(self, plan: ReadPlan, reading: Reading, piece_bytes: int = JOINED_BYTES) -> Iterator[Piece]:
+    def pieces(
+        self,
+        plan: ReadPlan,
+        reading: Reading,
+        piece_bytes: int = JOINED_BYTES,
+        portion_lines: int | None = None,
+    ) -> Iterator[Piece]:
         """Yield the lines the plan asks for, about `piece_bytes` of them at a time.
 
+        With `portion_lines`, a piece also ends with each so many lines, where lines stand alone.
         The last piece may be without lines: it says where the file ends and how much of a torn line waits.
         A newline that came after a line was read ends that line and is none.
         What is appended while reading is left for the next time.
@@ -110,6 +119,7 @@ class LogFolder:
                     yield _document(chain([opening], chunks), reading)
                     return
                 chunks = chain([opening], chunks)
+            chunks = _cut(chunks, portion_lines) if portion_lines else chunks
             yield from _lines(Lines(chunks, plan.lines_read + 1), start, reading)
 
     def _opened(self, file: LogFile) -> Stream:
@@ -163,6 +173,20 @@ def _chunks(stream: Stream, size: int | None, most: int) -> Iterator[bytes]:
         ended |= size == 0
         if chunk:
             yield chunk
+
+
+def _cut(chunks: Iterator[bytes], every: int) -> Iterator[bytes]:
+    """Yield the chunks, cut in two behind each so many newlines."""
+    left = every
+    for chunk in chunks:
+        ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == ord("\n")) + 1
+        start = 0
+        for end in ends[left - 1 :: every]:
+            yield chunk[start:end]
+            start = int(end)
+        left = every - (len(ends) - left) % every if len(ends) >= left else left - len(ends)
+        if chunk[start:]:
+            yield chunk[start:]
 
 
 def _part(stream: Stream, most: int) -> bytes:

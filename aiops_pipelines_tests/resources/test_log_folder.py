@@ -129,6 +129,18 @@ def test_pieces_are_bounded_and_their_counts_add_up(tmp_path):
     assert Log(tmp_path).ingest(piece_bytes=1_000).counts("a.jsonl") == (100, 100, 0, 0, 0)
 
 
+@pytest.mark.parametrize("piece_bytes", [700, 1_000, 100_000])
+def test_pieces_end_where_a_portion_does(tmp_path, piece_bytes):
+    (tmp_path / "a.jsonl").write_bytes(b"".join(call(i) + b"\n" for i in range(100)) + b"{torn")
+    [file] = LogFolder(tmp_path).files()[0]
+    read_plan = plan(file, None)
+    pieces = list(LogFolder(tmp_path).pieces(read_plan, begin(file, read_plan, None), piece_bytes, 8))
+    read = [piece.reading.lines_read for piece in pieces]
+    assert {*range(8, 101, 8)} <= {*read}
+    assert [line for piece in pieces for line in piece.lines] == [(i + 1, call(i)) for i in range(100)]
+    assert pieces[-1].reading.waiting_bytes == 5
+
+
 def test_a_rewritten_file_is_read_from_the_start(tmp_path):
     file = tmp_path / "a.jsonl"
     file.write_bytes(call(1) + b"\n" + call(2) + b"\n")
