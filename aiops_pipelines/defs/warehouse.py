@@ -13,6 +13,7 @@ from dagster_dbt import (
     DbtCliResource,
     dbt_assets,
 )
+from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
 
 from aiops_pipelines.defs.bodies import OWNER, labels
 from aiops_pipelines.defs.cadences import CADENCES, CONTINUOUS, MONTHLY, WEEKLY
@@ -58,7 +59,9 @@ def _stream(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: W
     )  # those run in the suite
     remembered = _remembered_columns(context)
     try:
-        events = list(build.stream() if remembered else build.stream().fetch_column_metadata())
+        # all of them first: the tracing polls for the next one, which takes a core for as long as dbt builds
+        built = DbtEventIterator(iter(list(build.stream())), build)
+        events = list(built if remembered else built.fetch_column_metadata())
     finally:
         _let_go(build)
     for event in events:
