@@ -110,3 +110,26 @@ def test_an_unknown_file_is_told_what_was_looked_for_and_the_others_are_read(dat
     assert "odd.jsonl: No known format was found. Looked for aiops_jsonl" in said
     assert "gone.jsonl: it cannot be used: No such file or directory." in said
     assert "1 call" in said
+
+
+def test_a_torn_last_line_is_said_to_wait_and_is_read_once_it_has_ended(data, tmp_path):
+    """C05."""
+    file = log(tmp_path, "calls.jsonl", text(aiops(CALL)))
+    whole = text(aiops(CALL)).replace('"e1"', '"e2"') + "\n"
+    with file.open("a") as growing:
+        growing.write(whole[:50])
+    waits = "50 bytes without an end"
+    assert waits in " ".join(run(tmp_path, file, "--dry-run").output.split())
+    assert waits in " ".join(run(data, file, "--system", "desk").output.split())
+    with file.open("a") as growing:
+        growing.write(whole[50:])
+    ended = run(data, file, "--system", "desk")
+    assert "1 call" in ended.output and "without an end" not in ended.output
+
+
+def test_a_dry_run_says_what_an_export_lacks(tmp_path):
+    listed = [{"key": "observations.jsonl", "table": "observations", "rowCount": 3}]
+    manifest = {"version": 1, "window": {"minTimestamp": "a", "maxTimestamp": "b"}, "files": listed}
+    said = run(tmp_path, log(tmp_path, "manifest.json", json.dumps(manifest)), "--dry-run")
+    assert said.exit_code == 1
+    assert "observations.jsonl is listed in manifest.json and is not there" in " ".join(said.output.split())

@@ -1,7 +1,8 @@
 """Embeddings, keywords and both together on public retrieval sets, with the project's own verdicts.
 
 python benchmarks/fusion.py [FOLDER]    a folder of sets, each corpus.jsonl.gz, queries.jsonl and qrels.tsv
-Each set is a folder of its own below FOLDER; without it ../shared. The default model reads English only.
+Each set is a folder of its own below FOLDER; without it ../shared. The default model reads English only, so a
+set whose name ends in another language, such as _de, is measured with the multilingual one.
 """
 
 import csv
@@ -19,7 +20,7 @@ from aiops_pipelines.rag.metrics import QRELS
 from aiops_pipelines.rag.ranking import Vectors
 from aiops_pipelines.resources.bm25 import Bm25
 from aiops_pipelines.resources.bm25 import rank as bm25
-from aiops_pipelines.resources.embedder import embedder
+from aiops_pipelines.resources.embedder import Embedder, MiniLM, MultilingualE5, embedder
 
 HERE = Path(__file__).parents[1] / "../shared/datasets/retrieval"
 
@@ -37,9 +38,16 @@ def read(folder: Path) -> tuple[dict[str, str], dict[str, str], pl.DataFrame]:
     return texts, {one["id"]: one["text"] for one in questions}, pl.DataFrame(rows, QRELS, orient="row")
 
 
+def model_for(name: str) -> Embedder:
+    """Return the default model, or the multilingual one where a name ends in another language."""
+    language = name.rpartition("_")[2]
+    other = len(language) == 2 and language != "en"
+    return embedder(MultilingualE5.name if other else MiniLM.name)
+
+
 def measure(name: str, folder: Path) -> None:
     texts, asked, judgements = read(folder)
-    model, names, queries = embedder(), list(texts), list(asked.values())
+    model, names, queries = model_for(name), list(texts), list(asked.values())
     vectors = Vectors(model.space.version, model.embed(list(texts.values())))
     query_vectors, keywords = model.embed_queries(queries), Bm25(list(texts.values()))
     rankings = {
@@ -61,7 +69,7 @@ def measure(name: str, folder: Path) -> None:
         for ranker, found in rankings.items()
     )
     means = dict(scores.group_by("ranker").agg(pl.col("ndcg_at_10").mean()).iter_rows())
-    print(f"{name}: " + ", ".join(f"{ranker} {means[ranker]:.3f}" for ranker in rankings))
+    print(f"{name} ({model.name}): " + ", ".join(f"{ranker} {means[ranker]:.3f}" for ranker in rankings))
     for row in retrieval_comparisons(scores, None).iter_rows(named=True):
         print(f"  {row['ranker']} against {row['against']}: {row['verdict']}. {row['reason']}")
 
@@ -72,8 +80,7 @@ def main() -> None:
     if not sets:
         sys.exit(f"{folder} holds no set; give a folder of folders with qrels.tsv.")
     for one in sets:
-        if one.name.rpartition("_")[2] not in ("de", "zh"):  # the default model reads English
-            measure(one.name, one)
+        measure(one.name, one)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,16 @@ def canonical(path: Path, rows: int, seed: int = 7) -> Path:
     return path
 
 
+def repeated(log: Path, path: Path, times: int) -> Path:
+    """Write the calls of a log so many times, each time with event ids of their own."""
+    with path.open("wb") as stream:
+        for copy in range(times):
+            own = b'{"event_id": "%d' % copy
+            with log.open("rb") as lines:
+                stream.writelines(line.replace(b'{"event_id": "', own, 1) for line in lines)
+    return path
+
+
 def _call(
     number: int, rows: int, chance: random.Random, texts: list[str], chunks: list[str]
 ) -> dict[str, object]:

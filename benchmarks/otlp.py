@@ -1,19 +1,25 @@
-"""Spans of an OTLP/JSON file into the warehouse, beside MLflow's own ingestion of the same export requests.
+"""Spans of an OTLP/JSON file into the warehouse, beside MLflow's and Phoenix's ingestion of such requests.
 
-Chats of three spans, 32 to a request, as a collector writes them. Ours is LogBook, with masking; MLflow's is
-what its OTLP endpoint does with a request, without HTTP, into SQLite. Each figure is the best of the rounds.
+Chats of three spans, 32 to a request, as a collector writes them. Ours is LogBook, with masking; what the
+peers do stands in `otlp_peers.py`. Each figure is the best of the rounds.
 
-    python benchmarks/otlp.py [--spans 200000] [--peer-spans 6000] [--rounds 3]
+    python benchmarks/otlp.py [--spans 200000] [--peer-spans 3000] [--rounds 3] [--unmasked]
+        [--mlflow PYTHON] [--phoenix PYTHON]
 """
 
 import argparse
 import json
 import random
+import resource
+import subprocess
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
+
+from aiops_pipelines.inference_log import ingestion
 from aiops_pipelines.inference_log.ingestion import Source
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.log_book import LogBook
@@ -83,76 +89,56 @@ def ours(log: Path, database: Path) -> int:
     return sum(landing.inferences.height for landing in book.read(file))
 
 
-def mlflow(log: Path, folder: Path) -> int:
-    """Give each request to MLflow's store, as its endpoint does; return how many traces are stored."""
-    from google.protobuf.json_format import Parse
-    from mlflow.entities.span import Span
-    from mlflow.server.otel_api import _convert_otlp_json_ids_to_base64
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-    store = SqlAlchemyStore(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts"))
-    experiment = store.create_experiment(log.name + str(time.monotonic_ns()))
-    for line in log.read_bytes().splitlines():
-        request = ExportTraceServiceRequest()
-        Parse(_convert_otlp_json_ids_to_base64(line), request, ignore_unknown_fields=True)
-        found = [
-            Span.from_otel_proto(span, resource=group.resource)
-            for group in request.resource_spans
-            for scope in group.scope_spans
-            for span in scope.spans
-        ]
-        store.log_spans(experiment, found)
-    return len(store.search_traces([experiment], max_results=1)[0]) and log.read_bytes().count(
-        b'"parentSpanId":""'
-    )
-
-
-def rate(way, traces: int, rounds: int, prepare=None) -> tuple[float, float]:
-    """Return spans by CPU second and by second of reading a new log, the most of the rounds."""
+def rate(log: Path, traces: int, rounds: int) -> tuple[float, float]:
+    """Return spans by CPU second and by second of reading a log into a new warehouse, the best of rounds."""
     cpu, wall = [], []
-    with tempfile.TemporaryDirectory() as name:
-        log = written(Path(name) / "traces.jsonl", traces)
-        for turn in range(rounds):
-            target = Path(name) / f"{turn}{'' if prepare else '.duckdb'}"
-            if prepare:
-                target.mkdir()
-                prepare(target)
-            began = time.process_time(), time.perf_counter()
-            stored = way(log, target)
-            cpu.append(time.process_time() - began[0])
-            wall.append(time.perf_counter() - began[1])
-            assert stored == traces, stored
+    for turn in range(rounds):
+        began = time.process_time(), time.perf_counter()
+        stored = ours(log, log.with_name(f"{turn}.duckdb"))
+        cpu.append(time.process_time() - began[0])
+        wall.append(time.perf_counter() - began[1])
+        assert stored == traces, stored
     return 3 * traces / min(cpu), 3 * traces / min(wall)
 
 
-def mlflow_ready(folder: Path) -> None:
-    """Make MLflow's tables, before the clock starts."""
-    mlflow(written(folder / "first.jsonl", 1), folder)
+def compared(peer: str, python: str, log: Path, rounds: int, mine: tuple[float, float]) -> None:
+    """Measure a peer with the interpreter of its environment, and print its rates and the ratios to them."""
+    script = Path(__file__).with_name("otlp_peers.py")
+    run = subprocess.run([python, script, peer, log, str(rounds)], stdout=subprocess.PIPE, check=True)
+    theirs = json.loads(run.stdout.splitlines()[-1])
+    print(
+        f"{peer} {theirs['version']}, {theirs['spans']:,} spans: {theirs['cpu']:,.0f} by CPU second, "
+        f"{theirs['wall']:,.0f} by second; ours takes {mine[0] / theirs['cpu']:,.0f} and "
+        f"{mine[1] / theirs['wall']:,.0f} times as many",
+        flush=True,
+    )
 
 
 def main() -> None:
-    """Measure ours and, where it is installed, MLflow, and print rates and their ratio."""
+    """Measure ours and the peers whose interpreters are given; print rates, ratios and our peak of memory."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--spans", type=int, default=200_000)
-    parser.add_argument("--peer-spans", type=int, default=6_000)
+    parser.add_argument("--peer-spans", type=int, default=3_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--mlflow", help="interpreter of an environment with mlflow")
+    parser.add_argument("--phoenix", help="interpreter of an environment with arize-phoenix")
+    parser.add_argument("--unmasked", action="store_true", help="leave masking out, to see what it costs")
     options = parser.parse_args()
-    mine = rate(ours, options.spans // 3, options.rounds)
-    print(
-        f"ours, {options.spans:,} spans: {mine[0]:,.0f} by CPU second, {mine[1]:,.0f} by second", flush=True
-    )
-    try:
-        import mlflow as peer
-    except ImportError:
-        print("MLflow is not installed here; see benchmarks/requirements.txt.")
-        return
-    theirs = rate(mlflow, options.peer_spans // 3, options.rounds, mlflow_ready)
-    print(
-        f"MLflow {peer.__version__}, {options.peer_spans:,} spans: {theirs[0]:,.0f} by CPU second, "
-        f"{theirs[1]:,.0f} by second; ours takes {mine[0] / theirs[0]:,.0f} and {mine[1] / theirs[1]:,.0f} "
-        "times as many"
-    )
+    if options.unmasked:
+        ingestion.protected = lambda calls, source: calls.with_columns(pii_counts=pl.lit("{}"))
+    with tempfile.TemporaryDirectory() as name:
+        log = written(Path(name) / "traces.jsonl", options.spans // 3)
+        mine = rate(log, options.spans // 3, options.rounds)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(
+            f"ours, {options.spans:,} spans: {mine[0]:,.0f} by CPU second, {mine[1]:,.0f} by second; "
+            f"peak {peak:,} MB",
+            flush=True,
+        )
+        some = written(Path(name) / "some.jsonl", options.peer_spans // 3)
+        for peer in ("mlflow", "phoenix"):
+            if python := getattr(options, peer):
+                compared(peer, python, some, options.rounds, mine)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
     project = Project.here()
     books = Warehouse(project.warehouse, known_tables(project.dbt), given.WRITE_SECONDS)
     key = given.audit_book(books).keys.pepper(system.name)
-    tally, whole = Tally(), True
+    tally, waiting, whole = Tally(), Counter[str](), True
     with terminal.progress() as say:
         for path in files:
             try:
@@ -83,6 +83,7 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
                 tally.known += book.unchanged(file)
                 for landing in book.read(file):
                     tally.add(landing)
+                    waiting[path.name] = landing.reading.waiting_bytes
                     say(f"{path.name}: {tally}")
                     for sentence in shortfalls(path, landing.promised):
                         terminal.fail(sentence)
@@ -95,6 +96,7 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
         ("plain", "Already there", some(tally.known, "call")),
         ("warn" if tally.refused else "plain", "Quarantined", f"{tally.refused.total():,} calls or lines"),
         *(("warn", "", f"{n:,}: {reason}") for reason, n in tally.refused.most_common(SHOWN)),
+        *(line for name_, torn in waiting.items() for line in _waiting(torn, f" of {name_}")),
     ]
     if tally.said:
         lines.append(("plain", "Scores", f"{tally.said:,} on calls, joined by id whenever the call comes"))
@@ -107,7 +109,7 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
 def _look(files: list[Path], system: "System | None", name: str | None, as_json: bool) -> bool:
     """Say what the files hold, or print their calls; say whether all of them could be read."""
     from aiops_pipelines.inference_log.formats import UnknownFormat
-    from aiops_pipelines.resources.log_import import Look, format_of, looked_at
+    from aiops_pipelines.resources.log_import import Look, format_of, looked_at, shortfalls
 
     seen: set[str] = set()
     whole = True
@@ -120,6 +122,9 @@ def _look(files: list[Path], system: "System | None", name: str | None, as_json:
                     if as_json:
                         for row in calls.iter_rows(named=True):
                             terminal.line(json.dumps(row, default=_plain, ensure_ascii=False))
+            for sentence in shortfalls(path, look.promised):
+                terminal.fail(sentence)
+                whole = False
         except (OSError, UnknownFormat) as error:
             terminal.fail(f"{path.name}: {_sentence(error)}")
             whole = False
@@ -149,7 +154,12 @@ def _found(look: "Look") -> list[terminal.Said]:
         for reason, n in look.refused.most_common(SHOWN):
             place = f" (first: line {look.examples[reason]})" if reason in look.examples else ""
             lines.append(("warn", "", inert(f"{n:,}: {reason}{place}")))
-    return lines + _not_understood(look.ignored)
+    return [*lines, *_waiting(look.waiting), *_not_understood(look.ignored)]
+
+
+def _waiting(torn: int, where: str = "") -> "list[terminal.Said]":
+    said = f"the last line{where}, {torn:,} bytes without an end: it is read when the file has grown"
+    return [("warn", "Waiting", said)] if torn else []
 
 
 def _not_understood(ignored: "Counter[str]") -> list[terminal.Said]:

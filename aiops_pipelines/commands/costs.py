@@ -14,6 +14,9 @@ From = Annotated[str, typer.Option("--from", metavar="A..B", help="The earlier p
 To = Annotated[str, typer.Option("--to", metavar="C..D", help="The later period, both days included.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON, endpoint by endpoint.")]
 
+SMALLEST_SHOWN = 0.00005
+"""USD of a cause that is shown, as the least amount that is written with a figure; below it is rounding."""
+
 
 def period(text: str) -> tuple[date, date]:
     """Read a period: 2026-06-01..2026-06-30, or a single day.
@@ -49,7 +52,8 @@ def growth(name: given.OneSystem, before: From, after: To, as_json: Json = False
         f"{usd(found.spent[0])} from {day(found.before[0])} to {day(found.before[1])}, {usd(found.spent[1])} "
     )
     terminal.block(system.name, [], f"{spent}from {day(found.after[0])} to {day(found.after[1])}")
-    rows = [(cause_name(cause), usd(change, signed=True)) for cause, change in found.causes.items() if change]
+    shown = {cause: change for cause, change in found.causes.items() if abs(change) >= SMALLEST_SHOWN}
+    rows = [(cause_name(cause), usd(change, signed=True)) for cause, change in shown.items()]
     terminal.table(
         ("cause", "change"), [*rows, ("together", usd(found.spent[1] - found.spent[0], signed=True))]
     )

@@ -15,11 +15,15 @@ from aiops_pipelines.project import Project
 if TYPE_CHECKING:
     from aiops_pipelines.resources.lineage import Trace
 
+AGAIN = "aiops reindex {} --anew reads, cuts and embeds again what is missing."
+Anew = Annotated[
+    bool, typer.Option("--anew", help="Read and cut everything again; vectors that are there are kept.")
+]
 SHOWN = 240
 """Characters shown of a text."""
 
 
-def reindex(name: given.OneSystem, as_json: Json = False) -> None:
+def reindex(name: given.OneSystem, anew: Anew = False, as_json: Json = False) -> None:
     """Bring a system's index up to date with its corpus and say what that took.
 
     Only files that moved are read, only changed documents are cut, only new texts are embedded. Each document
@@ -40,7 +44,7 @@ def reindex(name: given.OneSystem, as_json: Json = False) -> None:
     warehouse = Warehouse(project.warehouse, known_tables(project.dbt), given.WRITE_SECONDS)
     with warehouse.held():
         tell = partial(typer.echo, err=True)
-        done = IndexBook(warehouse).reindex(system, given.clock(), tell, "aiops reindex")
+        done = IndexBook(warehouse).reindex(system, given.clock(), tell, "aiops reindex", anew)
         proof = prove(warehouse, name)
     if as_json:
         findings = {"skipped": done.problems(), "findings": list(proof.findings)}
@@ -50,6 +54,7 @@ def reindex(name: given.OneSystem, as_json: Json = False) -> None:
         said += [("warn", "", sentence) for sentence in done.problems()]
         equal = f"The index equals its source; {proof.probes} probes for deleted documents found nothing."
         said += [("bad", "", sentence) for sentence in proof.findings] or [("good", "", equal)]
+        said += [("plain", "Next", AGAIN.format(name))] if proof.findings else []
         terminal.block(name, said, ", ".join(done.report.built))
     if proof.findings:
         raise typer.Exit(1)

@@ -110,16 +110,18 @@ def _effects(of: dict[str, Floats]) -> Floats:
 def _kinds(of: dict[str, Floats]) -> tuple[Floats, Floats, Floats]:
     """Return shares and relative rates of uncached, read and written tokens, and the uncached price.
 
-    A kind that was not used in one period keeps the rate of the other. A cell without uncached tokens in
-    either period does not say what they cost: its whole price per token is price, none of it cache.
+    A kind that was not used in one period keeps the rate of the other, uncached tokens too. A cell that never
+    says what they cost, or has them for nothing: its whole price per token is price, none of it cache.
     """
     tokens, cost = of["tokens"], of["cost_usd"]
     cached = np.stack([of[kind] for kind in KINDS])
     paid = np.stack([of[name] for name in KINDS.values()])
     uncached = np.clip(tokens - cached.sum(axis=0), 0, None)
     uncached_cost = np.clip(cost - paid.sum(axis=0), 0, None)
-    told = (uncached > 1e-9 * tokens).all(axis=0) & (uncached_cost > 0).all(axis=0)
-    price = np.where(told, _ratio(uncached_cost, uncached), _ratio(cost, tokens))
+    counted = uncached > 1e-9 * tokens
+    told = counted.any(axis=0) & ((uncached_cost > 0) | ~counted).all(axis=0)
+    own = np.where(counted, _ratio(uncached_cost, uncached), 0.0)
+    price = np.where(told, np.where(counted, own, own[::-1]), _ratio(cost, tokens))
     used = np.where(told, cached, 0.0)
     shares = np.concatenate([1 - _ratio(used.sum(axis=0), tokens)[None], _ratio(used, tokens)])
     rates = _ratio(np.where(told, paid, 0.0), used * price)

@@ -135,6 +135,9 @@ def index_equals_source(
     findings = [sentence for proof in proofs for sentence in proof.findings]
     return dg.AssetCheckResult(
         passed=not findings,
+        description="aiops reindex NAME --anew reads, cuts and embeds again what is missing."
+        if findings
+        else None,
         metadata={
             "index versions": sum(proof.index_versions for proof in proofs),
             "probes for deleted documents": sum(proof.probes for proof in proofs),

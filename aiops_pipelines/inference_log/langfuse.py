@@ -188,7 +188,7 @@ def _attributes(row: Mapping[str, Any], start: int | None) -> dict[str, Any]:
     if operation != "chat":
         return named
     model = first(row, "provided_model_name", "model", "internal_model")
-    metadata = decoded(row.get("metadata"))
+    metadata = _details(row.get("metadata"))
     inner = decoded(metadata.get("attributes")) if isinstance(metadata, dict) else None
     tools = row.get("tool_definitions") or request_tools(given)
     return named | {
@@ -207,9 +207,9 @@ def _attributes(row: Mapping[str, Any], start: int | None) -> dict[str, Any]:
 
 
 def _provider(attributes: Mapping[str, Any]) -> str | None:
-    """Return the provider that is named; `openai.responses` is openai, an agent framework is none."""
+    """Return the provider that is named; an agent framework is none."""
     named = str(first(attributes, *PROVIDERS) or "")
-    return None if named == "gcp.vertex.agent" else re.sub(r"\.(responses|chat|messages)$", "", named) or None
+    return None if named == "gcp.vertex.agent" else named or None
 
 
 def _verdict(row: Mapping[str, Any], said: Any) -> dict[str, Any]:
@@ -227,11 +227,21 @@ def _error(row: Mapping[str, Any]) -> str | None:
 
 
 def _usage(row: Mapping[str, Any]) -> Any:
-    stated = decoded(first(row, "usage_details", "usage"))
+    stated = _details(first(row, "usage_details", "usage"))
     if stated:
         return stated
     counts = {name: first(row, *names) for name, names in COUNTS.items()}
     return {name: _number(value) for name, value in counts.items() if value is not None} or None
+
+
+def _details(value: Any) -> Any:
+    """Return details as an object with numbers: a Parquet map is a list of pairs, and some write text."""
+    found = decoded(value)
+    if isinstance(found, list) and all(
+        isinstance(one, dict) and one.keys() == {"key", "value"} for one in found
+    ):
+        found = {str(one["key"]): one["value"] for one in found}
+    return {name: _number(one) for name, one in found.items()} if isinstance(found, dict) else found
 
 
 def _tokens(found: Mapping[str, Any]) -> Tokens | None:
@@ -239,7 +249,7 @@ def _tokens(found: Mapping[str, Any]) -> Tokens | None:
 
 
 def _cost(row: Mapping[str, Any]) -> Any:
-    details = decoded(row.get("cost_details"))
+    details = _details(row.get("cost_details"))
     total = details.get("total") if isinstance(details, dict) else None
     return first(row, "total_cost", "calculated_total_cost") or total
 

@@ -3,19 +3,23 @@
 Where a format keeps them is the importer's business; how many tokens they are is `call_record`'s.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, parse
 
+T = TypeVar("T")
 Turn = tuple[str, str]
 """Role and text."""
 _SHAPE = {"messages", "message", "role", "parts", "content", "text"}
+SHAPES, WIDEST = 256, 500
+"""Sets of names, of so many at most, of which is kept what was found in them: a service's spans have few."""
 _NO_TEXT = ("reasoning", "thinking", "blob", "file", "uri")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Conversation:
     """What was sent and what came back; None where the texts were not logged."""
 
@@ -37,17 +41,30 @@ class Conversation:
 
 def messages(raw: Any, role: str = "user") -> list[Turn]:
     """Return the turns that have a text, out of a list of messages, an object with one, or JSON text."""
-    found = _message(raw)
+    return turns(raw, decoded(raw), role)
+
+
+def turns(raw: Any, found: Any, role: str = "user") -> list[Turn]:
+    """Return the turns of messages that were decoded already."""
+    found = _shaped(raw, found)
     if isinstance(found, dict) and isinstance(found.get("messages"), list):
         found = found["messages"]
-    turns = ((_role(message, role), text_of(message)) for message in map(_message, listed(found)))
-    return [turn for turn in turns if turn[1]]
+    said = []
+    for message in listed(found):
+        if isinstance(message, str):
+            message = _message(message)
+        if text := text_of(message):
+            said.append((_role(message, role), text))
+    return said
 
 
 def _message(raw: Any) -> Any:
     """Decode messages that are logged as JSON text; a text that only looks like JSON stays as it is."""
-    found = decoded(raw)
-    return found if not isinstance(found, dict) or _SHAPE & found.keys() else raw
+    return _shaped(raw, decoded(raw))
+
+
+def _shaped(raw: Any, found: Any) -> Any:
+    return raw if isinstance(found, dict) and _SHAPE.isdisjoint(found) else found
 
 
 def _role(message: Any, role: str) -> str:
@@ -60,13 +77,13 @@ def text_of(message: Any) -> str:
         return message
     if isinstance(message, list):
         return "\n".join(filter(None, map(text_of, message)))
-    if message is None or not isinstance(message, Mapping) or message.get("type") in _NO_TEXT:
+    if not isinstance(message, dict | Mapping) or message.get("type") in _NO_TEXT:
         return ""
     for key in ("parts", "content", "text", "response", "result", "refusal"):
-        if text := text_of(message.get(key)):
+        if (inner := message.get(key)) and (text := inner if isinstance(inner, str) else text_of(inner)):
             return text
     for key in ("message", "gen_ai.event.content"):
-        if text := text_of(_message(message.get(key))):
+        if (inner := message.get(key)) and (text := text_of(_message(inner))):
             return text
     return ""
 
@@ -92,6 +109,35 @@ def first(values: Mapping[str, Any], *names: str) -> Any:
         if (value := values.get(name)) is not None and value != "":
             return value
     return None
+
+
+def by_names(look: Callable[[tuple[str, ...]], T]) -> Callable[[Mapping[str, Any]], T]:
+    """Make `look`, which finds something among names, look once through the same names of some values."""
+    kept = lru_cache(maxsize=SHAPES)(look)
+    return lambda values: (kept if len(values) <= WIDEST else look)(tuple(values))
+
+
+class Aliases:
+    """Facts, with the names that each may stand under."""
+
+    def __init__(self, **names: tuple[str, ...]):
+        self._names = names
+        self._present = by_names(self._among)
+
+    def found(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `first` of each fact, None where it is not there."""
+        facts: dict[str, Any] = dict.fromkeys(self._names)
+        for fact, names in self._present(values):
+            for name in names:
+                if (value := values[name]) is not None and value != "":
+                    facts[fact] = value
+                    break
+        return facts
+
+    def _among(self, there: tuple[str, ...]) -> list[tuple[str, list[str]]]:
+        known = {*there}
+        present = {fact: [n for n in names if n in known] for fact, names in self._names.items()}
+        return [(fact, names) for fact, names in present.items() if names]
 
 
 def chunk_of(document: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

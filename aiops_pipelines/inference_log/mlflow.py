@@ -8,12 +8,14 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiops_pipelines.inference_log.feedback import feedback_row
 from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.otlp_spans import Event, Span, SpanError, attributes, items
+from aiops_pipelines.inference_log.otlp_usage import span_tokens, usage_text
 from aiops_pipelines.inference_log.provider_texts import (
     answer_text,
     finish_reasons,
@@ -75,8 +77,10 @@ def span_usage(found: Mapping[str, Any]) -> Tokens | None:
         provider_tokens(found[RESPONSE_USAGE]) if isinstance(found.get(RESPONSE_USAGE), Mapping) else None
     )
     usage = found.get(USAGE)
-    if logged is not None or not isinstance(usage, Mapping):
+    if logged is not None:
         return logged
+    if not isinstance(usage, Mapping):
+        return span_tokens(found)
     total = first_count(usage, ("total_tokens",))
     both = completed(first_count(usage, ("input_tokens",)), first_count(usage, ("output_tokens",)), total)
     if both is None:
@@ -88,7 +92,7 @@ def span_usage(found: Mapping[str, Any]) -> Tokens | None:
 
 def _usage_text(found: Mapping[str, Any]) -> str | None:
     stated = {name: found[name] for name in (USAGE, RESPONSE_USAGE) if found.get(name)}
-    return usage_json(stated)
+    return usage_json(stated) or usage_text(found)
 
 
 def _info(trace: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +127,7 @@ def _trace(trace: Mapping[str, Any], line: int) -> Iterator[Span | SpanError]:
     for one in read_:
         alone = isinstance(one, Span) and calls == 1 and one.attributes["gen_ai.operation.name"] == "chat"
         if alone and isinstance(one, Span) and not {USAGE, RESPONSE_USAGE} & one.attributes.keys() and totals:
-            one = Span(**{**vars(one), "attributes": {**one.attributes, USAGE: totals}})
+            one = replace(one, attributes={**one.attributes, USAGE: totals})
         yield one
 
 
@@ -209,9 +213,7 @@ def _named(found: Mapping[str, Any]) -> dict[str, Any]:
     asked = first(request, "model", "model_name") or found.get("mlflow.llm.model")
     cost = found.get("mlflow.llm.cost")
     usage = first(response, "usage", "usageMetadata", "usage_metadata")
-    return {
-        **found,
-        **named,
+    called = {
         "gen_ai.request.model": asked,
         "gen_ai.response.model": first(response, "model", "modelVersion") or found.get("mlflow.llm.model"),
         "gen_ai.provider.name": found.get("mlflow.llm.provider"),
@@ -220,8 +222,10 @@ def _named(found: Mapping[str, Any]) -> dict[str, Any]:
         "gen_ai.response.finish_reasons": sorted(finish_reasons(said)),
         "gen_ai.tool.definitions": found.get("mlflow.chat.tools") or request_tools(given) or None,
         "gen_ai.usage.cost.amount": cost.get("total_cost") if isinstance(cost, dict) else None,
-        **({RESPONSE_USAGE: usage} if isinstance(usage, dict) else {}),
+        RESPONSE_USAGE: usage if isinstance(usage, dict) else None,
     }
+    # A span of the GenAI conventions says the rest in its own attributes.
+    return {**found, **named, **{name: value for name, value in called.items() if value not in (None, [])}}
 
 
 def _assessments(trace: Mapping[str, Any], line: int) -> Iterator[dict[str, Any]]:

@@ -38,8 +38,11 @@ def with_modalities(calls: pl.DataFrame) -> pl.DataFrame:
     A source that states more audio and images than tokens contradicts itself: these counts are null.
     """
     texts = calls["usage_raw"]
+    stating = texts.str.contains("(?i)audio|image").fill_null(value=False).arg_true()
+    if stating.is_empty():
+        return calls.with_columns(pl.lit(None, pl.Int64).alias(name) for name in MODAL_COLUMNS)
     found: dict[str, list[int | None]] = {name: [None] * calls.height for name in MODAL_COLUMNS}
-    for row in texts.str.contains("(?i)audio|image").fill_null(value=False).arg_true():
+    for row in stating:
         for name, value in modal_tokens(json.loads(texts[row])).items():
             found[name][row] = value
     counted = calls.with_columns(pl.Series(name, counts, dtype=pl.Int64) for name, counts in found.items())

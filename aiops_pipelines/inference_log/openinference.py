@@ -109,7 +109,7 @@ def _span(row: Mapping[str, Any], line: int) -> Span:
         found,
         {},
         [Event("exception", None, one) for one in raised],
-        list(scores(found)),
+        scores(found),
     )
 
 

@@ -65,7 +65,8 @@ class Requests:
     def land(self) -> Batch:
         """Return the batch of all that was taken in."""
         for span in self.calls.spans:
-            span.events.extend(event for event, _ in self._logged.pop((span.trace_id, span.span_id), ()))
+            if logged := self._logged.pop((span.trace_id, span.span_id), None):
+                span.events = (*span.events, *(event for event, _ in logged))
         batch = self.calls.batch
         for (trace_id, span_id), events in self._logged.items():
             for event, line in events:

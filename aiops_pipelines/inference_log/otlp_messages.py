@@ -6,33 +6,44 @@ indexed attributes of OpenLLMetry, OpenInference, and one JSON string for all. E
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from aiops_pipelines.inference_log.messages import (
     Conversation,
     Turn,
+    by_names,
     chunk_of,
     decoded,
     first,
     listed,
     messages,
     text_of,
+    turns,
 )
 from aiops_pipelines.inference_log.otlp_spans import Span
 
 _ROLE_EVENTS = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message")
 DETAILS = ("gen_ai.client.inference.operation.details", "gen_ai.content.prompt", "gen_ai.content.completion")
-_PROMPT = re.compile(r"gen_ai\.prompt\.(\d+)\.(role|content)")
-_COMPLETION = re.compile(r"gen_ai\.completion\.(\d+)\.(role|content)")
-_OI_INPUT = re.compile(
-    r"llm\.input_messages\.(\d+)\.message\.(role|content|contents\.\d+\.message_content\.text)"
+Named = Callable[[Mapping[str, Any]], list[tuple[str, re.Match[str]]]]
+
+
+def _numbered(pattern: str) -> Named:
+    """Return a finder of the attributes with such a name."""
+    fits = re.compile(pattern).fullmatch
+    return by_names(lambda names: [(name, matched) for name in names if (matched := fits(name))])
+
+
+_PROMPT = _numbered(r"gen_ai\.prompt\.(\d+)\.(role|content)")
+_COMPLETION = _numbered(r"gen_ai\.completion\.(\d+)\.(role|content)")
+_OI_MESSAGE = r"\.(\d+)\.message\.(role|content|contents\.\d+\.message_content\.text)"
+_OI_INPUT = _numbered(r"llm\.input_messages" + _OI_MESSAGE)
+_OI_OUTPUT = _numbered(r"llm\.output_messages" + _OI_MESSAGE)
+_DOCUMENT = _numbered(
+    r"(?:retrieval|reranker\.output)[._]documents\.(\d+)\.document\.(id|score|content|metadata)"
 )
-_OI_OUTPUT = re.compile(
-    r"llm\.output_messages\.(\d+)\.message\.(role|content|contents\.\d+\.message_content\.text)"
-)
-_OI_TOOL = re.compile(r"llm\.tools\.\d+\.tool\.json_schema")
+_OI_TOOL = _numbered(r"llm\.tools\.\d+\.tool\.json_schema")
 
 
 def with_details(span: Span) -> Span:
@@ -49,61 +60,65 @@ def with_details(span: Span) -> Span:
 def conversation(span: Span) -> Conversation:
     """Return the texts of a model call, its details events taken in."""
     found = span.attributes
-    turns = _turns(found, span)
-    answers = _answers(found, span)
-    tools = first(found, "gen_ai.tool.definitions") or [v for k, v in found.items() if _OI_TOOL.fullmatch(k)]
+    asked = _turns(found, span)
+    spoken = decoded(found.get("gen_ai.output.messages"))
+    answers = _answers(found, span, spoken)
+    tools = first(found, "gen_ai.tool.definitions") or [found[name] for name, _ in _OI_TOOL(found)]
     return Conversation(
-        [*_instructions(found), *turns] if turns else None,
+        [*_instructions(found), *asked] if asked else None,
         "\n".join(answers) if answers else None,
         tools if isinstance(tools, str) else json.dumps(tools) if tools else "",
-        _finish(found, span),
+        _finish(found, span, spoken),
     )
 
 
 def _turns(found: Mapping[str, Any], span: Span) -> list[Turn]:
-    events = [
-        (named[1], text_of(event.attributes))
-        for event in span.events
-        if (named := _ROLE_EVENTS.fullmatch(event.name))
-    ]
     return (
         messages(found.get("gen_ai.input.messages"))
-        or [turn for turn in events if turn[1]]
+        or [turn for turn in _spoken_events(span) if turn[1]]
         or _indexed(found, _PROMPT)
         or _indexed(found, _OI_INPUT)
         or messages(first(found, "gen_ai.prompt", "input.value"))
     )
 
 
-def _answers(found: Mapping[str, Any], span: Span) -> list[str]:
-    choices = [text_of(event.attributes) for event in span.events if event.name == "gen_ai.choice"]
-    spoken = messages(found.get("gen_ai.output.messages")) or [
-        ("assistant", text) for text in choices if text
+def _spoken_events(span: Span) -> Iterator[Turn]:
+    for event in span.events:
+        if named := _ROLE_EVENTS.fullmatch(event.name):
+            yield named[1], text_of(event.attributes)
+
+
+def _answers(found: Mapping[str, Any], span: Span, spoken: Any) -> list[str]:
+    said = turns(found.get("gen_ai.output.messages"), spoken) or [
+        ("assistant", text)
+        for event in span.events
+        if event.name == "gen_ai.choice" and (text := text_of(event.attributes))
     ]
-    spoken = spoken or _indexed(found, _COMPLETION) or _indexed(found, _OI_OUTPUT)
-    spoken = spoken or messages(first(found, "gen_ai.completion", "output.value"), "assistant")
-    return [text for _, text in spoken]
+    said = said or _indexed(found, _COMPLETION) or _indexed(found, _OI_OUTPUT)
+    said = said or messages(first(found, "gen_ai.completion", "output.value"), "assistant")
+    return [text for _, text in said]
 
 
 def _instructions(found: Mapping[str, Any]) -> list[Turn]:
-    return [("system", text) for _, text in messages(found.get("gen_ai.system_instructions"), "system")]
+    if (told := found.get("gen_ai.system_instructions")) is None:
+        return []
+    return [("system", text) for _, text in messages(told, "system")]
 
 
-def _finish(found: Mapping[str, Any], span: Span) -> frozenset[str]:
+def _finish(found: Mapping[str, Any], span: Span, spoken: Any) -> frozenset[str]:
     reasons = first(found, "gen_ai.response.finish_reasons", "llm.finish_reason")
     stated = decoded(reasons) if isinstance(reasons, str) else reasons
     choices = [
         event.attributes.get("finish_reason") for event in span.events if event.name == "gen_ai.choice"
     ]
-    spoken = decoded(found.get("gen_ai.output.messages"))
     within = [m.get("finish_reason") for m in listed(spoken) if isinstance(m, dict)]
     return frozenset(str(reason).lower() for reason in [*listed(stated), *choices, *within] if reason)
 
 
-def _indexed(found: Mapping[str, Any], pattern: re.Pattern[str]) -> list[Turn]:
+def _indexed(found: Mapping[str, Any], named: Named) -> list[Turn]:
     messages: dict[int, dict[str, list[str]]] = {}
-    for name, value in found.items():
-        if (matched := pattern.fullmatch(name)) and isinstance(value, str):
+    for name, matched in named(found):
+        if isinstance(value := found[name], str):
             part = "role" if matched[2] == "role" else "content"
             messages.setdefault(int(matched[1]), {"role": [], "content": []})[part].append(value)
     ordered = (messages[index] for index in sorted(messages))
@@ -116,12 +131,8 @@ def retrieved(attributes: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], s
     for document in listed(documents):
         if isinstance(document := decoded(document), dict):
             yield chunk_of(document)
-    pattern = re.compile(
-        r"(?:retrieval|reranker\.output)[._]documents\.(\d+)\.document\.(id|score|content|metadata)"
-    )
     indexed: dict[int, dict[str, Any]] = {}
-    for name, value in attributes.items():
-        if matched := pattern.fullmatch(name):
-            indexed.setdefault(int(matched[1]), {})[matched[2]] = value
+    for name, matched in _DOCUMENT(attributes):
+        indexed.setdefault(int(matched[1]), {})[matched[2]] = attributes[name]
     for index in sorted(indexed):
         yield chunk_of(indexed[index])

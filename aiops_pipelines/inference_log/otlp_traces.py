@@ -1,12 +1,14 @@
 """Spans of one trace and how they belong together: which are model calls, and what was retrieved for each."""
 
-from collections import ChainMap, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiops_pipelines.inference_log.otlp_spans import Span
+from aiops_pipelines.inference_log.repeated_calls import TokensOf, made_calls, outer_calls
 
-MODEL_CALLS = ("chat", "text_completion", "generate_content")
+MODEL_CALLS = ("chat", "text_completion", "generate_content", "completion")
+"""Operations of the conventions, and `completion`, as OpenLLMetry has it."""
 ANCESTORS = 64
 _OPENINFERENCE = {
     "LLM": "model call",
@@ -35,17 +37,21 @@ class Trace:
     """The spans of one trace in a batch.
 
     A span belongs to the model call that is its parent, else to the next one that starts, else to the last.
-    `kinds` says what each of the spans is.
+    `kinds` says what each of the spans is. A call that its framework logged as well is one call.
     """
 
-    def __init__(self, spans: Iterable[Span]):
+    def __init__(self, spans: Iterable[Span], tokens_of: TokensOf):
         kinds = [(span.start_ns or 0, operation(span), span) for span in spans]
         kinds.sort(key=lambda found: (found[0], found[1] == "model call"))
         self.spans = [span for _, _, span in kinds]
-        self.kinds = [kind for _, kind, _ in kinds]
-        self.calls = [span for _, kind, span in kinds if kind == "model call"]
         self._by_id = {span.span_id: span for span in self.spans}
-        self._joined: dict[tuple[str, str], list[Span]] = defaultdict(list)
+        made = _made({span.span_id: kind for _, kind, span in kinds}, self._by_id, tokens_of)
+        self.calls = [made[span.span_id] for span in self.spans if span.span_id in made]
+        self.kinds = [
+            "model call logged again" if kind == "model call" and span.span_id not in made else kind
+            for _, kind, span in kinds
+        ]
+        self._joined: dict[str, dict[str, list[Span]]] = defaultdict(lambda: defaultdict(list))
         calls = {call.span_id for call in self.calls}
         waiting: list[tuple[str, Span]] = []
         for _, kind, span in kinds:
@@ -59,23 +65,35 @@ class Trace:
         if self.calls:
             self._join(self.calls[-1].span_id, waiting)
 
-    def joined(self, call: Span, *kinds: str) -> list[Span]:
-        """Return the spans of these kinds that belong to a model call, by start."""
-        return [span for kind in kinds for span in self._joined.get((call.span_id, kind), [])]
+    def joined(self, call: Span) -> Mapping[str, list[Span]]:
+        """Return the spans that belong to a model call, by kind and start."""
+        return self._joined[call.span_id]
 
     def inherited(self, span: Span) -> Mapping[str, Any]:
         """Return the span's attributes over those of its ancestors, over those of its emitter."""
-        chain, seen, own = [dict(span.attributes)], {span.span_id}, span
+        chain, seen = [span.resource, span.attributes], {span.span_id}
         while (
             (parent := self._by_id.get(span.parent_id))
             and parent.span_id not in seen
             and len(seen) < ANCESTORS
         ):
-            chain.append(dict(parent.attributes))
+            chain.insert(1, parent.attributes)
             seen.add(parent.span_id)
             span = parent
-        return ChainMap(*chain, dict(own.resource))
+        context: dict[str, Any] = {}
+        for said in chain:
+            context.update(said)
+        return context
 
     def _join(self, call: str, spans: Iterable[tuple[str, Span]]) -> None:
         for kind, span in spans:
-            self._joined[call, kind].append(span)
+            self._joined[call][kind].append(span)
+
+
+def _made(kinds: Mapping[str, str], spans: Mapping[str, Span], tokens_of: TokensOf) -> dict[str, Span]:
+    """Return the model calls by their span id, in the order of the spans."""
+    calls = {name: span for name, span in spans.items() if kinds[name] == "model call"}
+    outer_of = outer_calls(spans, kinds, calls) if len(calls) > 1 else {}
+    if not outer_of:
+        return calls
+    return {span.span_id: span for span in made_calls(calls, outer_of, tokens_of)}

@@ -8,11 +8,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from aiops_pipelines.inference_log.messages import by_names
 from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split
 
 INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
 OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
-TOTAL = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total")
+TOTAL = (
+    "gen_ai.usage.total_tokens",
+    "llm.usage.total_tokens",
+    "llm.token_count.total",
+    "ai.usage.totalTokens",
+)
 CACHE_READ = (
     "gen_ai.usage.cache_read.input_tokens",
     "llm.token_count.prompt_details.cache_read",
@@ -29,6 +35,7 @@ READ_ALIASES = (
     "gen_ai.usage.details.cache_read_tokens",
     "gen_ai.usage.details.cache_read_input_tokens",
     "gen_ai.usage.input_cached_tokens",
+    "ai.usage.cachedInputTokens",
 )
 WRITE_ALIASES = (
     "gen_ai.usage.cache_write_tokens",
@@ -42,9 +49,11 @@ REASONING = (
     "llm.token_count.completion_details.reasoning",
     "gen_ai.usage.reasoning_tokens",
     "gen_ai.usage.details.reasoning_tokens",
+    "ai.usage.reasoningTokens",
 )
 COST = ("gen_ai.usage.cost", "llm.cost.total")
-_PREFIXES = ("gen_ai.usage.", "llm.token_count.", "llm.usage.", "llm.cost.")
+_PREFIXES = ("gen_ai.usage.", "llm.token_count.", "llm.usage.", "llm.cost.", "ai.usage.")
+_ENCODER = json.JSONEncoder(sort_keys=True)
 
 
 def span_tokens(attributes: Mapping[str, Any]) -> Tokens | None:
@@ -53,26 +62,34 @@ def span_tokens(attributes: Mapping[str, Any]) -> Tokens | None:
     Raises:
         RecordError: a count is no whole number from 0 on, or the total is smaller than its parts.
     """
-    both = completed(
-        first_count(attributes, INPUT),
-        first_count(attributes, OUTPUT),
-        total := first_count(attributes, TOTAL),
-    )
-    if both is None:
+    names = _possible(attributes)
+    given, made, total = (first_count(attributes, names[kind]) for kind in (INPUT, OUTPUT, TOTAL))
+    if (both := completed(given, made, total)) is None:
         return None
-    read, write = first_count(attributes, CACHE_READ), first_count(attributes, CACHE_WRITE)
-    read_alias, write_alias = first_count(attributes, READ_ALIASES), first_count(attributes, WRITE_ALIASES)
+    read, write = first_count(attributes, names[CACHE_READ]), first_count(attributes, names[CACHE_WRITE])
+    read_alias = first_count(attributes, names[READ_ALIASES])
+    write_alias = first_count(attributes, names[WRITE_ALIASES])
     by_alias = (read is None and read_alias) or (write is None and write_alias)
     return split(
         Usage(
             *both,
             read_alias or 0 if read is None else read,
             write_alias or 0 if write is None else write,
-            first_count(attributes, REASONING) or 0,
+            first_count(attributes, names[REASONING]) or 0,
             total,
             None if by_alias else True,
         )
     )
+
+
+@by_names
+def _possible(there: tuple[str, ...]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return which names of each count can be found among these attributes."""
+    known = {*there}
+    return {
+        names: tuple(name for name in names if name in known or name.partition(".")[0] in known)
+        for names in (INPUT, OUTPUT, TOTAL, CACHE_READ, CACHE_WRITE, READ_ALIASES, WRITE_ALIASES, REASONING)
+    }
 
 
 def reported_cost(attributes: Mapping[str, Any]) -> Any:
@@ -85,5 +102,10 @@ def reported_cost(attributes: Mapping[str, Any]) -> Any:
 
 def usage_text(attributes: Mapping[str, Any]) -> str | None:
     """Return the span's usage attributes as JSON text."""
-    found = {name: value for name, value in attributes.items() if name.startswith(_PREFIXES)}
-    return json.dumps(found, sort_keys=True) if found else None
+    found = {name: attributes[name] for name in _usage_names(attributes)}
+    return _ENCODER.encode(found) if found else None
+
+
+@by_names
+def _usage_names(there: tuple[str, ...]) -> list[str]:
+    return [name for name in there if name.startswith(_PREFIXES)]

@@ -148,9 +148,10 @@ def _counted(name: str) -> pl.Expr:
 
 
 def _by_value(values: pl.Series, read: Callable[[str, Any], Any]) -> pl.Series:
-    """Apply a reader of `record` once to each different value."""
+    """Apply a reader of `record` once to each different value; one with a NUL is of no plain line."""
     name = values.name
-    found = {value: read(name, value) for value in values.drop_nulls().unique().to_list()}
+    different = values.drop_nulls().unique().to_list()
+    found = {value: None if "\0" in value else read(name, value) for value in different}
     return values.replace_strict(list(found), list(found.values()), default=None, return_dtype=pl.String())
 
 

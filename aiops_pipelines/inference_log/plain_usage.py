@@ -22,6 +22,7 @@ GAP = "#"
 """Stands for a count in a template."""
 GAPS_LIMIT = 32
 COUNTS = ("input", "output", "cache_read", "cache_write", "reasoning", "total")
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 Path = tuple[str, ...]
 Column = npt.NDArray[np.int64]
 
@@ -181,5 +182,5 @@ def _compact(parts: Sequence[str], probe: Sequence[int]) -> bool | None:
     text, value = _text(parts, probe), _filled(parts, probe)
     if text == json.dumps(value):
         return False
-    plain = text == json.dumps(value, separators=(",", ":")) and not re.search(r'"[^"]*[,:][^"]*"', text)
-    return True if plain else None
+    spaced = any("," in name or ":" in name for name in _TEXT.findall(text))
+    return None if spaced or text != json.dumps(value, separators=(",", ":")) else True

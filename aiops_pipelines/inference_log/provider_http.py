@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,7 +21,7 @@ from aiops_pipelines.inference_log.provider_texts import exchange
 from aiops_pipelines.inference_log.provider_usage import body_usage, provider_tokens
 from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
 from aiops_pipelines.inference_log.times import clock_time
-from aiops_pipelines.inference_log.tokens import Tokens, usage_json
+from aiops_pipelines.inference_log.tokens import Tokens, spelt, usage_json
 
 LOOKED_FOR = "recorded provider calls with request and response"
 HOSTS = {
@@ -131,6 +132,8 @@ def _record(
     body = _body(row)
     usage = body_usage(body)
     tokens = provider_tokens(usage) if usage else None
+    if tokens and body.get("cut"):  # what came later was billed too
+        tokens = replace(tokens, convention="ambiguous")
     if not _asks_a_model(row, tokens):
         return None
     request = decoded(row.get("request"))
@@ -178,6 +181,8 @@ def _provider(host: str) -> str | None:
 def _outcome(row: Mapping[str, Any], body: Mapping[str, Any], finish: Iterable[str]) -> dict[str, Any]:
     told = row.get("error") or body.get("error")
     code = row.get("status")
+    if isinstance(code, str) and spelt(code):
+        code = int(code)
     failed = (isinstance(code, int) and code >= 400) or bool(told)
     named = first(told, "type", "code", "status") if isinstance(told, dict) else None
     streamed = isinstance(row.get("response"), str)

@@ -16,12 +16,16 @@ COUNTS = ("prompt_eval_count", "eval_count")
 def streamed_body(stream: str) -> dict[str, Any]:
     """Return the body that a stream's parts make up: the answer as one text, the last word on the rest.
 
+    `cut` is in it when nothing says that the answer has ended: its usage is that of a part of it.
+
     Worked example: parts with the deltas "He" and "llo" give the answer "Hello".
     """
     body: dict[str, Any] = {}
     usage: dict[str, Any] = {}
     said: list[str] = []
+    ended = "[DONE]" in stream
     for part in events(stream):
+        ended = ended or _ended(part)
         inner = part.get("response") if part.get("type") in TERMINAL else part.get("response", part)
         if isinstance(inner, Mapping) and ("output" in inner or part.get("event_type") == "stream-end"):
             body |= inner  # the whole answer stands in the last part
@@ -41,13 +45,15 @@ def streamed_body(stream: str) -> dict[str, Any]:
             usage |= _watsonx(result, usage)
     if said:
         body["text"] = "".join(said)
+    if usage and not ended:
+        body["cut"] = True
     return body | ({"usage": usage} if usage else {})
 
 
 def events(stream: str) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of a stream: of `data:` lines, or of lines that are JSON themselves."""
     for line in stream.splitlines():
-        text = line.strip().removeprefix("data:").strip()
+        text = line.strip("\ufeff \t\r").removeprefix("data:").strip()
         if not text.startswith("{"):
             continue
         try:
@@ -68,6 +74,16 @@ def _holders(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         if isinstance(choice, Mapping):
             ended = choice.get("finish_reason") or choice.get("finishReason")
             yield {"finish_reason": ended}
+
+
+def _ended(part: Mapping[str, Any]) -> bool:
+    """Return whether a part says that the answer has ended, or why."""
+    if part.get("type") in (*TERMINAL, "message_stop", "message-end") or part.get("done") is True:
+        return True
+    ends = [one.get("finish_reason") or one.get("stop_reason") for one in _holders(part)]
+    ends += [one.get("stop_reason") for one in listed(part.get("results")) if isinstance(one, Mapping)]
+    ended = any(end not in (None, "", "not_finished") for end in ends)
+    return ended or part.get("event_type") == "stream-end"
 
 
 def _usage(holder: Mapping[str, Any]) -> Mapping[str, Any]:

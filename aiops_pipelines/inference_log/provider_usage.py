@@ -8,8 +8,8 @@ business.
 from collections.abc import Mapping
 from typing import Any
 
-from aiops_pipelines.inference_log.record import TOKEN_COLUMNS, RecordError, kind
-from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split
+from aiops_pipelines.inference_log.record import TOKEN_COLUMNS, RecordError, count, kind
+from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, spelt, split
 
 WRAPPERS = ("usageMetadata", "usage_metadata", "usage", "billed_units", "tokens")
 GEMINI = ("promptTokenCount", "prompt_token_count", "totalTokenCount", "total_token_count")
@@ -92,7 +92,9 @@ def body_usage(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _counts(usage: Mapping[str, Any]) -> bool:
     inner = usage.get("billed_units") or usage.get("tokens") or usage
-    return isinstance(inner, Mapping) and any(isinstance(value, int | float) for value in inner.values())
+    return isinstance(inner, Mapping) and any(
+        isinstance(value, int | float) or spelt(value) for value in inner.values()
+    )
 
 
 def provider_tokens(usage: Any) -> Tokens | None:
@@ -142,11 +144,12 @@ def canonical_tokens(counts: Mapping[str, Any]) -> Tokens:
     Raises:
         RecordError: input or output is missing, a count is wrong, or the total is not their sum.
     """
-    given = {name: first_count(counts, (name,)) for name in TOKEN_COLUMNS}
+    stated = ((name, counts.get(name)) for name in (*TOKEN_COLUMNS, "tokens_total"))
+    given = {name: None if value is None else count(f"usage.{name}", value) for name, value in stated}
+    total = given.pop("tokens_total")
     if given["input_uncached"] is None or given["output_visible"] is None:
         raise RecordError("The token counts lack input_uncached or output_visible; leave all out if unknown.")
     five = [value or 0 for value in given.values()]
-    total = first_count(counts, ("tokens_total",))
     if total not in (None, sum(five)):
         raise RecordError(f"tokens_total is {total}, but the five token counts add up to {sum(five)}.")
     uncached, read, write, visible, reasoning = five

@@ -4,6 +4,7 @@ Which keys a format uses for these columns is the importer's business; masking a
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,11 +64,15 @@ _PROVIDERS = {
     "aws.bedrock": "aws",
     "bedrock": "aws",
     "aws_bedrock": "aws",
+    "amazon-bedrock": "aws",
+    "bedrock_converse": "aws",
     "az.ai.openai": "azure",
     "az.ai.inference": "azure",
     "azure.ai.openai": "azure",
     "azure.ai.inference": "azure",
     "azure_openai": "azure",
+    "azure-openai": "azure",
+    "azure_ai": "azure",
     "gcp.gemini": "google",
     "gcp.gen_ai": "google",
     "gcp.vertex_ai": "google",
@@ -78,7 +83,12 @@ _PROVIDERS = {
     "mistralai": "mistral",
     "x_ai": "x-ai",
     "xai": "x-ai",
+    "cohere_chat": "cohere",
+    "fireworks_ai": "fireworks",
+    "together_ai": "together",
 }
+_INTERFACE = re.compile(r"\.(chat|completion|messages|responses|embedding|generative-ai|vertex(\.\w+)?)$")
+"""What the AI SDK adds to the provider: `openai.responses`, `google.generative-ai`."""
 _KINDS = {
     str: "text",
     bool: "true/false",
@@ -154,10 +164,9 @@ def text(name: str, value: Any) -> str:
     if "\0" in value:
         raise RecordError(f"{name} holds a NUL character; remove it at the source.")
     try:
-        value.encode()
+        return value if value.isascii() else value.encode().decode()
     except UnicodeEncodeError as error:
         raise RecordError(f"{name} holds half of a surrogate pair, which is no character.") from error
-    return value
 
 
 def label(name: str, value: Any) -> str | None:
@@ -245,8 +254,8 @@ def status(name: str, value: Any) -> str:
 
 
 def provider(name: str, value: Any) -> str | None:
-    """Return the provider's name as price books write it: gcp.vertex_ai is google."""
-    given = (label(name, value) or "").lower()
+    """Return the provider's name as price books write it: gcp.vertex_ai is google, openai.chat is openai."""
+    given = _INTERFACE.sub("", (label(name, value) or "").lower())
     return _PROVIDERS.get(given, given) or None
 
 
@@ -295,10 +304,12 @@ def normal_form(fields: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         RecordError: a required field is missing or a value is not what its column holds; the field is named.
     """
-    record = {
-        name: None if fields.get(name) is None else read(name, fields[name]) for name, read in READERS.items()
-    }
+    record: dict[str, Any] = dict.fromkeys(READERS)
+    for name, read in READERS.items():
+        if (value := fields.get(name)) is not None:
+            record[name] = read(name, value)
     for name in ("event_id", "occurred_at"):
         if record[name] is None:
             raise RecordError(f"{name} is missing; a call without it cannot be stored.")
-    return record | {"status": record["status"] or "ok"}
+    record["status"] = record["status"] or "ok"
+    return record

@@ -10,13 +10,28 @@ from typing import Any
 
 from aiops_pipelines.inference_log.call_record import call_record, maker, outcome
 from aiops_pipelines.inference_log.feedback import evaluations
-from aiops_pipelines.inference_log.messages import Conversation, first
+from aiops_pipelines.inference_log.messages import Aliases, Conversation, first
 from aiops_pipelines.inference_log.otlp_messages import conversation, retrieved, with_details
 from aiops_pipelines.inference_log.otlp_spans import Span, SpanError
 from aiops_pipelines.inference_log.otlp_traces import Trace
 from aiops_pipelines.inference_log.otlp_usage import reported_cost, span_tokens, usage_text
 from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
 from aiops_pipelines.inference_log.tokens import Tokens
+
+_OWN = Aliases(
+    requested=("gen_ai.request.model", "llm.request.model_name"),
+    served=("gen_ai.response.model", "llm.response.model_name", "llm.model_name"),
+    provider=("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"),
+)
+_INHERITED = Aliases(
+    endpoint=("aiops.endpoint", "http.route"),
+    prompt_version=("aiops.prompt.version", "llm.prompt_template.version"),
+    index_version=("aiops.index.version",),
+    session_id=("session.id", "gen_ai.conversation.id"),
+    user_id=("user.id", "enduser.id"),
+    user_group=("aiops.user.group",),
+    known_query_id=("aiops.known_query.id",),
+)
 
 
 @dataclass
@@ -54,11 +69,14 @@ class SpanCalls:
 
     def land(self) -> Batch:
         """Return the batch with a record for each model call, in the order of the lines."""
-        for members in self._traces.values():
-            trace = Trace(map(with_details, members.values()))
-            self.batch.ignored.update(kind for kind in trace.kinds if kind != "model call")
-            for span in trace.spans:
-                self.batch.feedback.extend(evaluations(span))
+        for trace_id in list(self._traces):
+            members = self._traces.pop(trace_id)  # let go: each span kept makes garbage collection slower
+            trace = Trace(map(with_details, members.values()), self.tokens_of)
+            for kind, span in zip(trace.kinds, trace.spans, strict=True):
+                if kind != "model call":
+                    self.batch.ignored[kind] += 1
+                if span.events or span.scores:
+                    self.batch.feedback.extend(evaluations(span))
             for call in trace.calls:
                 self._land(call, trace)
         self.batch.records.sort(key=lambda record: record["source_line"])
@@ -74,17 +92,20 @@ class SpanCalls:
             reason = f"A model call of the line: {error}"
             self.batch.rejections.append(Rejection(call.line, reason, self._raw[call.line]))
             return
-        places = {"usage_raw": self.usage_of(call.attributes), "source_line": call.line}
-        self.batch.records.append(whole | places)
+        whole["usage_raw"], whole["source_line"] = self.usage_of(call.attributes), call.line
+        self.batch.records.append(whole)
 
 
 def _fields(call: Span, trace: Trace, ignored: Counter[str]) -> dict[str, Any]:
-    said, retrievals = conversation(call), trace.joined(call, "reranking") or trace.joined(call, "retrieval")
+    said, joined = conversation(call), trace.joined(call)
+    retrievals = joined["reranking"] or joined["retrieval"]
     chunks = [chunk for span in retrievals for chunk in retrieved(span.attributes)]
     named: dict[str, dict[str, Any]] = {}
     for chunk, _ in chunks:
         if chunk["chunk_id"] is not None:
             named.setdefault(chunk["chunk_id"], chunk)
+    if call.start_ns is not None and call.end_ns is not None and call.end_ns < call.start_ns:
+        ignored["latency of a call that ends before it starts"] += 1
     if anonymous := sum(chunk["chunk_id"] is None for chunk, _ in chunks):
         ignored["retrieved chunk without id"] += anonymous
     return {
@@ -92,9 +113,9 @@ def _fields(call: Span, trace: Trace, ignored: Counter[str]) -> dict[str, Any]:
         **_outcome(call, said),
         "said": said,
         "contexts": [text for _, text in chunks if text],
-        "query": _query(said, trace.joined(call, "retrieval", "reranking")),
+        "query": _query(said, joined["retrieval"] + joined["reranking"]),
         "retrieved": list(named.values()) if retrievals else None,
-        "guardrail_events": [_verdict(span) for span in trace.joined(call, "guardrail")] or None,
+        "guardrail_events": [_verdict(span) for span in joined["guardrail"]] or None,
         "cost_reported_usd": reported_cost(call.attributes),
     }
 
@@ -103,20 +124,12 @@ def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) ->
     if not call.trace_id or not call.span_id:
         raise RecordError("traceId or spanId is missing, so the call has no identifier.")
     index = [v for span in retrievals if (v := span.first("aiops.index.version"))]
-    requested = call.first("gen_ai.request.model", "llm.request.model_name")
-    served = call.first("gen_ai.response.model", "llm.response.model_name", "llm.model_name")
-    provider = call.first("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
-    labels = {
-        "endpoint": first(context, "aiops.endpoint", "http.route"),
-        "provider": provider or maker(served or requested),
-        "model_requested": requested or served,
-        "model_served": served,
-        "prompt_version": first(context, "aiops.prompt.version", "llm.prompt_template.version"),
-        "index_version": first(context, "aiops.index.version") or next(iter(index), None),
-        "session_id": first(context, "session.id", "gen_ai.conversation.id"),
-        "user_id": first(context, "user.id", "enduser.id"),
-        "user_group": first(context, "aiops.user.group"),
-        "known_query_id": first(context, "aiops.known_query.id"),
+    own, labels = _OWN.found(call.attributes), _INHERITED.found(context)
+    labels |= {
+        "provider": own["provider"] or maker(own["served"] or own["requested"]),
+        "model_requested": own["requested"] or own["served"],
+        "model_served": own["served"],
+        "index_version": labels["index_version"] or next(iter(index), None),
     }
     return {
         **{name: str(value) if type(value) is int else value for name, value in labels.items()},
@@ -129,7 +142,7 @@ def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) ->
 
 def _outcome(call: Span, said: Conversation) -> dict[str, Any]:
     latency = None
-    if call.start_ns is not None and call.end_ns is not None:
+    if call.start_ns is not None and call.end_ns is not None and call.end_ns >= call.start_ns:
         latency = (call.end_ns - call.start_ns) / 1e6
     seconds = call.first("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token")
     status = outcome(call.failed or bool(call.first("error.type")), said.finish)

@@ -15,11 +15,17 @@ PARTS = ("system_prompt", "tools", "context", "history", "user")
 Reading = tuple[bool, bool]
 """Cached tokens counted inside the input, reasoning counted inside the output."""
 READINGS: tuple[Reading, ...] = ((True, True), (True, False), (False, True), (False, False))
+LONGEST_COUNT = 18
+_NO_PARTS = (None,) * len(PARTS)
+_COLUMNS = (
+    *(*TOKEN_COLUMNS, "tokens_total", "token_convention"),
+    *(*PART_COLUMNS, "completion_tokens", "part_method"),
+)
 HONEST_OVERHEAD = 0.1
 """Share by which counted text may miss the provider's input before the parts are called estimated."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Tokens:
     """Five disjoint counts of one call; their sum is `total` unless the convention is ambiguous."""
 
@@ -42,7 +48,7 @@ class Tokens:
         return self.output_visible + self.reasoning
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Usage:
     """Counts as a source states them, and what its shape tells about how they overlap (None: nothing)."""
 
@@ -66,6 +72,10 @@ def split(usage: Usage) -> Tokens:
 
     Worked example: input 100, output 20, cache read 80 and total 200 are (100, 80, 0, 20, 0), disjoint.
     """
+    plain = usage.input + usage.output
+    if not (usage.cache_read or usage.cache_write or usage.reasoning) and usage.total in (None, plain):
+        inside = usage.cached_inside is not False
+        return Tokens(usage.input, 0, 0, usage.output, 0, plain, "inclusive" if inside else "disjoint")
     possible = [reading for reading in READINGS if min(_counts(usage, reading)) >= 0]
     shaped = [
         (inside, reasoned)
@@ -102,9 +112,10 @@ def apportion(weights: Sequence[int], total: int) -> list[int] | None:
     if whole == 0:
         return None
     shares = [weight * total // whole for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda i: (-(weights[i] * total % whole), i))
-    for i in by_remainder[: total - sum(shares)]:
-        shares[i] += 1
+    if left := total - sum(shares):
+        by_remainder = sorted(range(len(weights)), key=lambda i: (-(weights[i] * total % whole), i))
+        for i in by_remainder[:left]:
+            shares[i] += 1
     return shares
 
 
@@ -125,39 +136,36 @@ def token_columns(
         method: how the parts were found.
     """
     if tokens is None:
-        names = (
-            *TOKEN_COLUMNS,
-            "tokens_total",
-            "token_convention",
-            *PART_COLUMNS,
-            "completion_tokens",
-            "part_method",
-        )
-        return dict.fromkeys(names)
+        return dict.fromkeys(_COLUMNS)
     shares = parts and apportion([parts.get(part, 0) for part in PARTS], tokens.input)
-    return {
-        **dict(zip((*TOKEN_COLUMNS, "tokens_total", "token_convention"), vars(tokens).values(), strict=True)),
-        **dict(zip(PART_COLUMNS, shares or (None,) * len(PARTS), strict=True)),
-        "completion_tokens": tokens.output,
-        "part_method": method if shares else None,
-    }
+    counts = (tokens.input_uncached, tokens.cache_read, tokens.cache_write, tokens.output_visible)
+    stated = (*counts, tokens.reasoning, tokens.total, tokens.convention)
+    parted = (*(shares or _NO_PARTS), tokens.output, method if shares else None)
+    return dict(zip(_COLUMNS, stated + parted, strict=True))
 
 
 def first_count(values: Mapping[str, Any], names: Sequence[str]) -> int | None:
     """Return the first count found under one of the names, where a dot goes one object down; None if none is.
+
+    A count may be written as text: databases export 64-bit numbers so.
 
     Raises:
         RecordError: the value is no whole number from 0 on; the field is named.
     """
     for name in names:
         value: Any = values.get(name)
-        if value is None and (start := name.partition(".")[0]) != name and start in values:
+        if value is None and "." in name and name.partition(".")[0] in values:
             value = values
             for step in name.split("."):
                 value = value.get(step) if isinstance(value, Mapping) else None
         if value is not None:
-            return count(f"usage.{name}", value)
+            return count(f"usage.{name}", int(value) if spelt(value) else value)
     return None
+
+
+def spelt(value: Any) -> bool:
+    """Return whether a value is text that spells a count: `spelt("12")` is true."""
+    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= LONGEST_COUNT
 
 
 def completed(

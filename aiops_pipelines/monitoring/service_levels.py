@@ -74,8 +74,13 @@ def latency_percentiles(sketch: pl.DataFrame) -> pl.DataFrame:
     Args:
         sketch: monitoring.latency_sketch, any systems.
     """
-    keys = ["system", "grain", "period_start", "endpoint", "metric"]
-    found = [percentiles(merged(part, keys), keys) for part in _periods(sketch)]
+    keys = ["system", "period_start", "endpoint", "metric"]
+    part, found = sketch.rename({"hour": "period_start"}), []
+    for grain, every in GRAINS.items():
+        if grain != "hour":  # days are put together from hours, weeks from days
+            part = merged(part.with_columns(pl.col("period_start").dt.truncate(every)), keys)
+        for rows in (part, part.with_columns(pl.lit(ALL_ENDPOINTS).alias("endpoint"))):
+            found.append(percentiles(rows, keys).with_columns(pl.lit(grain).alias("grain")))
     return pl.concat(found).select(pl.col(name).cast(dtype) for name, dtype in LATENCY_PERCENTILES.items())
 
 

@@ -42,50 +42,42 @@ def percentiles(sketch: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     bucketing never narrows it. With fewer calls than an interval needs there is no value but a reason.
 
     Args:
-        sketch: keys, bucket and calls (at least 1), one row per group and bucket.
+        sketch: keys, bucket and calls (at least 1); rows of the same group and bucket add up.
         keys: what the groups are.
     """
-    ordered = sketch.sort("bucket").with_columns(
-        pl.col("calls").cum_sum().over(keys).alias("up_to"), pl.col("calls").sum().over(keys).alias("n")
-    )
-    sizes = ordered["n"].unique().sort()
-    found = [_percentile(ordered.join(_ranks(sizes, q), on="n"), keys, q) for q in QUANTILES]
+    # grouping keeps the order of rows within a group, so the keys, which are texts, need no sorting
+    groups = sketch.sort("bucket").group_by(keys).agg("bucket", "calls")
+    last = groups["bucket"].list.len().to_numpy().astype(np.int64).cumsum() - 1
+    buckets = groups["bucket"].explode().to_numpy()
+    up_to = groups["calls"].explode().to_numpy().cumsum()
+    before = np.concatenate([[0], up_to[last][:-1]]).astype(np.int64)[: len(last)]
+    sizes, of_size = np.unique(up_to[last] - before, return_inverse=True)
+    found = []
+    for quantile in QUANTILES:
+        ranks = (rank[of_size] for rank in percentile_ranks(sizes, quantile))
+        places = (np.searchsorted(up_to, before + np.maximum(rank, 1)) for rank in ranks)
+        at = dict(zip(("middle", "lowest", "highest"), (buckets[place] for place in places), strict=True))
+        ranked = groups.select(keys).hstack(pl.DataFrame({"calls": sizes[of_size], **at}))
+        found.append(_percentile(ranked, keys, quantile))
     return pl.concat(found).sort(*keys, "percentile")
 
 
-def _ranks(sizes: pl.Series, quantile: float) -> pl.DataFrame:
-    middle, low, high = percentile_ranks(sizes.to_numpy(), quantile)
-    return pl.DataFrame({"n": sizes, "middle": middle, "lowest": low, "highest": high})
-
-
 def _percentile(ranked: pl.DataFrame, keys: Sequence[str], quantile: float) -> pl.DataFrame:
+    """Return a percentile of groups, given the buckets of its rank and of its interval's ends."""
     needed = calls_needed(quantile)
-
-    def bucket_at(rank: str) -> pl.Expr:
-        return pl.col("bucket").filter(pl.col("up_to") >= pl.col(rank)).min()
-
     name = f"{quantile * 100:.0f}"
     enough = pl.col("calls") >= needed
     too_few = pl.format(
         f"the {name}th percentile needs {needed} calls to have an interval; {{}} logged a time", "calls"
     )
-    return (
-        ranked.group_by(keys)
-        .agg(
-            pl.col("n").first().alias("calls"),
-            bucket_at("middle").alias("middle"),
-            bucket_at("lowest").alias("lowest"),
-            bucket_at("highest").alias("highest"),
-        )
-        .select(
-            *keys,
-            pl.lit(quantile).alias("percentile"),
-            "calls",
-            pl.when(enough).then(_upper_edge("middle") * 2 / (GAMMA + 1)).alias("value_ms"),
-            pl.when(enough).then(_lower_edge("lowest")).alias("low_ms"),
-            pl.when(enough).then(_upper_edge("highest")).alias("high_ms"),
-            pl.when(~enough).then(too_few).alias("reason"),
-        )
+    return ranked.select(
+        *keys,
+        pl.lit(quantile).alias("percentile"),
+        "calls",
+        pl.when(enough).then(_upper_edge("middle") * 2 / (GAMMA + 1)).alias("value_ms"),
+        pl.when(enough).then(_lower_edge("lowest")).alias("low_ms"),
+        pl.when(enough).then(_upper_edge("highest")).alias("high_ms"),
+        pl.when(~enough).then(too_few).alias("reason"),
     )
 
 

@@ -69,7 +69,8 @@ def crowding(
     """Return a strong sign when a changed document is now found for too many topics to be about one.
 
     It stands among the first five for a tenth of all topics more than before, and for twice as many as any
-    document of the index before that is no larger. Where fewer than five are so small, all count.
+    document of the index before that is no larger, itself included: a table of contents is found for much,
+    and for more with every document. Where fewer than five others are so small, all count.
 
     Worked example: 12 % now, none before, the others at most 5 %: 0.12 is at least 0.10 and 2 * 0.05.
 
@@ -85,7 +86,7 @@ def crowding(
     others = [name for name in sizes if name != document]
     small = [name for name in others if sizes[name] <= sizes[document]]
     usual = max((before.get(n, 0.0) for n in (small if len(small) >= PEERS else others)), default=0.0)
-    if share < FACTOR * usual:
+    if share < FACTOR * max(usual, had):
         return None
     return Sign(
         "crowding",

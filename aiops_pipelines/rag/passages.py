@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from aiops_pipelines.rag.letters import Span, letters, shared, union
@@ -117,6 +118,27 @@ class Sentences:
                 start = end
             self._cut[document] = cut
         return self._cut[document]
+
+
+def reference_contexts(
+    questions: pl.DataFrame, judgements: pl.DataFrame, corpus: pl.DataFrame
+) -> dict[str, list[str]]:
+    """Return by query the texts of the chunks that hold its reference answer, where there are any.
+
+    Args:
+        questions: columns query_id and reference_answer, which may be null.
+        judgements: columns query_id, document and grade; only documents of a grade above 0 are looked at.
+        corpus: columns document, chunk_id and text of an index.
+    """
+    texts = dict(corpus.select("chunk_id", "text").iter_rows())
+    right = judgements.filter(pl.col("grade") > 0).join(corpus, on="document").sort("document", "chunk_id")
+    held = dict(right.group_by("query_id", maintain_order=True).agg("chunk_id").iter_rows())
+    sentences, found = Sentences(texts), dict[str, list[str]]()
+    for query, answer in questions.select("query_id", "reference_answer").iter_rows():
+        chunks = sentences.passages(answer or "", dict.fromkeys(held.get(query, ())))
+        if chunks:
+            found[query] = [texts[chunk] for chunk in chunks]
+    return found
 
 
 def _pairs(text: str) -> frozenset[tuple[str, str]]:

@@ -18,7 +18,7 @@ HELD = pl.Schema({"node_id": pl.String, "fingerprint": pl.String})
 """What a store says it holds: a row per node, with the fingerprint it was written with."""
 
 _NODES = uuid.uuid5(uuid.NAMESPACE_URL, "aiops_pipelines/nodes")
-_FORM = "node-1"
+_FORM = "node-2"
 """Version of what is written with a node; a new one writes every node again."""
 _SCORE_TOLERANCE = 1e-4
 _VECTOR_TOLERANCE = 1e-5
@@ -30,7 +30,7 @@ def node_id(document: str, chunk_id: str) -> str:
     return str(uuid.uuid5(_NODES, json.dumps([document, chunk_id])))
 
 
-def nodes(index_chunks: pl.DataFrame, titles: pl.DataFrame) -> pl.DataFrame:
+def nodes(index_chunks: pl.DataFrame, titles: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
     """Return a row per chunk and document, by node id: what a store is to hold of an index version.
 
     A chunk that stands twice in one document is one node, at its first place; in two documents it is two, so
@@ -39,12 +39,14 @@ def nodes(index_chunks: pl.DataFrame, titles: pl.DataFrame) -> pl.DataFrame:
     Args:
         index_chunks: the rows of one index version.
         titles: (document, title) rows.
+        texts: (chunk_id, text_hash) rows: of two texts that differ in white space alone the id is the same.
     """
     first = index_chunks.sort("position").unique(["document", "chunk_id"], keep="first", maintain_order=True)
-    texts = pl.col("heading", "title").fill_null("")
-    placed = first.join(titles.select("document", "title"), on="document", how="left").with_columns(texts)
+    filled = pl.col("heading", "title").fill_null("")
+    placed = first.join(titles.select("document", "title"), on="document", how="left").with_columns(filled)
     kept = placed.select("chunk_id", "document", "document_hash", "position", "heading", "title")
-    named = [(node_id(row["document"], row["chunk_id"]), _fingerprint(row)) for row in kept.to_dicts()]
+    told = kept.join(texts.select("chunk_id", "text_hash"), on="chunk_id", how="left", maintain_order="left")
+    named = [(node_id(row["document"], row["chunk_id"]), _fingerprint(row)) for row in told.to_dicts()]
     return pl.concat([pl.DataFrame(named, schema=HELD, orient="row"), kept], how="horizontal").sort("node_id")
 
 

@@ -23,6 +23,8 @@ PLACES = pl.Schema(
 MEMBERS = [name for name in PLACES if name != "text"]
 """Columns that say where a chunk stands; its text is kept once, with the chunk."""
 
+BARE, TEXTLESS = "without an embedding", "without a text"
+
 
 def wanted_chunks(
     documents: Iterable[tuple[str, str, str]], chunking: Chunking = BY_STRUCTURE
@@ -86,7 +88,10 @@ def document_texts(index_chunks: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataF
 
 
 def reconciliation(
-    index_chunks: pl.DataFrame, documents: pl.DataFrame, embedded: Collection[str] | None = None
+    index_chunks: pl.DataFrame,
+    documents: pl.DataFrame,
+    embedded: Collection[str] | None = None,
+    told: Collection[str] | None = None,
 ) -> list[str]:
     """Return a sentence per way an index differs from its source; none proves that they are the same.
 
@@ -94,11 +99,12 @@ def reconciliation(
         index_chunks: the rows of one index version.
         documents: the (document, document_hash) rows of the revision it was built from.
         embedded: chunk ids with a vector in the index's embedding version; not checked when left out.
+        told: chunk ids with a text; not checked when left out.
     """
     source = dict(documents.select("document", "document_hash").iter_rows())
     indexed = set(index_chunks.select("document", "document_hash").iter_rows())
     names = {document for document, _ in indexed}
-    unembedded = set(index_chunks["chunk_id"]) - set(embedded) if embedded is not None else set()
+    wanted = set(index_chunks["chunk_id"])
     positions = index_chunks.group_by("document").agg(
         broken=pl.col("position").sort() != pl.int_range(pl.len(), dtype=pl.Int64)
     )
@@ -113,7 +119,8 @@ def reconciliation(
             "indexed with chunks missing or repeated",
             sorted(positions.filter(pl.col("broken").list.any())["document"]),
         ),
-        ("without an embedding", sorted(unembedded)),
+        (BARE, sorted(wanted - set(wanted if embedded is None else embedded))),
+        (TEXTLESS, sorted(wanted - set(wanted if told is None else told))),
     ]
     return [_sentence(what, which) for what, which in findings if which]
 
@@ -142,6 +149,6 @@ def _distinct(wanted: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sentence(what: str, which: list[str]) -> str:
-    kind = "chunk" if what == "without an embedding" else "document"
+    kind = "chunk" if what in (BARE, TEXTLESS) else "document"
     shown = ", ".join(which[:3]) + (f" and {len(which) - 3} more" if len(which) > 3 else "")
     return f"{len(which)} {kind}{'s' if len(which) > 1 else ''} {what}: {shown}."

@@ -46,7 +46,10 @@ class Update:
 
 @dataclass(frozen=True)
 class Order:
-    """One index to bring up to date: for whom, with which state, when and how; `cpu` counts what it takes."""
+    """One index to bring up to date: for whom, with which state, when and how; `cpu` counts what it takes.
+
+    `anew` reads and cuts everything, whatever is stored; only vectors that are there are kept.
+    """
 
     system: str
     snapshot: corpora.Snapshot
@@ -55,6 +58,7 @@ class Order:
     chunking: Chunking
     tell: Tell
     run: str | None
+    anew: bool = False
     cpu: CpuTime = field(default_factory=CpuTime)
 
 
@@ -92,11 +96,19 @@ class IndexBook:
         self._warehouse = warehouse
         self._tables = warehouse.tables
 
-    def reindex(self, system: System, now: datetime, tell: Tell = quiet, run: str | None = None) -> Reindexed:
+    def reindex(
+        self,
+        system: System,
+        now: datetime,
+        tell: Tell = quiet,
+        run: str | None = None,
+        anew: bool = False,
+    ) -> Reindexed:
         """Bring a system's index up to date with every state of its corpus, the oldest first.
 
         Each state is indexed by the recipe in force at its time; beside the newest one's index those of open
         and of recent migrations follow. `run` names the run that does it, so that an answer can be traced.
+        With `anew` everything is read and cut again, whatever is stored.
 
         Raises:
             CorpusError: a folder cannot be used; the states before it are done.
@@ -115,7 +127,7 @@ class IndexBook:
                 system, snapshot.valid_from, snapshot == snapshots[-1], now
             ):
                 watched = canaries.watching(model, now)
-                update = self.update(system.name, snapshot, now, watched, recipe.chunking, tell, run)
+                update = self.update(system.name, snapshot, now, watched, recipe.chunking, tell, run, anew)
                 done, beside = done.then(snapshot.label, update, beside), True
         return done
 
@@ -128,6 +140,7 @@ class IndexBook:
         chunking: Chunking = BY_STRUCTURE,
         tell: Tell = quiet,
         run: str | None = None,
+        anew: bool = False,
     ) -> Update:
         """Bring the index up to date with one state of the corpus; nothing is read when no file moved.
 
@@ -139,9 +152,11 @@ class IndexBook:
             EmbedderError: the model cannot be used.
         """
         with self._warehouse.held(frugal=True):
-            order = Order(system, snapshot, now, model, chunking, tell, run)
+            order = Order(system, snapshot, now, model, chunking, tell, run, anew)
             with order.cpu.of("reading"):
                 files = self._warehouse.rows("rag.source_files", system=system)
+                if anew:  # the time of no file is known, so each is opened
+                    files = files.with_columns(modified_ns=pl.lit(None, pl.Int64))
                 state = CorpusState(system, snapshot, files, self._tables["rag.source_files"], tell)
             return self._bring(order, state, None)
 
@@ -155,7 +170,8 @@ class IndexBook:
             base = self._base(system, seen["revision"][0], model, chunking) if same else None
         made = (model.space.version, reader_version())
         standing = base and (base["embedding_version"], base["reader_version"]) == made
-        if base and standing and base["valid_from"] >= seen["valid_from"][0]:  # else it stood before
+        current = base and base["valid_from"] >= seen["valid_from"][0]  # else it stood before
+        if base and standing and current and not order.anew:
             return self._level(order, state, seen, base, screened)
         valid_from = order.snapshot.valid_from or (order.now if history.height else FIRST_SIGHT)
         if same:  # built anew otherwise, so no new state in time
@@ -163,7 +179,9 @@ class IndexBook:
         before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
         origin = seen["revision"][0] if seen.height else next(iter(before), None)
         base = base or (self._base(system, origin, model, chunking) if origin else None)
-        build = Build(self._warehouse, system, state, model, chunking, order.tell, origin, base, order.run)
+        build = Build(
+            self._warehouse, system, state, model, chunking, order.tell, origin, base, order.run, order.anew
+        )
         return self._carry_out(order, build, valid_from, next(iter(before), None), screened)
 
     def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, Any] | None:
@@ -261,7 +279,8 @@ class IndexBook:
             dated = changes.with_columns(**of, valid_from=pl.lit(valid_from))
             writer.replace("rag.corpus_changes", dated, **keys)
             chunks = reindex.chunks(system, texts, build.chunking)
-            writer.append_new("rag.chunks", chunks, ["system", "chunk_id"])
+            # white space is no part of an id, and an indented line of code is another line
+            writer.append_or_change("rag.chunks", chunks, ["system", "chunk_id"], "text")
             writer.append_new(
                 "rag.embedding_versions",
                 self._row("rag.embedding_versions", known_space),

@@ -13,7 +13,7 @@ import polars as pl
 
 from aiops_pipelines.rag import reindex
 from aiops_pipelines.rag.changes import corpus_changes
-from aiops_pipelines.rag.chunking import Chunking
+from aiops_pipelines.rag.chunking import Chunking, chunk
 from aiops_pipelines.rag.reindex_report import document_counts
 from aiops_pipelines.resources.corpus_state import CorpusState, reader_version
 from aiops_pipelines.resources.embedder import Embedder
@@ -34,6 +34,11 @@ _OLD_PLACES = """
     where system = $1 and document in (select unnest($3)) and index_version =
         (select max(index_version) from rag.index_versions where system = $1 and revision = $2)
 """
+_STOOD = """
+    select document, document_hash, chunk_id, position from rag.index_chunks
+    where system = ? and document in (select unnest(?))
+    qualify index_version = max(index_version) over (partition by document, document_hash)
+"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class Build:
     """One index to build: for whom, from what and how.
 
     `origin` is the revision the system had before, `base` the row of `rag.index_versions` that was cut from
-    it by the same rules; both may be missing.
+    it by the same rules; both may be missing. With `anew` it is counted from, and its places
+    are not used.
     """
 
     warehouse: Warehouse
@@ -53,6 +59,7 @@ class Build:
     origin: str | None
     base: dict[str, Any] | None
     run: str | None = None
+    anew: bool = False
 
     @property
     def space(self) -> str:
@@ -74,7 +81,8 @@ class Build:
     def wanted(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return every place of the index, and (chunk_id, text) of the chunks that were cut to know them."""
         same_reader = self.base is not None and self.base["reader_version"] == reader_version()
-        known = reindex.known_places(self.state.documents, self.old if same_reader else self.old.clear())
+        usable = same_reader and not self.anew
+        known = reindex.known_places(self.state.documents, self.old if usable else self.old.clear())
         to_cut = self.state.documents.join(known, on="document", how="anti")
         fresh = reindex.wanted_chunks(self._texts(to_cut), self.chunking)
         places = pl.concat([known, fresh.select(reindex.MEMBERS)]).sort("document", "position")
@@ -107,7 +115,7 @@ class Build:
         gone = previous.join(current, on="document", how="anti").join(current, on="document_hash", how="anti")
         came = current.join(previous, on="document", how="anti")["document"].to_list() if gone.height else []
         old = self._old_texts(revision, gone["document"].to_list()) if came else {}
-        new = {document: self.state.text(document) for document in came}
+        new = {document: self._cut(document) for document in came}  # as what is stored of the others is
         text = pl.col("document").replace_strict
         return corpus_changes(
             previous.with_columns(text=text(old, default=None, return_dtype=pl.String)),
@@ -119,6 +127,9 @@ class Build:
             return self.stood
         return self.warehouse.rows("rag.documents", system=self.system, revision=revision)
 
+    def _cut(self, document: str) -> str:
+        return "\n\n".join(piece.text for piece in chunk(self.state.text(document), self.chunking))
+
     def counts(self, changes: pl.DataFrame) -> tuple[Counter[str], int]:
         """Return the documents by kind of change since the origin, and how many renamed ones were edited."""
         documents = self.state.documents.height
@@ -127,14 +138,21 @@ class Build:
     def _texts(self, documents: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
         pace = Pace("cut", "documents", documents.height, float(documents["characters"].sum()), self.tell)
         rows = documents.select("document", "document_hash", "characters").iter_rows()
-        older = [name for name in documents["document"] if name in self.state.standing]
-        texts = self._old_texts(self.state.revision, older) if older else {}
+        older = documents.filter(pl.col("document").is_in(list(self.state.standing)))
+        texts = self._standing_texts(older) if older.height else {}
         for document, document_hash, characters in rows:  # what stands is not what the file says now
             yield document, document_hash, texts.get(document) or self.state.text(document)
             pace.step(1, characters)
 
+    def _standing_texts(self, documents: pl.DataFrame) -> dict[str, str]:
+        """Return the texts of versions that stand, from any index that holds them."""
+        places = self.warehouse.read(_STOOD, [self.system, documents["document"].to_list()])
+        return self._put_together(places.join(documents, on=["document", "document_hash"], how="semi"))
+
     def _old_texts(self, revision: str | None, documents: list[str]) -> dict[str, str]:
-        places = self.warehouse.read(_OLD_PLACES, [self.system, revision, documents])
+        return self._put_together(self.warehouse.read(_OLD_PLACES, [self.system, revision, documents]))
+
+    def _put_together(self, places: pl.DataFrame) -> dict[str, str]:
         texts = self.warehouse.read(_TEXTS, [self.system, places["chunk_id"].unique().to_list()])
         whole = reindex.document_texts(places, texts)
         return dict(whole.select("document", "text").iter_rows())

@@ -22,6 +22,10 @@ _UNEMBEDDED = """
     select distinct chunk_id from rag.index_chunks where system = $1 and index_version = $2
     and chunk_id not in (select chunk_id from rag.embeddings where embedding_version = $3)
 """
+_TEXTLESS = """
+    select distinct chunk_id from rag.index_chunks where system = $1 and index_version = $2
+    and chunk_id not in (select chunk_id from rag.chunks where system = $1)
+"""
 _DELETED = """
     select document, min(chunk_id) as passage, list(distinct chunk_id) as own
     from rag.index_chunks where system = $1
@@ -60,8 +64,9 @@ def prove(warehouse: Warehouse, system: str) -> Proof:
             places = warehouse.rows("rag.index_chunks", system=system, index_version=index["index_version"])
             source = warehouse.rows("rag.documents", system=system, revision=index["revision"])
             bare = warehouse.read(_UNEMBEDDED, [system, index["index_version"], index["embedding_version"]])
-            embedded = set(places["chunk_id"]) - set(bare["chunk_id"])
-            found = reindex.reconciliation(places, source, embedded)
+            textless = warehouse.read(_TEXTLESS, [system, index["index_version"]])
+            embedded, told = (set(places["chunk_id"]) - set(lost["chunk_id"]) for lost in (bare, textless))
+            found = reindex.reconciliation(places, source, embedded, told)
             deleted = deleted_documents(warehouse, index)
             if deleted.height and not bare.height:
                 found += _probed(warehouse, index["embedding_version"], places, deleted)

@@ -15,7 +15,7 @@ import polars as pl
 from aiops_pipelines.inference_log.lines import DEPTH_LIMIT, Block
 
 LONGEST_BYTES = 100_000
-BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 20
 FEWEST = 64
 """Lines that are not divided further when one of them fails."""
 _NO_NUMBER = r"[:\[,]\s*-?(?:NaN|Inf)"
@@ -23,13 +23,16 @@ _OPEN, _CLOSE, _NEWLINE, _RETURN = b"{}\n\r"
 Bounds = npt.NDArray[np.int64]
 
 
-def parsed_lines(block: Block, types: Mapping[str, pl.DataType], raw: str) -> Iterator[pl.DataFrame]:
+def parsed_lines(
+    block: Block, types: Mapping[str, pl.DataType], raw: str, seen: set[str]
+) -> Iterator[pl.DataFrame]:
     """Yield frames of the lines that could be parsed, in order, with `source_line` and the text as `raw`.
 
     Args:
         block: the lines.
         types: wanted columns, whose values must be of their type; others come as they are.
         raw: name of the column for the text, which ends with the newline.
+        seen: wanted columns that lines before these had; those of these are added.
     """
     content = block.content
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE) + 1
@@ -42,7 +45,7 @@ def parsed_lines(block: Block, types: Mapping[str, pl.DataType], raw: str) -> It
         content = b"".join([content[bounds[i] : bounds[i + 1]] for i in places])
         bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.diff(bounds)[places])])
         frame = frame[places]
-    yield from _parsed(content, bounds, frame, types)
+    yield from _parsed(content, bounds, frame, types, seen)
 
 
 def _trusted(content: bytes, bounds: Bounds) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
@@ -81,20 +84,41 @@ def _decoded(line: bytes) -> str | None:
 
 
 def _parsed(
-    content: bytes, bounds: Bounds, frame: pl.DataFrame, types: Mapping[str, pl.DataType]
+    content: bytes, bounds: Bounds, frame: pl.DataFrame, types: Mapping[str, pl.DataType], seen: set[str]
 ) -> Iterator[pl.DataFrame]:
     if frame.is_empty():
         return
-    found = _columns(memoryview(content)[bounds[0] : bounds[-1]], types)
+    found = _columns(memoryview(content)[bounds[0] : bounds[-1]], types, seen)
     if found is not None and found.height == frame.height and not {*frame.columns} & {*found.columns}:
         yield pl.concat([frame, found], how="horizontal")
     elif frame.height > FEWEST:
         half = frame.height // 2
-        yield from _parsed(content, bounds[: half + 1], frame[:half], types)
-        yield from _parsed(content, bounds[half:], frame[half:], types)
+        yield from _parsed(content, bounds[: half + 1], frame[:half], types, seen)
+        yield from _parsed(content, bounds[half:], frame[half:], types, seen)
 
 
-def _columns(content: memoryview, types: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
+def _columns(content: memoryview, types: Mapping[str, pl.DataType], seen: set[str]) -> pl.DataFrame | None:
+    """Return the parsed columns; each one asked for costs time in every line that lacks it.
+
+    So only those seen before are asked for, and once more for all where another of them turns up.
+    """
+    found = _read(content, {name: dtype for name, dtype in types.items() if name in seen} or types)
+    late = set() if found is None else (types.keys() & set(found.columns)) - seen
+    if late and seen:
+        found = _read(content, types)
+    elif found is not None:
+        late = {name for name in late if found[name].null_count() < found.height}
+    seen |= late
+    return (
+        found
+        if found is None
+        else found.with_columns(
+            pl.lit(None, dtype).alias(name) for name, dtype in types.items() if name not in found.columns
+        )
+    )
+
+
+def _read(content: memoryview, types: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
     import pyarrow as pa
     import pyarrow.json as arrow_json
 
@@ -107,6 +131,7 @@ def _columns(content: memoryview, types: Mapping[str, pl.DataType]) -> pl.DataFr
         read = arrow_json.read_json(
             pa.BufferReader(content), arrow_json.ReadOptions(False, BLOCK_BYTES), options
         )
+        read.validate()  # [null, false] in a field not asked for gives a list without its values
         known = pa.schema([pa.field(field.name, _known(field.type)) for field in read.schema])
         found = pl.from_arrow(read if known.equals(read.schema) else read.cast(known))
     except (pa.ArrowInvalid, UnicodeDecodeError):

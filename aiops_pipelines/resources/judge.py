@@ -84,10 +84,30 @@ def context_scores(
     ]
     found = asyncio.run(_Ragas().score_contexts(rows)) if rows else [[], []]
     named = zip(("context_recall_id", "context_precision_id"), found, strict=True)
+    return {metric: _by_query(list(relevant), scores) for metric, scores in named}
+
+
+def text_context_scores(
+    retrieved: Mapping[str, Sequence[str]], reference: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, float]]:
+    """Return ragas's context_recall_text and context_precision_text by query, of texts, best first.
+
+    Two texts are the same to ragas where their Levenshtein similarity is a half. Recall is the share of the
+    reference texts that were retrieved, precision the average precision of the retrieved ones. Where nothing
+    was retrieved recall is 0 and precision is left out.
+    """
+    asked = [query for query in reference if retrieved[query]]
+    pairs = [(retrieved[query], reference[query]) for query in asked]
+    recall, precision = asyncio.run(_Ragas().score_texts(pairs)) if pairs else ([], [])
+    nothing = {query: 0.0 for query in reference if not retrieved[query]}
     return {
-        metric: {q: value for q, (value, _) in zip(relevant, scores, strict=True) if value is not None}
-        for metric, scores in named
+        "context_recall_text": nothing | _by_query(asked, recall),
+        "context_precision_text": _by_query(asked, precision),
     }
+
+
+def _by_query(asked: Sequence[str], scores: Sequence[Score]) -> dict[str, float]:
+    return {query: value for query, (value, _) in zip(asked, scores, strict=True) if value is not None}
 
 
 def _texts(contexts: Iterable[str | None] | None) -> list[str]:
@@ -95,7 +115,7 @@ def _texts(contexts: Iterable[str | None] | None) -> list[str]:
 
 
 class _Ragas:
-    """The three ragas metrics, imported when the first sample is scored."""
+    """The ragas metrics, imported when the first sample is scored."""
 
     def __init__(self) -> None:
         os.environ["RAGAS_DO_NOT_TRACK"] = "true"  # read once, at the first event: before the import
@@ -107,6 +127,9 @@ class _Ragas:
         self._similarity = collections.NonLLMStringSimilarity(distance_measure=self._distance)
         self._recall = recall.IDBasedContextRecall()
         self._precision = precision.IDBasedContextPrecision()
+        same = _Alike(import_module("ragas.metrics._string").NonLLMStringSimilarity())
+        self._recall_of_texts = recall.NonLLMContextRecall(_distance_measure=same)
+        self._precision_of_texts = precision.NonLLMContextPrecisionWithReference(distance_measure=same)
 
     def fingerprint(self, metric: str) -> str:
         """Return the judge of one metric, with the versions of the libraries that compute it."""
@@ -125,6 +148,21 @@ class _Ragas:
         """Return the recall and the precision of the documents of every row."""
         recall, precision = partial(self._by_id, self._recall), partial(self._by_id, self._precision)
         return [list(await asyncio.gather(*map(f, rows))) for f in (recall, precision)]
+
+    async def score_texts(
+        self, pairs: Sequence[tuple[Sequence[str], Sequence[str]]]
+    ) -> tuple[list[Score], list[Score]]:
+        """Return recall and precision of each pair of retrieved and reference texts."""
+        samples = [
+            self._sample(retrieved_contexts=list(retrieved), reference_contexts=list(reference))
+            for retrieved, reference in pairs
+        ]
+        metrics = (self._recall_of_texts, self._precision_of_texts)
+        recall, precision = [
+            [await _guarded(metric._single_turn_ascore(sample, callbacks=[])) for sample in samples]
+            for metric in metrics
+        ]
+        return recall, precision
 
     async def _similar(self, row: dict[str, Any]) -> Score:
         if row["status"] not in ("ok", "refused"):
@@ -149,6 +187,20 @@ class _Ragas:
         )
         # The public wrapper books a usage event, which leaves an id in the home folder even untracked.
         return await _guarded(metric._single_turn_ascore(sample, callbacks=[]))
+
+
+class _Alike:
+    """A measure of ragas without its public wrapper (see `_by_id`); each pair of texts is compared once."""
+
+    def __init__(self, measure: Any):
+        self._measure = measure
+        self._known: dict[tuple[str, str], float] = {}
+
+    async def single_turn_ascore(self, sample: Any, callbacks: Any) -> float:
+        one, other = sorted((sample.reference, sample.response))
+        if (one, other) not in self._known:
+            self._known[one, other] = await self._measure._single_turn_ascore(sample, callbacks)
+        return self._known[one, other]
 
 
 async def _guarded(call: Awaitable[Any]) -> Score:

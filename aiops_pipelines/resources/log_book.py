@@ -19,7 +19,7 @@ from aiops_pipelines.inference_log.plain_calls import LINE, PLAIN, PlainCalls, p
 from aiops_pipelines.inference_log.record import Batch
 from aiops_pipelines.resources.json_lines import parsed_lines
 from aiops_pipelines.resources.log_folder import JOINED_BYTES, PIECE_BYTES, LogFolder, Piece
-from aiops_pipelines.resources.portions import Portions, Understood, ahead
+from aiops_pipelines.resources.portions import PORTION_LINES, Portions, Understood, ahead
 from aiops_pipelines.resources.tokenizer import count_tokens
 from aiops_pipelines.resources.warehouse import Warehouse, Writer
 
@@ -29,7 +29,7 @@ INFERENCES, QUARANTINE, LOG_FILES = (
     "inference_log.log_files",
 )
 FEEDBACK, TRACES = "inference_log.feedback", "inference_log.traces"
-ROWS_AT_ONCE = 30_720
+ROWS_AT_ONCE = 61_440
 """Rows handed to DuckDB at a time: they are copied on the way."""
 
 
@@ -95,8 +95,9 @@ class LogBook:
         reading = begin(file, read_plan, seen)
         stored = self._warehouse.rows(QUARANTINE, system=self._source.system, source_file=file.name)
         aside = set(stored["line_hash"])
-        size = PIECE_BYTES if self._source.format == "aiops_jsonl" else JOINED_BYTES
-        with closing(ahead(self._understood(self._folder.pieces(read_plan, reading, size)))) as pieces:
+        alone = self._source.format == "aiops_jsonl"
+        cut = (PIECE_BYTES, PORTION_LINES) if alone else (JOINED_BYTES, None)
+        with closing(ahead(self._understood(self._folder.pieces(read_plan, reading, *cut)))) as pieces:
             for portion in Portions(pieces):
                 landing = self._store(portion, portion.piece.after(reading), aside)
                 [self._seen[file.name]] = landing.log_file.rows(named=True)
@@ -107,9 +108,10 @@ class LogBook:
 
     def _understood(self, pieces: Iterator[Piece]) -> Iterator[Understood]:
         read = importer(self._source.format, self._source.mapping)
+        seen: set[str] = set()
         for piece in pieces:
             by_line = self._source.format != "aiops_jsonl" or piece.block.document
-            plain, rest = (PlainCalls.together([]), piece.lines) if by_line else by_column(piece.block)
+            plain, rest = (PlainCalls.together([]), piece.lines) if by_line else by_column(piece.block, seen)
             batch = read(rest, count_tokens)
             calls = plain.beside(batch.records)
             yield Understood.of(piece, replace(batch, records=[]), calls)
@@ -138,9 +140,15 @@ class LogBook:
                 writer.replace(table, rows, system=self._source.system, **{key: rows[key].to_list()})
 
 
-def by_column(block: Block) -> tuple[PlainCalls, list[tuple[int, bytes]]]:
-    """Read what is plainly right by the column; return it and the lines that are left to the importer."""
-    together = PlainCalls.together([plain_calls(frame) for frame in parsed_lines(block, PLAIN, LINE)])
+def by_column(block: Block, seen: set[str]) -> tuple[PlainCalls, list[tuple[int, bytes]]]:
+    """Read what is plainly right by the column; return it and the lines that are left to the importer.
+
+    Args:
+        block: the lines.
+        seen: fields that lines before these had; those of these are added.
+    """
+    frames = parsed_lines(block, PLAIN, LINE, seen)
+    together = PlainCalls.together([plain_calls(frame) for frame in frames])
     if together.calls.height == block.lines:
         return together, []
     taken = set(together.calls["source_line"])

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from aiops_pipelines.inference_log.ingestion import HEAD_BYTES, LogFile, Reading, ReadPlan
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Block, Lines, is_document
 from aiops_pipelines.mendable import Mendable
@@ -84,10 +86,18 @@ class LogFolder:
         whole, root = path.resolve(strict=True), self.path.resolve()
         return _file(whole, (whole.relative_to(root) if whole.is_relative_to(root) else whole).as_posix())
 
-    def pieces(self, plan: ReadPlan, reading: Reading, piece_bytes: int = JOINED_BYTES) -> Iterator[Piece]:
+    def pieces(
+        self,
+        plan: ReadPlan,
+        reading: Reading,
+        piece_bytes: int = JOINED_BYTES,
+        portion_lines: int | None = None,
+    ) -> Iterator[Piece]:
         """Yield the lines the plan asks for, about `piece_bytes` of them at a time.
 
+        With `portion_lines`, a piece also ends with each so many lines, where lines stand alone.
         The last piece may be without lines: it says where the file ends and how much of a torn line waits.
+        A newline that came after a line was read ends that line and is none.
         What is appended while reading is left for the next time.
 
         Raises:
@@ -100,8 +110,8 @@ class LogFolder:
             yield from _table(self.path / file.name, reading)
             return
         with self._opened(file) as stream:
-            stream.seek(plan.offset)
-            size = None if file.compressed else file.size_bytes - plan.offset
+            start = _after_newline(stream, plan.offset)
+            size = None if file.compressed else max(file.size_bytes - start, 0)
             chunks = _chunks(stream, size, piece_bytes)
             if not file.appended and not file.name.endswith(".jsonl.gz"):
                 opening = _opening(chunks)
@@ -109,7 +119,8 @@ class LogFolder:
                     yield _document(chain([opening], chunks), reading)
                     return
                 chunks = chain([opening], chunks)
-            yield from _lines(Lines(chunks, plan.lines_read + 1), plan, reading)
+            chunks = _cut(chunks, portion_lines) if portion_lines else chunks
+            yield from _lines(Lines(chunks, plan.lines_read + 1), start, reading)
 
     def _opened(self, file: LogFile) -> Stream:
         path = self.path / file.name
@@ -123,6 +134,17 @@ def _file(path: Path, name: str) -> LogFile:
     return LogFile(
         name, stat.st_size, stat.st_mtime_ns, head, name.endswith((".jsonl", ".ndjson")), name.endswith(".gz")
     )
+
+
+def _after_newline(stream: Stream, offset: int) -> int:
+    """Go to where reading goes on, and return it: past the newline of a line that was read without one."""
+    if offset:
+        stream.seek(offset - 1)
+        before, after = _part(stream, 1), _part(stream, 2)
+        if before != b"\n":
+            offset += 1 if after[:1] == b"\n" else 2 if after == b"\r\n" else 0
+    stream.seek(offset)
+    return offset
 
 
 def _opening(chunks: Iterator[bytes]) -> bytes:
@@ -153,6 +175,20 @@ def _chunks(stream: Stream, size: int | None, most: int) -> Iterator[bytes]:
             yield chunk
 
 
+def _cut(chunks: Iterator[bytes], every: int) -> Iterator[bytes]:
+    """Yield the chunks, cut in two behind each so many newlines."""
+    left = every
+    for chunk in chunks:
+        ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == ord("\n")) + 1
+        start = 0
+        for end in ends[left - 1 :: every]:
+            yield chunk[start:end]
+            start = int(end)
+        left = every - (len(ends) - left) % every if len(ends) >= left else left - len(ends)
+        if chunk[start:]:
+            yield chunk[start:]
+
+
 def _part(stream: Stream, most: int) -> bytes:
     try:
         return stream.read1(most)
@@ -162,9 +198,9 @@ def _part(stream: Stream, most: int) -> bytes:
         raise OSError("the compressed file is damaged; replace it by a whole one") from error
 
 
-def _lines(lines: Lines, plan: ReadPlan, reading: Reading) -> Iterator[Piece]:
+def _lines(lines: Lines, start: int, reading: Reading) -> Iterator[Piece]:
     def so_far(waiting_bytes: int = 0) -> Reading:
-        read = plan.offset + lines.bytes_read
+        read = start + lines.bytes_read
         return replace(reading, bytes_read=read, lines_read=lines.number, waiting_bytes=waiting_bytes)
 
     held, reading_held = Block(b""), so_far()

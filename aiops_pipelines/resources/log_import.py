@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.costs.prices import call_costs
-from aiops_pipelines.inference_log.formats import detected, importer
+from aiops_pipelines.inference_log.formats import UnknownFormat, detected, importer
 from aiops_pipelines.inference_log.ingestion import Source, begin, land, plan
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, parse
 from aiops_pipelines.inference_log.objects import unwrapped
@@ -26,6 +26,8 @@ from aiops_pipelines.systems import System
 
 PIECE_BYTES = 4_000_000
 LINES_LOOKED_AT = 50
+COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"BZh", b"\xfd7zXZ")
+"""How files begin that gzip without its name, zstd, zip, bzip2 and xz made."""
 COSTS = ("cost_usd", "cost_low_usd", "cost_high_usd", "price_status", "price_source")
 COLUMNS = [
     column
@@ -38,7 +40,10 @@ COLUMNS = [
 
 @dataclass
 class Look:
-    """What a file holds, found without storing it; `reasons` has an example of each by its line."""
+    """What a file holds, found without storing it; `examples` has a line of each reason.
+
+    `promised` is how many rows an export says its files hold, `waiting` the bytes of an unfinished last line.
+    """
 
     format: str
     calls: int = 0
@@ -53,6 +58,8 @@ class Look:
     models: Counter[str] = field(default_factory=Counter)
     first: datetime | None = None
     last: datetime | None = None
+    promised: dict[str, int] = field(default_factory=dict)
+    waiting: int = 0
 
 
 def pieces(path: Path, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
@@ -74,8 +81,12 @@ def format_of(path: Path, system: System | None = None) -> str:
         OSError: it is not there or cannot be read.
         UnknownFormat: it is none that can be told; the message lists what was looked for.
     """
-    values = []
-    for _, line in next(pieces(path)).lines[:LINES_LOOKED_AT]:
+    values, lines = [], next(pieces(path)).lines
+    if not lines:
+        raise UnknownFormat("The file holds no complete line.")
+    if lines[0][1].startswith(COMPRESSED):
+        raise UnknownFormat("The file is compressed; unpack it, or compress it with gzip and name it .gz.")
+    for _, line in lines[:LINES_LOOKED_AT]:
         try:
             values.append(parse(line, DOCUMENT_LIMIT))
         except RecordError:
@@ -110,6 +121,8 @@ def looked_at(
         batch = read(piece.lines, count_tokens)
         landing = land(batch, piece.reading, source, seen)
         calls = landing.inferences
+        look.promised.update(batch.promised)
+        look.waiting = piece.reading.waiting_bytes
         seen.update(calls["event_id"])
         for rejection in batch.rejections:
             look.examples.setdefault(rejection.reason, rejection.line)

@@ -13,6 +13,7 @@ import polars as pl
 
 from aiops_pipelines.rag import migration
 from aiops_pipelines.rag.recipes import Recipe, recipe
+from aiops_pipelines.resources import query_file
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.canaries import Canaries
 from aiops_pipelines.resources.comparison import compare_indexes
@@ -121,6 +122,7 @@ class Migrations:
 
     def compare(self, system: System, clock: datetime, again: bool = False) -> Sequence[Row]:
         """Compare the index in force with the shadow index, unless these two were; return verdicts."""
+        query_file.load(self._warehouse, system)
         row = self._open(system)
         before, after = self._pair(system, row)
         done = self.verdicts(system.name, row["migration_id"])

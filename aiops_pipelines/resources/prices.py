@@ -4,13 +4,14 @@ Prices the owner of a system agreed with a provider win over the book. Only list
 discounts for batches and service tiers, and fees per request or per search, are not in an inference log.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from aiops_pipelines.costs.prices import Rates, UnitPrices
+from aiops_pipelines.inference_log.record import provider as provider_name
 from aiops_pipelines.systems import ContractPrice
 
 if TYPE_CHECKING:
@@ -78,9 +79,13 @@ def _book_prices(provider: str | None, model: str, at: datetime) -> UnitPrices |
     from genai_prices import __version__
     from genai_prices.data_snapshot import get_snapshot
 
-    try:
-        seller, found = get_snapshot().find_provider_model(model, None, provider, None)
-    except LookupError:
+    for name in _spellings(provider, model):
+        try:
+            seller, found = get_snapshot().find_provider_model(name, None, provider, None)
+            break
+        except LookupError:
+            continue
+    else:
         return None
     prices = found.get_prices(at)
     tiers = {name: _tiers(getattr(prices, key)) for name, key in (KEYS | KEYS_APART).items()}
@@ -92,6 +97,14 @@ def _book_prices(provider: str | None, model: str, at: datetime) -> UnitPrices |
         rates.append(_rates(reached, start))
     notes = [f"genai-prices {__version__}, {seller.id}/{found.id}", _dated(found, prices), *_left_out(prices)]
     return UnitPrices(tuple(rates), "; ".join(notes + _cache_as_input(tiers)))
+
+
+def _spellings(provider: str | None, model: str) -> Iterator[str]:
+    """Yield a model's name, then without its seller's in front: gateways write `azure/gpt-4o`."""
+    yield model
+    front, slash, rest = model.partition("/")
+    if slash and provider and provider_name("provider", front) == provider:
+        yield from _spellings(provider, rest)
 
 
 def _tiers(price: Any) -> dict[int, Decimal]:

@@ -11,7 +11,7 @@ import polars as pl
 from aiops_pipelines.rag import publication
 from aiops_pipelines.rag.ranking import Vectors, chunk_matrix
 from aiops_pipelines.resources.index_proof import deleted_documents
-from aiops_pipelines.resources.stores.base import text_node
+from aiops_pipelines.resources.stores.base import StoreError, text_node
 from aiops_pipelines.resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ _KNOWN = """
     select distinct document, chunk_id
     from rag.index_chunks join rag.index_versions using (system, index_version)
     where system = ? and embedding_version = ? and chunker_version = ?
+"""
+_TEXTS = """
+    select chunk_id, md5(text) as text_hash from rag.chunks where system = $1 and chunk_id in
+        (select chunk_id from rag.index_chunks where system = $1 and index_version = $2)
 """
 _VECTORS = "select * from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))"
 
@@ -41,10 +45,12 @@ class Source:
     @cached_property
     def nodes(self) -> pl.DataFrame:
         """The nodes a store is to hold, by id."""
-        keys = {"system": self.row["system"]}
-        places = self.warehouse.rows("rag.index_chunks", **keys, index_version=self.row["index_version"])
+        system, version = self.row["system"], self.row["index_version"]
+        rows = self.warehouse.rows
         return publication.nodes(
-            places, self.warehouse.rows("rag.documents", **keys, revision=self.row["revision"])
+            rows("rag.index_chunks", system=system, index_version=version),
+            rows("rag.documents", system=system, revision=self.row["revision"]),
+            self.warehouse.read(_TEXTS, [system, version]),
         )
 
     def known(self) -> list[str]:
@@ -55,7 +61,13 @@ class Source:
     def texts(self, chunk_ids: Sequence[str]) -> dict[str, str]:
         """Return the texts of chunks."""
         rows = self.warehouse.rows("rag.chunks", system=self.row["system"], chunk_id=list(chunk_ids))
-        return dict(rows.select("chunk_id", "text").iter_rows())
+        found = dict(rows.select("chunk_id", "text").iter_rows())
+        if lost := sorted(set(chunk_ids) - found.keys()):
+            system = self.row["system"]
+            raise StoreError(
+                f"The index lost the text of {lost[0]}; aiops reindex {system} --anew restores it."
+            )
+        return found
 
     def vectors(self, chunk_ids: Sequence[str]) -> Vectors:
         """Return the vectors of chunks in the order they are given."""

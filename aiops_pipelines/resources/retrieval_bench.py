@@ -11,20 +11,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from aiops_pipelines.rag import evaluation, fusion, ranking
+from aiops_pipelines.rag import evaluation, ranking
 from aiops_pipelines.rag.comparisons import retrieval_comparisons
 from aiops_pipelines.rag.known_queries import in_force
+from aiops_pipelines.rag.passages import reference_contexts
 from aiops_pipelines.rag.slices import drafts_slice, retrieval_slices
-from aiops_pipelines.resources.bm25 import Bm25
-from aiops_pipelines.resources.bm25 import rank as bm25
-from aiops_pipelines.resources.judge import context_scores
+from aiops_pipelines.resources.judge import context_scores, text_context_scores
 from aiops_pipelines.resources.recipes import Recipes
+from aiops_pipelines.resources.searched_index import SearchedIndex
 from aiops_pipelines.resources.warehouse import Warehouse
 
 RANKING_DEPTH = 10
 CONTEXTS = 5
 INSTANT = timedelta(microseconds=1)
 Row = Mapping[str, object]
+_VECTORS = "select * from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))"
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,20 @@ class RetrievalBench:
         for index in last.iter_rows(named=True):
             of_index, since = [scores[0]], index["valid_from"]
             questions, truth = self._in_force(system, ends[since] - INSTANT)
-            for one, dead, documents in self._scored(system, index, questions, truth, asked):
+            searched = self._searched(system, index, questions["query"].to_list(), asked)
+            contexts = Contexts.of(searched, questions, truth)
+            for one, dead, documents in _scored(system, index, questions, truth, searched):
                 of_index.append(one)
-                beside = with_context_scores(one, documents, truth)
+                beside = contexts.beside(with_context_scores(one, documents, truth))
                 quality.append(evaluation.retrieval_quality(beside, since, dead))
                 slices.append(retrieval_slices(one, questions, since))
             scores += of_index
             compared.append(retrieval_comparisons(pl.concat(of_index), since))
         for index in last.tail(1).iter_rows(named=True):
             drafts = self._warehouse.rows("rag.drafted_queries", system=system)
-            for one, _, _ in self._scored(system, index, drafts.unique("query_id"), drafts, asked):
+            questions = drafts.unique("query_id")
+            searched = self._searched(system, index, questions["query"].to_list(), asked)
+            for one, _, _ in _scored(system, index, questions, drafts, searched):
                 slices.append(drafts_slice(one, index["valid_from"]))
         return Found(pl.concat(scores), pl.concat(quality), pl.concat(compared), pl.concat(slices))
 
@@ -86,67 +91,73 @@ class RetrievalBench:
             at: the known queries in force at this moment are asked.
             asked: vectors of questions that were asked before.
         """
-        return [one for one, _, _ in self._scored(system, index, *self._in_force(system, at), asked)]
+        questions, truth = self._in_force(system, at)
+        searched = self._searched(system, index, questions["query"].to_list(), asked)
+        return [one for one, _, _ in _scored(system, index, questions, truth, searched)]
 
     def _in_force(self, system: str, at: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
         rows = self._warehouse.rows
         known, judged = rows("rag.known_queries", system=system), rows("rag.judgements", system=system)
         return in_force(known, judged, at)
 
-    def _scored(
-        self,
-        system: str,
-        index: Row,
-        questions: pl.DataFrame,
-        truth: pl.DataFrame,
-        asked: "Asked | None",
-    ) -> list[tuple[pl.DataFrame, int, dict[str, list[str]]]]:
-        """Return by ranker the scores, the dead judgements and the documents found for each query."""
-        if questions.is_empty():
-            return []
-        found = self.rankings(system, index, questions["query"].to_list(), asked)
-        indexed = self._places(system, index)["document"].unique().to_list()
-        dead = evaluation.dead_judgements(truth, indexed)
-        scored = []
-        for ranker, rankings in found.items():
-            named = {q: [d for d, _ in r] for q, r in zip(questions["query_id"], rankings, strict=True)}
-            version = str(index["index_version"])
-            one = evaluation.retrieval_scores(system, version, ranker, named, truth, indexed)
-            scored.append((one, dead, named))
-        return scored
-
     def rankings(
         self, system: str, index: Row, queries: Sequence[str], asked: "Asked | None" = None
     ) -> dict[str, list[ranking.Ranking]]:
         """Return by ranker the documents an index finds for each query, best first."""
-        version, places = str(index["embedding_version"]), self._places(system, index)
-        texts = self._warehouse.rows("rag.chunks", system=system).select("chunk_id", "text")
+        return self._searched(system, index, queries, asked).rankings("document", RANKING_DEPTH)
+
+    def _searched(
+        self, system: str, index: Row, queries: Sequence[str], asked: "Asked | None"
+    ) -> SearchedIndex:
+        version, rows = str(index["embedding_version"]), self._warehouse.rows
+        places = rows("rag.index_chunks", system=system, index_version=str(index["index_version"]))
+        texts = rows("rag.chunks", system=system).select("chunk_id", "text")
         corpus = places.select("document", "chunk_id").unique().sort("document", "chunk_id")
         corpus = corpus.join(texts, on="chunk_id", maintain_order="left")
-        documents, keywords = corpus["document"].to_list(), Bm25(corpus["text"].to_list())
-        floor = bm25(keywords, documents, queries, RANKING_DEPTH)
-        vectors = (asked or Asked(self._recipes, system)).vectors(version, queries)
-        if vectors is None:
-            return {"bm25": floor}
-        stored = self._warehouse.read(
-            "select * from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))",
-            [version, places["chunk_id"].unique().to_list()],
-        )
-        owners, matrix = ranking.chunk_matrix(places, stored)
+        vectors = (asked or Asked(self._recipes, system)).vectors(version, queries) if queries else None
+        needed = [] if vectors is None else corpus["chunk_id"].unique().to_list()
+        stored = self._warehouse.read(_VECTORS, [version, needed])
+        return SearchedIndex(corpus, stored, queries, vectors)
 
-        def by_words(block: range) -> NDArray[np.float32]:
-            return keywords.scores([queries[at] for at in block])
 
-        return {
-            "dense": ranking.dense(owners, matrix, vectors, RANKING_DEPTH),
-            "bm25": floor,
-            "fusion": fusion.rank(owners, matrix, vectors, by_words, RANKING_DEPTH),
-        }
+def _scored(
+    system: str, index: Row, questions: pl.DataFrame, truth: pl.DataFrame, searched: SearchedIndex
+) -> list[tuple[pl.DataFrame, int, dict[str, list[str]]]]:
+    """Return by ranker the scores, the dead judgements and the documents found for each query."""
+    if questions.is_empty():
+        return []
+    indexed = searched.corpus["document"].unique().to_list()
+    dead = evaluation.dead_judgements(truth, indexed)
+    scored = []
+    for ranker, rankings in searched.rankings("document", RANKING_DEPTH).items():
+        named = {q: [d for d, _ in r] for q, r in zip(questions["query_id"], rankings, strict=True)}
+        version = str(index["index_version"])
+        one = evaluation.retrieval_scores(system, version, ranker, named, truth, indexed)
+        scored.append((one, dead, named))
+    return scored
 
-    def _places(self, system: str, index: Row) -> pl.DataFrame:
-        return self._warehouse.rows(
-            "rag.index_chunks", system=system, index_version=str(index["index_version"])
-        )
+
+@dataclass(frozen=True)
+class Contexts:
+    """The texts found for the queries of an index, by ranker and query, and those that hold the answer."""
+
+    found: Mapping[str, Mapping[str, list[str]]]
+    reference: Mapping[str, list[str]]
+
+    @classmethod
+    def of(cls, searched: SearchedIndex, questions: pl.DataFrame, truth: pl.DataFrame) -> "Contexts":
+        """Return the contexts of an index; nothing is searched where no chunk holds an answer."""
+        reference = reference_contexts(questions, truth, searched.corpus)
+        texts = searched.contexts(CONTEXTS) if reference else {}
+        ids = questions["query_id"].to_list()
+        return cls({ranker: dict(zip(ids, found, strict=True)) for ranker, found in texts.items()}, reference)
+
+    def beside(self, scores: pl.DataFrame) -> pl.DataFrame:
+        """Return the scores of one ranker with ragas's text-based context metrics of the first 5 chunks."""
+        if scores.is_empty() or not self.reference:
+            return scores
+        asked = {q: self.reference[q] for q in scores["query_id"] if q in self.reference}
+        return _with(scores, text_context_scores(self.found[scores["ranker"][0]], asked))
 
 
 def with_context_scores(
@@ -159,10 +170,16 @@ def with_context_scores(
     right = judgements.filter(pl.col("grade") > 0).group_by("query_id").agg("document")
     truth = dict(right.filter(pl.col("query_id").is_in(scores["query_id"].to_list())).sort("query_id").rows())
     first = {query: list(found[query][:CONTEXTS]) for query in truth}
-    for metric, values in context_scores(first, truth).items():
-        column = pl.col("query_id").replace_strict(values, default=None, return_dtype=pl.Float64)
-        scores = scores.with_columns(column.alias(f"ragas_{metric}"))
-    return scores
+    return _with(scores, context_scores(first, truth))
+
+
+def _with(scores: pl.DataFrame, found: Mapping[str, Mapping[str, float]]) -> pl.DataFrame:
+    return scores.with_columns(
+        pl.col("query_id")
+        .replace_strict(values, default=None, return_dtype=pl.Float64)
+        .alias(f"ragas_{metric}")
+        for metric, values in found.items()
+    )
 
 
 class Asked:

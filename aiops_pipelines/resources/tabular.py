@@ -1,16 +1,26 @@
-"""Log files that are tables: Parquet and CSV, read by Polars in batches and handed on as lines of JSON.
+"""Log files that are tables: Parquet, read by Polars in batches, and CSV, both handed on as lines of JSON.
 
 So an importer sees the same lines, whatever file they were exported to. A missing value is null; a cell of a
-CSV file is text, as it stands there.
+CSV file is text, as it stands there. What is no row of a CSV file is handed on for the quarantine.
 """
 
+import csv
+import gzip
+import io
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from aiops_pipelines.inference_log.lines import LINE_LIMIT, NO_ROW
+
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 BATCH_ROWS = 20_000
+SEPARATORS = (",", ";", "\t", "|")
+HEADER_LIMIT = 1_000_000
+UNCLOSED = ("unexpected end of data", "field larger than field limit")
 
 
 def table_lines(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[list[bytes]]:
@@ -19,21 +29,97 @@ def table_lines(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[list[bytes
     Raises:
         OSError: the file is no such table; what was yielded before stays valid.
     """
+    rows = _parquet_rows(path, batch_rows) if path.name.endswith(".parquet") else _csv_rows(path)
+    some: list[bytes] = []
+    try:
+        for row in rows:
+            some.append(row)
+            if len(some) == batch_rows:
+                yield some
+                some = []
+    except OSError:
+        if some:
+            yield some
+        raise
+    if some:
+        yield some
+
+
+def _parquet_rows(path: Path, batch_rows: int) -> Iterator[bytes]:
     import orjson
     import polars as pl
 
-    if path.name.endswith(".parquet"):
-        table = pl.scan_parquet(path)
-    else:
-        table = pl.scan_csv(path, infer_schema=False, truncate_ragged_lines=False)
     number = 0
     try:
-        for batch in table.collect_batches(chunk_size=batch_rows, maintain_order=True):
-            yield [orjson.dumps(row, default=_plain) for row in batch.iter_rows(named=True)]
+        for batch in pl.scan_parquet(path).collect_batches(chunk_size=batch_rows, maintain_order=True):
+            yield from (orjson.dumps(row, default=_plain) for row in batch.iter_rows(named=True))
             number += batch.height
     except (pl.exceptions.PolarsError, OSError) as error:
-        said = str(error).splitlines()[0][:200]
-        raise OSError(f"{path.name} cannot be read as a table after row {number:,}: {said}") from error
+        raise _broken(path, number, str(error).splitlines()[0][:200]) from error
+
+
+def _csv_rows(path: Path) -> Iterator[bytes]:
+    import orjson
+
+    csv.field_size_limit(LINE_LIMIT)
+    number, raw = 0, list[str]()
+    try:
+        with _opened(path) as stream:
+            opening = stream.readline(HEADER_LIMIT)
+            separator = max(SEPARATORS, key=re.sub(r'"[^"]*"', "", opening).count)
+            [names] = csv.reader([opening], delimiter=separator) if opening.strip() else [[]]
+            reader = csv.reader(_noted(stream, raw), delimiter=separator, strict=True)
+            while (cells := _next(reader, raw)) is not None:
+                if isinstance(cells, str):
+                    yield _no_row(cells, raw)
+                elif cells and len(cells) != len(names):
+                    yield _no_row(f"{len(cells)} cells under {len(names)} names", raw)
+                elif cells:
+                    try:
+                        yield orjson.dumps(
+                            {name: cell or None for name, cell in zip(names, cells, strict=True)}
+                        )
+                    except TypeError:  # bytes that are not UTF-8
+                        yield _no_row("not UTF-8", raw)
+                number += 1
+    except (OSError, EOFError, csv.Error) as error:
+        raise _broken(path, number, str(error)) from error
+
+
+def _next(reader: Any, raw: list[str]) -> list[str] | str | None:
+    """Return the cells of the next row, why it is none, or None at the end.
+
+    Raises:
+        csv.Error: a quote is not closed, so the rest of the file is one cell.
+    """
+    raw.clear()
+    try:
+        found: list[str] | None = next(reader, None)
+        return found
+    except csv.Error as error:
+        if len(raw) > 1 and str(error).startswith(UNCLOSED):
+            raise csv.Error(f"a quote that opens in the next row is not closed ({error})") from error
+        return str(error)
+
+
+def _noted(stream: io.TextIOWrapper, raw: list[str]) -> Iterator[str]:
+    for line in stream:
+        raw.append(line)
+        yield line
+
+
+def _no_row(reason: str, raw: list[str]) -> bytes:
+    return NO_ROW + f"{reason}: {' '.join(''.join(raw).splitlines())}".encode(errors="surrogateescape")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[io.TextIOWrapper]:
+    with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
+        yield io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="")
+
+
+def _broken(path: Path, rows: int, said: str) -> OSError:
+    return OSError(f"{path.name} cannot be read as a table after row {rows:,}: {said}")
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ Exact for OpenAI's models. For others the count of the nearest table stands in, 
 import importlib.metadata
 import os
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_RUN = 100_000
 """Characters without a break that tiktoken is given; a million overflow its stack."""
+LONGEST_KEPT = 20_000
+"""Characters of a text whose count is remembered; 512 of them are 10 MB at most, if they are ASCII."""
 _O200K = re.compile(r"(chatgpt-)?gpt-(4o|4\.1|4\.5|[5-9]|oss)|o[1-9]($|-)|codex")
 _ENDLESS = re.compile(rf"\S{{{LONGEST_RUN}}}|\s{{{LONGEST_RUN}}}")
 _CL100K = re.compile(r"gpt-(4|3\.5|35)|text-embedding-(3|ada-002)")
@@ -26,6 +28,7 @@ class TokenizerMissing(Mendable, RuntimeError):
     """The tables of the tokenizer are not installed; the message says which package has them."""
 
 
+@lru_cache(maxsize=1_024)
 def encoding_name(model: str) -> tuple[str, bool]:
     """Return the encoding of a model's family, and whether that is the model's own: `gpt-4o` is o200k_base.
 
@@ -46,11 +49,19 @@ def count_tokens(text: str, model: str) -> tuple[int, bool]:
         TokenizerMissing: llama-index-core is not installed, or came without its tables.
     """
     name, exact = encoding_name(model)
+    if len(text) <= LONGEST_KEPT:
+        return _counted(text, name), exact
     encoding = _encoding(name)
     if len(text) <= LONGEST_RUN or not _ENDLESS.search(text):
         return len(encoding.encode_ordinary(text)), exact
     cuts = range(0, len(text), LONGEST_RUN)
     return sum(len(encoding.encode_ordinary(text[cut : cut + LONGEST_RUN])) for cut in cuts), False
+
+
+@lru_cache(maxsize=512)
+def _counted(text: str, name: str) -> int:
+    """Count a text once: system prompts and what is said at every step of a conversation come again."""
+    return len(_encoding(name).encode_ordinary(text))
 
 
 @cache

@@ -128,6 +128,18 @@ class Writer:
         ).fetchall()
         return int(counted[0][0])
 
+    def append_or_change(self, table: str, frame: pl.DataFrame, on: Sequence[str], column: str) -> None:
+        """Insert the rows that are new by their `on` columns, and change one column of the others."""
+        rows = frame.unique(subset=on, keep="first")
+        same = " and ".join(f'stored."{name}" = incoming_rows."{name}"' for name in on)
+        self._connection.register("incoming_rows", rows.select(*on, column))
+        self._connection.execute(
+            f'update {table} as stored set "{column}" = incoming_rows."{column}" from incoming_rows '
+            f'where {same} and stored."{column}" <> incoming_rows."{column}"'
+        )
+        self._connection.unregister("incoming_rows")
+        self.append_new(table, rows, on)
+
 
 class Warehouse:
     """The working DuckDB file and its declared tables."""

@@ -161,7 +161,20 @@ def test_a_swap_to_a_model_with_another_cache_discount_is_model_mix_alone():
 def test_input_that_is_cached_as_a_whole_does_not_say_its_price():
     whole = {"context": (1000, 1e-6, 1.0, 0.9)}
     assert blamed({SMALL: (100, whole)}, {SMALL: (100, CACHED | whole)}).keys() == {"tokens:completion"}
-    assert blamed({SMALL: (100, whole)}, {SMALL: (100, {"context": (1000, 1e-6)})}).keys() == {"price"}
+    dearer = {"context": (1000, 2e-6, 1.0, 0.9)}
+    assert blamed({SMALL: (100, whole)}, {SMALL: (100, dearer)}).keys() == {"price"}
+
+
+def test_input_that_comes_to_be_cached_as_a_whole_is_cache_alone():
+    """The price of uncached tokens is then that of the other period."""
+    uncached, whole = ({SMALL: (100, {"context": (600, 1e-6, read, 0.9)})} for read in (0.0, 1.0))
+    assert blamed(uncached, whole) == pytest.approx({"cache": -0.054})
+    assert blamed(whole, uncached) == pytest.approx({"cache": 0.054})
+
+
+def test_input_that_was_free_and_is_not_any_more_is_price_alone():
+    free, paid = ({SMALL: (100, {"context": (600, price)})} for price in (0.0, 1e-6))
+    assert blamed(free, paid) == pytest.approx({"price": 0.06})
 
 
 def test_a_creep_of_every_cause_is_recovered_within_two_per_cent():

@@ -221,7 +221,7 @@ from aiops_pipelines.resources.warehouse import Warehouse, Writer
 
 log_book.PIECE_BYTES = 20_000
 tabular.table_lines.__defaults__ = (100,)
-portions.PORTION_LINES = 100
+portions.PORTION_LINES = log_book.PORTION_LINES = 100
 replace, written = Writer.replace, []
 def dies(writer, path, *arguments, **keys):
     written.append(path)

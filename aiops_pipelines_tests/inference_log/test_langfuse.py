@@ -151,3 +151,22 @@ def test_audio_that_only_completes_the_total_is_input():
 def test_a_total_that_is_no_sum_is_flagged():
     assert langfuse_tokens({"input": 4, "output": 2, "total": 99}).convention == "ambiguous"
     assert langfuse_tokens({"output": 2}) is None
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"input": "600", "input_cached_tokens": "400", "output": "200", "total": "1200"},
+        json.dumps({"input": "600", "input_cached_tokens": "400", "output": "200", "total": "1200"}),
+        [{"key": "input", "value": 600}, {"key": "input_cached_tokens", "value": 400},
+         {"key": "output", "value": 200}, {"key": "total", "value": 1200}],
+    ],
+    ids=["64-bit numbers as text", "in a cell", "a Parquet map"],
+)  # fmt: skip
+def test_usage_is_the_same_however_its_database_wrote_it(usage):
+    batch = batch_of(CALL | {"usage_details": usage, "cost_details": [{"key": "total", "value": "0.25"}]})
+    assert batch.rejections == []
+    [record] = batch.records
+    counts = ("input_uncached", "cache_read", "output_visible", "tokens_total", "token_convention")
+    assert [record[name] for name in counts] == [600, 400, 200, 1200, "disjoint"]
+    assert record["cost_reported_usd"] == Decimal("0.25")

@@ -1,5 +1,7 @@
 """Lines out of bytes, and values out of lines that were written to break the reader."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,9 @@ def test_a_long_line_is_cut_and_the_next_one_is_whole():
         (b'{"a": NaN}', "holds NaN"),
         (b'{"a": -Infinity}', "holds -Infinity"),
         (b'{"a": 1, "a": 2}', "same key twice"),
+        (b'{"a": 1, "\\u0061": 2}', "same key twice"),
+        (b'{"a" : 1, "a" : "\\u003a"}', "same key twice"),
+        (b'{"a":1,"a":"\\u003A"}', "same key twice"),
         (b"[" * 20_000 + b"]" * 20_000, "nested deeper than 64"),
         (b"[" * 65 + b"]" * 65, "nested deeper than 64"),
         (b'{"a": ' + b"9" * 5_000 + b"}", "thousands of digits"),
@@ -48,6 +53,25 @@ def test_hostile_lines_are_refused_with_a_reason(raw, said):
     """C06: size, depth, NUL and invalid UTF-8."""
     with pytest.raises(RecordError, match=said):
         parse(raw)
+
+
+numbers = st.integers(-(10**25), 10**25) | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(values, st.booleans(), st.sampled_from([(",", ":"), (", ", ": "), (" ,", " : ")]))
+def test_a_value_is_read_as_it_was_written(value, escaped, separators):
+    raw = json.dumps(value, ensure_ascii=escaped, separators=separators).encode()
+    assert repr(parse(raw)) == repr(value)
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**30])
+def test_large_integers_stay_whole(number):
+    assert repr(parse(b"%d" % number)) == repr(number)
+    assert repr(parse(b'{"a":%d,"b":[0,%d]}' % (number, number))) == repr({"a": number, "b": [0, number]})
 
 
 def test_control_lines_are_read():

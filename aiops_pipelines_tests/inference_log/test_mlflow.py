@@ -91,3 +91,18 @@ def test_broken_traces_and_spans_are_set_aside_alone():
     assert len(batch.records) == 1
     said = " ".join(rejection.reason for rejection in batch.rejections)
     assert "must be an MLflow trace" in said and "input_tokens is -1" in said
+
+
+def test_a_span_of_the_genai_conventions_keeps_its_own_model_and_usage():
+    stated = {
+        "mlflow.spanType": "CHAT_MODEL",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 200,
+        "gen_ai.usage.cache_read.input_tokens": 400,
+    }
+    [record] = batch_of(trace(span("s1", stated))).records
+    assert (record["provider"], record["model_requested"]) == ("openai", "gpt-4o")
+    assert (record["input_uncached"], record["cache_read"], record["tokens_total"]) == (600, 400, 1200)
+    assert "cache_read" in record["usage_raw"]

@@ -408,3 +408,53 @@ def test_attribute_sets_found_in_the_wild():
         assert (record["input_uncached"], record["output_visible"], record["tokens_total"]) == (97, 52, 149)
         assert (record["query"], record["model_served"]) == ("Weather in Paris?", "gpt-4-0613")
         assert record["answer"].startswith("The weather in Paris is currently rainy")
+
+
+def test_names_of_the_ai_sdk_are_read():
+    sdk = {
+        "ai.operationId": "ai.streamText.doStream",
+        "gen_ai.system": "openai.responses",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 200,
+        "ai.usage.cachedInputTokens": 400,
+        "ai.usage.reasoningTokens": 50,
+        "ai.usage.totalTokens": 1200,
+    }
+    record = one(span("s1", sdk))
+    assert record["provider"] == "openai"
+    five = ("input_uncached", "cache_read", "output_visible", "reasoning", "tokens_total")
+    assert [record[name] for name in five] == [600, 400, 150, 50, 1200]
+
+
+def test_a_completion_is_a_model_call():
+    older = {"gen_ai.operation.name": "completion", "gen_ai.request.model": "davinci-002"}
+    assert (
+        one(span("s1", older | {"gen_ai.usage.input_tokens": 3, "gen_ai.usage.output_tokens": 2}))[
+            "tokens_total"
+        ]
+        == 5
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [
+        ("openai/gpt-4o", "openai"),
+        ("eu.anthropic.claude-3-haiku-20240307-v1:0", "aws"),
+        ("claude-3-haiku", "anthropic"),
+        ("our-model", None),
+    ],
+)
+def test_a_provider_that_is_not_named_is_read_off_the_model(model, provider):
+    assert (
+        one(span("s1", {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}))["provider"]
+        == provider
+    )
+
+
+def test_a_clock_that_was_set_back_costs_the_latency_and_not_the_call():
+    """C03."""
+    batch = read([(1, export(span("s1", CHAT) | {"endTimeUnixNano": str(START - 1)}))])
+    assert [record["latency_ms"] for record in batch.records] == [None]
+    assert batch.ignored["latency of a call that ends before it starts"] == 1

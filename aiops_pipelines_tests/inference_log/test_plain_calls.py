@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from aiops_pipelines.inference_log import aiops_jsonl
 from aiops_pipelines.inference_log.lines import Block
+from aiops_pipelines.inference_log.plain_calls import PLAIN
 from aiops_pipelines.inference_log.plain_usage import apportioned, shape, split_columns, stated
 from aiops_pipelines.inference_log.provider_usage import provider_tokens, stated_usage
 from aiops_pipelines.inference_log.record import CALLS, RecordError
@@ -32,17 +33,17 @@ USAGES = [
 ]  # fmt: skip
 
 
-def both_lanes(raw: list[bytes]) -> tuple[pl.DataFrame, aiops_jsonl.Batch, int]:
+def both_lanes(raw: list[bytes], seen: set[str]) -> tuple[pl.DataFrame, aiops_jsonl.Batch, int]:
     """Return what both lanes together make of the lines, and how many calls came by the column."""
-    plain, rest = by_column(Block.of(raw))
+    plain, rest = by_column(Block.of(raw), seen)
     batch = aiops_jsonl.read(rest)
     batch.ignored.update(plain.ignored)
     calls = pl.concat([plain.calls, pl.DataFrame(batch.records, schema=CALLS, orient="row")])
     return calls.sort("source_line"), batch, plain.calls.height
 
 
-def assert_same(raw: list[bytes]) -> int:
-    calls, batch, plain = both_lanes(raw)
+def assert_same(raw: list[bytes], seen: frozenset[str] = frozenset()) -> int:
+    calls, batch, plain = both_lanes(raw, set(seen))
     alone = aiops_jsonl.read([(number, line) for number, line in enumerate(raw, 1) if line.strip()])
     assert_frame_equal(calls, pl.DataFrame(alone.records, schema=CALLS, orient="row"), check_exact=True)
     assert batch.rejections == alone.rejections
@@ -154,9 +155,50 @@ def test_both_lanes_say_the_same_of_one_odd_line(raw):
     assert_same(raw)
 
 
-def test_good_lines_all_come_by_the_column():
+@settings(max_examples=50)
+@given(MIXTURES, st.frozensets(st.sampled_from(sorted({*CALL, *FIELDS} & PLAIN.keys()))))
+def test_fields_that_lines_before_had_or_had_not_change_nothing(raw, seen):
+    assert_same(raw, seen)
+
+
+def test_fields_are_asked_for_once_they_were_seen():
+    first, later = CALL | {"query": "a"}, CALL | {"event_id": "e2", "latency_ms": 7, "trace_id": None}
+    seen: set[str] = set()
+    by_column(Block.of([json.dumps(first).encode()]), seen)
+    assert seen == {"event_id", "occurred_at", "query"}
+    plain, _ = by_column(Block.of([json.dumps(later).encode()], 2), seen)
+    assert plain.calls.select("latency_ms", "query").row(0) == (7, None)
+    assert seen == {"event_id", "occurred_at", "query", "latency_ms", "trace_id"}
+
+
+def test_a_list_that_pyarrow_loses_is_left_to_the_reader():
+    assert assert_same([json.dumps(CALL | {"colour": [None, False]}).encode()]) == 0
+
+
+@pytest.mark.parametrize("usage", [5, {"prompt": 5}, "x", None, {"input_tokens": 5}])
+@pytest.mark.parametrize("own", [{"input_tokens": 5, "output_tokens": 6}, {"total_tokens": 5}])
+def test_a_usage_of_a_chunk_is_not_taken_for_the_calls(usage, own):
+    line = CALL | {"retrieved": [{"chunk_id": "c", "usage": own}], "usage": usage}
+    assert_same([json.dumps(line).encode()])
+    assert_same([json.dumps(CALL | {"retrieved": [{"chunk_id": "c", "usage": own}]}).encode()])
+
+
+def test_usages_of_other_writers_than_the_first_lines_keep_their_text():
+    usages = [json.dumps(usage, separators=way) for usage in USAGES[:5] for way in ((", ", ": "), (",", ":"))]
+    usages += ['{"input_tokens": 5, "output_tokens": -0}', '{"output_tokens": 6,  "input_tokens": 5}', "{}"]
+    raw = [
+        f'{{"event_id": "e{i}", "occurred_at": "2026-06-01T12:00:00Z", "usage":{gap}{usages[i % len(usages)]}}}'.encode()
+        for i in range(200)
+        for gap in [" " * (i % 3)]
+    ]
+    assert_same(raw)
+    assert assert_same([line.replace(b": -0", b": 0") for line in raw]) > 150
+
+
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")])
+def test_good_lines_all_come_by_the_column(separators):
     calls = [CALL | {"event_id": f"e{i}", "usage": USAGES[i % 5], "colour": "red"} for i in range(300)]
-    raw = [json.dumps(call).encode() for call in calls]
+    raw = [json.dumps(call, separators=separators).encode() for call in calls]
     assert assert_same(raw) == 300
 
 
@@ -218,3 +260,7 @@ def test_parts_are_apportioned_by_the_column_as_one_by_one(weights, total):
 @pytest.mark.parametrize("template", ["#", "{", '{"a": "#"}', '{"a": [#]}', '{"a": #.5}', '{"a": #, "a": #}'])
 def test_templates_that_are_no_plain_usage_are_left_to_the_reader(template):
     assert shape(template) is None
+
+
+def test_a_provider_that_no_column_holds_is_left_to_the_reader_of_lines():
+    assert_same([b'{"event_id": "e1", "occurred_at": "2026-06-01T12:00:00Z", "provider": "\\u0000"}'])

@@ -125,6 +125,34 @@ def test_streams_are_put_together(name):
     assert (record["answer"], record["input_uncached"], record["output_visible"]) == ("Hello", *counts)
 
 
+@pytest.mark.parametrize(
+    ("parts", "counts"),
+    [
+        ([{"type": "message_start", "message": {"model": "claude", "usage": {"input_tokens": 4, "output_tokens": 1}}},
+          {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hel"}}], (4, 1)),
+        ([{"candidates": [{"content": {"parts": [{"text": "Hel"}]}}], "usageMetadata": {"promptTokenCount": 4, "totalTokenCount": 4}}], (4, 0)),
+        ([{"choices": [{"delta": {"content": "Hel"}}], "usage": {"prompt_tokens": 4, "completion_tokens": 1}}], (4, 1)),
+    ],
+    ids=["anthropic", "gemini", "counted up in each part"],
+)  # fmt: skip
+def test_a_stream_that_was_cut_has_the_counts_so_far_and_is_ambiguous(parts, counts):
+    cut = stream(*parts).removesuffix("data: [DONE]\n\n")
+    [record] = batch_of(CALL | {"response": cut + 'data: {"id": "x", "cho'}).records
+    assert record["token_convention"] == "ambiguous"
+    assert (record["answer"], record["input_uncached"], record["output_visible"]) == ("Hel", *counts)
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    [whole] = batch_of(CALL | {"response": stream(*parts, end)}).records
+    assert whole["token_convention"] != "ambiguous"
+
+
+def test_a_status_and_counts_may_be_text():
+    usage = {"prompt_tokens": "3", "completion_tokens": "2", "total_tokens": "5"}
+    [record] = batch_of(CALL | {"response": {"usage": usage}}).records
+    assert (record["status"], record["tokens_total"]) == ("ok", 5)
+    [failed] = batch_of(CALL | {"status": "503", "response": None}).records
+    assert (failed["status"], failed["error_type"]) == ("error", "HTTP 503")
+
+
 def test_a_stream_of_json_lines_and_damaged_parts():
     lines = (
         '{"response": "Hel", "done": false}\n{"broken\n[1]\n{"response": "lo", "done": true, "eval_count": 2}'

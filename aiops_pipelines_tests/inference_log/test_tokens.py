@@ -201,7 +201,9 @@ def test_counts_are_never_negative_and_add_up_unless_flagged(usage):
     [
         ({"prompt_tokens": -1, "completion_tokens": 1}, "usage.prompt_tokens is -1"),
         ({"prompt_tokens": 1.5, "completion_tokens": 1}, "usage.prompt_tokens is 1.5"),
-        ({"prompt_tokens": "12", "completion_tokens": 1}, "usage.prompt_tokens must be a number, not text"),
+        ({"prompt_tokens": "12 k", "completion_tokens": 1}, "usage.prompt_tokens must be a number, not text"),
+        ({"prompt_tokens": "-12", "completion_tokens": 1}, "usage.prompt_tokens must be a number, not text"),
+        ({"input_uncached": "12", "output_visible": 1}, "usage.input_uncached must be a number, not text"),
         ({"prompt_tokens": 10**9, "completion_tokens": 1}, r"from 0 to below 1,000,000,000"),
         ({"prompt_tokens": float("inf"), "completion_tokens": 1}, "not a finite number"),
         ({"prompt_tokens": 10, "total_tokens": 3}, "total that is smaller"),

@@ -61,9 +61,11 @@ def test_a_document_crowds_that_is_found_for_twice_as_much_as_any_of_its_size() 
 
 
 def test_an_established_document_is_judged_by_what_it_gained() -> None:
-    before = BEFORE | {"new": 0.30}
-    assert crowding(before, {"new": 0.39}, SIZES, "new") is None
-    assert crowding(before, {"new": 0.41}, SIZES, "new")
+    some, contents = BEFORE | {"new": 0.06}, BEFORE | {"new": 0.32}
+    assert crowding(some, {"new": 0.15}, SIZES, "new") is None
+    assert crowding(some, {"new": 0.17}, SIZES, "new")
+    assert crowding(contents, {"new": 0.44}, SIZES, "new") is None  # a table of contents of a new release
+    assert crowding(contents, {"new": 0.64}, SIZES, "new")
 
 
 def test_a_takeover_is_of_known_queries_the_document_is_no_answer_to() -> None:

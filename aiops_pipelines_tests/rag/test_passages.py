@@ -1,7 +1,8 @@
 import numpy as np
+import polars as pl
 import pytest
 
-from aiops_pipelines.rag.passages import Overlap, Sentences, in_budget, overlap
+from aiops_pipelines.rag.passages import Overlap, Sentences, in_budget, overlap, reference_contexts
 
 TEXTS = {
     "refunds.md": "# Refunds\n\nA refund is paid. Refunds take\nfive working days. Ask the desk.",
@@ -47,3 +48,23 @@ def test_an_answer_in_other_words_marks_nothing(answer):
 
 def test_only_the_judged_documents_are_looked_at():
     assert Sentences(TEXTS).passages("The desk opens at nine.", ["refunds.md", "gone.md"]) == {}
+
+
+def test_reference_contexts_are_the_chunks_of_relevant_documents_that_hold_the_answer():
+    corpus = pl.DataFrame(
+        {
+            "document": ["a.md", "a.md", "b.md", "c.md"],
+            "chunk_id": ["c1", "c2", "c2", "c3"],
+            "text": [
+                "Hello there.",
+                "Refunds take five days.",
+                "Refunds take five days.",
+                "It takes five days.",
+            ],
+        }
+    )
+    judged = [("q1", "a.md", 2), ("q1", "b.md", 1), ("q1", "c.md", 0), ("q2", "a.md", 1), ("q3", "a.md", 1)]
+    judgements = pl.DataFrame(judged, schema=["query_id", "document", "grade"], orient="row")
+    answers = {"q1": "Refunds take five days", "q2": None, "q3": "Nobody says this anywhere"}
+    questions = pl.DataFrame({"query_id": list(answers), "reference_answer": list(answers.values())})
+    assert reference_contexts(questions, judgements, corpus) == {"q1": ["Refunds take five days."]}

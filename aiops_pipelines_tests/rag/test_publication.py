@@ -31,10 +31,13 @@ def places(*rows: tuple[str, str, str, int]) -> pl.DataFrame:
 
 
 TITLES = pl.DataFrame({"document": ["a.md", "b.md"], "title": ["A", None]})
+TEXTS = pl.DataFrame({"chunk_id": ["c1"], "text_hash": ["t"]})
 
 
 def test_a_chunk_is_one_node_a_document_at_its_first_place() -> None:
-    found = nodes(places(("c1", "a.md", "h", 4), ("c1", "a.md", "h", 1), ("c1", "b.md", "i", 0)), TITLES)
+    found = nodes(
+        places(("c1", "a.md", "h", 4), ("c1", "a.md", "h", 1), ("c1", "b.md", "i", 0)), TITLES, TEXTS
+    )
     rows = found.sort("document").select("document", "position", "title", "node_id").rows()
     assert [row[:3] for row in rows] == [("a.md", 1, "A"), ("b.md", 0, "")]
     assert rows[0][3] == node_id("a.md", "c1") != rows[1][3]
@@ -50,11 +53,12 @@ def test_names_do_not_run_into_each_other() -> None:
 def test_whatever_is_written_with_a_node_is_in_its_fingerprint_and_not_in_its_name(column: str) -> None:
     before = places(("c1", "a.md", "h", 0))
     other = pl.lit(1) if column == "position" else pl.lit("another")
-    one, two = nodes(before, TITLES), nodes(before.with_columns(other.alias(column)), TITLES)
+    one, two = nodes(before, TITLES, TEXTS), nodes(before.with_columns(other.alias(column)), TITLES, TEXTS)
     assert one["node_id"][0] == two["node_id"][0]
     assert one["fingerprint"][0] != two["fingerprint"][0]
-    renamed = nodes(before, TITLES.with_columns(title=pl.lit("New title")))
-    assert renamed["fingerprint"][0] != one["fingerprint"][0]
+    renamed = nodes(before, TITLES.with_columns(title=pl.lit("New title")), TEXTS)
+    rewrapped = nodes(before, TITLES, TEXTS.with_columns(text_hash=pl.lit("another")))
+    assert len({found["fingerprint"][0] for found in (one, renamed, rewrapped)}) == 3
 
 
 def test_the_difference_worked_out_by_hand() -> None:

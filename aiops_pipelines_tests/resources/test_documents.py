@@ -218,7 +218,7 @@ def test_names_that_clash_or_mislead_are_set_aside(tmp_path):
     assert [d.document for d in documents] == ["Fees.md", long]
     assert {s.document: s.reason.split(";")[0] for s in skipped} == {
         "a\\b.md": "Its name leads out of the corpus",
-        "fees.md": "Its name differs from Fees.md in case alone",
+        "fees.md": "Its name differs from Fees.md in case or Unicode form alone",
         "red\x1b[31m.md": "Its name holds control characters",
     }
 

@@ -38,9 +38,9 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def update(book: IndexBook, folder: Path, days: int = 0, dated: bool = False) -> Update:
+def update(book: IndexBook, folder: Path, days: int = 0, dated: bool = False, anew: bool = False) -> Update:
     return [
-        book.update("desk", s, NOW + timedelta(days=days), embedder())
+        book.update("desk", s, NOW + timedelta(days=days), embedder(), anew=anew)
         for s in snapshots(Corpus(folder=folder, dated=dated))
     ][-1]
 
@@ -217,8 +217,69 @@ def test_renamed_documents_count_once_edited_or_not(book: IndexBook, folder: Pat
     assert list(found["cpu_s"]) == ["reading", "chunking", "embedding", "writing"]
 
 
+@pytest.mark.parametrize(
+    ("lost", "finding"),
+    [
+        ("rag.embeddings", "1 chunk without an embedding"),
+        ("rag.chunks", "1 chunk without a text"),
+        ("rag.index_chunks", "1 document missing from the index"),
+    ],
+)
+def test_what_was_lost_in_the_store_is_found_and_built_anew(
+    book: IndexBook, warehouse: Warehouse, folder: Path, lost: str, finding: str
+) -> None:
+    update(book, folder)
+    whole = warehouse.rows("rag.index_chunks").sort("document")
+    with warehouse.writing() as writer:
+        writer.delete(lost, chunk_id=whole["chunk_id"][0])
+    assert update(book, folder, days=1).index.is_empty()
+    assert finding in prove(warehouse, "desk").findings[0]
+    done = update(book, folder, days=2, anew=True)
+    assert done.report.documents["unchanged"] == 2
+    assert done.report.chunks["embedded"] == (lost == "rag.embeddings")
+    assert prove(warehouse, "desk").findings == ()
+    assert warehouse.rows("rag.index_chunks").sort("document").equals(whole)
+
+
+def test_a_file_that_changed_behind_its_time_is_found_by_reading_anew(book: IndexBook, folder: Path) -> None:
+    os.utime(folder / "fees.md", (9, 9))
+    update(book, folder)
+    (folder / "fees.md").write_text("# Fees\n\nA label costs six euros.\n", encoding="utf-8")
+    os.utime(folder / "fees.md", (9, 9))
+    assert update(book, folder, days=1).index.is_empty()
+    done = update(book, folder, days=2, anew=True)
+    chunks = done.report.chunks
+    assert (done.report.documents["edited"], chunks["embedded"], chunks["dropped"]) == (1, 1, 1)
+
+
+def test_a_document_of_long_lines_is_renamed_when_it_was_edited_on_the_way(
+    book: IndexBook, folder: Path
+) -> None:
+    lines = [" ".join(f"Word{line}{n} follows here." for n in range(60)) for line in range(4)]
+    (folder / "guide.md").write_text("# Guide\n\n" + "\n\n".join(lines), encoding="utf-8")
+    update(book, folder)
+    (folder / "guide.md").unlink()
+    (folder / "manual.md").write_text("# Guide\n\n" + "\n\n".join([*lines, "The end."]), encoding="utf-8")
+    found = update(book, folder, days=1).report.as_data()
+    assert (found["documents"]["renamed"], found["renamed_edited"]) == (1, 1)
+
+
+def test_an_edit_of_white_space_alone_is_served_and_embeds_nothing(
+    book: IndexBook, warehouse: Warehouse, folder: Path
+) -> None:
+    code = "# Code\n\n```python\nif late:\n    warn()\n{}refund()\n```\n"
+    (folder / "code.md").write_text(code.format("    "), encoding="utf-8")
+    update(book, folder)
+    (folder / "code.md").write_text(code.format(""), encoding="utf-8")
+    report = update(book, folder, days=1).report
+    assert (report.documents["edited"], report.chunks["embedded"]) == (1, 0)
+    (text,) = [text for text in warehouse.rows("rag.chunks")["text"] if "refund" in text]
+    assert "\nrefund()" in text
+
+
+@pytest.mark.parametrize("anew", [False, True])
 def test_a_file_that_cannot_be_read_now_stays_what_it_was_and_is_read_by_the_next_run(
-    book: IndexBook, warehouse: Warehouse, folder: Path, monkeypatch: pytest.MonkeyPatch
+    book: IndexBook, warehouse: Warehouse, folder: Path, monkeypatch: pytest.MonkeyPatch, anew: bool
 ) -> None:
     before = update(book, folder).index["index_version"][0]
     original = Folder.content
@@ -231,7 +292,7 @@ def test_a_file_that_cannot_be_read_now_stays_what_it_was_and_is_read_by_the_nex
     monkeypatch.setattr(Folder, "content", busy)
     (folder / "fees.md").write_text("# Fees\n\nA label costs nine euros.\n", encoding="utf-8")
     (folder / "new.md").write_text("# New\n\nThe desk has a door.\n", encoding="utf-8")
-    during = update(book, folder, days=1)
+    during = update(book, folder, days=1, anew=anew)
     assert [(s.document, s.standing) for s in during.skipped] == [("fees.md", True)]
     assert during.report.as_data()["documents"]["unchanged"] == 2
     assert during.index["index_version"][0] != before

@@ -2,7 +2,13 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.monitoring.quality import JUDGED
-from aiops_pipelines.resources.judge import METRICS, SAMPLES, OfflineJudge, context_scores
+from aiops_pipelines.resources.judge import (
+    METRICS,
+    SAMPLES,
+    OfflineJudge,
+    context_scores,
+    text_context_scores,
+)
 
 
 def sample(**more: object) -> dict[str, object]:
@@ -79,3 +85,11 @@ def test_ragas_counts_documents_by_query() -> None:
     found = context_scores({"q1": ["a", "b"], "q2": []}, {"q1": ["a", "c", "d", "e"], "q2": ["a"]})
     assert found == {"context_recall_id": {"q1": 0.25, "q2": 0.0}, "context_precision_id": {"q1": 0.5}}
     assert context_scores({}, {}) == {"context_recall_id": {}, "context_precision_id": {}}
+
+
+def test_ragas_compares_texts_by_query() -> None:
+    """Of aaaa and bbbb, aaax is three quarters the first; found second behind a stranger that is AP 1/2."""
+    found = text_context_scores({"q1": ["cccc", "aaax"], "q2": []}, {"q1": ["aaaa", "bbbb"], "q2": ["aaaa"]})
+    assert found["context_recall_text"] == {"q1": 0.5, "q2": 0.0}
+    assert found["context_precision_text"] == {"q1": pytest.approx(0.5)}
+    assert text_context_scores({}, {}) == {"context_recall_text": {}, "context_precision_text": {}}

@@ -70,7 +70,7 @@ def test_a_torn_last_line_waits_for_its_end(tmp_path):
     """C05: cut anywhere, the line is counted as waiting and stored once when its end arrives."""
     file, whole = tmp_path / "a.jsonl", call(1) + b"\n" + call(2) + b"\n"
     start = len(call(1)) + 1
-    for cut in range(start, len(whole)):
+    for cut in range(start, len(whole) - 1):
         file.write_bytes(whole[:cut])
         log = Log(tmp_path).ingest()
         assert log.counts("a.jsonl") == (1, 1, 0, 0, cut - start)
@@ -78,6 +78,32 @@ def test_a_torn_last_line_waits_for_its_end(tmp_path):
         log.ingest()
         assert log.counts("a.jsonl") == (2, 2, 0, 0, 0)
         assert (log.ids, log.aside) == (["e1", "e2"], [])
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+def test_a_whole_last_line_is_read_without_its_newline_which_ends_it_when_it_comes(tmp_path, ending):
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(call(1) + ending + call(2))
+    log = Log(tmp_path).ingest()
+    assert log.counts("a.jsonl") == (2, 2, 0, 0, 0)
+    with file.open("ab") as stream:
+        stream.write(ending)
+    assert log.ingest().counts("a.jsonl") == (2, 2, 0, 0, 0)
+    with file.open("ab") as stream:
+        stream.write(b"broken" + ending + call(3))
+    assert log.ingest().counts("a.jsonl") == (4, 3, 0, 1, 0)
+    assert (log.ids, len(log.aside)) == (["e1", "e2", "e3"], 1)
+
+
+def test_a_call_that_is_written_behind_a_whole_last_line_is_read_too(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(call(1))
+    log = Log(tmp_path).ingest()
+    with file.open("ab") as stream:
+        stream.write(call(2) + b"\n" + call(3) + b"\n")
+    log.ingest()
+    assert log.counts("a.jsonl") == (3, 3, 0, 0, 0)
+    assert log.ids == ["e1", "e2", "e3"]
 
 
 def test_a_grown_file_is_read_on_with_line_numbers(tmp_path):
@@ -101,6 +127,18 @@ def test_pieces_are_bounded_and_their_counts_add_up(tmp_path):
     assert len(pieces) > 5
     assert all(sum(len(line) for _, line in piece.lines) < 1_200 for piece in pieces)
     assert Log(tmp_path).ingest(piece_bytes=1_000).counts("a.jsonl") == (100, 100, 0, 0, 0)
+
+
+@pytest.mark.parametrize("piece_bytes", [700, 1_000, 100_000])
+def test_pieces_end_where_a_portion_does(tmp_path, piece_bytes):
+    (tmp_path / "a.jsonl").write_bytes(b"".join(call(i) + b"\n" for i in range(100)) + b"{torn")
+    [file] = LogFolder(tmp_path).files()[0]
+    read_plan = plan(file, None)
+    pieces = list(LogFolder(tmp_path).pieces(read_plan, begin(file, read_plan, None), piece_bytes, 8))
+    read = [piece.reading.lines_read for piece in pieces]
+    assert {*range(8, 101, 8)} <= {*read}
+    assert [line for piece in pieces for line in piece.lines] == [(i + 1, call(i)) for i in range(100)]
+    assert pieces[-1].reading.waiting_bytes == 5
 
 
 def test_a_rewritten_file_is_read_from_the_start(tmp_path):
@@ -135,8 +173,8 @@ def test_compressed_files_are_read_whole_and_a_cut_one_waits(tmp_path):
 
 
 def test_an_unfinished_line_in_a_compressed_file_waits(tmp_path):
-    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(call(1) + b"\n" + call(2)))
-    assert Log(tmp_path).ingest().counts("a.jsonl.gz") == (1, 1, 0, 0, len(call(2)))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(call(1) + b"\n" + call(2)[:-1]))
+    assert Log(tmp_path).ingest().counts("a.jsonl.gz") == (1, 1, 0, 0, len(call(2)) - 1)
 
 
 def test_a_damaged_compressed_file_is_an_error_not_an_empty_log(tmp_path):

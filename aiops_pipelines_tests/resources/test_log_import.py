@@ -58,6 +58,21 @@ def test_a_file_of_no_known_format_is_told(tmp_path):
     (tmp_path / "text.jsonl").write_text("no JSON at all\n")
     with pytest.raises(UnknownFormat):
         format_of(tmp_path / "text.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.jsonl", b"", "no complete line"),
+        ("blank.csv", b"", "no complete line"),
+        ("calls.jsonl.zst", b"\x28\xb5\x2f\xfd\x04\x00\n", "is compressed"),
+        ("calls.jsonl", b"\x1f\x8b\x08\x00\n", "is compressed"),
+    ],
+)
+def test_an_empty_or_packed_file_is_named_as_that(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnknownFormat, match=said):
+        format_of(tmp_path / name)
     with pytest.raises(OSError):
         format_of(tmp_path / "absent.jsonl")
 

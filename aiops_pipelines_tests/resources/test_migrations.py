@@ -1,5 +1,6 @@
 """Migrations between two real models and between two chunkings, on a small real index."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -93,6 +94,20 @@ def test_between_two_real_models_of_one_dimension_and_back(
     assert log["kind"].to_list() == ["decision.migration_promoted", "decision.migration_rolled_back"]
     assert log["actor"].to_list() == ["Ada", "Ada"] and "Users complain" in log["summary"][1]
     assert AuditBook(project, warehouse, Keys(project.keys)).verify("desk")[1] == 2
+
+
+def test_known_queries_of_a_file_that_no_run_has_read_count(
+    warehouse: Warehouse, system: System, moves: Migrations, tmp_path: Path
+) -> None:
+    relevant = [{"document": "fees.md", "grade": 2}]
+    lines = [
+        json.dumps({"query_id": f"q{n}", "query": "label", "valid_from": "2026-05-01", "relevant": relevant})
+        for n in range(20)
+    ]
+    (tmp_path / "known.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    row = moves.start(system.model_copy(update={"known_queries": tmp_path / "known.jsonl"}), TO_SMALL, NOW)
+    known = [one for one in moves.verdicts("desk", row["migration_id"]) if one["sample"] == "known queries"]
+    assert {one["queries"] for one in known} == {20}
 
 
 def test_every_index_is_asked_in_its_own_space(

@@ -75,6 +75,24 @@ def test_the_life_of_a_published_index(project: Project, warehouse: Warehouse, s
 
 
 @pytest.mark.parametrize("system", STORES[:3], indirect=True)
+def test_a_text_that_changed_in_white_space_alone_is_published_wherever_it_stands(
+    project: Project, warehouse: Warehouse, system: System
+) -> None:
+    assert system.corpus and system.corpus.folder
+    write_corpus(system.corpus.folder, {"one": "if late:\n  warn()", "two": "if late:\n  warn()"})
+    for name in ("one", "two"):
+        (system.corpus.folder / f"{name}.md").write_text("if late:\n  warn()\n", encoding="utf-8")
+    index(warehouse, system)
+    publish = publisher(project, warehouse).publish
+    publish(system, NOW, "first")
+    (system.corpus.folder / "two.md").write_text("if late:\n    warn()\n", encoding="utf-8")
+    index(warehouse, system, NOW + timedelta(days=1))
+    done = publish(system, NOW + timedelta(days=1), "second")
+    assert (done.written > 0, done.proof.findings) == (True, ())
+    texts = {text for _, _, text, _ in contents(system, warehouse) if "warn" in text}
+    assert texts == {"if late:\n    warn()"}
+
+
 def test_a_migration_goes_to_a_collection_of_its_own_and_back_without_an_upload(
     project: Project, warehouse: Warehouse, system: System
 ) -> None:

@@ -122,6 +122,17 @@ def test_there_is_something_to_publish_or_a_sentence(project: Project, warehouse
         publish(desk(project), NOW, "first")
 
 
+def test_a_text_that_the_index_lost_is_named(project: Project, warehouse: Warehouse) -> None:
+    system = published_desk(project, "duckdb")
+    assert system.corpus and system.corpus.folder
+    write_corpus(system.corpus.folder)
+    index(warehouse, system)
+    with warehouse.writing() as writer:
+        writer.delete("rag.chunks", system="desk")
+    with pytest.raises(StoreError, match=r"lost the text of c\w+; aiops reindex desk --anew"):
+        publisher(project, warehouse).publish(system, NOW, "first")
+
+
 def test_what_is_missing_is_named_before_anything_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("lancedb", "qdrant"):
         monkeypatch.setitem(sys.modules, f"llama_index.vector_stores.{name}", None)

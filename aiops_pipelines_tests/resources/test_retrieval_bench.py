@@ -106,3 +106,15 @@ def test_ragas_measures_stand_beside_ours(bench: RetrievalBench) -> None:
     means = dict(quality.select("metric", "mean").iter_rows())
     assert (means["ragas_context_recall_id"], means["recall_at_5"]) == (1.0, 1.0)
     assert (means["ragas_context_precision_id"], means["precision_at_5"]) == (0.5, 0.2)
+    assert means["ragas_context_recall_text"] == 1.0
+    assert means["ragas_context_precision_text"] == pytest.approx(
+        1.0
+    )  # the chunk with "two euros" comes first
+
+
+def test_queries_without_a_reference_answer_have_no_text_to_compare(
+    bench: RetrievalBench, warehouse: Warehouse
+) -> None:
+    known = warehouse.rows("rag.known_queries").with_columns(reference_answer=pl.lit(None, pl.String))
+    warehouse.replace("rag.known_queries", known, system="desk")
+    assert not [name for name in bench.evaluate("desk", NOW).quality["metric"] if name.endswith("_text")]

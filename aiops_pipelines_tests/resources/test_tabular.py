@@ -10,6 +10,8 @@ import pytest
 
 from aiops_pipelines.inference_log.formats import detected, importer
 from aiops_pipelines.inference_log.ingestion import begin, plan
+from aiops_pipelines.inference_log.lines import parse
+from aiops_pipelines.inference_log.record import RecordError
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.tabular import table_lines
 from aiops_pipelines_tests.inference_log.test_langfuse import CALL, RETRIEVER
@@ -77,9 +79,47 @@ def test_rows_are_numbered_on_over_batches_and_keep_their_values(tmp_path):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "x.csv.gz", "ragged.csv"])
+@pytest.mark.parametrize("name", ["x.parquet", "x.csv.gz"])
 def test_a_damaged_table_is_an_error_in_a_sentence(tmp_path, name):
     path = tmp_path / name
-    path.write_bytes(b"a,b\n1,2\n1,2,3,4\n" if name == "ragged.csv" else b"\x1f\x8b no such file")
+    path.write_bytes(b"\x1f\x8b no such file")
     with pytest.raises(OSError, match=f"{name} cannot be read as a table"):
         list(table_lines(path))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_csv_file_may_have_any_usual_separator_newline_and_a_byte_order_mark(tmp_path, separator, newline):
+    rows = [("name", '"a, b; c"', "n"), ("x", '"so ""they"" say"', "1"), ("", '"two\nlines"', "2")]
+    text_ = newline.join(map(separator.join, rows)) + newline
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbf" + text_.encode())
+    assert [json.loads(line) for [*lines] in table_lines(tmp_path / "t.csv") for line in lines] == [
+        {"name": "x", "a, b; c": 'so "they" say', "n": "1"},
+        {"name": None, "a, b; c": "two\nlines", "n": "2"},
+    ]
+
+
+def test_what_is_no_row_is_quarantined_with_its_reason_and_the_rest_loads(tmp_path):
+    """C04, C05, C06: too many and too few cells, a stray quote, other bytes than UTF-8, a torn last row."""
+    broken = {3: b"e3,1,2", 5: b"e5", 7: b"e\xe9,1", 8: b'"e"8,1', 9: b'e9,"1'}
+    rows = [b"event_id,n", *(broken.get(n, b"e%d,1" % n) for n in range(10))]
+    (tmp_path / "t.csv").write_bytes(b"\n".join(rows))
+    good, said = [], {}
+    for number, line in enumerate(line for lines in table_lines(tmp_path / "t.csv") for line in lines):
+        try:
+            good.append(parse(line)["event_id"])
+        except RecordError as error:
+            said[number] = str(error)
+    assert good == ["e0", "e1", "e2", "e4", "e6"]
+    assert list(said) == list(broken)
+    assert said[3] == "The line is not a row of the table: 3 cells under 2 names."
+    assert said[5] == "The line is not a row of the table: 1 cells under 2 names."
+    assert said[7].startswith("The line is not UTF-8")
+
+
+def test_a_quote_that_swallows_the_rest_of_a_file_is_said_after_the_rows_before_it(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b'a,b\n1,2\n3,"4\n5,6\n7,8\n')
+    batches = table_lines(tmp_path / "t.csv")
+    assert [json.loads(line) for line in next(batches)] == [{"a": "1", "b": "2"}]
+    with pytest.raises(OSError, match=r"t\.csv cannot be read as a table after row 1: a quote that opens in"):
+        next(batches)

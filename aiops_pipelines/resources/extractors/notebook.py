@@ -22,8 +22,9 @@ def notebook(data: bytes) -> str:
     cells = worksheets[0].get("cells") if worksheets else content.get("cells")
     if not isinstance(cells, list):
         raise UnreadableFile("It is not a notebook: it has no list of cells.")
-    about = content.get("metadata", {})
-    language = about.get("language_info", {}).get("name") or about.get("kernelspec", {}).get("language") or ""
+    about = content.get("metadata") or {}
+    named = (about.get("language_info") or {}).get("name") or (about.get("kernelspec") or {}).get("language")
+    language = named or ""
     return "\n\n".join(block for cell in cells for block in _blocks(cell, language) if block.strip())
 
 
@@ -32,7 +33,7 @@ def _blocks(cell: Mapping[str, Any], language: str) -> Iterator[str]:
     kind = cell.get("cell_type")
     if kind == "code":
         yield fence(text, language)
-        yield from (fence(shown) for output in cell.get("outputs", []) if (shown := _shown(output)))
+        yield from (fence(shown) for output in cell.get("outputs") or [] if (shown := _shown(output)))
     elif kind == "heading":
         yield f"{'#' * int(cell.get('level', 1))} {text}"
     else:
@@ -41,9 +42,9 @@ def _blocks(cell: Mapping[str, Any], language: str) -> Iterator[str]:
 
 def _shown(output: Mapping[str, Any]) -> str:
     """Return an output's text where it is short; errors and pictures are left out."""
-    text = _joined(output.get("text", output.get("data", {}).get("text/plain", ""))).strip()
+    text = _joined(output.get("text", (output.get("data") or {}).get("text/plain"))).strip()
     return text if len(text) <= OUTPUT_CHARACTERS else ""
 
 
-def _joined(lines: str | list[str]) -> str:
-    return lines if isinstance(lines, str) else "".join(lines)
+def _joined(lines: str | list[str] | None) -> str:
+    return lines if isinstance(lines, str) else "".join(lines or [])

@@ -10,6 +10,8 @@ _ITEM = re.compile(r" *(?:-|\(?\w{1,4}[.)]) ")
 
 def plain(data: bytes) -> str:
     """Return text as it is: UTF-8, without byte order mark, with Unix line ends."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UnreadableFile("It is UTF-16 text; save the file as UTF-8.")
     if b"\0" in data:
         raise UnreadableFile("It holds binary data, not text.")
     try:

@@ -86,6 +86,9 @@ class Objects:
             hint = f"install the package {package}" if package else "install its fsspec package"
             raise CorpusError(f"Nothing here can read {scheme}://; {hint}.") from error
         except Exception as error:
+            if scheme not in known_implementations:
+                said = f"No object store is called {scheme}://; change corpus.url."
+                raise CorpusError(said) from error
             raise CorpusError(f"{self.url} cannot be opened ({_said(error)}).") from error
         return store, prefix
 

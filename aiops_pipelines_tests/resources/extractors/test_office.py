@@ -9,6 +9,7 @@ import pytest
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
+from aiops_pipelines.resources.extraction import extracted
 from aiops_pipelines.resources.extractors import pdf as pdf_module
 from aiops_pipelines.resources.extractors import word as word_module
 from aiops_pipelines.resources.extractors.notebook import notebook
@@ -25,6 +26,8 @@ def test_plain_text_is_kept_without_mark_and_carriage_returns():
         plain(b"ab\xff")
     with pytest.raises(UnreadableFile, match="binary"):
         plain(b"ab\0")
+    with pytest.raises(UnreadableFile, match="UTF-16"):
+        plain("ab".encode("utf-16"))
 
 
 def test_pdf_pages_are_paragraphs(monkeypatch):
@@ -77,6 +80,22 @@ def test_a_notebooks_words_and_code_are_kept_and_only_short_outputs():
     ):
         with pytest.raises(UnreadableFile, match=why):
             notebook(content)
+
+
+def test_what_a_notebook_leaves_empty_is_no_damage():
+    cells = [
+        {"cell_type": "markdown", "source": None},
+        {"cell_type": "code", "source": "x", "outputs": None},
+        {"cell_type": "code", "source": "y", "outputs": [{"output_type": "display_data", "data": None}]},
+    ]
+    for about in (None, {"kernelspec": None}, {"language_info": None}):
+        content = json.dumps({"cells": cells, "metadata": about}).encode()
+        assert notebook(content) == "```\nx\n```\n\n```\ny\n```"
+
+
+def test_no_text_holds_a_nul():
+    content = {"cells": [{"cell_type": "markdown", "source": "a\0b"}], "metadata": {}}
+    assert extracted(".ipynb", json.dumps(content).encode()) == "a\ufffdb"
 
 
 def zipped(name, content):

@@ -100,7 +100,7 @@ def test_a_big_object_is_not_read_to_its_end(memory: Any, monkeypatch: pytest.Mo
 def test_a_missing_package_is_named() -> None:
     with pytest.raises(CorpusError, match=r"read s3://; install the package s3fs"):
         Objects("s3://bucket/docs").files()
-    with pytest.raises(CorpusError, match="cannot be opened"):
+    with pytest.raises(CorpusError, match=r"No object store is called nonsense://; change corpus\.url"):
         Objects("nonsense://bucket/docs").files()
 
 

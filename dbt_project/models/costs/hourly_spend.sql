@@ -33,14 +33,19 @@ running_tokens as (
     from calls
 ),
 
+-- a part without tokens adds nothing, which is most of them and cheaper to see than to compute
 running_cost as (
     select
         *,
         {{ cost_up_to('input_usd', 'up_to_system_prompt', 'all_input') }} as usd_up_to_system_prompt,
-        {{ cost_up_to('input_usd', 'up_to_tools', 'all_input') }} as usd_up_to_tools,
-        {{ cost_up_to('input_usd', 'up_to_context', 'all_input') }} as usd_up_to_context,
-        {{ cost_up_to('input_usd', 'up_to_history', 'all_input') }} as usd_up_to_history,
-        {{ cost_up_to('input_usd', 'up_to_user', 'all_input') }} as usd_up_to_user
+        {%- set before = namespace(part='system_prompt') %}
+        {%- for part in ['tools', 'context', 'history', 'user'] %}
+        case
+            when {{ part }}_tokens = 0 then usd_up_to_{{ before.part }}
+            else {{ cost_up_to('input_usd', 'up_to_' ~ part, 'all_input') }}
+        end as usd_up_to_{{ part }}{{ "," if not loop.last }}
+        {%- set before.part = part %}
+        {%- endfor %}
     from running_tokens
 ),
 

@@ -1,41 +1,32 @@
+{#- each time is counted by itself, for a group by is dearer with a metric among its keys -#}
+{% set times = {'latency': 'latency_ms', 'time_to_first_token': 'time_to_first_token_ms'} %}
+
 with calls as (
-    select
-        system,
-        hour,
-        endpoint,
-        latency_ms,
-        time_to_first_token_ms
-    from {{ ref('stg_inferences') }}
+    select * from {{ ref('stg_inferences') }}
 ),
 
-timed as (
+{% for metric, time_ms in times.items() %}
+{{ metric }} as (
     select
         system,
         hour,
         endpoint,
-        'latency' as metric,
-        {{ sketch_bucket('latency_ms') }} as bucket
+        {{ sketch_bucket(time_ms) }} as bucket,
+        count(*) as calls
     from calls
-    where latency_ms is not null
+    where {{ time_ms }} is not null
+    group by system, hour, endpoint, bucket
+){{ "," if not loop.last }}
+{% endfor %}
 
-    union all
-
-    select
-        system,
-        hour,
-        endpoint,
-        'time_to_first_token' as metric,
-        {{ sketch_bucket('time_to_first_token_ms') }} as bucket
-    from calls
-    where time_to_first_token_ms is not null
-)
-
+{% for metric in times %}
 select
     system,
     hour,
     endpoint,
-    metric,
+    '{{ metric }}' as metric,
     bucket,
-    count(*) as calls
-from timed
-group by system, hour, endpoint, metric, bucket
+    calls
+from {{ metric }}
+{{ "union all" if not loop.last }}
+{% endfor %}
