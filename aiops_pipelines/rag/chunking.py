@@ -10,6 +10,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiops_pipelines.rag.blocks import sections
 from aiops_pipelines.rag.letters import Span, letters
@@ -82,8 +83,7 @@ class Chunking:
 BY_STRUCTURE = Chunking()
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A piece of a document: its text, the headings above it, its order from 0 and the letters it holds."""
 
     chunk_id: str

@@ -6,7 +6,8 @@ _LATIN = "[\u00c2-\u00c5\u00c8\u00cb\u00cf\u00d0\u00e2\u00e3]"
 _CONTINUED = (
     "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
 )
-_GARBLED = re.compile(f"\ufffd|{_LATIN}{_CONTINUED}{{1,2}}")
+_GARBLED = re.compile(f"[\ufffd{_LATIN[1:-1]}](?:(?<=\ufffd)|{_CONTINUED}{{1,2}})")
+"""One class in front, so that text without any of its signs is passed over in C."""
 
 
 def garbled_characters(text: str) -> int:

@@ -27,40 +27,54 @@ _OVERRIDE = re.compile("[\u202d\u202e]")
 _ADDRESSED = r"(?:ai|llm|language model|assistant|chatbot|chat bot|model)s?"
 _INSTRUCTIONS = (
     (
-        ("instruction", "prompt", "rules", "guidelines", "document", "context", "sources"),
+        (
+            ("ignore", "disregard", "forget", "override"),
+            ("instruction", "prompt", "rules", "guidelines", "document", "context", "sources"),
+        ),
         r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,30}\b(?:previous|prior|above|earlier|other|all|your)\b"
         r"[^.\n]{0,30}\b(?:instructions?|prompts?|rules|guidelines|documents?|context|sources)\b",
     ),
     (
-        ("ai:", "llm", "language model", "assistant", "chatbot", "chat bot", "model:", "models:"),
+        (
+            ("ai:", "llm", "language model", "assistant", "chatbot", "chat bot", "model:", "models:"),
+            ("note", "instruction", "message", "attention"),
+        ),
         r"\b(?:note|instructions?|message|attention)\b[^.\n]{0,12}\b(?:to|for)\b[^.\n]{0,12}"
         rf"\b{_ADDRESSED}\b\s*:",
     ),
     (
-        ("the user",),
+        (("the user",), ("tell", "reveal", "mention", "inform", "show"), ("do not", "don't", "never")),
         r"\b(?:do not|don't|never)\b[^.\n]{0,20}\b(?:tell|reveal|mention|inform|show)\b[^.\n]{0,30}"
         r"\bthe user\b",
     ),
     (
-        ("regardless", "whatever", "no matter", "instead of", "question", "user"),
+        (
+            ("regardless", "whatever", "no matter", "instead of", "question", "user"),
+            ("always", "must"),
+            ("answer", "respond", "reply", "recommend"),
+        ),
         r"\b(?:always|must)\b[^.\n]{0,30}\b(?:answer|respond|reply|recommend)\b[^.\n]{0,40}"
         r"\b(?:regardless|whatever|no matter|instead of|to (?:any|every|all) (?:questions?|users?))\b",
     ),
     (
-        ("you are now", "you are no longer"),
+        (("you are now", "you are no longer"),),
         r"\byou are (?:now|no longer)\b[^.\n]{0,40}\b(?:assistant|model|ai|bound|restricted|bot)\b",
     ),
-    (("<|", "|>", "im_start", "[inst]", "[/inst]"), r"<\|?(?:im_start|system|endoftext)\|?>|\[/?inst\]"),
-    (("system prompt", "system message"), r"^#{0,3} ?system (?:prompt|message) ?:"),
+    ((("<|", "|>", "im_start", "[inst]", "[/inst]"),), r"<\|?(?:im_start|system|endoftext)\|?>|\[/?inst\]"),
+    ((("system prompt", "system message"),), r"^#{0,3} ?system (?:prompt|message) ?:"),
 )
-_SPEAKING = tuple((words, re.compile(pattern, re.MULTILINE)) for words, pattern in _INSTRUCTIONS)
-"""Each with words of which one must be there: looking for them first takes a tenth of the time."""
+_Speaking = tuple[tuple[tuple[str, ...], ...], re.Pattern[str]]
+_SPEAKING: tuple[_Speaking, ...] = tuple(
+    (groups, re.compile(pattern, re.MULTILINE)) for groups, pattern in _INSTRUCTIONS
+)
+"""Each with groups of words, of each of which one must be there: finding them is ten times as fast."""
 _SMALL_WORDS = (
     "a an the and or of to in on for with at by from is are was be it this that you your if not can will "
     "der die das und oder zu mit von ist nicht ein eine den im auf sie wenn le la les des de du et un une "
     "est que qui dans pour pas el los las y en es con por una no se il di che e per non"
 )
 _NO_PROSE = re.compile(r"^\s*([-*+|>#]|\d+\.|```)|[{}()=<>;`_/]", re.MULTILINE)
+_COMMON_IN_CODE = "`(_/="
 _FUNCTION_WORDS = frozenset(_SMALL_WORDS.split())
 _FREQUENT = (" the ", " to ", " a ", " of ", " and ", " is ", " in ")
 
@@ -81,8 +95,10 @@ def text_signs(texts: Iterable[str]) -> list[Sign]:
     a page about prompt injection, or a glossary, has them too.
     """
     found: dict[str, Sign] = {}
-    for text in texts:
-        for sign in (*_hidden(text), *_instructions(text), *_stuffed(text)):
+    pieces = list(texts)
+    possible = _possible(_folded("\n".join(pieces)))  # a piece has no word that the whole has not
+    for text in pieces:
+        for sign in (*_hidden(text), *_instructions(text, possible), *_stuffed(text)):
             found.setdefault(sign.kind, sign)
     return list(found.values())
 
@@ -108,10 +124,30 @@ def _hidden(text: str) -> Iterator[Sign]:
         yield Sign("reversed text", False, "It turns the direction of text, so that people read other words.")
 
 
-def _instructions(text: str) -> Iterator[Sign]:
-    lower = (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower()
-    for words, pattern in _SPEAKING:
-        if any(word in lower for word in words) and (seen := pattern.search(lower)):
+def _folded(text: str) -> str:
+    return (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower()
+
+
+def _possible(folded: str) -> list[_Speaking]:
+    """Return the patterns whose words are all there, each with the words that are."""
+    found = []
+    for groups, pattern in _SPEAKING:
+        present: list[tuple[str, ...]] = []
+        for words in groups:
+            present.append(tuple(word for word in words if word in folded))
+            if not present[-1]:
+                break
+        else:
+            found.append((tuple(present), pattern))
+    return found
+
+
+def _instructions(text: str, among: Sequence[_Speaking]) -> Iterator[Sign]:
+    folded = _folded(text) if among else ""
+    for groups, pattern in among:
+        if not all(any(map(folded.__contains__, words)) for words in groups):
+            continue
+        if seen := pattern.search(folded):
             yield Sign("instructions", False, f"It speaks to a model: {_start(seen[0])}")
             return
 
@@ -119,7 +155,9 @@ def _instructions(text: str) -> Iterator[Sign]:
 def _stuffed(text: str) -> Iterator[Sign]:
     """Look for prose without any of the small words that prose is made with; code and tables are no prose."""
     for paragraph in text.split("\n\n"):
-        if len(paragraph) < STUFFED_WORDS * 2 or not paragraph.isascii():
+        if len(paragraph) < STUFFED_WORDS * 2 or any(map(paragraph.__contains__, _COMMON_IN_CODE)):
+            continue
+        if not paragraph.isascii():
             continue
         # Of n characters at most half are words, so this many small ones are enough, without looking further.
         if sum(map(paragraph.count, _FREQUENT)) >= STUFFED_SHARE * (len(paragraph) + 1) / 2:

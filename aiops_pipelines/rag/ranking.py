@@ -57,7 +57,9 @@ def chunk_matrix(index_chunks: pl.DataFrame, embeddings: pl.DataFrame) -> tuple[
             f"Vectors of {', '.join(spaces)} cannot be searched together; pick one embedding version."
         )
     places = index_chunks.select("document", "chunk_id").unique().sort("document", "chunk_id")
-    rows = places.join(embeddings.unique("chunk_id"), on="chunk_id", how="left", maintain_order="left")
+    once = embeddings["chunk_id"].n_unique() == embeddings.height  # else a pass over all numbers drops some
+    vectors = embeddings if once else embeddings.unique("chunk_id")
+    rows = places.join(vectors, on="chunk_id", how="left", maintain_order="left")
     missing = rows["vector"].null_count()
     if missing:
         raise MixedSpaces(
@@ -140,12 +142,39 @@ def dense(documents: Sequence[str], vectors: Vectors, queries: Vectors, k: int) 
     if not documents:
         return [[] for _ in queries.matrix]
     owners = Owners.of(documents)
-    by_document = Vectors(vectors.space, vectors.matrix[owners.order])
+    sorted_already = (owners.order == np.arange(len(documents))).all()  # as `chunk_matrix` has them
+    by_document = vectors if sorted_already else Vectors(vectors.space, vectors.matrix[owners.order])
     return [
         ranking
         for block in blocks(len(queries.matrix), len(documents))
         for ranking in owners.best(similarities(by_document, queries.rows(block)), k)
     ]
+
+
+def dense_of_each(
+    indexes: Sequence[pl.DataFrame], chunks: Sequence[str], vectors: Vectors, queries: Vectors, k: int
+) -> list[list[Ranking]]:
+    """Return what `dense` does for each of several indexes; a chunk that many hold is compared once.
+
+    Args:
+        indexes: columns document and chunk_id.
+        chunks: the chunk of each row of `vectors`.
+        vectors: of the chunks of all indexes.
+        queries: of the queries.
+        k: length of a ranking.
+    """
+    column = pl.DataFrame({"chunk_id": chunks}, schema={"chunk_id": pl.String}).with_row_index("column")
+    places = [
+        index.select("document", "chunk_id").unique().join(column, on="chunk_id").sort("document", "column")
+        for index in indexes
+    ]
+    owned = [(Owners.of(rows["document"].to_list()), rows["column"].to_numpy()) for rows in places]
+    rankings: list[list[Ranking]] = [[] for _ in indexes]
+    for block in blocks(len(queries.matrix), len(chunks)):
+        scores = similarities(vectors, queries.rows(block))
+        for found, (owners, columns) in zip(rankings, owned, strict=True):
+            found += owners.best(scores[:, columns], k) if len(columns) else [[] for _ in block]
+    return rankings
 
 
 def similarities(vectors: Vectors, queries: Vectors) -> NDArray[np.float32]:

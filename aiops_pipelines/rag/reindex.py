@@ -35,7 +35,8 @@ def wanted_chunks(
         for document, document_hash, text in documents
         for piece in chunk(text, chunking)
     ]
-    return pl.DataFrame(rows, schema=PLACES, orient="row").sort("document", "position")
+    columns = zip(*rows, strict=True) if rows else [[] for _ in PLACES]
+    return pl.DataFrame(dict(zip(PLACES, columns, strict=True)), schema=PLACES).sort("document", "position")
 
 
 def chunks(system: str, wanted: pl.DataFrame, chunking: Chunking = BY_STRUCTURE) -> pl.DataFrame:

@@ -238,7 +238,7 @@ class IndexBook:
             with cpu.of("writing"):  # what is written is looked at first
                 screened = screen(build, wanted, texts, now, embedded)
             if held := screened.held():
-                return self._bring(order, self._without(build, held), screened)
+                return self._bring(order, build.state.holding(held, build.stood), screened)
         embedded = screened.embedded if screened else embedded
         version = index_version_id(wanted, build.chunking.version, build.space)
         chunks = wanted["chunk_id"].n_unique()
@@ -250,10 +250,6 @@ class IndexBook:
         counts = Counter(wanted=chunks, new_texts=new, embedded=embedded, dropped=build.dropped(wanted))
         report = Report(*build.counts(changes), counts, cpu.seconds, (version,))
         return Update(index, build.state.skipped, report, _warnings(build.state, build.model))
-
-    def _without(self, build: Build, held: Mapping[str, str]) -> CorpusState:
-        before = self._warehouse.rows("rag.documents", system=build.system, revision=build.origin or "")
-        return build.state.holding(held, before)
 
     def _write(
         self,

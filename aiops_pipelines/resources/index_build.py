@@ -22,11 +22,12 @@ from aiops_pipelines.resources.warehouse import Warehouse
 
 _STANDING = """
     select distinct chunk_id from rag.index_chunks join rag.index_versions using (system, index_version)
-    where embedding_version = ? and chunk_id in (select unnest(?))
+    semi join wanted_rows using (chunk_id) where embedding_version = ?
 """
-_EMBEDDED = (
-    "select chunk_id from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))"
-)
+_MISSING = """
+    select chunk_id from wanted_rows
+    where chunk_id not in (select chunk_id from rag.embeddings where embedding_version = ?)
+"""
 _TEXTS = "select chunk_id, text from rag.chunks where system = ? and chunk_id in (select unnest(?))"
 _OLD_PLACES = """
     select document, document_hash, chunk_id, position from rag.index_chunks
@@ -72,6 +73,11 @@ class Build:
         places = self.warehouse.rows("rag.index_chunks", system=self.system, index_version=version)
         return places.select(reindex.MEMBERS)
 
+    @cached_property
+    def stood(self) -> pl.DataFrame:
+        """The `rag.documents` rows of the origin."""
+        return self.warehouse.rows("rag.documents", system=self.system, revision=self.origin or "")
+
     def wanted(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return every place of the index, and (chunk_id, text) of the chunks that were cut to know them."""
         same_reader = self.base is not None and self.base["reader_version"] == reader_version()
@@ -87,16 +93,15 @@ class Build:
 
         A chunk that a killed run embedded is new and has its vector already.
         """
-        distinct = candidates = wanted.unique()
+        distinct = candidates = pl.DataFrame({"chunk_id": wanted.unique()})
         if self.base and self.base["embedding_version"] == self.space:
-            candidates = distinct.filter(~distinct.is_in(self.old["chunk_id"].implode()))
-        standing = self.warehouse.read(_STANDING, [self.space, candidates.to_list()])
-        embedded = self.warehouse.read(_EMBEDDED, [self.space, distinct.to_list()])
-        missing = pl.DataFrame({"chunk_id": distinct}).join(embedded, on="chunk_id", how="anti")
+            candidates = distinct.join(self.old, on="chunk_id", how="anti")
+        standing = self.warehouse.read(_STANDING, [self.space], wanted=candidates)
+        missing = self.warehouse.read(_MISSING, [self.space], wanted=distinct)
         cut = missing.join(texts, on="chunk_id")
         others = missing.join(cut, on="chunk_id", how="anti")["chunk_id"].to_list()
         stored = self.warehouse.read(_TEXTS, [self.system, others]) if others else texts.clear()
-        return candidates.len() - standing.height, pl.concat([cut, stored])
+        return candidates.height - standing.height, pl.concat([cut, stored])
 
     def dropped(self, wanted: pl.DataFrame) -> int:
         """Return how many chunks of the index before are not wanted any more."""
@@ -104,9 +109,9 @@ class Build:
 
     def changes(self, revision: str | None) -> pl.DataFrame:
         """Return what changed since a revision; a first state has nothing to differ from."""
-        names, keys = ["document", "document_hash"], {"system": self.system, "revision": revision or ""}
+        names = ["document", "document_hash"]
         current = self.state.documents.select(names)
-        previous = self.warehouse.rows("rag.documents", **keys).select(names) if revision else current
+        previous = self._documents(revision).select(names) if revision else current
         gone = previous.join(current, on="document", how="anti").join(current, on="document_hash", how="anti")
         came = current.join(previous, on="document", how="anti")["document"].to_list() if gone.height else []
         old = self._old_texts(revision, gone["document"].to_list()) if came else {}
@@ -116,6 +121,11 @@ class Build:
             previous.with_columns(text=text(old, default=None, return_dtype=pl.String)),
             current.with_columns(text=text(new, default=None, return_dtype=pl.String)),
         )
+
+    def _documents(self, revision: str) -> pl.DataFrame:
+        if revision == self.origin:
+            return self.stood
+        return self.warehouse.rows("rag.documents", system=self.system, revision=revision)
 
     def _cut(self, document: str) -> str:
         return "\n\n".join(piece.text for piece in chunk(self.state.text(document), self.chunking))

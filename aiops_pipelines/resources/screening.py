@@ -23,7 +23,7 @@ from aiops_pipelines.resources.warehouse import Warehouse, Writer
 
 FINDINGS, QUESTIONS = "rag.document_findings", "rag.question_vectors"
 HOLDING = "It is held for review:"
-_VECTORS = "select * from rag.embeddings where embedding_version = ? and chunk_id in (select unnest(?))"
+_VECTORS = "select * from rag.embeddings semi join wanted_rows using (chunk_id) where embedding_version = ?"
 _ASKED = (
     "select * from rag.question_vectors where embedding_version = ? and question_hash in (select unnest(?))"
 )
@@ -60,11 +60,10 @@ def screen(build: Build, wanted: pl.DataFrame, texts: pl.DataFrame, now: datetim
     known = build.warehouse.rows(FINDINGS, system=build.system)
     changed = _changed(build)
     again = known.join(changed, on=["document", "document_hash"], how="semi")
-    look = _Look(build, wanted, texts, now)
+    unseen = changed.join(again, on=["document", "document_hash"], how="anti")
+    look = _Look(build, wanted, texts, now, unseen)
     rows = []
-    for document, document_hash in changed.join(
-        again, on=["document", "document_hash"], how="anti"
-    ).iter_rows():
+    for document, document_hash in unseen.iter_rows():
         signs = look.signs(document)
         status = judged(signs)
         if status and not build.origin:
@@ -101,24 +100,24 @@ def record(
 
 def _changed(build: Build) -> pl.DataFrame:
     names = ["document", "document_hash"]
-    before = build.warehouse.rows("rag.documents", system=build.system, revision=build.origin or "")
-    return build.state.documents.select(names).join(before, on="document_hash", how="anti")
+    return build.state.documents.select(names).join(build.stood, on="document_hash", how="anti")
 
 
 class _Look:
     """One new index under the eyes of its questions, which are asked when the first document needs them."""
 
-    def __init__(self, build: Build, wanted: pl.DataFrame, texts: pl.DataFrame, now: datetime):
+    def __init__(
+        self, build: Build, wanted: pl.DataFrame, texts: pl.DataFrame, now: datetime, changed: pl.DataFrame
+    ):
         self._build, self._wanted, self._now = build, wanted, now
-        self._texts = dict(texts.select("chunk_id", "text").iter_rows())
-        self._pieces = dict(wanted.group_by("document").agg("chunk_id").iter_rows())
-        self._before = dict(build.old.group_by("document").agg("chunk_id").iter_rows())
+        pieces = wanted.select("document", "chunk_id").join(changed, on="document", how="semi")
+        fresh = pieces.join(build.old, on=["document", "chunk_id"], how="anti", maintain_order="left")
+        read = fresh.join(texts, on="chunk_id", maintain_order="left")
+        self._fresh = dict(read.group_by("document", maintain_order=True).agg("text").iter_rows())
 
     def signs(self, document: str) -> list[Sign]:
         """Return what betrays a changed document; only what is new in it is read."""
-        had = set(self._before.get(document, ()))
-        fresh = [piece for piece in self._pieces.get(document, ()) if piece not in had]
-        found = text_signs(self._texts[piece] for piece in fresh if piece in self._texts)
+        found = text_signs(self._fresh.get(document, ()))
         if self._asked:
             asked, before, after = self._asked
             told = [
@@ -150,7 +149,13 @@ class _Look:
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        return {name: len(pieces) for name, pieces in (self._before | self._pieces).items()}
+        sizes = [dict(places.group_by("document").len().iter_rows()) for places in self._both]
+        return sizes[0] | sizes[1]
+
+    @property
+    def _both(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The places of the index before and of the new one."""
+        return self._build.old, self._wanted
 
     @cached_property
     def _shares(self) -> tuple[dict[str, float], dict[str, float]]:
@@ -166,18 +171,15 @@ class _Look:
             return None
         of = {"system": build.system}
         known, truth = in_force(rows("rag.known_queries", **of), rows("rag.judgements", **of), self._now)
-        stood = rows("rag.documents", **of, revision=build.origin or "")
-        titles = dict(stood.sort("document").select("document", "title").iter_rows())
+        titles = dict(build.stood.sort("document").select("document", "title").iter_rows())
         asked = crowding.topics(known, truth, titles)
         if len(asked) < crowding.LEAST_TOPICS:
             return None
-        places = pl.concat([build.old, self._wanted]).select("chunk_id").unique()
-        stored = build.warehouse.read(_VECTORS, [build.space, places["chunk_id"].to_list()])
+        each = pl.concat(self._both).select("chunk_id", document="chunk_id").unique()
+        stored = build.warehouse.read(_VECTORS, [build.space], wanted=each)
+        chunks, vectors = ranking.chunk_matrix(each, stored)
         queries = question_vectors(build, [topic.question for topic in asked])
-        before, after = (
-            ranking.dense(*ranking.chunk_matrix(places, stored), queries, crowding.DEPTH)
-            for places in (build.old, self._wanted)
-        )
+        before, after = ranking.dense_of_each(self._both, chunks, vectors, queries, crowding.DEPTH)
         return asked, before, after
 
 

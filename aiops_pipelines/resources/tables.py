@@ -71,11 +71,14 @@ class Table:
         Raises:
             ValueError: columns are missing or unknown; both are named.
         """
-        missing = [name for name in self.schema if name not in frame.columns]
-        unknown = [name for name in frame.columns if name not in self.schema]
+        schema = self.schema
+        if frame.schema == schema:
+            return frame
+        missing = [name for name in schema if name not in frame.columns]
+        unknown = [name for name in frame.columns if name not in schema]
         if missing or unknown:
             raise ValueError(f"{self.path}: missing columns {missing}, unknown columns {unknown}.")
-        return frame.select(pl.col(name).cast(dtype) for name, dtype in self.schema.items())
+        return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
 def declared_tables(dbt_project: Path) -> dict[str, Table]:

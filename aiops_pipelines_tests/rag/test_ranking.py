@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from aiops_pipelines.rag.ranking import MixedSpaces, Vectors, best_documents, blocks, chunk_matrix, dense
+from aiops_pipelines.rag.ranking import (
+    MixedSpaces,
+    Vectors,
+    best_documents,
+    blocks,
+    chunk_matrix,
+    dense,
+    dense_of_each,
+)
 
 
 def test_a_document_scores_as_its_best_chunk():
@@ -88,6 +96,20 @@ def test_many_documents_in_groups_rank_as_a_plain_sort(data):
         for name, score in zip(owners, row, strict=True):
             best[name] = max(score, best.get(name, -1))
         assert ranking == sorted(best.items(), key=lambda item: (-item[1], item[0]))[:7]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 5), st.integers(0, 2)), max_size=12))
+def test_indexes_that_share_chunks_rank_as_each_does_alone(places):
+    """The third number says which index holds a place: the first, the second or both."""
+    vectors = np.random.default_rng(1).random((6, 3), dtype=np.float32)
+    queries, chunks = Vectors("e", vectors[:4]), [f"c{at}" for at in range(6)]
+    held = [[(d, c) for d, c, where in places if where in (index, 2)] for index in (0, 1)]
+    schema = {"document": pl.String, "chunk_id": pl.String}
+    frames = [pl.DataFrame([(d, f"c{c}") for d, c in one], schema=schema, orient="row") for one in held]
+    alone = [
+        dense([d for d, _ in one], Vectors("e", vectors[[c for _, c in one]]), queries, 3) for one in held
+    ]
+    assert dense_of_each(frames, chunks, Vectors("e", vectors), queries, 3) == alone
 
 
 def test_the_queries_of_a_large_index_are_asked_in_blocks():

@@ -1,4 +1,5 @@
 import hashlib
+import json
 
 import polars as pl
 import pytest
@@ -59,6 +60,13 @@ def test_different_revisions_have_different_identities(rows, data):
     schema = {"document": pl.String, "document_hash": pl.String}
     one, two = (pl.DataFrame(found, schema=schema, orient="row") for found in (rows, other))
     assert (revision_id(one) == revision_id(two)) == (set(rows) == set(other))
+
+
+@given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=4, unique=True))
+def test_an_identity_is_that_of_the_json_of_its_rows(rows):
+    frame = pl.DataFrame(rows, schema={"document": pl.String, "document_hash": pl.String}, orient="row")
+    content = json.dumps(sorted(rows), separators=(",", ":")).encode()
+    assert revision_id(frame) == "rv-" + hashlib.sha256(content).hexdigest()[:12]
 
 
 def test_identities_never_change():

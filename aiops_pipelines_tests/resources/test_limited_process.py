@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from aiops_pipelines.resources import limited_process
+from aiops_pipelines.resources.extraction import HARMLESS_RST, extract
 from aiops_pipelines.resources.limited_process import LimitedReader, Limits
 from aiops_pipelines.resources.unreadable import UnreadableFile
 from aiops_pipelines_tests.resources.extractors.files import make_docx, make_pdf
@@ -69,6 +71,18 @@ def test_one_process_reads_many_documents(reader: LimitedReader) -> None:
         reader.extract(".pdf", b"text")
     assert reader.extract(".docx", make_docx()).startswith("# Travel")
     assert works(reader) and reader._process is process
+
+
+def test_a_page_of_lines_is_read_without_a_process_unless_it_is_very_long() -> None:
+    limited_process.reader.cache_clear()
+    try:
+        assert extract(".rst", b"Fees\n====\n") == "# Fees"
+        assert limited_process.reader()._process is None
+        assert extract(".rst", b"Fees\n====\n" + b"\n" * HARMLESS_RST) == "# Fees"
+        assert limited_process.reader()._process
+    finally:
+        limited_process.reader().close()
+        limited_process.reader.cache_clear()
 
 
 def test_a_pdf_that_never_ends_is_stopped_and_the_next_document_read(reader: LimitedReader) -> None:

@@ -57,6 +57,15 @@ def test_replacing_twice_is_replacing_once(store: Warehouse) -> None:
         assert ids(store) == ["a3", "b1"]
 
 
+def test_a_frame_takes_part_in_a_query(store: Warehouse) -> None:
+    found = store.read(
+        f"select event_id from {EVENTS} semi join wanted_rows using (event_id) where system = ?",
+        ["a"],
+        wanted=pl.DataFrame({"event_id": ["a2", "b1", "c1"]}),
+    )
+    assert found["event_id"].to_list() == ["a2"]
+
+
 def test_a_list_of_keys_means_any_of_them_and_keys_are_joined_by_and(store: Warehouse) -> None:
     assert store.rows(EVENTS, system=["a", "b"]).height == 3
     assert store.rows(EVENTS, system="a", event_id=("a1", "b1"))["event_id"].to_list() == ["a1"]

@@ -73,7 +73,7 @@ class Folder:
             before = os.fstat(stream.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise UnreadableFile(NO_FILE)
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(min(before.st_size, MAX_BYTES) + 1)  # one more shows a file that grew
             after = os.fstat(stream.fileno())
         if len(data) > MAX_BYTES:
             raise UnreadableFile(TOO_BIG)
