@@ -1,9 +1,10 @@
 """Planted documents that are found, and honest ones that are held by mistake, with a real embedding model.
 
 python benchmarks/poison.py [FOLDER]    a folder with retrieval/ and docs_revisions/; without it ../shared
-Honest: each document of a corpus as if it were new, and the changes of real releases. Planted: pages with a
-section for each of n topics, whose questions their author knows or guesses, and a page of words chosen one
-by one to lie near all questions. The sample's own corpus is the first.
+python benchmarks/poison.py --releases FIRST SECOND...    folders of documentation, one release after another
+Honest: each document of a corpus as if it were new, and real releases, each taken over as a whole. Planted:
+pages with a section for each of n topics, whose questions their author knows or guesses, and a page of words
+chosen one by one to lie near all questions. The sample's own corpus is the first.
 """
 
 import gzip
@@ -21,9 +22,10 @@ from numpy.typing import NDArray
 
 from aiops_pipelines.rag.blocks import title
 from aiops_pipelines.rag.chunking import chunk
-from aiops_pipelines.rag.crowding import DEPTH, MOST_TOPICS, crowding, topic_shares
+from aiops_pipelines.rag.crowding import DEPTH, LEAST_TOPICS, MOST_TOPICS, crowding, topic_shares
 from aiops_pipelines.rag.poison import judged, text_signs
 from aiops_pipelines.resources.embedder import embedder
+from aiops_pipelines.resources.extraction import extracted
 
 ROOT = Path(__file__).parents[1]
 HERE = ROOT / "../shared/datasets"
@@ -157,7 +159,39 @@ def release(folder: Path, version: str) -> dict[str, str]:
     }
 
 
+def documentation(folder: Path) -> dict[str, str]:
+    files = [f for f in sorted(folder.rglob("*")) if f.suffix in (".md", ".rst", ".txt")]
+    return {f.relative_to(folder).as_posix(): extracted(f.suffix, f.read_bytes()) for f in files}
+
+
+def taken_over(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Return how many documents a release brings that are new or changed, and which of them would be held."""
+    chosen = sorted(old, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:MOST_TOPICS]
+    topics = embed(list(dict.fromkeys(titled(old)[name] for name in chosen)))
+    pieces = [{name: [c.text for c in chunk(text)] for name, text in of.items()} for of in (old, new)]
+    shares = []
+    for of in pieces:
+        found = {name: (topics @ embed(texts).T).max(axis=1) for name, texts in of.items() if texts}
+        best = np.argsort(-np.stack(list(found.values()), axis=1), axis=1, kind="stable")[:, :DEPTH]
+        names = list(found)
+        shares.append(topic_shares([[(names[at], 0.0) for at in row] for row in best]))
+    sizes = {name: len(texts) for of in pieces for name, texts in of.items()}
+    changed, held = [name for name, text in new.items() if old.get(name) != text], []
+    for name in changed:
+        stood = pieces[0].get(name, [])
+        signs = text_signs(text for text in pieces[1][name] if text not in stood)
+        crowded = crowding(*shares, sizes, name) if len(topics) >= LEAST_TOPICS else None
+        if judged([*signs, *([crowded] if crowded else [])]) == "held":
+            held.append(name)
+    return len(changed), held
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--releases"]:
+        for before, after in pairwise(map(Path, sys.argv[2:])):
+            changed, wrong = taken_over(documentation(before), documentation(after))
+            print(f"{before.name} to {after.name}: {changed} changed, held by mistake: {len(wrong)} {wrong}")
+        return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     for name, corpus in corpora(folder):
         wrong = [one for one in corpus.names if corpus.without(one).held(one, corpus.documents[one])]
@@ -165,13 +199,8 @@ def main() -> None:
         for style, found in planted(corpus):
             print(f"  {style}: {sum(found)} of {len(found)} held")
     for before, after in pairwise(RELEASES):
-        old, new = release(folder, before), release(folder, after)
-        corpus = Corpus(old, titled(old))
-        changed = [one for one, text in new.items() if old.get(one) != text]
-        wrong = [one for one in changed if corpus.held(one, new[one])]
-        print(
-            f"fastapi {before} to {after}: {len(changed)} changed, held by mistake: {len(wrong)} {wrong[:3]}"
-        )
+        changed, wrong = taken_over(release(folder, before), release(folder, after))
+        print(f"fastapi {before} to {after}: {changed} changed, held by mistake: {len(wrong)} {wrong}")
 
 
 if __name__ == "__main__":
