@@ -202,6 +202,7 @@ class ContractPrice(Part):
     input: Decimal | None = Field(default=None, ge=0)
     cache_read: Decimal | None = Field(default=None, ge=0)
     cache_write: Decimal | None = Field(default=None, ge=0)
+    cache_write_1h: Decimal | None = Field(default=None, ge=0)
     output: Decimal | None = Field(default=None, ge=0)
     gpu_hour_usd: Decimal | None = Field(default=None, ge=0)
     tokens_per_gpu_hour: int | None = Field(default=None, gt=0)
@@ -211,9 +212,9 @@ class ContractPrice(Part):
     def _one_price(self) -> Self:
         per_token = (self.input, self.output)
         hosted = (self.gpu_hour_usd, self.tokens_per_gpu_hour)
-        cache = (self.cache_read, self.cache_write)
+        cache = (self.cache_read, self.cache_write, self.cache_write_1h)
         sold = None not in per_token and hosted == (None, None)
-        own = None not in hosted and (*per_token, *cache) == (None,) * 4
+        own = None not in hosted and (*per_token, *cache) == (None,) * 5
         if not sold and not own:
             raise ValueError("give input and output, or gpu_hour_usd and tokens_per_gpu_hour")
         return self

@@ -9,7 +9,7 @@ from aiops_pipelines.cli import app
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines_tests.inference_log.renderings import Call, aiops, litellm
+from aiops_pipelines_tests.inference_log.renderings import Call, aiops, http, litellm
 
 CALL = Call("openai", "gpt-4o-mini", 700, 300, 0, 90, 10)
 FIELDS = {
@@ -85,6 +85,15 @@ def test_a_dry_run_prints_one_priced_call_a_line_and_stores_nothing(tmp_path):
     spoken = run(tmp_path / "none", file, "--dry-run")
     assert "litellm; nothing is stored" in spoken.output
     assert "1,100" in spoken.output
+
+
+def test_a_dry_run_prices_cache_writes_for_an_hour(tmp_path):
+    """Sonnet 4.5: 456 x 3.75 + 100 x 6 USD a million written, in all 0.016539 USD."""
+    call = Call("anthropic", "claude-sonnet-4-5", 2_048, 1_800, 556, 503, 0, hour=100)
+    shown = run(tmp_path, log(tmp_path, "calls.jsonl", text(http(call))), "--dry-run", "--json")
+    [record] = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert (record["cache_write"], record["cache_write_1h"], record["tokens_total"]) == (556, 100, 4_907)
+    assert record["cost_usd"] == pytest.approx(0.016539, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ APART = {
     "cache_read_image": "cache_read_usd",
     "output_audio": "output_usd",
     "output_image": "output_usd",
+    "cache_write_1h": "cache_write_usd",
 }
 """Tokens that may have a price of their own, and where their cost belongs."""
 
@@ -41,7 +42,8 @@ class Rates:
     """Prices in USD per million tokens, for calls with at least `from_input_tokens` of input.
 
     `output` is None for a model that is sold without output, an embedding model for instance. `apart` holds
-    the prices of APART; audio or images without one cost what text costs.
+    the prices of APART; without one, audio and images cost what text does and an hour in the cache what five
+    minutes do.
     """
 
     input: Decimal

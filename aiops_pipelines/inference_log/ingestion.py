@@ -16,8 +16,8 @@ import polars as pl
 
 from aiops_pipelines.compliance.masking import masked_column, pseudonymised_column
 from aiops_pipelines.compliance.privacy import REGIONS, mask
-from aiops_pipelines.inference_log.modalities import with_modalities
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
+from aiops_pipelines.inference_log.priced_apart import with_priced_apart
 from aiops_pipelines.inference_log.record import SCHEMA, TOKEN_COLUMNS, Batch, Rejection
 
 HEAD_BYTES = 4_096
@@ -203,7 +203,7 @@ def land(
         rows_known=reading.rows_known + known,
         rows_quarantined=reading.rows_quarantined + len(rejections),
     )
-    stored = protected(with_modalities(kept), source).with_columns(
+    stored = protected(with_priced_apart(kept), source).with_columns(
         system=pl.lit(source.system),
         source_format=pl.lit(source.format),
         source_file=pl.lit(reading.file.name),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from aiops_pipelines.inference_log.cache_lives import writes_by_life
 from aiops_pipelines.inference_log.record import RecordError, kind
 from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split
 
@@ -72,11 +73,10 @@ def langfuse_tokens(usage: Any) -> Tokens | None:
     both = completed(first_count(usage, INPUT), first_count(usage, OUTPUT), total)
     if both is None:
         return None
-    by_life = sum(first_count(usage, (name,)) or 0 for name in CACHE_WRITE_BY_LIFE)
     plain = Usage(
         *both,
         first_count(usage, CACHE_READ) or 0,
-        first_count(usage, CACHE_WRITE) or by_life,
+        first_count(usage, CACHE_WRITE) or sum(writes_by_life(usage).values()),
         first_count(usage, REASONING) or 0,
         total,
         None,

@@ -30,6 +30,7 @@ COUNTS = (
     "cache_write_tokens",
     "reasoning_tokens",
     "total_tokens",
+    "cache_write_1h_tokens",
 )
 TEXTS = ("system_prompt", "tools", "context", "messages")
 NUMBERS = {"latency_ms", "time_to_first_token_ms", "rating", *TOKEN_COLUMNS, *COUNTS}

@@ -4,13 +4,10 @@ They are read from the usage as its source states it, whatever the format: the d
 LangChain, Gemini's lists by modality, the flat names of Langfuse and OpenInference.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-import polars as pl
-
-from aiops_pipelines.inference_log.record import MODAL_COLUMNS, MODALITIES
+from aiops_pipelines.inference_log.record import MODALITIES
 
 DETAILS = {
     "input": (
@@ -32,32 +29,8 @@ FLAT = {
 WRAPPERS = ("usageMetadata", "usage_metadata", "usage")
 
 
-def with_modalities(calls: pl.DataFrame) -> pl.DataFrame:
-    """Add MODAL_COLUMNS to calls that have `usage_raw` and token columns; null where the source states none.
-
-    A source that states more audio and images than tokens contradicts itself: these counts are null.
-    """
-    texts = calls["usage_raw"]
-    stating = texts.str.contains("(?i)audio|image").fill_null(value=False).arg_true()
-    if stating.is_empty():
-        return calls.with_columns(pl.lit(None, pl.Int64).alias(name) for name in MODAL_COLUMNS)
-    found: dict[str, list[int | None]] = {name: [None] * calls.height for name in MODAL_COLUMNS}
-    for row in stating:
-        for name, value in modal_tokens(json.loads(texts[row])).items():
-            found[name][row] = value
-    counted = calls.with_columns(pl.Series(name, counts, dtype=pl.Int64) for name, counts in found.items())
-    return counted.with_columns(_at_most(part, whole) for part, (whole, _) in MODAL_COLUMNS.items())
-
-
-def _at_most(part: str, whole: str) -> pl.Expr:
-    """Keep a count while all modalities of its token column fit into it."""
-    inside = pl.sum_horizontal(name for name, (of, _) in MODAL_COLUMNS.items() if of == whole)
-    tokens = pl.col("output_visible") + pl.col("reasoning") if whole == "output" else pl.col(whole)
-    return pl.when((inside <= tokens) & (pl.col(part) >= 0)).then(part).alias(part)
-
-
 def modal_tokens(usage: Any) -> dict[str, int]:
-    """Return MODAL_COLUMNS that a usage object states; what it does not state is left out.
+    """Return the columns of audio and images that a usage object states; what it does not state is left out.
 
     Worked example: 100 audio tokens in `prompt_tokens_details`, 80 of them in its `cached_tokens_details`,
     are 20 of the uncached input and 80 of the cache read.

@@ -138,16 +138,22 @@ def apportioned(weights: Sequence[Column], total: Column) -> list[Column]:
 
 
 def _holds(found: Shape, parts: Sequence[str], probe: Sequence[int]) -> bool:
-    """Try the answer on other counts, none of them 1 above the probe and one of them 0."""
+    """Try the answer on other counts, none of them 1 above the probe and each of them once 0."""
     other = [count + 17 * place * place for place, count in enumerate(probe)]
-    other[-1:] = [0] if len(other) > 1 else other
-    try:
-        truth = stated_usage(_filled(parts, other))
-    except RecordError:
-        return "total" in found.paths[-1][-1].lower()
-    columns = stated(found, [np.array([count]) for count in other], 1)
-    said = {name: None if columns[name] is None else int(columns[name][0]) for name in COUNTS}
-    return isinstance(truth, Usage) and said == {name: getattr(truth, name) for name in COUNTS}
+    for place in range(len(other)):
+        counts = [*other[:place], 0, *other[place + 1 :]]
+        try:
+            truth = stated_usage(_filled(parts, counts))
+        except RecordError:
+            # A total of 0 is smaller than its parts, whatever the template means.
+            if "total" in found.paths[place][-1].lower():
+                continue
+            return False
+        columns = stated(found, [np.array([count]) for count in counts], 1)
+        said = {name: None if columns[name] is None else int(columns[name][0]) for name in COUNTS}
+        if not isinstance(truth, Usage) or said != {name: getattr(truth, name) for name in COUNTS}:
+            return False
+    return True
 
 
 def _filled(parts: Sequence[str], counts: Sequence[int]) -> Any:

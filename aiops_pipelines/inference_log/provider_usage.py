@@ -8,6 +8,7 @@ business.
 from collections.abc import Mapping
 from typing import Any
 
+from aiops_pipelines.inference_log.cache_lives import writes_by_life
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS, RecordError, count, kind
 from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, spelt, split
 
@@ -127,6 +128,9 @@ def stated_usage(usage: Any) -> Usage | Tokens | None:
     gemini = any(name in usage for name in GEMINI)
     beside = "prompt_tokens" not in usage and any(name in usage for name in BESIDE)
     read, write = first_count(usage, CACHE_READ) or 0, first_count(usage, CACHE_WRITE) or 0
+    if not write and "input_token_details" in usage:
+        # LangChain states 0 beside how long they live, so that its details add up.
+        write = sum(writes_by_life(usage).values())
     reasoning, total = first_count(usage, REASONING) or 0, first_count(usage, TOTAL)
     given, generated = first_count(usage, INPUT), first_count(usage, OUTPUT)
     if gemini:

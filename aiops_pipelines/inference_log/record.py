@@ -19,12 +19,11 @@ GUARDRAIL_EVENTS = pl.List(pl.Struct({"guardrail": pl.String, "category": pl.Str
 TOKEN_COLUMNS = ("input_uncached", "cache_read", "cache_write", "output_visible", "reasoning")
 PART_COLUMNS = ("system_prompt_tokens", "tools_tokens", "context_tokens", "history_tokens", "user_tokens")
 MODALITIES = ("audio", "image")
-MODAL_COLUMNS = {
-    f"{whole}_{modality}": (whole, modality)
-    for whole in ("input_uncached", "cache_read", "output")
-    for modality in MODALITIES
+APART_COLUMNS = {
+    **{f"{whole}_{m}": whole for whole in ("input_uncached", "cache_read", "output") for m in MODALITIES},
+    "cache_write_1h": "cache_write",
 }
-"""Tokens that are audio or image, and the tokens they are part of."""
+"""Tokens that some models price apart, and the tokens they are part of."""
 STATUSES = ("ok", "error", "refused", "blocked")
 COUNT_LIMIT = 1_000_000_000
 LARGEST_NUMBER = 10**18
@@ -40,7 +39,7 @@ SCHEMA = pl.Schema(
         **dict.fromkeys(("prompt_version", "index_version"), _TEXT),
         **dict.fromkeys(("latency_ms", "time_to_first_token_ms", *TOKEN_COLUMNS, "tokens_total"), _COUNT),
         **dict.fromkeys(("token_convention", "usage_raw"), _TEXT),
-        **dict.fromkeys(MODAL_COLUMNS, _COUNT),
+        **dict.fromkeys(APART_COLUMNS, _COUNT),
         **dict.fromkeys((*PART_COLUMNS, "completion_tokens"), _COUNT),
         **dict.fromkeys(("part_method", "status", "error_type", "session_id", "user_id"), _TEXT),
         **dict.fromkeys(("user_group", "query", "answer"), _TEXT),
@@ -56,7 +55,7 @@ SCHEMA = pl.Schema(
     }
 )
 """Columns of `inference_log.inferences`, in order."""
-STORING = ("system", *MODAL_COLUMNS, "pii_counts", "source_format", "source_file", "ingested_at")
+STORING = ("system", *APART_COLUMNS, "pii_counts", "source_format", "source_file", "ingested_at")
 CALLS = pl.Schema({name: dtype for name, dtype in SCHEMA.items() if name not in STORING})
 """What is known of a call before it is stored."""
 

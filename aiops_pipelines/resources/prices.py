@@ -30,6 +30,7 @@ KEYS_APART = {
     "cache_read_image": "cache_image_read_mtok",
     "output_audio": "output_audio_mtok",
     "output_image": "output_image_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
 }
 
 SMALLEST = Decimal("1e-12")
@@ -69,9 +70,9 @@ def _contract_prices(price: ContractPrice) -> UnitPrices:
         note = f"{price.gpu_hour_usd} USD a GPU hour over {price.tokens_per_gpu_hour:,} tokens"
         rates = Rates(per_million, per_million, per_million, per_million)
         return UnitPrices((rates,), f"self-hosted {price.model} since {price.valid_from}; {note}")
-    named = {"input": price.input, "cache_read": price.cache_read, "cache_write": price.cache_write}
-    rates = _rates(named | {"output": price.output}, 0)
-    notes = [f"contract price of {price.model} since {price.valid_from}", *_cache_as_input(named)]
+    named = {name: getattr(price, name) for name in (*KEYS, "cache_write_1h")}
+    rates = _rates(named, 0)
+    notes = [f"contract price of {price.model} since {price.valid_from}", *_assumed(named)]
     return UnitPrices((rates,), "; ".join(notes))
 
 
@@ -96,7 +97,7 @@ def _book_prices(provider: str | None, model: str, at: datetime) -> UnitPrices |
         reached = {name: _at(tier, start) for name, tier in tiers.items()}
         rates.append(_rates(reached, start))
     notes = [f"genai-prices {__version__}, {seller.id}/{found.id}", _dated(found, prices), *_left_out(prices)]
-    return UnitPrices(tuple(rates), "; ".join(notes + _cache_as_input(tiers)))
+    return UnitPrices(tuple(rates), "; ".join(notes + _assumed(tiers)))
 
 
 def _spellings(provider: str | None, model: str) -> Iterator[str]:
@@ -130,9 +131,16 @@ def _rates(price: Mapping[str, Decimal | None], start: int) -> Rates:
     return Rates(base, read, write, price["output"], start, apart)
 
 
-def _cache_as_input(price: Mapping[str, object]) -> list[str]:
-    absent = [name.replace("_", " ") for name in ("cache_read", "cache_write") if price[name] in (None, {})]
-    return [f"{' and '.join(absent)} billed as input, for want of a price"] if absent else []
+def _assumed(price: Mapping[str, object]) -> list[str]:
+    """Say what cached input without a price of its own is billed as; an hour costs what five minutes do."""
+    read, write, hour = (
+        price[name] in (None, {}) for name in ("cache_read", "cache_write", "cache_write_1h")
+    )
+    absent = ["cache read"] * read + ["cache write"] * write
+    notes = [f"{' and '.join(absent)} billed as input, for want of a price"] if absent else []
+    if hour and not write:
+        notes.append("cache write for an hour billed as cache write, for want of a price")
+    return notes
 
 
 def _dated(model: "ModelInfo", prices: "ModelPrice") -> str:

@@ -168,6 +168,17 @@ def test_audio_and_images_are_priced_apart_where_they_have_a_price():
     assert costing(None, apart)["price_status"] == "unknown"
 
 
+def test_cache_writes_for_an_hour_are_priced_apart_where_they_have_a_price():
+    """556 written at 3.75 USD a million, 100 of them for an hour at 6: 456 x 3.75 + 100 x 6 = 2,310."""
+    counts = {"input_uncached": 2048, "cache_read": 1800, "cache_write": 556, "output_visible": 503}
+    frame = calls(counts).with_columns(cache_write_1h=pl.lit(100))
+    for apart, wanted in (({"cache_write_1h": Decimal(6)}, "0.00231"), ({}, "0.002085")):
+        tier = Rates(*map(Decimal, ("3", "0.30", "3.75", "15")), apart=apart)
+        row = call_costs(frame, lambda *_, tier=tier: UnitPrices((tier,), "list")).row(0, named=True)
+        assert row["cache_write_usd"] == Decimal(wanted)
+        assert sum(row[part] for part in PARTS) == row["cost_usd"]
+
+
 def test_output_that_is_all_images_needs_no_price_of_text():
     frame = calls({"input_uncached": 10, "output_visible": 60}).with_columns(output_image=pl.lit(60))
     tier = Rates(Decimal(1), Decimal(1), Decimal(1), None, apart={"output_image": Decimal(30)})

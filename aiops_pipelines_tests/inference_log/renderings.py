@@ -15,7 +15,7 @@ SAID = [{"role": "assistant", "content": ANSWER}]
 
 @dataclass(frozen=True)
 class Call:
-    """Five disjoint counts, and the model they were counted by."""
+    """Five disjoint counts, and the model they were counted by; `hour` of the written tokens are kept that long."""
 
     provider: str
     model: str
@@ -24,6 +24,11 @@ class Call:
     write: int
     visible: int
     reasoning: int
+    hour: int | None = None
+
+    @property
+    def by_life(self):
+        return {"ephemeral_5m_input_tokens": self.write - self.hour, "ephemeral_1h_input_tokens": self.hour}
 
     @property
     def given(self):
@@ -39,11 +44,13 @@ class Call:
 
     @property
     def openai_usage(self):
+        """With the lives of cache writes where LiteLLM states them."""
+        lives = {} if self.hour is None else {"cache_creation_token_details": self.by_life}
         return {
             "prompt_tokens": self.given,
             "completion_tokens": self.said,
             "total_tokens": self.total,
-            "prompt_tokens_details": {"cached_tokens": self.read, "cache_write_tokens": self.write},
+            "prompt_tokens_details": {"cached_tokens": self.read, "cache_write_tokens": self.write, **lives},
             "completion_tokens_details": {"reasoning_tokens": self.reasoning},
         }
 
@@ -60,6 +67,7 @@ class Call:
             "cache_creation_input_tokens": self.write,
             "output_tokens": self.said,
             "output_tokens_details": {"thinking_tokens": self.reasoning},
+            **({} if self.hour is None else {"cache_creation": self.by_life}),
         }
 
 
@@ -98,6 +106,8 @@ def genai(**names):
         }
         if "total" in names:
             values[names["total"]] = call.total
+        if call.hour is not None:
+            values[names.get("hour", "gen_ai.usage.cache_creation.ephemeral_1h_input_tokens")] = call.hour
         return export(span(values))
 
     return render
@@ -116,6 +126,7 @@ def genai_details_event(call):
         "gen_ai.usage.reasoning.output_tokens": call.reasoning,
         "gen_ai.input.messages": json.dumps(TURNS),
         "gen_ai.output.messages": json.dumps(SAID),
+        **({} if call.hour is None else {"gen_ai.usage.cache_creation_1h.input_tokens": call.hour}),
     }
     record = {
         "traceId": TRACE, "spanId": SPAN, "timeUnixNano": str(START_NS), "attributes": attributes(values),
@@ -135,6 +146,7 @@ def openinference_values(call):
         "llm.token_count.prompt_details.cache_read": call.read,
         "llm.token_count.prompt_details.cache_write": call.write,
         "llm.token_count.completion_details.reasoning": call.reasoning,
+        **({} if call.hour is None else {"llm.token_count.prompt_details.cache_write_1h": call.hour}),
         "llm.input_messages.0.message.role": "system",
         "llm.input_messages.0.message.content": SYSTEM,
         "llm.input_messages.1.message.role": "user",
@@ -164,10 +176,14 @@ def phoenix_row(call, disjoint=False):
 
 
 def langfuse_usage(call, disjoint):
+    written = {"input_cache_creation": call.write}
+    if call.hour is not None:
+        lives = {"5m": call.write - call.hour, "1h": call.hour}
+        written = {f"input_cache_creation_{life}": count for life, count in lives.items()}
     return {
         "input": call.uncached if disjoint else call.given,
         "input_cached_tokens": call.read,
-        "input_cache_creation": call.write,
+        **written,
         "output": call.visible if disjoint else call.said,
         "output_reasoning_tokens": call.reasoning,
         "total": call.total,
@@ -296,7 +312,7 @@ def _exchange(host, path, request, response):
 MAPPING = {
     "event_id": "id", "occurred_at": "at", "provider": "who", "model_served": "model", "input_tokens": "n.in",
     "output_tokens": "n.out", "cache_read_tokens": "n.read", "cache_write_tokens": "n.write",
-    "reasoning_tokens": "n.thought", "total_tokens": "n.all", "messages": "asked", "answer": "said",
+    "cache_write_1h_tokens": "n.hour", "reasoning_tokens": "n.thought", "total_tokens": "n.all", "messages": "asked", "answer": "said",
 }  # fmt: skip
 
 
@@ -304,7 +320,7 @@ def mapped(disjoint):
     def render(call):
         given, said = (call.uncached, call.visible) if disjoint else (call.given, call.said)
         counts = {"in": given, "out": said, "read": call.read, "write": call.write}
-        counts |= {"thought": call.reasoning, "all": call.total}
+        counts |= {"thought": call.reasoning, "all": call.total, "hour": call.hour}
         row = {"id": "e1", "at": 1780315200, "who": call.provider, "model": call.model, "n": counts}
         return line(row | {"asked": TURNS, "said": ANSWER})
 
@@ -317,6 +333,10 @@ ALIASES = {
     "details.cache_read_tokens": "details.cache_write_tokens",
     "input_cached_tokens": "input_cache_creation",
 }
+HOURS = {
+    "details.cache_write_tokens": "details.cache_write_1h_tokens",
+    "cache_write_tokens": "cache_creation_1h_tokens",
+}
 RENDERINGS = {
     "aiops_jsonl": ("aiops_jsonl", aiops),
     "otlp up to 1.36": ("otlp_json", genai(provider="gen_ai.system", input="gen_ai.usage.prompt_tokens", output="gen_ai.usage.completion_tokens")),
@@ -324,7 +344,7 @@ RENDERINGS = {
     "otlp of the genai repository": ("otlp_json", genai(write="gen_ai.usage.cache_write.input_tokens")),
     "otlp details event": ("otlp_json", genai_details_event),
     **{
-        f"otlp alias {read}": ("otlp_json", genai(read=f"gen_ai.usage.{read}", write=f"gen_ai.usage.{write}", total="gen_ai.usage.total_tokens"))
+        f"otlp alias {read}": ("otlp_json", genai(read=f"gen_ai.usage.{read}", write=f"gen_ai.usage.{write}", total="gen_ai.usage.total_tokens", hour=f"gen_ai.usage.{HOURS.get(write, 'cache_creation_1h_input_tokens')}"))
         for read, write in ALIASES.items()
     },
     "openinference otlp": ("openinference", openinference_otlp),
@@ -344,4 +364,5 @@ RENDERINGS = {
 }  # fmt: skip
 """Name to the format and the function that writes a call in it."""
 WITHOUT_REASONING = ("mlflow 2, inclusive", "mlflow 2, disjoint")
-"""Renderings whose format has no place for reasoning: it stays in the visible output, at the same price."""
+"""Renderings whose format has no place for reasoning: it stays in the visible output, at the same price. Nor has
+it one for how long cache writes live."""

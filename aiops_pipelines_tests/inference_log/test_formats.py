@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aiops_pipelines.costs.prices import call_costs
 from aiops_pipelines.inference_log.formats import UnknownFormat, detected, importer
+from aiops_pipelines.inference_log.priced_apart import with_priced_apart
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
 from aiops_pipelines.inference_log.tokens import PARTS
 from aiops_pipelines.resources.prices import PriceBook
@@ -74,6 +75,26 @@ def test_one_call_is_the_same_in_every_format(call):
     costs = call_costs(pl.DataFrame(rows, infer_schema_length=None), PriceBook().price_of)
     assert set(costs["price_status"]) == {"priced"}
     assert max(costs["cost_usd"]) - min(costs["cost_usd"]) < Decimal("1e-9")
+
+
+def test_cache_writes_for_an_hour_are_priced_apart_in_every_format_that_states_them():
+    """claude-sonnet-4-5 per million: 3 in, 0.30 read, 3.75 written, 6 written for an hour, 15 out.
+
+    (2,048 x 3 + 1,800 x 0.30 + 456 x 3.75 + 100 x 6 + 503 x 15) / 10^6 = 0.016539 USD.
+    """
+    call = Call("anthropic", "claude-sonnet-4-5", 2_048, 1_800, 556, 500, 3, hour=100)
+    records = [read(name, call) for name in RENDERINGS if name not in WITHOUT_REASONING]
+    rows = [
+        {"system": "s", **{k: record.get(k) for k in (*PRICED[1:], *TOKEN_COLUMNS, "usage_raw")}}
+        for record in records
+    ]
+    calls = with_priced_apart(pl.DataFrame(rows, infer_schema_length=None))
+    assert set(calls.select(*TOKEN_COLUMNS, "cache_write_1h").rows()) == {(2_048, 1_800, 556, 500, 3, 100)}
+    costs = call_costs(calls, PriceBook().price_of)
+    assert set(costs["cost_usd"]) == {Decimal("0.016539")}
+    assert set(costs["cache_write_usd"]) == {Decimal("0.00231")}
+    without = call_costs(calls.drop("cache_write_1h"), PriceBook().price_of)
+    assert set(without["cache_write_usd"]) == {Decimal("0.002085")}
 
 
 @settings(max_examples=40, deadline=None)

@@ -11,7 +11,7 @@ import pytest
 
 from aiops_pipelines.costs.prices import call_costs
 from aiops_pipelines.inference_log.formats import IMPORTERS, detected
-from aiops_pipelines.inference_log.modalities import with_modalities
+from aiops_pipelines.inference_log.priced_apart import with_priced_apart
 from aiops_pipelines.inference_log.provider_http import read
 from aiops_pipelines.inference_log.provider_usage import body_usage, provider_tokens
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
@@ -153,7 +153,7 @@ def test_usage_bodies_cost_what_they_should():
                         "usage_raw": json.dumps(entry["body"]),
                         **{name: getattr(tokens, name) for name in TOKEN_COLUMNS},
                     })  # fmt: skip
-    calls = with_modalities(pl.DataFrame(rows, infer_schema_length=None))
+    calls = with_priced_apart(pl.DataFrame(rows, infer_schema_length=None))
     costs = call_costs(calls, PriceBook().price_of)
     differing = {
         number

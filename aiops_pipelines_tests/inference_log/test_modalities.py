@@ -1,12 +1,8 @@
 """Audio and images inside token counts, against usage objects as providers write them."""
 
-import json
-
-import polars as pl
 import pytest
 
-from aiops_pipelines.inference_log.modalities import modal_tokens, with_modalities
-from aiops_pipelines.inference_log.record import MODAL_COLUMNS, TOKEN_COLUMNS
+from aiops_pipelines.inference_log.modalities import modal_tokens
 
 OPENAI = {
     "prompt_tokens": 120,
@@ -52,25 +48,3 @@ GEMINI = {
 )  # fmt: skip
 def test_stated_modalities_are_read(usage, expected):
     assert modal_tokens(usage) == expected
-
-
-def columns(usage, *five):
-    row = dict(zip(TOKEN_COLUMNS, five, strict=True)) | {"usage_raw": usage and json.dumps(usage)}
-    schema = dict.fromkeys(TOKEN_COLUMNS, pl.Int64) | {"usage_raw": pl.String}
-    found = with_modalities(pl.DataFrame([row], schema=schema)).select(*MODAL_COLUMNS).row(0, named=True)
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def test_counts_stand_beside_the_tokens_they_are_part_of():
-    expected = {"input_uncached_audio": 20, "cache_read_audio": 80, "output_audio": 30}
-    assert columns(OPENAI, 36, 84, 0, 20, 10) == expected
-    assert columns(None, 1, 0, 0, 1, 0) == columns({"input": 1}, 1, 0, 0, 1, 0) == {}
-
-
-def test_more_audio_than_tokens_is_a_contradiction_and_counts_as_unknown():
-    assert columns(OPENAI, 19, 84, 0, 30, 0) == {"cache_read_audio": 80, "output_audio": 30}
-    assert columns(OPENAI, 20, 79, 0, 29, 0) == {"input_uncached_audio": 20}
-    both = {"input_audio": 6, "input_image": 5}
-    assert columns(both, 10, 0, 0, 0, 0) == {}
-    assert columns(both, 11, 0, 0, 0, 0) == {"input_uncached_audio": 6, "input_uncached_image": 5}
-    assert columns({"input_audio": 1, "input_cached_audio": 2}, 9, 9, 0, 0, 0) == {"cache_read_audio": 2}

@@ -13,6 +13,7 @@ from aiops_pipelines.inference_log import aiops_jsonl
 from aiops_pipelines.inference_log.lines import Block
 from aiops_pipelines.inference_log.plain_calls import PLAIN
 from aiops_pipelines.inference_log.plain_usage import apportioned, shape, split_columns, stated
+from aiops_pipelines.inference_log.priced_apart import with_priced_apart
 from aiops_pipelines.inference_log.provider_usage import provider_tokens, stated_usage
 from aiops_pipelines.inference_log.record import CALLS, RecordError
 from aiops_pipelines.inference_log.tokens import Usage, apportion, split
@@ -30,6 +31,10 @@ USAGES = [
     {"input_uncached": 1, "output_visible": 2},
     {"service_tier": "default"},
     {},
+    {"input_tokens": 2048, "cache_read_input_tokens": 1800, "cache_creation_input_tokens": 556, "output_tokens": 503,
+     "cache_creation": {"ephemeral_5m_input_tokens": 456, "ephemeral_1h_input_tokens": 100}},
+    {"input_tokens": 4404, "output_tokens": 503, "total_tokens": 4907,
+     "input_token_details": {"cache_read": 1800, "cache_creation": 0, "ephemeral_5m_input_tokens": 456, "ephemeral_1h_input_tokens": 100}},
 ]  # fmt: skip
 
 
@@ -202,6 +207,15 @@ def test_good_lines_all_come_by_the_column(separators):
     assert assert_same(raw) == 300
 
 
+@pytest.mark.parametrize(("usage", "by_the_column"), [(USAGES[-2], 90), (USAGES[-1], 0)])
+def test_cache_writes_for_an_hour_are_the_same_by_the_column_and_by_line(usage, by_the_column):
+    raw = [json.dumps(CALL | {"event_id": f"e{i}", "usage": usage}).encode() for i in range(90)]
+    assert assert_same(raw) == by_the_column
+    calls = with_priced_apart(both_lanes(raw, set())[0])
+    found = calls.select("input_uncached", "cache_read", "cache_write", "cache_write_1h", "tokens_total")
+    assert set(found.rows()) == {(2048, 1800, 556, 100, 4907)}
+
+
 def test_one_bad_line_leaves_few_others_to_the_reader():
     raw = [json.dumps(CALL | {"event_id": f"e{i}", "rating": 1}).encode() for i in range(1_000)]
     raw[700] = raw[700].replace(b'"rating": 1', b'"rating": "up"')
@@ -216,7 +230,7 @@ def test_a_template_means_what_the_reader_makes_of_its_usages(usage, data):
     counts = data.draw(st.lists(st.integers(0, 200), min_size=gaps, max_size=gaps))
     found = shape(template)
     if found is None:
-        assert "input_uncached" in usage
+        assert "input_uncached" in usage or "input_token_details" in usage
         return
     parts = template.split("#")
     filled = json.loads(parts[0] + "".join(f"{c}{p}" for c, p in zip(counts, parts[1:], strict=True)))

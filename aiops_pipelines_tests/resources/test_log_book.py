@@ -1,12 +1,15 @@
 """Files read into the warehouse: a folder's, and files that lie anywhere."""
 
 import json
+from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from aiops_pipelines.inference_log.ingestion import Source, Tally
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
+from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.inference_log.test_ingestion import NOW
 
 SOURCE = Source("support", "aiops_jsonl", NOW, b"k" * 32)
@@ -42,6 +45,33 @@ def test_what_is_stored_known_and_set_aside_is_counted(warehouse, logs):
     assert str(tally) == "2 calls stored, 1 there already, 2 set aside"
     again = read(warehouse, logs)
     assert (again.stored, again.known, again.refused.total()) == (0, 0, 0)
+
+
+def test_a_warehouse_from_before_a_column_takes_new_calls_and_keeps_its_own(tmp_path, warehouse, logs):
+    """Calls stored before cache writes for an hour were counted have null there."""
+    path = "inference_log.inferences"
+    now = warehouse.tables[path]
+    columns = tuple(column for column in now.columns if column.name != "cache_write_1h")
+    before = Warehouse(tmp_path / "before.duckdb", {**warehouse.tables, path: replace(now, columns=columns)})
+    stored = (
+        now.empty()
+        .drop("cache_write_1h")
+        .clear(1)
+        .with_columns(system=pl.lit("support"), event_id=pl.lit("e0"))
+    )
+    before.replace(path, stored, system="support")
+    lives = {"ephemeral_5m_input_tokens": 456, "ephemeral_1h_input_tokens": 100}
+    usage = {
+        "input_tokens": 1,
+        "output_tokens": 2,
+        "cache_creation_input_tokens": 556,
+        "cache_creation": lives,
+    }
+    (logs / "a.jsonl").write_text(call("e1", usage=usage))
+    later = Warehouse(before.file, warehouse.tables)
+    assert read(later, logs).stored == 1
+    rows = later.read(f"select event_id, cache_write, cache_write_1h from {path} order by all").rows()
+    assert rows == [("e0", None, None), ("e1", 556, 100)]
 
 
 def test_files_outside_the_log_folder_are_read_once_and_never_missed(warehouse, logs, tmp_path):

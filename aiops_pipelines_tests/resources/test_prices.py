@@ -126,15 +126,52 @@ def test_a_contract_without_cache_prices_bills_cached_input_as_input():
     assert free.price_of("openai", "gpt-4o", at("2026-06-01")).rates == (Rates(*usd("2", "0", "3", "8")),)
 
 
+def test_a_cache_write_for_an_hour_has_the_books_own_price_or_says_that_it_is_billed_as_any():
+    """Sonnet 4.5 above 200,000 tokens of input: 7.50 a million, 12 for an hour."""
+    assumed = "cache write for an hour billed as cache write, for want of a price"
+    day = at("2026-06-01")
+    listed = BOOK.price_of("anthropic", "claude-sonnet-4-5", day)
+    assert [rate.apart["cache_write_1h"] for rate in listed.rates] == usd("6", "12")
+    assert [rate.cache_write for rate in listed.rates] == usd("3.75", "7.5")
+    assert assumed not in listed.source
+    unlisted = BOOK.price_of("google", "claude-3-7-sonnet", day)
+    assert "cache_write_1h" not in unlisted.rates[0].apart and assumed in unlisted.source
+    # Where a write of any kind is billed as input, that is said of it already.
+    assert "for an hour" not in BOOK.price_of("openai", "gpt-4o", day).source
+
+
+def test_a_contract_may_have_a_price_for_cache_writes_for_an_hour():
+    agreed = contract("2026-06-01", "2", cache_write="2.5", cache_write_1h="4")
+    prices = PriceBook((agreed,)).price_of("openai", "gpt-4o", at("2026-06-01"))
+    assert prices.rates == (Rates(*usd("2", "2", "2.5", "8"), apart={"cache_write_1h": Decimal(4)}),)
+    assert (
+        prices.source
+        == "contract price of gpt-4o since 2026-06-01; cache read billed as input, for want of a price"
+    )
+    with pytest.raises(ValueError, match="give input and output, or gpu_hour_usd"):
+        ContractPrice(
+            model="m",
+            valid_from=date(2026, 6, 1),
+            gpu_hour_usd="2",
+            tokens_per_gpu_hour=1,
+            cache_write_1h="1",
+        )
+
+
 @pytest.mark.parametrize(
     "model", ["openai/gpt-4o", "anthropic/claude-sonnet-4-5", "google/gemini-2.5-pro", "openai/o3"]
 )
-@pytest.mark.parametrize("tokens", [(1000, 500, 0, 20), (150_000, 50_001, 0, 7), (10, 300_000, 0, 1)])
+@pytest.mark.parametrize(
+    "tokens",
+    [(1000, 500, 0, 0, 20), (150_000, 50_001, 0, 0, 7), (10, 300_000, 0, 0, 1), (10, 5, 900, 600, 7), (9, 0, 300_000, 1, 1)],
+)  # fmt: skip
 def test_a_call_costs_what_the_book_itself_computes(model, tokens):
     genai_prices = pytest.importorskip("genai_prices")
-    (provider, name), (uncached, read, write, output) = model.split("/"), tokens
+    (provider, name), (uncached, read, write, hour, output) = model.split("/"), tokens
+    # The book wants writes to be priced where they are stated; the others sell none.
+    written = {"cache_write_tokens": write, "cache_write_1h_tokens": hour} if provider == "anthropic" else {}
     usage = genai_prices.Usage(
-        input_tokens=uncached + read + write, cache_read_tokens=read, output_tokens=output
+        input_tokens=uncached + read + write, cache_read_tokens=read, output_tokens=output, **written
     )
     expected = genai_prices.calc_price(
         usage, name, provider_id=provider, genai_request_timestamp=at("2026-06-01")
@@ -151,6 +188,7 @@ def test_a_call_costs_what_the_book_itself_computes(model, tokens):
             "input_uncached": uncached,
             "cache_read": read,
             "cache_write": write,
+            "cache_write_1h": hour,
             "output_visible": output,
             "reasoning": 0,
         }
