@@ -1,6 +1,7 @@
 """Commands for the price book: prices missing, prices reprice and prices show."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -100,6 +101,7 @@ def show(
 ) -> None:
     """Show what a model costs per million tokens on a day, and where that is from."""
     from aiops_pipelines.costs.compared import SpendError
+    from aiops_pipelines.costs.prices import APART
     from aiops_pipelines.document import plain_data
     from aiops_pipelines.resources.prices import PriceBook
 
@@ -109,13 +111,23 @@ def show(
     if found is None:
         raise SpendError(f"{model} has no known price on {on}; add one below `prices` in the system's file.")
     names = ("input", "cache_read", "cache_write", "output")
-    tiers = [{name: getattr(rate, name) for name in ("from_input_tokens", *names)} for rate in found.rates]
+    apart = [name for name in APART if any(name in rate.apart for rate in found.rates)]
+    tiers = [
+        {name: getattr(rate, name) for name in ("from_input_tokens", *names)}
+        | {name: rate.apart.get(name) for name in apart}
+        for rate in found.rates
+    ]
     if as_json:
         return terminal.data(
             plain_data({"model": model, "at": on, "usd_per_million": tiers, "source": found.source})
         )
-    terminal.block(model, [("plain", "", f"{part}.") for part in found.source.split("; ")])
+    source = [("plain", "", f"{part}.") for part in found.source.split("; ")]
+    terminal.block(f"{model}, USD per million tokens", source)
     terminal.table(
-        ("from input tokens", *(f"{name.replace('_', ' ')}, USD a million" for name in names)),
-        (tuple("not sold" if value is None else f"{value:f}" for value in tier.values()) for tier in tiers),
+        ("from input tokens", *(name.replace("_", " ") for name in (*names, *apart))),
+        (tuple(_price(value) for value in tier.values()) for tier in tiers),
     )
+
+
+def _price(value: Decimal | int | None) -> str:
+    return "not sold" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:f}"

@@ -43,6 +43,11 @@ def metrics(
 
     truth, ranking = trec.qrels(qrels.name, _lines(qrels)), trec.run(run.name, _lines(run))
     found = trec.measured(truth, ranking, cuts or trec.CUTS, complete)
+    if found.scores.is_empty():
+        raise trec.TrecFileError(
+            f"{run.name} ranks no query that {qrels.name} judges, so there is nothing to measure; ids of "
+            "queries are compared letter for letter."
+        )
     means = found.means()
     queries = found.scores.height
     if as_json:

@@ -128,5 +128,7 @@ def test_a_price_is_shown_with_its_source(data):
     assert "list price before 2025-06-10" in text and "10" in text
     _, text, _ = run(data, "prices", "show", "own", "--at", "2026-07-02", "--system", "shop", "--json")
     assert json.loads(text)["usd_per_million"][0]["input"] == "3000"
+    _, text, _ = run(data, "prices", "show", "claude-sonnet-4-5", "--provider", "anthropic")
+    assert "cache write 1h" in text and "200,001 6 0.6 7.5 22.5 12" in text
     code, _, error = run(data, "prices", "show", "secret-llm")
     assert code == 1 and "secret-llm has no known price" in error

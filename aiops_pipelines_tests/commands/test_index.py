@@ -35,6 +35,8 @@ def test_a_ranking_from_anywhere_is_measured(aiops, tmp_path):
     text = aiops(tmp_path, *given).text
     assert "1 judged but not ranked, left out: q3." in text
     assert "mrr" in text
+    (tmp_path / "run").write_text("Q1 Q0 a 1 3 t\n")
+    refused(aiops(tmp_path, *given), "run ranks no query that qrels judges")
     (tmp_path / "run").write_text("q1 Q0 a 1 3\n")
     refused(aiops(tmp_path, *given), "run, line 1: 5 fields")
     (tmp_path / "run").unlink()
