@@ -121,7 +121,7 @@ def show(
         return terminal.data(
             plain_data({"model": model, "at": on, "usd_per_million": tiers, "source": found.source})
         )
-    source = [("plain", "", f"{part}.") for part in found.source.split("; ")]
+    source: list[terminal.Said] = [("plain", "", f"{part}.") for part in found.source.split("; ")]
     terminal.block(f"{model}, USD per million tokens", source)
     terminal.table(
         ("from input tokens", *(name.replace("_", " ") for name in (*names, *apart))),
