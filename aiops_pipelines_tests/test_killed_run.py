@@ -23,6 +23,8 @@ OF_THE_RUN = {
     "quarantined_at",
     "read_at",
     "built_at",
+    "built_by",
+    "checked_at",
     "registered_at",
     "noticed_at",
     "completed_at",

@@ -94,7 +94,8 @@ def _latency(timed: pl.DataFrame) -> list[tuple[object, ...]]:
 
 
 def _volume(inside: pl.DataFrame, weeks: int) -> list[tuple[object, ...]]:
-    days = inside.group_by(pl.col("hour").dt.date().alias("day")).agg(pl.col("calls").sum())
+    by_day = inside.group_by(pl.col("hour").dt.date().alias("day")).agg(pl.col("calls").sum())
+    days = by_day.sort("day")  # a sum of fractions depends on their order
     by_weekday: dict[int, list[int]] = {weekday: [] for weekday in range(1, WEEKDAYS + 1)}
     for day, calls in days.iter_rows():
         by_weekday[day.isoweekday()].append(calls)

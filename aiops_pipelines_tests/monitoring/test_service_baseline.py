@@ -36,6 +36,17 @@ def test_later_weeks_do_not_move_a_baseline() -> None:
     assert_frame_equal(short, long, check_row_order=False)
 
 
+def test_the_order_of_hours_does_not_move_a_baseline_by_a_bit() -> None:
+    traffic, sketch = frames(stream(28, 90, 1))
+    seen = {
+        freeze_service(traffic.sample(fraction=1, shuffle=True, seed=seed), sketch, Baseline(), LATER)
+        .filter(measure="calls_dispersion")["value"][0]
+        .hex()
+        for seed in range(30)
+    }
+    assert len(seen) == 1
+
+
 @pytest.mark.parametrize(
     ("now", "calls", "sentence"),
     [
