@@ -30,7 +30,7 @@ status: $(READY) ## Say what the last run found
 ui: $(READY) ## Open Dagster on http://127.0.0.1:3000 with the schedules running
 	@$(BIN)/aiops ui
 
-test: $(READY) ## Run the suite (about five minutes)
+test: $(READY) ## Run the suite (about ten minutes)
 	@$(BIN)/pytest -n 2 --dist loadfile
 
 test-all: $(READY) ## Run the suite and the slow sweeps
