@@ -127,4 +127,4 @@ def test_known_queries_are_asked_of_every_release(data: Path) -> None:
     rows = sql(
         data, "select count(distinct index_version), count(distinct ranker) from rag.retrieval_quality"
     )
-    assert rows == [(3, 2)]
+    assert rows == [(3, 3)]
