@@ -75,7 +75,7 @@ class Corpus:
         after = self.shares([*names, name], np.column_stack([others, self.column(pieces)]))
         sizes = {other: len(found) for other, found in self.pieces.items()} | {name: len(pieces)}
         fresh = [piece for piece in pieces if piece not in self.pieces.get(name, [])]
-        sign = crowding(before, after, sizes, name)
+        sign = crowding(before, after, sizes, len(self.vectors), name)
         return judged([*text_signs(fresh), *([sign] if sign else [])]) == "held"
 
     def without(self, name: str) -> "Corpus":
@@ -180,7 +180,7 @@ def taken_over(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[int, lis
     for name in changed:
         stood = pieces[0].get(name, [])
         signs = text_signs(text for text in pieces[1][name] if text not in stood)
-        crowded = crowding(*shares, sizes, name) if len(topics) >= LEAST_TOPICS else None
+        crowded = crowding(*shares, sizes, len(topics), name) if len(topics) >= LEAST_TOPICS else None
         if judged([*signs, *([crowded] if crowded else [])]) == "held":
             held.append(name)
     return len(changed), held

@@ -19,6 +19,8 @@ LEAST_TOPICS = 20
 """With fewer topics, five places are too large a part of all there are."""
 SHARE, FACTOR = 0.10, 2.0
 """As measured in docs/adr/0020-poisoned-documents.md."""
+FEWEST_GAINED = 5
+"""Topics gained, with none lost, beyond chance at 5 %: by the sign test 2**-5 is 0.031, 2**-4 is 0.063."""
 PEERS = 5
 
 
@@ -64,29 +66,33 @@ def topic_shares(rankings: Sequence[Ranking]) -> dict[str, float]:
 
 
 def crowding(
-    before: Mapping[str, float], after: Mapping[str, float], sizes: Mapping[str, int], document: str
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    sizes: Mapping[str, int],
+    asked: int,
+    document: str,
 ) -> Sign | None:
     """Return a strong sign when a changed document is now found for too many topics to be about one.
 
-    It stands among the first five for a tenth of all topics more than before, and for twice as many as any
-    document of the index before that is no larger, itself included: a table of contents is found for much,
-    and for more with every document. Where fewer than five others are so small, all count.
+    It stands among the first five for a tenth of all topics more than before, five at least, and for twice as
+    many as any document of the index before that is no larger. Where fewer than five are so small, all count.
 
-    Worked example: 12 % now, none before, the others at most 5 %: 0.12 is at least 0.10 and 2 * 0.05.
+    Worked example: 12 % of 100 now, none before, the others at most 5 %: 0.12 is at least 0.10 and 2 * 0.05.
 
     Args:
         before: share of topics by document, in the index before.
         after: the same in the new index.
         sizes: chunks of each document, of the new version where there is one.
+        asked: how many topics there are.
         document: the changed one.
     """
     share, had = after.get(document, 0.0), before.get(document, 0.0)
-    if share - had < SHARE:
+    if share - had < SHARE or round((share - had) * asked) < FEWEST_GAINED:
         return None
     others = [name for name in sizes if name != document]
     small = [name for name in others if sizes[name] <= sizes[document]]
     usual = max((before.get(n, 0.0) for n in (small if len(small) >= PEERS else others)), default=0.0)
-    if share < FACTOR * max(usual, had):
+    if share < FACTOR * usual:
         return None
     return Sign(
         "crowding",

@@ -181,11 +181,8 @@ def _refused(files: list[File], quarantine: tuple[str, ...]) -> Iterator[File]:
     names: dict[str, str] = {}
     for file in files:
         one = names.setdefault(unicodedata.normalize("NFC", file.document).casefold(), file.document)
-        clash = (
-            ""
-            if one == file.document
-            else f"Its name differs from {one} in case or Unicode form alone; rename one."
-        )
+        alike = f"Its name differs from {one} in case or Unicode form alone; rename one."
+        clash = "" if one == file.document else alike
         reason = file.refusal or clash or _refusal(file, quarantine)
         yield File(file.document, file.size_bytes, file.modified_ns, file.etag, reason) if reason else file
 

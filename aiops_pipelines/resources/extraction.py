@@ -63,9 +63,8 @@ def extracted(ending: str, data: bytes) -> str:
         UnreadableFile: they are not of this format.
     """
     try:
-        return (
-            FORMATS[ending].extract(data).replace("\0", "\ufffd")
-        )  # no letter, and not every store takes it
+        text = FORMATS[ending].extract(data)
+        return text.replace("\0", "\ufffd")  # NUL is no letter, and not every store takes it
     except (UnreadableFile, ImportError, MemoryError):
         raise
     except Exception as error:  # a parser may raise anything on hostile bytes

@@ -121,7 +121,7 @@ class _Look:
         if self._asked:
             asked, before, after = self._asked
             told = [
-                crowding.crowding(self._shares[0], self._shares[1], self._sizes, document),
+                crowding.crowding(*self._shares, self._sizes, len(asked), document),
                 crowding.takeover(asked, before, after, document),
             ]
             found += [sign for sign in told if sign]

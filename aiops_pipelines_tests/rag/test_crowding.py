@@ -47,25 +47,31 @@ SIZES = dict.fromkeys("abcde", 3) | {"book": 400, "new": 3}
 
 
 def test_a_document_crowds_that_is_found_for_twice_as_much_as_any_of_its_size() -> None:
-    sign = crowding(BEFORE, {"new": 0.12}, SIZES, "new")
+    sign = crowding(BEFORE, {"new": 0.12}, SIZES, 100, "new")
     assert (
         sign
         and sign.strong
         and "for 12% of the topics, before for 0%" in sign.evidence
         and "5%" in sign.evidence
     )
-    assert crowding(BEFORE, {"new": 0.09}, SIZES, "new") is None  # below a tenth
-    assert crowding(BEFORE | {"a": 0.07}, {"new": 0.12}, SIZES, "new") is None  # below twice 0.07
-    assert crowding(BEFORE, {"new": 0.5}, SIZES | {"new": 500}, "new") is None  # as large as the book
-    assert crowding(BEFORE, {"new": 0.5}, SIZES | {"new": 2}, "new") is None  # none is so small, so all count
+    assert crowding(BEFORE, {"new": 0.09}, SIZES, 100, "new") is None  # below a tenth
+    assert crowding(BEFORE | {"a": 0.07}, {"new": 0.12}, SIZES, 100, "new") is None  # below twice 0.07
+    assert crowding(BEFORE, {"new": 0.5}, SIZES | {"new": 500}, 100, "new") is None  # as large as the book
+    none_so_small = SIZES | {"new": 2}  # so all count
+    assert crowding(BEFORE, {"new": 0.5}, none_so_small, 100, "new") is None
 
 
 def test_an_established_document_is_judged_by_what_it_gained() -> None:
-    some, contents = BEFORE | {"new": 0.06}, BEFORE | {"new": 0.32}
-    assert crowding(some, {"new": 0.15}, SIZES, "new") is None
-    assert crowding(some, {"new": 0.17}, SIZES, "new")
-    assert crowding(contents, {"new": 0.44}, SIZES, "new") is None  # a table of contents of a new release
-    assert crowding(contents, {"new": 0.64}, SIZES, "new")
+    before = BEFORE | {"new": 0.30}
+    assert crowding(before, {"new": 0.39}, SIZES, 100, "new") is None
+    assert crowding(before, {"new": 0.41}, SIZES, 100, "new")
+
+
+def test_a_gain_of_few_topics_is_chance() -> None:
+    """A table of contents came from 8 to 11 of 25 topics with a release that moved pages around."""
+    assert crowding(BEFORE | {"new": 8 / 25}, {"new": 11 / 25}, SIZES, 25, "new") is None
+    assert crowding(BEFORE, {"new": 4 / 25}, SIZES, 25, "new") is None
+    assert crowding(BEFORE, {"new": 5 / 25}, SIZES, 25, "new")
 
 
 def test_a_takeover_is_of_known_queries_the_document_is_no_answer_to() -> None:
