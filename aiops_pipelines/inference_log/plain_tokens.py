@@ -27,7 +27,6 @@ SAMPLE = 64
 """Lines whose templates come first: a usage written again from the parsed counts is compared with its line.
 Token columns take 0.6 times the CPU time that they take when an expression finds each usage."""
 _KEY = '"usage"'
-CONVENTIONS = ("inclusive", "disjoint", "ambiguous")
 _USAGE = r'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})'
 _SPACED, _COMPACT = (r": [0-9]{1,9}\b", ": " + GAP), (r":[0-9]{1,9}\b", ":" + GAP)
 """Counts as JSON writers space them, and their gaps; twice as fast as one expression with a group."""

@@ -27,7 +27,8 @@ from aiops_pipelines.resources.pace import CpuTime, Tell, quiet
 from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.screening import Screened, record, screen
 from aiops_pipelines.resources.vectors import embed_missing
-from aiops_pipelines.resources.warehouse import Warehouse, Writer
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.writer import Writer
 from aiops_pipelines.systems import System
 
 FIRST_SIGHT = midnight(EPOCH)

@@ -21,7 +21,8 @@ from aiops_pipelines.resources.json_lines import parsed_lines
 from aiops_pipelines.resources.log_folder import JOINED_BYTES, PIECE_BYTES, LogFolder, Piece
 from aiops_pipelines.resources.portions import PORTION_LINES, Portions, Understood, ahead
 from aiops_pipelines.resources.tokenizer import count_tokens
-from aiops_pipelines.resources.warehouse import Warehouse, Writer
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.writer import Writer
 
 INFERENCES, QUARANTINE, LOG_FILES = (
     "inference_log.inferences",

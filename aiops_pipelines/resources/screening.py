@@ -19,7 +19,8 @@ from aiops_pipelines.rag.poison import GONE, HELD, NOTED, Sign, judged, text_sig
 from aiops_pipelines.resources.corpus_state import CorpusState
 from aiops_pipelines.resources.index_build import Build
 from aiops_pipelines.resources.tables import Table
-from aiops_pipelines.resources.warehouse import Warehouse, Writer
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.writer import Writer
 
 FINDINGS, QUESTIONS = "rag.document_findings", "rag.question_vectors"
 HOLDING = "It is held for review:"

@@ -21,7 +21,7 @@ from aiops_pipelines.resources import log_book
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.prices import PriceBook
-from aiops_pipelines.resources.warehouse import Writer
+from aiops_pipelines.resources.writer import Writer
 from aiops_pipelines_tests.inference_log.test_ingestion import NOW
 
 SOURCE = Source("support", "aiops_jsonl", NOW, b"k" * 32)
@@ -217,7 +217,8 @@ from aiops_pipelines.resources import log_book, portions, tabular
 from aiops_pipelines.resources.log_book import LOG_FILES, LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.tables import declared_tables
-from aiops_pipelines.resources.warehouse import Warehouse, Writer
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.writer import Writer
 
 log_book.PIECE_BYTES = 20_000
 tabular.table_lines.__defaults__ = (100,)
