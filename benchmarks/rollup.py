@@ -2,7 +2,8 @@
 
 Ours are the project's own dbt models, compiled by dbt and run as dbt runs them, and the function that reads
 percentiles with intervals out of the sketch. A plain query gives the figure alone: three percentiles of
-latency, or one sum of cost. Each is run by turns in one process; the figures are the least of the rounds.
+latency, the same of both times by hour, day and week, or one sum of cost. Each is run by turns in one
+process; the figures are the least of the rounds.
 
     python benchmarks/rollup.py [--calls 5000000] [--rounds 3]
 """
@@ -60,12 +61,24 @@ select system, date_trunc('hour', occurred_at) as hour, endpoint, count(*) as ca
     quantile_cont(latency_ms, [0.5, 0.95, 0.99]) as latency_ms
 from inference_log.inferences group by all
 """
+PLAIN_PERIODS = """
+create or replace table plain_periods as
+select system, date_trunc('hour', occurred_at) as hour, date_trunc('day', occurred_at) as day,
+    date_trunc('week', occurred_at) as week, endpoint, count(*) as calls,
+    quantile_cont(latency_ms, [0.5, 0.95, 0.99]) as latency_ms,
+    quantile_cont(time_to_first_token_ms, [0.5, 0.95, 0.99]) as time_to_first_token_ms
+from inference_log.inferences
+group by grouping sets (
+    (system, hour, endpoint), (system, hour), (system, day, endpoint), (system, day),
+    (system, week, endpoint), (system, week)
+)
+"""
 PLAIN_SPEND = """
 create or replace table plain_spend as
 select system, occurred_at::date as day, endpoint, model_served, sum(cost_usd) as cost_usd
 from inference_log.inferences join costs.call_costs using (system, event_id) group by all
 """
-MODELS = ("hourly_traffic", "latency_sketch", "hourly_spend", "daily_spend")
+MODELS = ("hourly_usage", "hourly_traffic", "latency_sketch", "hourly_spend", "daily_spend")
 
 
 def compiled(database: Path, target: Path) -> dict[str, str]:
@@ -87,7 +100,7 @@ def ways(database: Path, sql: dict[str, str]) -> dict[str, Callable[[], None]]:
                 connection.execute(statement)
 
     def model(name: str) -> str:
-        pillar = "costs" if name.endswith("spend") else "monitoring"
+        pillar = "costs" if name.endswith(("spend", "usage")) else "monitoring"
         return f"create or replace table {pillar}.{name} as {sql[name]}"
 
     def from_the_sketch() -> None:
@@ -99,9 +112,12 @@ def ways(database: Path, sql: dict[str, str]) -> dict[str, Callable[[], None]]:
     return {
         "plain percentiles": lambda: run(PLAIN_PERCENTILES),
         "hourly_traffic: percentiles, rates, tokens and cost": lambda: run(model("hourly_traffic")),
+        "plain percentiles by hour, day and week": lambda: run(PLAIN_PERIODS),
         "latency_sketch and percentiles with intervals, hour, day and week": from_the_sketch,
         "plain spend": lambda: run(PLAIN_SPEND),
-        "hourly_spend and daily_spend by part": lambda: run(model("hourly_spend"), model("daily_spend")),
+        "hourly_usage, hourly_spend and daily_spend by part": lambda: run(
+            model("hourly_usage"), model("hourly_spend"), model("daily_spend")
+        ),
     }
 
 

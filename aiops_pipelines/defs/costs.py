@@ -101,13 +101,13 @@ def price_edits(
         spec(
             "spend_anomalies",
             "Days whose hours cost more than is usual for their time of the week, and what made them dear.",
-            ["inferences", "call_costs", "hourly_spend"],
+            ["inferences", "call_costs", "hourly_usage"],
             labels("costs", CONTINUOUS),
         ),
         spec(
             "month_forecast",
             "What the current month will have cost, with an interval.",
-            ["inferences", "call_costs", "hourly_spend"],
+            ["hourly_usage"],
             labels("costs", CONTINUOUS),
         ),
     ],

@@ -66,8 +66,7 @@ def repriced_period(warehouse: Warehouse, system: System, as_of: date, period: P
 def hours_with_calls(warehouse: Warehouse, system: str) -> pl.DataFrame:
     """Return hour, calls and cost_usd of the hours with calls; null where no call has a price."""
     return warehouse.read(
-        "select date_trunc('hour', occurred_at) as hour, count(*) as calls, sum(cost_usd) as cost_usd "
-        "from inference_log.inferences left join costs.call_costs using (system, event_id) "
+        "select hour, sum(calls)::bigint as calls, sum(cost_usd) as cost_usd from costs.hourly_usage "
         "where system = ? group by hour order by hour",
         [system],
     )

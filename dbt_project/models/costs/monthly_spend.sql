@@ -1,15 +1,14 @@
 with spend as (
     select
         system,
-        month,
+        date_trunc('month', hour)::date as month,
         endpoint,
         model,
         sum(cost_usd) as cost_usd,
-        count(*) as calls,
-        count(*) filter (where cost_usd is null) as calls_unpriced
-    from {{ ref('stg_inferences') }}
-    left join {{ ref('stg_call_costs') }} using (system, event_id)
-    group by system, month, endpoint, model
+        sum(calls)::bigint as calls,
+        sum(calls_unpriced)::bigint as calls_unpriced
+    from {{ ref('hourly_usage') }}
+    group by all
 )
 
 select

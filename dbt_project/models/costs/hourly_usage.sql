@@ -1,0 +1,105 @@
+{% set input_parts = ['system_prompt', 'tools', 'context', 'history', 'user', 'unsplit_input'] %}
+{% set parts = input_parts + ['output'] %}
+
+with calls as (
+    select
+        system,
+        hour,
+        endpoint,
+        model,
+        user_group,
+        cost_usd,
+        input_usd,
+        output_usd,
+        {{ last_digits('input_usd') }} as input_cost,
+        input_tokens,
+        {%- for part in parts %}
+        {{ part }}_tokens{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ ref('stg_inferences') }}
+    left join {{ ref('stg_call_costs') }} using (system, event_id)
+),
+
+running_tokens as (
+    select
+        *,
+        {%- for part in input_parts %}
+        {{ "up_to_" ~ input_parts[loop.index0 - 1] ~ " + " if not loop.first }}coalesce({{ part }}_tokens, 0) as up_to_{{ part }}
+        {{- "," if not loop.last }}
+        {%- endfor %}
+    from calls
+),
+
+per_token as (
+    select
+        *,
+        input_cost::double / nullif(up_to_unsplit_input, 0) as cost_of_a_token
+    from running_tokens
+),
+
+-- a part without tokens adds nothing, which is most of them and cheaper to see than to compute
+running_cost as (
+    select
+        *,
+        {%- for part in input_parts[:-1] %}
+        case
+            when coalesce({{ part }}_tokens, 0) = 0 then {{ "cost_up_to_" ~ input_parts[loop.index0 - 1] if not loop.first else "0" }}
+            else least(input_cost, (cost_of_a_token * up_to_{{ part }})::hugeint)
+        end as cost_up_to_{{ part }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from per_token
+),
+
+totals as (
+    select
+        system,
+        hour,
+        endpoint,
+        model,
+        user_group,
+        count(*) as calls,
+        count(*) filter (where cost_usd is null) as calls_unpriced,
+        sum(cost_usd) as cost_usd,
+        sum(input_usd) as input_usd,
+        sum(output_usd) as output_usd,
+        sum(input_tokens)::bigint as input_tokens,
+        {%- for part in parts %}
+        sum({{ part }}_tokens)::bigint as {{ part }}_tokens,
+        count(*) filter (where {{ part }}_tokens > 0 and cost_usd is null) as {{ part }}_calls_unpriced,
+        bool_or({{ part }}_tokens > 0 and cost_usd is not null) as {{ part }}_priced,
+        {%- endfor %}
+        {%- for part in input_parts[:-1] %}
+        {{ usd_of("sum(cost_up_to_" ~ part ~ ")") }} as usd_up_to_{{ part }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from running_cost
+    group by system, hour, endpoint, model, user_group
+)
+
+-- a part costs what it adds to the running cost and unsplit input takes what is left, so nothing is lost to rounding
+select
+    system,
+    hour,
+    endpoint,
+    model,
+    user_group,
+    calls,
+    calls_unpriced,
+    cost_usd,
+    input_tokens,
+    {%- for part in parts %}
+    {{ part }}_tokens,
+    {%- endfor %}
+    {%- for part in parts %}
+    {{ part }}_calls_unpriced,
+    {%- endfor %}
+    {%- for part in parts %}
+    {%- set usd -%}
+        {%- if loop.first -%} usd_up_to_{{ part }}
+        {%- elif part == 'unsplit_input' -%} input_usd - usd_up_to_user
+        {%- elif part == 'output' -%} output_usd
+        {%- else -%} usd_up_to_{{ part }} - usd_up_to_{{ parts[loop.index0 - 1] }}
+        {%- endif -%}
+    {%- endset %}
+    case when {{ part }}_priced or {{ usd }} <> 0 then {{ usd }} end as {{ part }}_usd{{ "," if not loop.last }}
+    {%- endfor %}
+from totals
