@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from aiops_pipelines.inference_log.call_record import call_record, maker, outcome
+from aiops_pipelines.inference_log.call_record import call_record, outcome
 from aiops_pipelines.inference_log.messages import Conversation, chunk_of, decoded, first, listed, text_of
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.provider_texts import exchange
@@ -112,13 +112,12 @@ def _identity(payload: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[s
     requester = _object(metadata.get("requester_metadata"))
     asked = first(payload, "model_group", "model")
     served = first(response, "model") or first(hidden, "litellm_model_name") or payload.get("model")
-    provider = first(payload, "custom_llm_provider")
     return {
         "event_id": first(payload, "id", "litellm_call_id"),
         "trace_id": payload.get("trace_id"),
         "occurred_at": clock_time("startTime", payload.get("startTime")),
         "endpoint": first(requester, "endpoint", "feature"),
-        "provider": provider or maker(served),
+        "provider": first(payload, "custom_llm_provider"),
         "model_requested": asked,
         "model_served": served,
         "prompt_version": first(prompt, "prompt_version", "prompt_id"),

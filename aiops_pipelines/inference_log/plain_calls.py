@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from aiops_pipelines.inference_log.aiops_jsonl import FIELD_LIMIT, FIELDS
+from aiops_pipelines.inference_log.makers import maker
 from aiops_pipelines.inference_log.plain_tokens import plain_tokens
 from aiops_pipelines.inference_log.record import (
     CALLS,
@@ -99,6 +100,8 @@ def _fields(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     fraction = at.str.extract(r"\.([0-9]+)").str.pad_end(6, "0").cast(pl.Int64, strict=False).fill_null(0)
     offset = at.str.extract(r"T.*([+-][0-9]{2}:[0-9]{2})$")
     minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(4, 2).cast(pl.Int64)
+    model = lines.select(pl.coalesce(_label(pl.col("model_served")), _label(pl.col("model_requested"))))
+    sold_by = _by_value(model.to_series(), lambda _, name: maker(name))
     signed = pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes).fill_null(0)
     moment = base + pl.duration(microseconds=fraction) - pl.duration(minutes=signed)
     costs, costs_plain = _costs(lines)
@@ -106,7 +109,7 @@ def _fields(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     frame = lines.select(
         *(_label(pl.col(name)).alias(name) for name in labels),
         moment.dt.replace_time_zone("UTC").alias("occurred_at"),
-        provider=_by_value(lines["provider"], provider),
+        provider=_by_value(lines["provider"], provider).fill_null(sold_by),
         status=pl.col("status").fill_null("ok"),
         query=pl.col("query"),
         answer=pl.col("answer"),

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from aiops_pipelines.inference_log.call_record import BLOCKED, call_record, maker, outcome
+from aiops_pipelines.inference_log.call_record import BLOCKED, call_record, outcome
 from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.provider_streams import streamed_body
@@ -159,9 +159,7 @@ def _identity(
         "trace_id": row.get("trace_id"),
         "occurred_at": clock_time("date", first(row, "timestamp", "date")) or clock_time("created", created),
         "endpoint": row.get("endpoint"),
-        "provider": row.get("provider")
-        or _provider(str(row.get("host") or ""))
-        or maker(served or requested),
+        "provider": row.get("provider") or _provider(str(row.get("host") or "")),
         "model_requested": requested,
         "model_served": served if isinstance(served, str) else None,
         "session_id": first(row, "session_id") or (metadata or {}).get("session_id"),

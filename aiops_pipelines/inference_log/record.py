@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from aiops_pipelines.inference_log.makers import maker
+
 RETRIEVED = pl.List(pl.Struct({"chunk_id": pl.String, "document": pl.String, "score": pl.Float64}))
 GUARDRAIL_EVENTS = pl.List(pl.Struct({"guardrail": pl.String, "category": pl.String, "action": pl.String}))
 TOKEN_COLUMNS = ("input_uncached", "cache_read", "cache_write", "output_visible", "reasoning")
@@ -300,6 +302,8 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
 def normal_form(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record's own columns in their normal form; absent is null, absent status is ok.
 
+    A provider that the log does not name is the one that sells a model of that name.
+
     Raises:
         RecordError: a required field is missing or a value is not what its column holds; the field is named.
     """
@@ -311,4 +315,5 @@ def normal_form(fields: Mapping[str, Any]) -> dict[str, Any]:
         if record[name] is None:
             raise RecordError(f"{name} is missing; a call without it cannot be stored.")
     record["status"] = record["status"] or "ok"
+    record["provider"] = record["provider"] or maker(record["model_served"] or record["model_requested"])
     return record

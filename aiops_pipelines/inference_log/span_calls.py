@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiops_pipelines.inference_log.call_record import call_record, maker, outcome
+from aiops_pipelines.inference_log.call_record import call_record, outcome
 from aiops_pipelines.inference_log.feedback import evaluations
 from aiops_pipelines.inference_log.messages import Aliases, Conversation, first
 from aiops_pipelines.inference_log.otlp_messages import conversation, retrieved, with_details
@@ -126,7 +126,7 @@ def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) ->
     index = [v for span in retrievals if (v := span.first("aiops.index.version"))]
     own, labels = _OWN.found(call.attributes), _INHERITED.found(context)
     labels |= {
-        "provider": own["provider"] or maker(own["served"] or own["requested"]),
+        "provider": own["provider"],
         "model_requested": own["requested"] or own["served"],
         "model_served": own["served"],
         "index_version": labels["index_version"] or next(iter(index), None),

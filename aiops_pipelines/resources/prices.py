@@ -4,6 +4,7 @@ Prices the owner of a system agreed with a provider win over the book. Only list
 discounts for batches and service tiers, and fees per request or per search, are not in an inference log.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,9 @@ KEYS_APART = {
     "cache_write_1h": "cache_write_1h_mtok",
 }
 
+_DATE = re.compile(r"[-@]20\d\d-?[01]\d-?[0-3]\d$")
+"""The day a provider adds to the name of a model: gpt-4o-2024-08-06, claude-sonnet-4@20250514."""
+
 SMALLEST = Decimal("1e-12")
 """Last digit that is kept of a price per million tokens."""
 
@@ -55,16 +59,26 @@ class PriceBook:
 
         Without a provider the public book takes the one it knows best for that name.
 
-        A contract price holds for the exact model name, in any letter case, from its `valid_from` (UTC) on;
-        the latest one that has begun wins.
+        A contract price holds from its `valid_from` (UTC) on for the model's name in any letter case, and for
+        the dated names that providers answer with (`gpt-4o-2024-08-06`) unless one of them has a contract of
+        its own; the latest one that has begun wins.
         """
-        agreed = [p for p in self.contract if p.model.lower() == model.lower() and p.valid_from <= at.date()]
-        if agreed:
-            return _contract_prices(max(agreed, key=lambda price: price.valid_from))
+        begun = [price for price in self.contract if price.valid_from <= at.date()]
+        for name in _agreed_names(provider, model.lower()):
+            if agreed := [price for price in begun if price.model.lower() == name]:
+                return _contract_prices(max(agreed, key=lambda price: price.valid_from), model)
         return _book_prices(provider, model, at)
 
 
-def _contract_prices(price: ContractPrice) -> UnitPrices:
+def _agreed_names(provider: str | None, model: str) -> Iterator[str]:
+    """Yield the names a contract may call a model by, the most exact first."""
+    for name in _spellings(provider, model):
+        yield name
+        if undated := _DATE.sub("", name):
+            yield undated
+
+
+def _contract_prices(price: ContractPrice, model: str) -> UnitPrices:
     if price.gpu_hour_usd is not None and price.tokens_per_gpu_hour is not None:
         per_million = (price.gpu_hour_usd * 10**6 / price.tokens_per_gpu_hour).quantize(SMALLEST)
         note = f"{price.gpu_hour_usd} USD a GPU hour over {price.tokens_per_gpu_hour:,} tokens"
@@ -72,7 +86,8 @@ def _contract_prices(price: ContractPrice) -> UnitPrices:
         return UnitPrices((rates,), f"self-hosted {price.model} since {price.valid_from}; {note}")
     named = {name: getattr(price, name) for name in (*KEYS, "cache_write_1h")}
     rates = _rates(named, 0)
-    notes = [f"contract price of {price.model} since {price.valid_from}", *_assumed(named)]
+    served = "" if price.model.lower() == model.lower() else f", served as {model}"
+    notes = [f"contract price of {price.model} since {price.valid_from}{served}", *_assumed(named)]
     return UnitPrices((rates,), "; ".join(notes))
 
 

@@ -437,22 +437,6 @@ def test_a_completion_is_a_model_call():
     )
 
 
-@pytest.mark.parametrize(
-    ("model", "provider"),
-    [
-        ("openai/gpt-4o", "openai"),
-        ("eu.anthropic.claude-3-haiku-20240307-v1:0", "aws"),
-        ("claude-3-haiku", "anthropic"),
-        ("our-model", None),
-    ],
-)
-def test_a_provider_that_is_not_named_is_read_off_the_model(model, provider):
-    assert (
-        one(span("s1", {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}))["provider"]
-        == provider
-    )
-
-
 def test_a_clock_that_was_set_back_costs_the_latency_and_not_the_call():
     """C03."""
     batch = read([(1, export(span("s1", CHAT) | {"endTimeUnixNano": str(START - 1)}))])

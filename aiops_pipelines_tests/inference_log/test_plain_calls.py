@@ -82,7 +82,8 @@ FIELDS = {
          "1999-12-31T23:59:59Z", "2100-12-31T23:59:59-10:00", "2026-02-30T00:00:00Z", "2026-06-30T23:59:60Z",
          "2026-06-01T24:00:00Z", "2026-06-01", "20260601T120000Z", " 2026-06-01T12:00:00Z", "2026-06-01T12:00Z", "9999-01-01T00:00:00Z"]
     ),
-    **dict.fromkeys(("endpoint", "provider", "model_served", "query", "answer", "user_id", "known_query_id"), TEXTS),
+    **dict.fromkeys(("endpoint", "provider", "query", "answer", "user_id", "known_query_id"), TEXTS),
+    **dict.fromkeys(("model_requested", "model_served"), TEXTS | st.sampled_from(["gpt-4o", " Claude-3 ", "openai/x", "eu.amazon.nova"])),
     "status": st.sampled_from(["ok", "error", "refused", "OK", ""]),
     "latency_ms": NUMBERS,
     "rating": st.sampled_from([-1, 0, 1, 2, 1.0, True]),
@@ -278,3 +279,16 @@ def test_templates_that_are_no_plain_usage_are_left_to_the_reader(template):
 
 def test_a_provider_that_no_column_holds_is_left_to_the_reader_of_lines():
     assert_same([b'{"event_id": "e1", "occurred_at": "2026-06-01T12:00:00Z", "provider": "\\u0000"}'])
+
+
+def test_a_provider_that_is_not_named_is_the_models_own_by_the_column_too():
+    models = [
+        {"model_served": "gpt-4o"},
+        {"model_requested": " Claude-3 "},
+        {"model_served": " ", "model_requested": "grok"},
+    ]
+    models += [{"model_served": "our-model"}, {"model_served": "gpt-4o", "provider": "azure"}, {}]  # fmt: skip
+    raw = [json.dumps(CALL | {"event_id": str(n), **named}).encode() for n, named in enumerate(models * 40)]
+    assert assert_same(raw) == len(raw)
+    calls, _, _ = both_lanes(raw, set())
+    assert calls["provider"].to_list()[:6] == ["openai", "anthropic", "x-ai", None, "azure", None]

@@ -80,6 +80,24 @@ def test_what_a_column_cannot_hold_is_refused_by_name(field, value, said):
         normal_form(CALL | {field: value})
 
 
+@pytest.mark.parametrize(
+    ("models", "provider"),
+    [
+        ({"model_requested": "openai/gpt-4o"}, "openai"),
+        (
+            {"model_requested": "our-gateway", "model_served": "eu.anthropic.claude-3-haiku-20240307-v1:0"},
+            "aws",
+        ),
+        ({"model_served": "Claude-3-haiku"}, "anthropic"),
+        ({"model_served": "gpt-4o", "provider": "azure"}, "azure"),
+        ({"model_served": "our-model"}, None),
+        ({}, None),
+    ],
+)
+def test_a_provider_that_is_not_named_is_the_one_that_sells_the_model(models, provider):
+    assert normal_form(CALL | models)["provider"] == provider
+
+
 def test_values_take_their_normal_form():
     record = normal_form(
         CALL

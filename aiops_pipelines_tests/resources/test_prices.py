@@ -112,6 +112,22 @@ def test_before_the_first_contract_the_book_holds():
     assert prices.rates[0].input == Decimal("2.5")
 
 
+@pytest.mark.parametrize(
+    ("model", "price", "source"),
+    [
+        ("gpt-4o-2024-08-06", "2", "contract price of gpt-4o since 2026-06-01, served as gpt-4o-2024-08-06"),
+        ("openai/gpt-4o-2024-08-06", "2", "contract price of gpt-4o since 2026-06-01, served as openai/"),
+        ("gpt-4o-2024-05-13", "3", "contract price of gpt-4o-2024-05-13 since 2026-06-01"),
+        ("gpt-4o-mini-2024-07-18", "0.15", "genai-prices"),
+    ],
+)
+def test_a_contract_holds_for_the_dated_names_a_provider_answers_with(model, price, source):
+    dated = contract("2026-06-01", "3").model_copy(update={"model": "gpt-4o-2024-05-13"})
+    prices = PriceBook((contract("2026-06-01", "2"), dated)).price_of("openai", model, at("2026-06-02"))
+    assert prices.rates[0].input == Decimal(price)
+    assert prices.source.startswith(source)
+
+
 def test_a_contract_prices_a_model_the_book_does_not_know():
     own = ContractPrice(model="house-llm", valid_from=date(2026, 1, 1), input="0.4", output="0.9")
     assert PriceBook((own,)).price_of("self-hosted", "house-llm", at("2026-06-01")).rates[
