@@ -73,12 +73,12 @@ def bands(rows: Rows, said: dict[str, str], width: int, tint: str = PALE) -> lis
     band = (
         canvas(marked, width)
         .mark_bar(color=tint, width={"band": 1})
-        .encode(x=week_axis(rows), y=alt.value(0), y2=alt.value(HEIGHT))
+        .encode(x=week_axis(rows), y=alt.YValue(0), y2=alt.Y2Value(HEIGHT))
     )
     written = [
         canvas([word for word in words if word["even"] is even], width)
         .mark_text(angle=270, color=QUIET, fontSize=10, font=FONT, dy=width / len(weeks) / 2 if even else 0)
-        .encode(x=week_axis(rows), y=alt.value(HEIGHT / 2), text="said:N")
+        .encode(x=week_axis(rows), y=alt.YValue(HEIGHT / 2), text=alt.Text("said:N"))
         for even in (False, True)
     ]
     return [band, *written] if said else []
@@ -97,9 +97,9 @@ def limit_line(rows: Rows, limit: float | None, field: str, width: int) -> list[
     highest = max((row[field] for row in rows if row.get(field) is not None), default=0)
     if limit is None or limit > 2 * highest:
         return []
-    base = canvas([{"limit": limit}], width).encode(y="limit:Q")
+    base = canvas([{"limit": limit}], width).encode(y=alt.Y("limit:Q"))
     word = base.mark_text(align="left", dx=4, color=VERMILION, fontSize=10, font=FONT)
-    said = word.encode(x=alt.value(width), text=alt.value("limit"))
+    said = word.encode(x=alt.XValue(width), text=alt.TextValue("limit"))
     return [base.mark_rule(color=VERMILION, strokeDash=[5, 3]), said]
 
 

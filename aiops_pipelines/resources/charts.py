@@ -89,7 +89,7 @@ def quality_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
     }
     frozen = {row["week"]: "baseline" for row in rows if row["verdict"] == "baseline"}
     base = canvas(_held(rows), HALF).encode(x=week_axis(rows))
-    low = base.encode(y=value_axis("low", ".2f", scale), y2="high:Q")
+    low = base.encode(y=value_axis("low", ".2f", scale), y2=alt.Y2("high:Q"))
     lines = [
         base.mark_line(color=INK, strokeWidth=1, strokeDash=dash, opacity=0.75).encode(
             y=value_axis(name, ".2f", scale)
@@ -110,7 +110,7 @@ def quality_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
     naming = [
         canvas([row for row in _held(rows)[-1:] if row[field] is not None], HALF)
         .mark_text(align="left", dx=4, dy=dy, fontSize=10, color=QUIET, font=FONT)
-        .encode(x=alt.value(HALF), y=value_axis(field, ".2f", scale), text=alt.value(word))
+        .encode(x=alt.XValue(HALF), y=value_axis(field, ".2f", scale), text=alt.TextValue(word))
         for field, word, dy in (("baseline", "baseline", -3), ("floor", "margin", 3))
     ]
     return alt.layer(
@@ -195,10 +195,10 @@ def spend_waterfall(rows: Rows, settings: dict[str, Any]) -> Any:
     )
     base = canvas(labelled, HALF - 150, height).encode(y=y)
     bars = base.mark_bar(height=16).encode(
-        x=x, x2="end:Q", color=alt.Color("step:N", scale=colours, legend=None)
+        x=x, x2=alt.X2("end:Q"), color=alt.Color("step:N", scale=colours, legend=None)
     )
     said = base.mark_text(align="left", dx=5, fontSize=11, color=INK, font=FONT).encode(
-        x=alt.X("top:Q"), text="said:N"
+        x=alt.X("top:Q"), text=alt.Text("said:N")
     )
     return alt.layer(bars, said)
 
@@ -235,7 +235,7 @@ def latency_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
             line.mark_line(color=colour, strokeWidth=1.8),
             line.mark_point(color=colour, filled=True, size=35, opacity=1),
         ]
-        lines += [word.encode(x=week_axis(rows), y=value_axis(field, ",.0f"), text=alt.value(name))]
+        lines += [word.encode(x=week_axis(rows), y=value_axis(field, ",.0f"), text=alt.TextValue(name))]
     return alt.layer(
         *absent(rows, "p95", HALF), *lines, *limit_line(rows, settings.get("limit"), "p95", HALF)
     )
@@ -269,7 +269,7 @@ def retrieval_by_version(rows: Rows, settings: dict[str, Any]) -> Any:
     )
     low = min((row["low"] for row in rows if row["low"] is not None), default=0)
     scale = alt.Scale(domain=[max(0, low - 0.05), 1], nice=False)
-    interval = base.mark_rule(strokeWidth=2).encode(y=value_axis("low", ".2f", scale), y2="high:Q")
+    interval = base.mark_rule(strokeWidth=2).encode(y=value_axis("low", ".2f", scale), y2=alt.Y2("high:Q"))
     shapes = alt.Scale(domain=rankers, range=outlines)
     mean = base.mark_point(filled=True, size=90, opacity=1).encode(
         y=value_axis("mean", ".2f", scale), shape=alt.Shape("ranker:N", scale=shapes)
