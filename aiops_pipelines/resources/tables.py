@@ -85,7 +85,7 @@ def declared_tables(dbt_project: Path) -> dict[str, Table]:
     """Return every declared table by its qualified name."""
     tables: dict[str, Table] = {}
     for file in sorted(dbt_project.glob("models/*/tables.yml")):
-        for source in yaml.safe_load(file.read_text(encoding="utf-8"))["sources"]:
+        for source in yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)["sources"]:
             for entry in source["tables"]:
                 columns = tuple(Column(c["name"], c["data_type"], c["description"]) for c in entry["columns"])
                 table = Table(source["name"], entry["name"], entry["description"], columns)
