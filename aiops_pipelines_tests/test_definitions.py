@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,14 @@ def test_the_server_finds_the_code_location(tmp_path: Path) -> None:
     checked = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "Validation successful for code location aiops_pipelines" in checked.stdout + checked.stderr
+
+
+def test_dbt_is_not_asked_for_a_newer_one_in_the_network(
+    definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster_dbt.core.resource.check_output", pytest.fail)
+    dbt: Any = (definitions.resources or {})["dbt"]
+    assert str(dbt._cli_version) == version("dbt-core")
 
 
 def test_the_instance_keeps_to_itself_and_writes_one_at_a_time() -> None:

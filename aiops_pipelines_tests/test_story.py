@@ -320,3 +320,6 @@ def test_a_second_run_changes_nothing(world: World) -> None:
     after = contents(world)
     assert {name for name in before if before[name] != after[name]} == set()
     assert pages == {file: file.read_bytes() for file in world.project.reports.rglob("*.*")}
+    left = sorted(folder.name for folder in (world.project.dagster_home / "dbt").iterdir())
+    assert left == ["continuous_models", "monthly_models", "weekly_models"]  # not a folder a run
+    assert list((ROOT / "dbt_project" / "target").glob("*_models-*")) == []

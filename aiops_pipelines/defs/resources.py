@@ -2,10 +2,13 @@
 
 import os
 import sys
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject
+from packaging.version import Version
 
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -38,6 +41,14 @@ if not _manifest_is_current(dbt_project.manifest_path):
     dbt_project.preparer.prepare(dbt_project)
 
 
+class Dbt(DbtCliResource):
+    """The installed dbt. `dbt --version` would ask PyPI for a newer one before each run, which takes 3 s."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(version("dbt-core"))
+
+
 @dg.definitions
 def resources() -> dg.Definitions:
     """Return the resources by the name assets ask for them."""
@@ -52,6 +63,6 @@ def resources() -> dg.Definitions:
             "judge": OfflineJudge(),
             "audit_book": audit_book,
             "publisher": Publisher(warehouse, Recipes(warehouse), audit_book),
-            "dbt": DbtCliResource(project_dir=dbt_project),
+            "dbt": Dbt(project_dir=dbt_project),  # type: ignore[arg-type]  # a subclass loses its signature
         }
     )

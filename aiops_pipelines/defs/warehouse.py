@@ -17,7 +17,7 @@ from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
 
 from aiops_pipelines.defs.bodies import OWNER, labels
 from aiops_pipelines.defs.cadences import CADENCES, CONTINUOUS, MONTHLY, WEEKLY
-from aiops_pipelines.defs.resources import dbt_project
+from aiops_pipelines.defs.resources import dbt_project, project
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.warehouse import Warehouse
 
@@ -55,8 +55,11 @@ translator = Translator(DagsterDbtTranslatorSettings(enable_source_tests_as_chec
 def _stream(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse) -> Iterator[Any]:
     """Build the models; rows are counted here, columns are traced by dagster-dbt when the SQL is new."""
     build = dbt.cli(
-        ["build", "--exclude", "resource_type:unit_test"], context=context
-    )  # those run in the suite
+        ["build", "--exclude", "resource_type:unit_test"],  # those run in the suite
+        context=context,
+        # a folder a run, dagster-dbt's own way, is 3 MB every quarter of an hour, and parses everything anew
+        target_path=project.dagster_home / "dbt" / context.op.name,
+    )
     remembered = _remembered_columns(context)
     try:
         # all of them first: the tracing polls for the next one, which takes a core for as long as dbt builds
