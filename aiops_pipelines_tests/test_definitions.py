@@ -184,13 +184,14 @@ def test_a_job_is_its_cadence_and_the_books(
 
 def test_jobs_schedules_and_the_sensor_are_there_and_run(repository: dg.RepositoryDefinition) -> None:
     jobs = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == CADENCES | MIGRATIONS
+    assert jobs == CADENCES | MIGRATIONS | {"old_runs"}
     schedules = {s.name: (s.job_name, s.cron_schedule, s.default_status) for s in repository.schedule_defs}
     running = dg.DefaultScheduleStatus.RUNNING
     assert schedules == {
         "every_quarter_of_an_hour": ("continuous", "*/15 * * * *", running),
         "every_monday": ("weekly", "0 6 * * 1", running),
         "every_first": ("monthly", "0 8 1 * *", running),
+        "every_night": ("old_runs", "20 3 * * *", running),
     }
     (sensor,) = repository.sensor_defs
     assert (sensor.name, sensor.job_name) == ("landed", "continuous")
