@@ -1,4 +1,4 @@
-"""Runs of the continuous work are forgotten after a month: one every quarter of an hour leaves 200 MB a day.
+"""Runs of the continuous work are forgotten after a month: one every quarter of an hour leaves 120 MB a day.
 
 What they made stays, and so do the runs of weeks and months, runs that failed and the newest of all.
 """

@@ -166,9 +166,8 @@ def _prices(system: System, sample: LogSample) -> Iterator[Check]:
     price_of = PriceBook(system.prices).price_of
     unnamed = sum(n for (provider, model), n in sample.calls_of_model.items() if not (provider and model))
     if unnamed:
-        yield Check(
-            "warn", f"{some(unnamed, 'call')} name no provider or no model, so their cost is unknown."
-        )
+        said = f"{some(unnamed, 'call')} without a model, or with a name that tells no provider"
+        yield Check("warn", f"{said}: the cost is unknown. Log the model and its provider.")
     unknown = {
         model: sample.calls_of_model[provider, model]
         for (provider, model), at in sample.models.items()

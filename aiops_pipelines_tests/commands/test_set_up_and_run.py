@@ -138,7 +138,8 @@ def test_check_says_what_is_wrong_with_the_file(aiops, tmp_path, changed, code, 
 def test_check_says_what_is_wrong_with_what_lies_there(aiops, tmp_path):
     write_inputs(tmp_path)
     at = datetime(2026, 6, 30, tzinfo=UTC)
-    lines = ["not json", call(90, at, model_served="own-model"), call(91, at, provider=None), call(0, at)]
+    unnamed = call(91, at, provider=None, model_served="house-model")
+    lines = ["not json", call(90, at, model_served="own-model"), unnamed, call(0, at)]
     (tmp_path / "log" / "more.jsonl").write_text("\n".join(lines) + "\n")
     (tmp_path / "corpus" / "returns.md").rename(tmp_path / "corpus" / "refunds.md")
     (tmp_path / "corpus" / "prices.xlsx").write_text("no document")
@@ -148,7 +149,7 @@ def test_check_says_what_is_wrong_with_what_lies_there(aiops, tmp_path):
         "Log: 32 calls in 2 files",  # e0 is there already
         "! 1 line of the log will be set aside, the first: line 1 of more.jsonl",
         "! No price is known for own-model (1 call)",
-        "! 1 call name no provider",
+        "! 1 call without a model, or with a name that tells no provider: the cost is unknown.",
         "! 1 file of the corpus will be set aside: .xlsx.",
         "! Judgements name 1 document that the corpus does not hold: returns.md.",
     ):
