@@ -32,11 +32,14 @@ status: $(READY) ## Say what the last run found
 ui: $(READY) ## Open Dagster on http://127.0.0.1:3000 with the schedules running
 	@$(BIN)/aiops ui
 
+# in the order of conftest.py
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(READY) ## Run the suite (about ten minutes)
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(PYTEST)
 
 test-all: $(READY) ## Run the suite and the slow sweeps
-	@$(BIN)/pytest -n 2 --dist loadfile -m ""
+	@$(PYTEST) -m ""
 
 lint: $(READY) ## What pre-commit and CI check
 	@$(BIN)/ruff format --check .
