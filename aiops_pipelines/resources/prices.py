@@ -64,14 +64,14 @@ class PriceBook:
         its own; the latest one that has begun wins.
         """
         begun = [price for price in self.contract if price.valid_from <= at.date()]
-        for name in _agreed_names(provider, model.lower()):
+        for name in agreed_names(provider, model.lower()):
             if agreed := [price for price in begun if price.model.lower() == name]:
                 return _contract_prices(max(agreed, key=lambda price: price.valid_from), model)
         return _book_prices(provider, model, at)
 
 
-def _agreed_names(provider: str | None, model: str) -> Iterator[str]:
-    """Yield the names a contract may call a model by, the most exact first."""
+def agreed_names(provider: str | None, model: str) -> Iterator[str]:
+    """Yield the names a contract may call a logged model by, the most exact first."""
     for name in _spellings(provider, model):
         yield name
         if undated := _DATE.sub("", name):

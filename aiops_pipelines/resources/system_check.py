@@ -17,7 +17,7 @@ from aiops_pipelines.resources.documents import CorpusError, File, Snapshot, lis
 from aiops_pipelines.resources.extraction import FORMATS
 from aiops_pipelines.resources.log_folder import LogFolderError
 from aiops_pipelines.resources.log_sample import LogSample, log_sample
-from aiops_pipelines.resources.prices import PriceBook
+from aiops_pipelines.resources.prices import PriceBook, agreed_names
 from aiops_pipelines.resources.vector_store import StoreError, look_over
 from aiops_pipelines.systems import System
 from aiops_pipelines.wording import count, day, inert, listed, moment, some
@@ -168,6 +168,13 @@ def _prices(system: System, sample: LogSample) -> Iterator[Check]:
     if unnamed:
         said = f"{some(unnamed, 'call')} without a model, or with a name that tells no provider"
         yield Check("warn", f"{said}: the cost is unknown. Log the model and its provider.")
+    logged = {
+        name for provider, model in sample.models if model for name in agreed_names(provider, model.lower())
+    }
+    idle = sorted({price.model for price in system.prices if price.model.lower() not in logged})
+    if idle and logged and not sample.capped:
+        said = f"The contract price of {listed([inert(name) for name in idle])} is for no call in the log"
+        yield Check("warn", f"{said}; write the model's name as the log does.")
     unknown = {
         model: sample.calls_of_model[provider, model]
         for (provider, model), at in sample.models.items()

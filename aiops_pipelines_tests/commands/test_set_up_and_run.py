@@ -156,6 +156,20 @@ def test_check_says_what_is_wrong_with_what_lies_there(aiops, tmp_path):
         assert said in answer.text
 
 
+def test_check_names_a_contract_price_that_is_for_no_call(aiops, tmp_path):
+    write_inputs(tmp_path)
+    dated = call(90, datetime(2026, 6, 30, tzinfo=UTC), model_served="house-llm-2026-05-01")
+    (tmp_path / "log" / "more.jsonl").write_text(dated + "\n")
+    prices = [
+        {"model": model, "valid_from": "2026-01-01", "input": 1, "output": 2}
+        for model in ("GPT-4o-mini", "house-llm", "gpt4o")
+    ]
+    write_system(tmp_path, prices=prices)
+    answer = aiops(tmp_path, "check", "support")
+    assert "! The contract price of gpt4o is for no call in the log; write the model's name" in answer.text
+    assert "Prices: known for 2 models" in answer.text
+
+
 def test_check_reads_a_bounded_part_of_the_log(tmp_path):
     from aiops_pipelines.resources.log_sample import log_sample
 
