@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.tables import Table, declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines_tests.shared_data import shared
 
 _NOT_THE_PROJECTS_OWN = tempfile.TemporaryDirectory(prefix="aiops-tests-")
 os.environ["AIOPS_DATA"] = _NOT_THE_PROJECTS_OWN.name  # read when definitions are imported
@@ -49,10 +50,7 @@ def warehouse(project: Project, prepared: Path, tables: dict[str, Table]) -> War
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real data sets, outside the repository."""
-    folder = Path(os.environ.get("AIOPS_DATASETS", Path(__file__).parents[1] / "../shared/datasets"))
-    if not folder.is_dir():
-        pytest.skip("the data sets are not there; set AIOPS_DATASETS to the folder that holds them")
-    return folder
+    return shared(".")
 
 
 LONGEST_FIRST = ("test_story", "test_bad_input")

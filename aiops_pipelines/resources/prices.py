@@ -73,9 +73,7 @@ class PriceBook:
 def agreed_names(provider: str | None, model: str) -> Iterator[str]:
     """Yield the names a contract may call a logged model by, the most exact first."""
     for name in _spellings(provider, model):
-        yield name
-        if undated := _DATE.sub("", name):
-            yield undated
+        yield from (name, _DATE.sub("", name))
 
 
 def _contract_prices(price: ContractPrice, model: str) -> UnitPrices:

@@ -2,17 +2,15 @@
 
 import gzip
 import json
-import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiops_pipelines.compliance.privacy import luhn, mask, mod97, pseudonymised
+from aiops_pipelines_tests.shared_data import shared
 
-DATASETS = Path(os.environ.get("AIOPS_DATASETS", Path(__file__).parents[2] / "../shared/datasets"))
 KEY = b"k" * 32
 FOUND = [
     ("mail jane.doe+x@mail.example.co.uk.", "mail [EMAIL].", "EMAIL"),
@@ -164,9 +162,7 @@ LABELS = {
 
 def test_recall_and_precision_on_labelled_texts():
     """Measured 1.00 / 1.00 but for phones: recall 0.85 (the rest have no country, prefix or cue), precision 0.99."""
-    file = DATASETS / "pii" / "presidio_synth_v2.jsonl.gz"
-    if not file.exists():
-        pytest.skip("the labelled texts are not there; set AIOPS_DATASETS to the folder that holds pii/")
+    file = shared("pii/presidio_synth_v2.jsonl.gz")
     labelled, hit, found, true = Counter(), Counter(), Counter(), Counter()
     for row in map(json.loads, gzip.decompress(file.read_bytes()).splitlines()):
         masked, counts = mask(row["text"])

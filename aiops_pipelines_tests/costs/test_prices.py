@@ -1,6 +1,5 @@
 """Costs of calls, against hand-computed figures and an exact reference."""
 
-import os
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +11,8 @@ from hypothesis import strategies as st
 
 from aiops_pipelines.costs.prices import Rates, UnitPrices, call_costs
 from aiops_pipelines.resources.tables import declared_tables
+from aiops_pipelines_tests.shared_data import shared
 
-DATASETS = Path(os.environ.get("AIOPS_DATASETS", Path(__file__).parents[2] / "../shared/datasets"))
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PARTS = ["input_uncached_usd", "cache_read_usd", "cache_write_usd", "output_usd"]
 SCHEMA = {
@@ -204,10 +203,7 @@ def test_cost_is_exact_and_parts_add_up(counts, prices):
 
 
 def test_a_day_of_real_traffic_costs_what_its_totals_cost():
-    file = DATASETS / "token_traces" / "azure_llm_2023_conv.parquet"
-    if not file.exists():
-        pytest.skip("no request trace on this machine")
-    trace = pl.read_parquet(file).with_row_index()
+    trace = pl.read_parquet(shared("token_traces/azure_llm_2023_conv.parquet")).with_row_index()
     frame = trace.select(
         system=pl.lit("s"),
         event_id=pl.col("index").cast(pl.String),

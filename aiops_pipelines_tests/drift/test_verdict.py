@@ -9,11 +9,11 @@ import yaml
 
 from aiops_pipelines.drift.verdict import DRIFT_VERDICTS, verdicts
 from aiops_pipelines.systems import Limits
+from aiops_pipelines_tests.shared_data import shared
 
 FIRST = date(2026, 6, 1)
 NOW = FIRST + timedelta(weeks=5)
 ROOT = Path(__file__).parents[2]
-DATASETS = ROOT / "../shared/datasets"
 Scores = Callable[..., pl.DataFrame]
 Baseline = Callable[..., tuple[pl.DataFrame, pl.DataFrame]]
 
@@ -200,11 +200,8 @@ def test_nan_and_mixed_systems_are_refused(scores: Scores, baseline: Baseline) -
 
 
 def snapshots(family: str) -> tuple[np.ndarray, np.ndarray]:
-    file = DATASETS / "model_drift/prime.parquet"
-    if not file.exists():
-        pytest.skip("the shared data sets are not on this machine")
     wide = (
-        pl.read_parquet(file)
+        pl.read_parquet(shared("model_drift/prime.parquet"))
         .filter(model_family=family)
         .pivot("snapshot", index="query_id", values="score")
         .sort("query_id")

@@ -17,7 +17,7 @@ from aiops_pipelines.inference_log.provider_usage import body_usage, provider_to
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
 from aiops_pipelines.resources.prices import PriceBook
 from aiops_pipelines.resources.tokenizer import count_tokens
-from aiops_pipelines_tests.inference_log.shared_data import shared
+from aiops_pipelines_tests.shared_data import shared
 
 INPUT, OUTPUT = ("input_uncached", "cache_read", "cache_write"), ("output_visible", "reasoning")
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from aiops_pipelines.inference_log.otlp_json import read
-from aiops_pipelines_tests.inference_log.shared_data import shared
+from aiops_pipelines_tests.shared_data import shared
 
 START = 1_780_315_200_000_000_000  # 2026-06-01T12:00:00Z
 TRACE = "a" * 32
@@ -434,6 +434,22 @@ def test_a_completion_is_a_model_call():
             "tokens_total"
         ]
         == 5
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [
+        ("openai/gpt-4o", "openai"),
+        ("eu.anthropic.claude-3-haiku-20240307-v1:0", "aws"),
+        ("claude-3-haiku", "anthropic"),
+        ("our-model", None),
+    ],
+)
+def test_a_provider_that_is_not_named_is_read_off_the_model(model, provider):
+    assert (
+        one(span("s1", {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}))["provider"]
+        == provider
     )
 
 

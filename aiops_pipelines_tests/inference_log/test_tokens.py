@@ -19,7 +19,7 @@ from aiops_pipelines.inference_log.tokens import (
     split,
     token_columns,
 )
-from aiops_pipelines_tests.inference_log.shared_data import shared
+from aiops_pipelines_tests.shared_data import shared
 
 FIVE = st.tuples(*[st.integers(0, 10_000)] * 5)
 

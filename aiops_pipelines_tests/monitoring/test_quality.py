@@ -18,9 +18,9 @@ from aiops_pipelines.monitoring.quality import (
     quality_scores,
 )
 from aiops_pipelines.monitoring.signals import USER_SIGNALS
+from aiops_pipelines_tests.shared_data import shared
 
 ROOT = Path(__file__).parents[2]
-RAG_ANSWERS = ROOT / "../shared/datasets/rag_answers/rag_answers.parquet"
 WEEK = date(2026, 6, 1)
 WORDS = st.lists(
     st.sampled_from(["the", "fee", "is", "ten", "euros", "for", "adults", "and", "five"]),
@@ -134,9 +134,7 @@ def test_scores_of_unknown_calls_are_refused() -> None:
 
 
 def test_support_separates_hallucinated_from_supported_answers() -> None:
-    if not RAG_ANSWERS.exists():
-        pytest.skip("the shared data sets are not on this machine")
-    rows = pl.read_parquet(RAG_ANSWERS).filter(dataset="begin_wow")
+    rows = pl.read_parquet(shared("rag_answers/rag_answers.parquet")).filter(dataset="begin_wow")
     values = [answer_bigram_support(a, [c], "ok")[0] for a, c in rows.select("answer", "context").iter_rows()]
     measured = rows.with_columns(support=pl.Series(values, dtype=pl.Float64)).filter(
         pl.col("support").is_not_null()

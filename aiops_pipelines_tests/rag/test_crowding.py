@@ -65,6 +65,10 @@ def test_an_established_document_is_judged_by_what_it_gained() -> None:
     before = BEFORE | {"new": 0.30}
     assert crowding(before, {"new": 0.39}, SIZES, 100, "new") is None
     assert crowding(before, {"new": 0.41}, SIZES, 100, "new")
+    some, contents = BEFORE | {"new": 0.06}, BEFORE | {"new": 0.32}
+    assert crowding(some, {"new": 0.15}, SIZES, 100, "new") is None
+    assert crowding(some, {"new": 0.17}, SIZES, 100, "new")
+    assert crowding(contents, {"new": 0.64}, SIZES, 100, "new")
 
 
 def test_a_gain_of_few_topics_is_chance() -> None:

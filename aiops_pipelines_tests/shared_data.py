@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(os.environ.get("AIOPS_DATASETS", Path(__file__).parents[3] / "shared" / "datasets"))
+FOLDER = Path(os.environ.get("AIOPS_DATASETS", Path(__file__).parents[2] / "shared" / "datasets"))
 
 
 def shared(name: str) -> Path:
     path = FOLDER / name
     if not path.exists():
-        pytest.skip(f"{name} is not there; set AIOPS_DATASETS to the folder that holds it")
+        pytest.skip(f"{path} is not there; set AIOPS_DATASETS to the folder of the data sets")
     return path
