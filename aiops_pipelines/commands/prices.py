@@ -25,7 +25,7 @@ Over = Annotated[
     str | None, typer.Option("--over", metavar="A..B", help="Calls of these days only; all without it.")
 ]
 Provider = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Provider that serves the model; the likeliest without it.")
+    str | None, typer.Option(metavar="NAME", help="Who serves the model; read off its name without it.")
 ]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")]
 
@@ -103,13 +103,18 @@ def show(
     from aiops_pipelines.costs.compared import SpendError
     from aiops_pipelines.costs.prices import APART
     from aiops_pipelines.document import plain_data
+    from aiops_pipelines.inference_log.makers import maker
     from aiops_pipelines.resources.prices import PriceBook
 
     on: date = at.date() if at else given.clock().date()
     own = given.systems(system)[0].prices if system else ()
-    found = PriceBook(own).price_of(provider, model, datetime(on.year, on.month, on.day, 12, tzinfo=UTC))
+    seller = provider or maker(model)
+    found = PriceBook(own).price_of(seller, model, datetime(on.year, on.month, on.day, 12, tzinfo=UTC))
     if found is None:
-        raise SpendError(f"{model} has no known price on {on}; add one below `prices` in the system's file.")
+        otherwise = "" if seller else ", or say who sells it with --provider"
+        raise SpendError(
+            f"{model} has no known price on {on}; add one below `prices` in the system's file{otherwise}."
+        )
     names = ("input", "cache_read", "cache_write", "output")
     apart = [name for name in APART if any(name in rate.apart for rate in found.rates)]
     tiers = [

@@ -18,6 +18,8 @@ PER_TOKEN = pl.lit(Decimal("0.000001"), dtype=USD)
 PRICE_STEP = "30m"
 """Finest step at which published prices change: off-peak prices start and end on the half hour."""
 KEY = ["provider", "model", "moment"]
+UNNAMED = ""
+"""Provider of calls that name none: rows are not matched by null."""
 TOKENS = ["input_uncached", "cache_read", "cache_write", "output_visible", "reasoning"]
 BILLED = {
     "input_uncached_usd": ("input_uncached", "input_rate"),
@@ -65,8 +67,8 @@ class UnitPrices:
     source: str
 
 
-PriceOf = Callable[[str, str, datetime], UnitPrices | None]
-"""Provider, model and time of a call to its unit prices; None when there is no price."""
+PriceOf = Callable[[str | None, str, datetime], UnitPrices | None]
+"""Provider (None where the log names none), model and time of a call to its unit prices, None without one."""
 
 
 def call_costs(inferences: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:
@@ -115,7 +117,7 @@ def _usage(inferences: pl.DataFrame) -> pl.DataFrame:
     return inferences.with_columns(nothing).select(
         "system",
         "event_id",
-        "provider",
+        pl.col("provider").fill_null(UNNAMED),
         pl.coalesce("model_served", "model_requested").alias("model"),
         pl.col("occurred_at").dt.truncate(PRICE_STEP).alias("moment"),
         "token_convention",
@@ -136,7 +138,7 @@ def _rates(calls: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:
     """Look up each distinct provider, model and half hour once."""
     rows = []
     for provider, model, moment in calls.select(KEY).drop_nulls().unique(maintain_order=True).iter_rows():
-        prices = price_of(provider, model, moment)
+        prices = price_of(provider or None, model, moment)
         for r in prices.rates if prices else ():
             named = (r.input, r.cache_read, r.cache_write, r.output, *(r.apart.get(name) for name in APART))
             rows.append((provider, model, moment, r.from_input_tokens, *named, prices and prices.source))

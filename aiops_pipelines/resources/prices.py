@@ -57,7 +57,7 @@ class PriceBook:
     def price_of(self, provider: str | None, model: str, at: datetime) -> UnitPrices | None:
         """Return the prices of a model at a moment (UTC-aware), or None for a model without a price.
 
-        Without a provider the public book takes the one it knows best for that name.
+        Without a provider only a contract price holds; the public book is not asked to guess who sells it.
 
         A contract price holds from its `valid_from` (UTC) on for the model's name in any letter case, and for
         the dated names that providers answer with (`gpt-4o-2024-08-06`) unless one of them has a contract of
@@ -67,7 +67,7 @@ class PriceBook:
         for name in agreed_names(provider, model.lower()):
             if agreed := [price for price in begun if price.model.lower() == name]:
                 return _contract_prices(max(agreed, key=lambda price: price.valid_from), model)
-        return _book_prices(provider, model, at)
+        return _book_prices(provider, model, at) if provider else None
 
 
 def agreed_names(provider: str | None, model: str) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _contract_prices(price: ContractPrice, model: str) -> UnitPrices:
     return UnitPrices((rates,), "; ".join(notes))
 
 
-def _book_prices(provider: str | None, model: str, at: datetime) -> UnitPrices | None:
+def _book_prices(provider: str, model: str, at: datetime) -> UnitPrices | None:
     from genai_prices import __version__
     from genai_prices.data_snapshot import get_snapshot
 

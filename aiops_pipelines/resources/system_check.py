@@ -164,7 +164,8 @@ def _baseline(system: System, sample: LogSample, now: datetime) -> Iterator[Chec
 
 def _prices(system: System, sample: LogSample) -> Iterator[Check]:
     price_of = PriceBook(system.prices).price_of
-    unnamed = sum(n for (provider, model), n in sample.calls_of_model.items() if not (provider and model))
+    priced = {key for key, at in sample.models.items() if key[1] and price_of(key[0], key[1], at) is not None}
+    unnamed = sum(n for key, n in sample.calls_of_model.items() if not all(key) and key not in priced)
     if unnamed:
         said = f"{some(unnamed, 'call')} without a model, or with a name that tells no provider"
         yield Check("warn", f"{said}: the cost is unknown. Log the model and its provider.")
@@ -177,8 +178,8 @@ def _prices(system: System, sample: LogSample) -> Iterator[Check]:
         yield Check("warn", f"{said}; write the model's name as the log does.")
     unknown = {
         model: sample.calls_of_model[provider, model]
-        for (provider, model), at in sample.models.items()
-        if provider and model and price_of(provider, model, at) is None
+        for provider, model in sample.models.keys() - priced
+        if provider and model
     }
     if unknown:
         named = listed(

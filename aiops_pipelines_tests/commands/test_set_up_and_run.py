@@ -158,7 +158,7 @@ def test_check_says_what_is_wrong_with_what_lies_there(aiops, tmp_path):
 
 def test_check_names_a_contract_price_that_is_for_no_call(aiops, tmp_path):
     write_inputs(tmp_path)
-    dated = call(90, datetime(2026, 6, 30, tzinfo=UTC), model_served="house-llm-2026-05-01")
+    dated = call(90, datetime(2026, 6, 30, tzinfo=UTC), provider=None, model_served="house-llm-2026-05-01")
     (tmp_path / "log" / "more.jsonl").write_text(dated + "\n")
     prices = [
         {"model": model, "valid_from": "2026-01-01", "input": 1, "output": 2}

@@ -5,7 +5,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,10 +85,10 @@ def test_an_unknown_price_is_null_and_never_zero():
     assert [value for name, value in row.items() if name.endswith("_usd")] == [None] * 7
 
 
-@pytest.mark.parametrize("missing", [{"provider": None}, {"model_served": None}])
-def test_a_call_without_provider_or_model_is_unknown(missing):
+def test_a_call_without_a_model_is_unknown():
     frame = call_costs(
-        calls({"input_uncached": 10} | missing), lambda *_: UnitPrices((rates("1", "1", "1", "1"),), "x")
+        calls({"input_uncached": 10, "model_served": None}),
+        lambda *_: UnitPrices((rates("1", "1", "1", "1"),), "x"),
     )
     assert frame["price_status"].to_list() == ["unknown"]
 
@@ -127,6 +126,16 @@ def test_prices_are_asked_for_the_served_model_once_per_half_hour():
         calls(*rows, {"model_served": None, "model_requested": "asked", "input_uncached": 1}), price_of
     )
     assert asked == [("p", "m", "12:00"), ("p", "m", "12:30"), ("p", "asked", "12:00")]
+
+
+def test_a_call_whose_provider_is_not_logged_is_priced_beside_those_that_name_one():
+    def price_of(provider: str | None, model: str, at: datetime) -> UnitPrices:
+        return UnitPrices((rates("1" if provider else "2", "0", "0", "0"),), str(provider))
+
+    rows = [{"provider": name, "input_uncached": 1_000_000} for name in ("p", None)]
+    found = call_costs(calls(*rows), price_of)
+    assert found["cost_usd"].to_list() == [Decimal(1), Decimal(2)]
+    assert found["price_source"].to_list() == ["p", "None"]
 
 
 def test_calls_keep_their_order_and_no_calls_are_no_rows():

@@ -94,6 +94,13 @@ def contract(day: str, price: str, **cache: str) -> ContractPrice:
     return ContractPrice(model="gpt-4o", valid_from=date.fromisoformat(day), input=price, output="8", **cache)
 
 
+def test_without_a_provider_a_contract_price_holds_and_the_book_does_not_guess():
+    own = contract("2026-06-01", "2")
+    assert PriceBook((own,)).price_of(None, "gpt-4o", at("2026-06-02")).rates[0].input == Decimal(2)
+    assert PriceBook((own,)).price_of(None, "gpt-4o-mini", at("2026-06-02")) is None
+    assert BOOK.price_of(None, "gpt-4o", at("2026-06-02")) is None
+
+
 def test_the_latest_contract_price_that_has_begun_wins_over_the_book():
     book = PriceBook(
         (contract("2026-07-01", "1"), contract("2026-06-01", "2"), contract("2026-08-01", "0.5"))
