@@ -77,7 +77,8 @@ def call_costs(inferences: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:
     A call is priced as the model that was served, or as the one requested where the log does not say, and
     reasoning as output. An ambiguous call has no `cost_usd` but bounds: its columns hold the reading with the
     fewest tokens, cached ones inside the input and reasoning inside the output, which is priced as
-    `cost_low_usd`; with both beside instead it costs `cost_high_usd`.
+    `cost_low_usd`; with both beside, and what the stated total holds beyond them as output, it costs
+    `cost_high_usd`.
 
     1,000 uncached input tokens at 2.50 and 200 output tokens at 10.00 USD per million cost
     0.002500000000 + 0.002000000000 = 0.004500000000 USD.
@@ -113,7 +114,10 @@ def _status() -> pl.Expr:
 
 
 def _usage(inferences: pl.DataFrame) -> pl.DataFrame:
-    nothing = [pl.lit(None, dtype=pl.Int64).alias(name) for name in APART if name not in inferences.columns]
+    optional = (*APART, "tokens_total")
+    nothing = [
+        pl.lit(None, dtype=pl.Int64).alias(name) for name in optional if name not in inferences.columns
+    ]
     return inferences.with_columns(nothing).select(
         "system",
         "event_id",
@@ -121,17 +125,19 @@ def _usage(inferences: pl.DataFrame) -> pl.DataFrame:
         pl.coalesce("model_served", "model_requested").alias("model"),
         pl.col("occurred_at").dt.truncate(PRICE_STEP).alias("moment"),
         "token_convention",
-        *(pl.col(c).cast(pl.Int64) for c in (*TOKENS, *APART)),
+        *(pl.col(c).cast(pl.Int64) for c in (*TOKENS, *optional)),
     )
 
 
 def _most_tokens() -> list[pl.Expr]:
     ambiguous = pl.col("token_convention").eq_missing("ambiguous")
-    inside = {"input_uncached": ["cache_read", "cache_write"], "output_visible": ["reasoning"]}
-    return [
-        pl.when(ambiguous).then(pl.sum_horizontal(shown, *hidden)).otherwise(shown).alias(shown)
-        for shown, hidden in inside.items()
-    ]
+    inside = ["cache_read", "cache_write", "reasoning"]
+    beyond = (pl.col("tokens_total") - pl.sum_horizontal(*TOKENS, *inside)).clip(0)
+    most = {
+        "input_uncached": pl.sum_horizontal("input_uncached", "cache_read", "cache_write"),
+        "output_visible": pl.sum_horizontal("output_visible", "reasoning", beyond),
+    }
+    return [pl.when(ambiguous).then(tokens).otherwise(shown).alias(shown) for shown, tokens in most.items()]
 
 
 def _rates(calls: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:

@@ -54,6 +54,8 @@ CALLS = re.compile(
     r"|/runs)(#\w+)?$"
 )
 OTHERS = re.compile(r"/threads/[^/]+/messages$|/(embeddings?|rerank|embed|images/\w+|moderations)$")
+STORES = re.compile(r"/cachedcontents(/|$)")
+"""Gemini states the size of a stored prompt as usage; no model is asked for it."""
 _MODEL = re.compile(r"/(?:models?|deployments|endpoints)/([^/:]+(?::\d+)?)")
 
 
@@ -119,6 +121,8 @@ def _asks_a_model(row: Mapping[str, Any], tokens: Tokens | None) -> bool:
     """
     path, get = _path(row).lower(), str(row.get("method") or "POST").upper() == "GET"
     run = "/threads/" in path and "/runs" in path
+    if STORES.search(path):
+        return False
     if get or run:
         return tokens is not None and run
     if not path and not row.get("host"):
@@ -182,13 +186,15 @@ def _outcome(row: Mapping[str, Any], body: Mapping[str, Any], finish: Iterable[s
     if isinstance(code, str) and spelt(code):
         code = int(code)
     failed = (isinstance(code, int) and code >= 400) or bool(told)
-    named = first(told, "type", "code", "status") if isinstance(told, dict) else None
+    named = first(told, "type", "code", "status") if isinstance(told, dict) else body.get("error_type")
     streamed = isinstance(row.get("response"), str)
     spent = row.get("processing_ms")
     spent = float(spent) if isinstance(spent, str) and spent.replace(".", "", 1).isdigit() else spent
     return {
         "status": "blocked" if named in BLOCKED else outcome(failed, finish),
-        "error_type": (str(named) if named else f"HTTP {code}" if code else "error")
+        "error_type": (
+            str(named) if named else f"HTTP {code}" if isinstance(code, int) and code >= 400 else "error"
+        )
         if failed and named not in BLOCKED
         else None,
         # A provider states the time until it begins to answer; for a stream that is the first token.

@@ -1,6 +1,7 @@
 """Streamed responses put together again: server-sent events, or JSON lines, into the body that was streamed.
 
-Shapes known: OpenAI chat, completions, responses and runs, Anthropic, Cohere, Gemini, watsonx, Ollama.
+Shapes known: OpenAI chat, completions, responses and runs, Anthropic, Bedrock, Cohere, Gemini,
+watsonx, Ollama.
 """
 
 import json
@@ -11,6 +12,16 @@ from aiops_pipelines.inference_log.messages import listed
 
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 COUNTS = ("prompt_eval_count", "eval_count")
+CONVERSE = (
+    "messageStart",
+    "contentBlockStart",
+    "contentBlockDelta",
+    "contentBlockStop",
+    "messageStop",
+    "metadata",
+)
+"""Events of Bedrock's Converse, each an object under its name."""
+METRICS = "amazon-bedrock-invocationMetrics"
 
 
 def streamed_body(stream: str) -> dict[str, Any]:
@@ -22,9 +33,11 @@ def streamed_body(stream: str) -> dict[str, Any]:
     """
     body: dict[str, Any] = {}
     usage: dict[str, Any] = {}
+    metered: dict[str, Any] = {}
     said: list[str] = []
     ended = "[DONE]" in stream
-    for part in events(stream):
+    for part in map(_converse, events(stream)):
+        metered |= _metered(part)
         ended = ended or _ended(part)
         inner = part.get("response") if part.get("type") in TERMINAL else part.get("response", part)
         if isinstance(inner, Mapping) and ("output" in inner or part.get("event_type") == "stream-end"):
@@ -39,10 +52,15 @@ def streamed_body(stream: str) -> dict[str, Any]:
                 for key in ("id", "model", "created", "modelVersion", "model_id")
                 if holder.get(key)
             }
-            body |= {key: holder[key] for key in ("error", "stop_reason", "finish_reason") if holder.get(key)}
+            body |= {
+                key: holder[key]
+                for key in ("error", "error_type", "stop_reason", "finish_reason")
+                if holder.get(key)
+            }
             body |= {key: holder[key] for key in COUNTS if holder.get(key) is not None}
         for result in listed(part.get("results")):
             usage |= _watsonx(result, usage)
+    usage = usage or metered
     if said:
         body["text"] = "".join(said)
     if usage and not ended:
@@ -64,6 +82,26 @@ def events(stream: str) -> Iterator[dict[str, Any]]:
             yield found
 
 
+def _converse(part: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of Converse as others write theirs: without its name, its stop reason spelt alike."""
+    name = next((name for name in CONVERSE if isinstance(part.get(name), Mapping)), None)
+    if name is None or not part.keys() <= {name, METRICS}:
+        return part
+    inner = part[name]
+    reason = {"stop_reason": inner["stopReason"]} if "stopReason" in inner else {}
+    return {**part, **inner, **reason}
+
+
+def _metered(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Bedrock itself counted, in the last part; not every model states its usage."""
+    counts = part.get(METRICS)
+    if not isinstance(counts, Mapping):
+        return {}
+    own = {"inputTokenCount": "inputTokens", "outputTokenCount": "outputTokens"}
+    names = [name for name in counts if isinstance(name, str) and name.endswith("TokenCount")]
+    return {own.get(name, name): counts[name] for name in names}
+
+
 def _holders(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield a part and the objects in it that say what the answer is, or how it ended."""
     yield part
@@ -78,7 +116,11 @@ def _holders(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _ended(part: Mapping[str, Any]) -> bool:
     """Return whether a part says that the answer has ended, or why."""
-    if part.get("type") in (*TERMINAL, "message_stop", "message-end") or part.get("done") is True:
+    if (
+        part.get("type") in (*TERMINAL, "message_stop", "message-end")
+        or part.get("done") is True
+        or METRICS in part
+    ):
         return True
     ends = [one.get("finish_reason") or one.get("stop_reason") for one in _holders(part)]
     ends += [one.get("stop_reason") for one in listed(part.get("results")) if isinstance(one, Mapping)]
@@ -126,8 +168,11 @@ def _texts(part: Mapping[str, Any]) -> Iterator[str]:
         yield part["response"]
     if part.get("event_type") == "text-generation" or list(part) == ["value"]:
         yield from _first_text(part)
-    for result in listed(part.get("results")):
+    for result in [*listed(part.get("results")), *listed(part.get("outputs"))]:
         yield from _first_text(result)
+    for key in ("generation", "outputText"):  # Llama and Titan on Bedrock
+        if isinstance(part.get(key), str):
+            yield part[key]
 
 
 def _first_text(*holders: Any) -> Iterator[str]:

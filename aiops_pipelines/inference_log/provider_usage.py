@@ -14,8 +14,15 @@ from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first
 
 WRAPPERS = ("usageMetadata", "usage_metadata", "usage", "billed_units", "tokens")
 GEMINI = ("promptTokenCount", "prompt_token_count", "totalTokenCount", "total_token_count")
-INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count", "inputTokens")
-TOOL_INPUT = ("toolUsePromptTokenCount", "tool_use_prompt_token_count")
+INPUT = (
+    "prompt_tokens",
+    "input_tokens",
+    "promptTokenCount",
+    "prompt_token_count",
+    "inputTokens",
+    "total_input_tokens",
+)
+TOOL_INPUT = ("toolUsePromptTokenCount", "tool_use_prompt_token_count", "total_tool_use_tokens")
 OUTPUT = (
     "completion_tokens",
     "output_tokens",
@@ -23,6 +30,7 @@ OUTPUT = (
     "candidatesTokenCount",
     "candidates_token_count",
     "outputTokens",
+    "total_output_tokens",
 )
 CACHE_READ = (
     "prompt_tokens_details.cached_tokens",
@@ -34,6 +42,7 @@ CACHE_READ = (
     "cacheReadInputTokenCount",
     "prompt_cache_hit_tokens",
     "cached_tokens",
+    "total_cached_tokens",
     "input_token_details.cache_read",
 )
 CACHE_WRITE = (
@@ -53,6 +62,7 @@ REASONING = (
     "thoughtsTokenCount",
     "thoughts_token_count",
     "reasoning_tokens",
+    "total_thought_tokens",
 )
 TOTAL = ("total_tokens", "totalTokenCount", "total_token_count", "totalTokens")
 BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens", "inputTokens")

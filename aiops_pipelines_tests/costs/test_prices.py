@@ -22,6 +22,7 @@ SCHEMA = {
     "model_served": pl.String,
     "occurred_at": pl.Datetime("us", "UTC"),
     "token_convention": pl.String,
+    "tokens_total": pl.Int64,
     "input_uncached": pl.Int64,
     "cache_read": pl.Int64,
     "cache_write": pl.Int64,
@@ -111,6 +112,14 @@ def test_an_ambiguous_call_has_two_bounds_and_no_figure():
     assert (row["price_status"], row["cost_usd"], row["output_usd"]) == ("ambiguous", None, None)
     assert row["cost_low_usd"] == Decimal("0.0004") + Decimal("0.00016") + Decimal("0.001")
     assert row["cost_high_usd"] == Decimal("0.002") + Decimal("0.00016") + Decimal("0.0011")
+
+
+def test_what_a_total_holds_beyond_its_parts_costs_at_most_what_output_does():
+    """A total of 109 over 35 and 12: 62 tokens of hidden reasoning, as Gemini's OpenAI interface leaves out."""
+    counts = {"input_uncached": 35, "output_visible": 12, "tokens_total": 109}
+    row = cost(counts | {"token_convention": "ambiguous"}, rates("2", "0.2", "2", "10"))
+    assert row["cost_low_usd"] == Decimal("0.00007") + Decimal("0.00012")
+    assert row["cost_high_usd"] == Decimal("0.00007") + Decimal("0.00074")
 
 
 def test_prices_are_asked_for_the_served_model_once_per_half_hour():

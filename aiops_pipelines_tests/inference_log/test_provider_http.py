@@ -55,6 +55,7 @@ def test_a_call_is_read_with_its_server_time():
             },
             True,
         ),
+        ({"path": "/v1beta/cachedContents", "response": {"usageMetadata": {"totalTokenCount": 9}}}, False),
         ({"path": "/v1/models", "method": "GET", "response": {"data": []}}, False),
         ({"path": "/model/amazon.nova-lite-v1%3A0/converse-stream", "response": None}, True),
     ],
@@ -87,6 +88,15 @@ def test_the_model_of_a_path_is_the_model_asked_for():
         ),
         ({"response": {"choices": [{"finish_reason": "content_filter"}]}}, ("blocked", None)),
         ({"response": {"content": [], "stop_reason": "refusal"}}, ("refused", None)),
+        (
+            {
+                "response": stream(
+                    {"type": "message-end", "delta": {"error": "invalid", "error_type": "INVALID_TOOL"}}
+                )
+            },
+            ("error", "INVALID_TOOL"),
+        ),
+        ({"response": {"error": "overloaded"}}, ("error", "error")),
     ],
 )
 def test_outcomes(changes, outcome):
@@ -112,6 +122,13 @@ STREAMS = {
     "ollama": (
         [{"model": "llama3", "message": {"role": "assistant", "content": "Hel"}, "done": False},
          {"message": {"content": "lo"}, "done": True, "prompt_eval_count": 4, "eval_count": 1}], (4, 1)),
+    "bedrock converse": (
+        [{"messageStart": {"role": "assistant"}}, {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "Hel"}}},
+         {"contentBlockDelta": {"delta": {"text": "lo"}}}, {"contentBlockStop": {"contentBlockIndex": 0}},
+         {"messageStop": {"stopReason": "end_turn"}}, {"metadata": {"usage": {"inputTokens": 4, "outputTokens": 1, "totalTokens": 5}}}], (4, 1)),
+    "bedrock, metered": (
+        [{"generation": "Hel"}, {"outputs": [{"text": "lo"}], "amazon-bedrock-invocationMetrics": {
+            "inputTokenCount": 4, "outputTokenCount": 1, "invocationLatency": 9}}], (4, 1)),
     "groq": (
         [{"choices": [{"delta": {"content": "Hello"}}]},
          {"choices": [{"delta": {}, "finish_reason": "stop"}], "x_groq": {"usage": {"prompt_tokens": 4, "completion_tokens": 1}}}], (4, 1)),
@@ -143,6 +160,29 @@ def test_a_stream_that_was_cut_has_the_counts_so_far_and_is_ambiguous(parts, cou
     end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
     [whole] = batch_of(CALL | {"response": stream(*parts, end)}).records
     assert whole["token_convention"] != "ambiguous"
+
+
+def test_a_converse_stream_has_ended_with_its_stop_reason():
+    parts = [
+        {"contentBlockDelta": {"delta": {"text": "Hel"}}},
+        {"metadata": {"usage": {"inputTokens": 4, "outputTokens": 1}}},
+    ]
+    stop = [{"messageStop": {"stopReason": "max_tokens"}}]
+    cut, whole = (
+        batch_of(CALL | {"response": "\n".join(map(json.dumps, found))}).records[0]
+        for found in (parts, stop + parts)
+    )
+    assert (cut["token_convention"], cut["tokens_total"]) == ("ambiguous", 5)
+    assert (whole["token_convention"], whole["tokens_total"]) == ("disjoint", 5)
+
+
+def test_an_interaction_with_gemini_counts_thoughts_beside_the_answer():
+    usage = {"total_tokens": 229, "total_input_tokens": 9, "total_cached_tokens": 0, "total_output_tokens": 13,
+             "total_tool_use_tokens": 0, "total_thought_tokens": 207}  # fmt: skip
+    changes = {"path": "/v1beta/interactions", "response": {"object": "interaction", "usage": usage}}
+    [record] = batch_of(CALL | changes).records
+    assert (record["input_uncached"], record["output_visible"], record["reasoning"]) == (9, 13, 207)
+    assert (record["tokens_total"], record["token_convention"]) == (229, "inclusive")
 
 
 def test_a_status_and_counts_may_be_text():
