@@ -131,13 +131,16 @@ def _usage(inferences: pl.DataFrame) -> pl.DataFrame:
 
 def _most_tokens() -> list[pl.Expr]:
     ambiguous = pl.col("token_convention").eq_missing("ambiguous")
-    inside = ["cache_read", "cache_write", "reasoning"]
-    beyond = (pl.col("tokens_total") - pl.sum_horizontal(*TOKENS, *inside)).clip(0)
-    most = {
-        "input_uncached": pl.sum_horizontal("input_uncached", "cache_read", "cache_write"),
-        "output_visible": pl.sum_horizontal("output_visible", "reasoning", beyond),
+    cached, hidden = ("cache_read", "cache_write"), "reasoning"
+    beyond = (pl.col("tokens_total") - pl.sum_horizontal(*TOKENS, *cached, hidden)).clip(0)
+    most: dict[str, tuple[str | pl.Expr, ...]] = {
+        "input_uncached": cached,
+        "output_visible": (hidden, beyond),
     }
-    return [pl.when(ambiguous).then(tokens).otherwise(shown).alias(shown) for shown, tokens in most.items()]
+    return [
+        pl.when(ambiguous).then(pl.sum_horizontal(shown, *more)).otherwise(shown).alias(shown)
+        for shown, more in most.items()
+    ]
 
 
 def _rates(calls: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:

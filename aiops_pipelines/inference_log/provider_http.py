@@ -185,18 +185,16 @@ def _outcome(row: Mapping[str, Any], body: Mapping[str, Any], finish: Iterable[s
     code = row.get("status")
     if isinstance(code, str) and spelt(code):
         code = int(code)
-    failed = (isinstance(code, int) and code >= 400) or bool(told)
+    refused = isinstance(code, int) and code >= 400
+    failed = refused or bool(told)
     named = first(told, "type", "code", "status") if isinstance(told, dict) else body.get("error_type")
+    error = str(named or (f"HTTP {code}" if refused else "error"))
     streamed = isinstance(row.get("response"), str)
     spent = row.get("processing_ms")
     spent = float(spent) if isinstance(spent, str) and spent.replace(".", "", 1).isdigit() else spent
     return {
-        "status": "blocked" if named in BLOCKED else outcome(failed, finish),
-        "error_type": (
-            str(named) if named else f"HTTP {code}" if isinstance(code, int) and code >= 400 else "error"
-        )
-        if failed and named not in BLOCKED
-        else None,
+        "status": "blocked" if error in BLOCKED else outcome(failed, finish),
+        "error_type": error if failed and error not in BLOCKED else None,
         # A provider states the time until it begins to answer; for a stream that is the first token.
         "latency_ms": row["latency_ms"] if row.get("latency_ms") is not None else None if streamed else spent,
         "time_to_first_token_ms": row.get("time_to_first_token_ms") or (spent if streamed else None),

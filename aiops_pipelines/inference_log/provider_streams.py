@@ -1,7 +1,7 @@
 """Streamed responses put together again: server-sent events, or JSON lines, into the body that was streamed.
 
-Shapes known: OpenAI chat, completions, responses and runs, Anthropic, Bedrock, Cohere, Gemini,
-watsonx, Ollama.
+Shapes known: OpenAI chat, completions, responses and runs, Anthropic, Bedrock, Cohere, Gemini and
+its interactions, watsonx, Ollama.
 """
 
 import json
@@ -105,7 +105,7 @@ def _metered(part: Mapping[str, Any]) -> dict[str, Any]:
 def _holders(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield a part and the objects in it that say what the answer is, or how it ended."""
     yield part
-    for key in ("message", "delta", "response"):
+    for key in ("message", "delta", "response", "interaction"):
         if isinstance(part.get(key), Mapping):
             yield part[key]
     for choice in [*listed(part.get("choices")), *listed(part.get("candidates"))]:

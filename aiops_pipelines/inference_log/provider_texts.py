@@ -1,6 +1,7 @@
 """The texts in a provider's request and response bodies, by shape: what was asked, offered and answered.
 
-Shapes known: OpenAI chat, completions and responses, Anthropic, Gemini, Bedrock, Cohere, Ollama, watsonx.
+Shapes known: OpenAI chat, completions and responses, Anthropic, Gemini and its interactions, Bedrock, Cohere,
+Ollama, watsonx.
 """
 
 import json
@@ -30,8 +31,9 @@ ROLES = {
 TOOLS = ("tools", "functions", "toolConfig", "tool_config")
 FINISH = ("finish_reason", "finishReason", "stop_reason", "stopReason", "completionReason", "done_reason")
 ANSWERS = (
-    "choices", "output", "content", "candidates", "message", "generations", "results", "completions", "text",
-    "response", "generation", "completion", "output_text", "outputText", "generated_text", "answer", "value",
+    "choices", "output", "steps", "content", "candidates", "message", "generations", "results", "completions",
+    "text", "response", "generation", "completion", "output_text", "outputText", "generated_text", "answer",
+    "value",
 )  # fmt: skip
 """Keys that lead to the answer, outer ones first."""
 
@@ -80,7 +82,12 @@ def answer_text(response: Any) -> str:
         return found
     if isinstance(found, list):
         return "\n".join(filter(None, map(answer_text, found)))
-    if not isinstance(found, Mapping) or found.get("type") in ("reasoning", "thinking", "tool_use"):
+    if not isinstance(found, Mapping) or found.get("type") in (
+        "reasoning",
+        "thinking",
+        "thought",
+        "tool_use",
+    ):
         return ""
     if found.get("thought") is True:
         return ""

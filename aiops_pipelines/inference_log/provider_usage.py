@@ -13,7 +13,13 @@ from aiops_pipelines.inference_log.record import TOKEN_COLUMNS, RecordError, cou
 from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, spelt, split
 
 WRAPPERS = ("usageMetadata", "usage_metadata", "usage", "billed_units", "tokens")
-GEMINI = ("promptTokenCount", "prompt_token_count", "totalTokenCount", "total_token_count")
+GEMINI = (
+    "promptTokenCount",
+    "prompt_token_count",
+    "totalTokenCount",
+    "total_token_count",
+    "total_thought_tokens",
+)
 INPUT = (
     "prompt_tokens",
     "input_tokens",

@@ -178,8 +178,8 @@ def _prices(system: System, sample: LogSample) -> Iterator[Check]:
         yield Check("warn", f"{said}; write the model's name as the log does.")
     unknown = {
         model: sample.calls_of_model[provider, model]
-        for provider, model in sample.models.keys() - priced
-        if provider and model
+        for provider, model in sample.models
+        if provider and model and (provider, model) not in priced
     }
     if unknown:
         named = listed(

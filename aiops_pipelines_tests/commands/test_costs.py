@@ -130,5 +130,7 @@ def test_a_price_is_shown_with_its_source(data):
     assert json.loads(text)["usd_per_million"][0]["input"] == "3000"
     _, text, _ = run(data, "prices", "show", "claude-sonnet-4-5", "--provider", "anthropic")
     assert "cache write 1h" in text and "200,001 6 0.6 7.5 22.5 12" in text
+    _, text, _ = run(data, "prices", "show", "claude-sonnet-4-5")
+    assert "200,001 6 0.6 7.5 22.5 12" in text
     code, _, error = run(data, "prices", "show", "secret-llm")
-    assert code == 1 and "secret-llm has no known price" in error
+    assert code == 1 and "secret-llm has no known price" in error and "--provider" in error

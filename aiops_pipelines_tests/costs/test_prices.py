@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiops_pipelines.costs.prices import Rates, UnitPrices, call_costs
+from aiops_pipelines.resources.prices import PriceBook
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines_tests.shared_data import shared
 
@@ -92,6 +93,11 @@ def test_a_call_without_a_model_is_unknown():
         lambda *_: UnitPrices((rates("1", "1", "1", "1"),), "x"),
     )
     assert frame["price_status"].to_list() == ["unknown"]
+
+
+def test_a_call_without_provider_or_contract_is_unknown_though_the_book_knows_the_model():
+    rows = [{"input_uncached": 10, "model_served": "gpt-4o", "provider": name} for name in (None, "openai")]
+    assert call_costs(calls(*rows), PriceBook().price_of)["price_status"].to_list() == ["unknown", "priced"]
 
 
 def test_output_of_a_model_sold_without_output_is_unknown():

@@ -97,6 +97,7 @@ def test_the_model_of_a_path_is_the_model_asked_for():
             ("error", "INVALID_TOOL"),
         ),
         ({"response": {"error": "overloaded"}}, ("error", "error")),
+        ({"status": 500, "response": {"error": {"type": {"deep": [1]}}}}, ("error", "{'deep': [1]}")),
     ],
 )
 def test_outcomes(changes, outcome):
@@ -177,12 +178,21 @@ def test_a_converse_stream_has_ended_with_its_stop_reason():
 
 
 def test_an_interaction_with_gemini_counts_thoughts_beside_the_answer():
-    usage = {"total_tokens": 229, "total_input_tokens": 9, "total_cached_tokens": 0, "total_output_tokens": 13,
-             "total_tool_use_tokens": 0, "total_thought_tokens": 207}  # fmt: skip
-    changes = {"path": "/v1beta/interactions", "response": {"object": "interaction", "usage": usage}}
-    [record] = batch_of(CALL | changes).records
-    assert (record["input_uncached"], record["output_visible"], record["reasoning"]) == (9, 13, 207)
-    assert (record["tokens_total"], record["token_convention"]) == (229, "inclusive")
+    usage = {"total_tokens": 234, "total_input_tokens": 9, "total_cached_tokens": 0, "total_output_tokens": 13,
+             "total_tool_use_tokens": 5, "total_thought_tokens": 207}  # fmt: skip
+    steps = [
+        {"type": "thought", "signature": "x"},
+        {"type": "model_output", "content": [{"type": "text", "text": "Hi"}]},
+    ]
+    streamed = stream(
+        {"event_type": "step.delta", "delta": {"type": "text", "text": "Hi"}},
+        {"event_type": "interaction.completed", "interaction": {"model": "gemini-2.5-flash", "usage": usage}},
+    )
+    for response in ({"model": "gemini-2.5-flash", "usage": usage, "steps": steps}, streamed):
+        [record] = batch_of(CALL | {"path": "/v1beta/interactions", "response": response}).records
+        assert (record["input_uncached"], record["output_visible"], record["reasoning"]) == (14, 13, 207)
+        assert (record["tokens_total"], record["token_convention"]) == (234, "inclusive")
+        assert (record["model_served"], record["answer"]) == ("gemini-2.5-flash", "Hi")
 
 
 def test_a_status_and_counts_may_be_text():
