@@ -10,16 +10,53 @@ _FENCE = re.compile(r"\s*(`{3,}(?=[^`]*$)|~{3,})")
 _HEADING = re.compile(r"(#{1,6})(?![^ \t])(.*)")
 _UNDERLINE = re.compile(r"(=+|-{3,})\s*$")
 _ITEM = re.compile(r"\s*([-*+]|\d{1,9}[.)])\s+\S")
+_MARKER = re.compile(r"\s*([-*+]|\d{1,9}[.)])\s+")
+_GRID = re.compile(r"\+[-=+]*[-=]\+\s*$")
+_FRONT_KEY = re.compile(r"[\w\"'-]{1,100} *:(?: |$)")
+_FRONT_TITLE = re.compile(r"[\"']?title[\"']? *: +(?![>|\[{&*!])(?:\"(.*)\"|'(.*)'|(.*?)) *$")
 _ANCHOR = re.compile(r" ?(\{ ?#[^{}]*\}|#+)$")
 _FIRST_LINE = 500
 
 
 def title(text: str) -> str | None:
-    """Return the words of the first heading, or nothing where there is none."""
+    """Return the title that front matter says, else the words of the first heading, or nothing."""
     first = _lines(text[:_FIRST_LINE])[0]
     if len(first) < _FIRST_LINE and _HEADING.match(first):  # as most do, so the rest need not be cut
         return _title(first)[1]
-    return next((_title(block)[1] for kind, block in _blocks(_lines(text)) if kind == "heading"), None)
+    lines = _lines(text)
+    said = _front_title(lines)
+    return said or next((_title(block)[1] for kind, block in _blocks(lines) if kind == "heading"), None)
+
+
+def end_of_fence(lines: list[str], start: int) -> int:
+    """Return the index of the first line after the fenced code that begins at `start`, or 0 for none."""
+    return _end_of_code(lines, start) if _FENCE.match(lines[start]) else 0
+
+
+def lines_with_whole_code(block: str) -> list[str]:
+    """Cut a list into its lines, line ends included; the lines of one piece of code are one."""
+    lines = block.split("\n")
+    cut, at = [], 0
+    while at < len(lines):
+        end = _end_of_listed_code(lines, at) or at + 1
+        cut.append("\n".join(lines[at:end]) + "\n" * (end < len(lines)))
+        at = end
+    return cut
+
+
+def _front_title(lines: list[str]) -> str:
+    """Return what the YAML at the top of a document calls it, or nothing; many have no other title."""
+    if not _opens_front_matter(lines):
+        return ""
+    for line in lines[1 : _end_of_code(lines, 0)]:
+        if match := _FRONT_TITLE.match(line):
+            return next(filter(None, match.groups()), "")
+    return ""
+
+
+def _opens_front_matter(lines: list[str]) -> bool:
+    """Say whether a document begins with YAML: a rule at its top is followed by no key."""
+    return lines[0] == "---" and len(lines) > 2 and bool(_FRONT_KEY.match(lines[1])) and "---" in lines[2:]
 
 
 def _lines(text: str) -> list[str]:
@@ -27,19 +64,28 @@ def _lines(text: str) -> list[str]:
 
 
 def sections(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield (path of headings, blocks); headings without a body open the section that follows them."""
-    path: dict[int, str] = {}
+    """Yield (path of headings, blocks); headings without a body open the section that follows them.
+
+    The title that front matter says stands above all headings, once where the first heading repeats it.
+    """
+    lines = _lines(text)
+    path = {0: _front_title(lines)}
     section: list[tuple[str, str]] = []
-    for kind, block in _blocks(_lines(text)):
+    for kind, block in _blocks(lines):
         if kind == "heading":
             if any(earlier != "heading" for earlier, _ in section):
-                yield " > ".join(filter(None, path.values())), section
+                yield _joined(path), section
                 section = []
             level, title = _title(block)
             path = {above: name for above, name in path.items() if above < level} | {level: title}
         section.append((kind, block))
     if section:
-        yield " > ".join(filter(None, path.values())), section
+        yield _joined(path), section
+
+
+def _joined(path: dict[int, str]) -> str:
+    names = [name for name in path.values() if name]
+    return " > ".join(names[1:] if path[0] and path[0] in names[1:] else names)
 
 
 def _title(block: str) -> tuple[int, str]:
@@ -68,9 +114,9 @@ def _kind(lines: list[str], at: int) -> str:
     first = line.lstrip()[:1]
     if first == "#" and _HEADING.match(line):
         return "heading"
-    if (first in ("`", "~") and _FENCE.match(line)) or (at == 0 and line == "---" and "---" in lines[1:]):
+    if (first in ("`", "~") and _FENCE.match(line)) or (at == 0 and _opens_front_matter(lines)):
         return "code"
-    if first == "|":
+    if first == "|" or (first == "+" and _GRID.match(line.lstrip())):
         return "table"
     if (first in ("-", "*", "+") or first.isdecimal()) and _ITEM.match(line):
         return "list"
@@ -85,19 +131,34 @@ def _end(kind: str, lines: list[str], start: int) -> int:
         return start + (1 if _HEADING.match(lines[start]) else 2)
     if kind == "code":
         return _end_of_code(lines, start)
-    end = start + 1
-    while end < len(lines) and _continues(kind, lines, end):
-        end += 1
+    end = start
+    while end < len(lines) and (end == start or _continues(kind, lines, end)):
+        end = (_end_of_listed_code(lines, end) if kind == "list" else 0) or end + 1
     return end
+
+
+def _end_of_listed_code(lines: list[str], start: int) -> int:
+    """Return where the code ends that a line of a list opens, or 0 for none; the list may end it."""
+    line = lines[start]
+    if "```" not in line and "~~~" not in line:
+        return 0
+    match = _FENCE.match(_MARKER.sub("", line, count=1))
+    return _closing(lines, start, match[1], inside=True) if match else 0
 
 
 def _end_of_code(lines: list[str], start: int) -> int:
     match = _FENCE.match(lines[start])
-    fence = match[1] if match else "---"
+    return _closing(lines, start, match[1] if match else "---")
+
+
+def _closing(lines: list[str], start: int, fence: str, inside: bool = False) -> int:
+    """Return the index after the line that closes a fence; `inside` a list, at most where that ends."""
     for at in range(start + 1, len(lines)):
         line = lines[at].strip()
         if len(line) >= len(fence) and not line.strip(fence[0]):
             return at + 1
+        if inside and line and not lines[at].startswith((" ", "\t")):
+            return at
     return len(lines)
 
 

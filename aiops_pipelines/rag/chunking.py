@@ -8,15 +8,15 @@ import hashlib
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from aiops_pipelines.rag.blocks import sections
+from aiops_pipelines.rag.blocks import lines_with_whole_code, sections
 from aiops_pipelines.rag.letters import Span, letters
 
 STRUCTURE, SENTENCES, OVERLAPPING = "structure", "sentences", "overlapping"
-VERSIONS = {STRUCTURE: "structure-1", SENTENCES: "sentences-1", OVERLAPPING: "overlapping-1"}
+VERSIONS = {STRUCTURE: "structure-2", SENTENCES: "sentences-1", OVERLAPPING: "overlapping-1"}
 """Strategy to version, which changes whenever the same text could be cut differently, so that old and new
 chunk ids never meet.
 
@@ -38,8 +38,15 @@ _LINES = re.compile(r"(?<=\n)")
 # Ends of sentences, in Chinese and Japanese punctuation too.
 _SENTENCES = re.compile(r"(?<=[.!?]\s)|(?<=[\u3002\uff01\uff1f])")
 _WORDS = re.compile(r"(?<=\s)")
-_BOUNDARIES = [_LINES, _SENTENCES, _WORDS], [_SENTENCES, _LINES, _WORDS]
-"""Where a block is split, the first choice first: one of another kind, and one of text."""
+_Cut = Callable[[str], list[str]]
+_BY_LINES: list[_Cut] = [_LINES.split, _SENTENCES.split, _WORDS.split]
+_BOUNDARIES: dict[str, list[_Cut]] = {
+    "text": [_SENTENCES.split, _LINES.split, _WORDS.split],
+    "list": [lines_with_whole_code, *_BY_LINES],
+}
+"""Where a block is split, the first choice first; of other kinds by lines."""
+_TERM = re.compile(r"\*\*[^\n*]+\*\*:?")
+"""A line that names what stands below it."""
 _NAME = re.compile(rf"({'|'.join(VERSIONS.values())})(?:-(\d+))?")
 
 
@@ -134,7 +141,7 @@ def sentences(text: str, most: int) -> Iterator[str]:
         if len(sentence.rstrip()) <= most:
             yield sentence
         else:
-            yield from (f"{piece} " for piece in _split(sentence, [_LINES, _WORDS], most))
+            yield from (f"{piece} " for piece in _split(sentence, [_LINES.split, _WORDS.split], most))
 
 
 def _by_structure(text: str, most: int) -> Iterator[tuple[str, int, str]]:
@@ -184,18 +191,22 @@ def _last(parts: list[str], most: int) -> list[str]:
 
 
 def _pack(blocks: Iterable[tuple[str, str]], most: int) -> Iterator[str]:
-    packed = ""
+    """Yield as many blocks together as fit; headings and terms at the end go with what stands below them."""
+    packed, body = "", 0
     for kind, block in blocks:
-        for piece in [block] if len(block) <= most else _split(block, _BOUNDARIES[kind == "text"], most):
+        leads = kind == "heading" or (kind == "text" and _TERM.fullmatch(block))
+        for piece in [block] if len(block) <= most else _split(block, _BOUNDARIES.get(kind, _BY_LINES), most):
             if packed and len(packed) + 2 + len(piece) > most:
-                yield packed
-                packed = ""
+                alone = not body or len(packed) - body + len(piece) > most
+                yield packed if alone else packed[:body]
+                packed, body = "" if alone else packed[body + 2 :], 0
             packed = f"{packed}\n\n{piece}" if packed else piece
+            body = body if leads else len(packed)
     if packed:
         yield packed
 
 
-def _split(text: str, boundaries: list[re.Pattern[str]], most: int) -> Iterator[str]:
+def _split(text: str, boundaries: Sequence[_Cut], most: int) -> Iterator[str]:
     """Yield pieces of a block too long for one chunk, at the first kind of boundary that makes them fit."""
     if len(text) <= most:
         yield text
@@ -204,7 +215,7 @@ def _split(text: str, boundaries: list[re.Pattern[str]], most: int) -> Iterator[
         yield from (text[at : at + most] for at in range(0, len(text), most))
         return
     piece = ""
-    for part in boundaries[0].split(text):
+    for part in boundaries[0](text):
         if piece and len(piece) + len(part.rstrip()) > most:
             yield from _split(piece.rstrip(), boundaries[1:], most)
             piece = ""

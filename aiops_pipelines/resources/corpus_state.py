@@ -25,7 +25,7 @@ from aiops_pipelines.resources.tables import Table
 
 SETTLED_NS = 2_000_000_000
 """A file changed less than this before it was listed could change once more at the same time of its clock."""
-PARSERS = ("beautifulsoup4", "pypdf", "python-docx", "py3langid")
+PARSERS = ("beautifulsoup4", "pypdf", "mammoth", "py3langid")
 
 
 @cache

@@ -51,23 +51,23 @@ def test_it_says_keep_with_figures(data: Path) -> None:
         "chunk-sweep",
         "desk",
         "--candidate",
-        "structure-1-100",
+        "structure-2-100",
         "--context-tokens",
         "60",
         "--json",
     )
     found = json.loads(said)
-    assert code == 0 and (found["verdict"], found["in_force"]) == ("keep", "structure-1")
+    assert code == 0 and (found["verdict"], found["in_force"]) == ("keep", "structure-2")
     assert (found["queries"], found["queries_with_passages"], found["context_tokens"]) == (24, 24, 60)
     kept, tried = found["candidates"]
     assert kept["measures"]["answer_in_context"] == {
         **{"mean": 1.0, "gain": None, "low": None, "high": None, "p_value": None},
         "standing": "in force",
     }
-    assert tried["candidate"] == "structure-1-100" and tried["measures"]["ndcg_at_10"]["gain"] == 0
+    assert tried["candidate"] == "structure-2-100" and tried["measures"]["ndcg_at_10"]["gain"] == 0
     assert tried["chunks"] == 6 and tried["texts_embedded"] == 0 and tried["cpu_s"] is None
 
-    said = aiops(data, "rag", "chunk-sweep", "--candidate", "structure-1-100")[2]
+    said = aiops(data, "rag", "chunk-sweep", "--candidate", "structure-2-100")[2]
     assert "Verdict keep" in said and "24 known queries, 24 with the passages of their answer" in said
     assert [one["system"] for one in json.loads(aiops(data, "rag", "chunk-sweep", "--json")[1])] == ["desk"]
 

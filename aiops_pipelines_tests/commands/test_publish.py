@@ -54,9 +54,9 @@ def test_publish_again_after_a_change_and_with_a_migration(data: Path) -> None:
     aiops(data, "migrate", "start", "desk", "--chunk-characters", "300")
     trial = ("--by", "Ada", "--force", "--reason", "A trial")
     code, said = aiops(data, "migrate", "promote", "desk", *trial)
-    assert code == 0 and "structure-1-300; 6 nodes were written" in said
+    assert code == 0 and "structure-2-300; 6 nodes were written" in said
     code, said = aiops(data, "migrate", "rollback", "desk", "--by", "Ada")
-    assert code == 0 and "structure-1; 0 nodes were written" in said
+    assert code == 0 and "structure-2; 0 nodes were written" in said
 
 
 def test_what_stands_in_the_way_is_a_sentence_and_check_knows_it(data: Path) -> None:

@@ -52,8 +52,18 @@ def test_a_longer_fence_holds_a_shorter_one():
     assert [c.heading for c in chunk(text)] == ["", "Real"]
 
 
-def test_front_matter_is_no_heading():
-    assert [c.heading for c in chunk("---\ntitle: x\n---\n\n# Real\n\nText.")] == ["", "Real"]
+def test_front_matter_is_no_heading_and_its_title_stands_above_all():
+    def headings(text):
+        return [piece.heading for piece in chunk(text)]
+
+    assert headings("---\ntitle: x\n---\n\n# Real\n\nText.") == ["x", "x > Real"]
+    assert headings("---\ntitle: 'Real'\n---\n\n# Real\n\nText.\n\n## In\n\nMore.") == [
+        "Real",
+        "Real",
+        "Real > In",
+    ]
+    assert headings("---\nweight: 3\n---\n\n# Real\n\nText.") == ["", "Real"]
+    assert headings("---\n\n# Real\n\nText.\n\n---\n\n## In\n\nMore.") == ["", "Real", "Real > In"]  # a rule
 
 
 def test_code_tables_and_lists_stay_whole_where_they_fit():
@@ -62,6 +72,39 @@ def test_code_tables_and_lists_stay_whole_where_they_fit():
     items = "\n".join(f"- step {row}\n\n  why" for row in range(25))
     pieces = [c.text for c in chunk(f"{PARAGRAPH}\n\n{code}\n\n{table}\n\n{items}")]
     assert pieces == [PARAGRAPH.strip(), code, table, items]
+
+
+def test_terms_and_headings_go_with_what_stands_below_them():
+    told = "What it does. " * 20
+    text = "\n\n".join(f"**--option-{n}**\n\n{told.strip()}" for n in range(3))
+    assert [c.text.split("\n")[0] for c in chunk(text, Chunking(400))] == [
+        f"**--option-{n}**" for n in range(3)
+    ]
+    bound = [c.text for c in chunk(f"{told}\n\n## Next\n\n**Term**\n\n{told}", Chunking(600))]
+    assert bound == [told.strip(), f"## Next\n\n**Term**\n\n{told.strip()}"]
+    whole = "x" * 100  # no room for a term above it, so what is packed stays together
+    assert [c.text for c in chunk(f"One.\n\n**Term**\n\n{whole}", Chunking(100))] == [
+        "One.\n\n**Term**",
+        whole,
+    ]
+
+
+def test_code_in_lists_stays_whole_where_it_fits():
+    code = "   ```sh\n   # no heading\n   one\n\n\n\n   two\n   ```"
+    step = "1. " + "Install it. " * 12
+    pieces = [c.text for c in chunk(f"{step}\n\n{code}\n\n2. Next.\n\n# Chapter\n\nText.", Chunking(160))]
+    assert pieces == [step.strip(), f"{code}\n\n2. Next.", "# Chapter\n\nText."]
+    never_closed = chunk(f"- one\n  ```\n  a\n- two\n{PARAGRAPH}\n\n# Chapter\n\nText.")
+    assert never_closed[-1].heading == "Chapter"
+    long = "- ```\n" + "  line\n" * 100 + "  ```"
+    assert all(
+        len(c.text) <= 160 and set(c.text.split()) <= {"-", "```", "line"} for c in chunk(long, Chunking(160))
+    )
+
+
+def test_grid_tables_are_tables():
+    grid = "+---+---+\n| a | b |\n+===+===+\n| 1 | 2 |\n+---+---+"
+    assert [c.text for c in chunk(f"Text.\n\n{grid}\n\n+ item")] == [f"Text.\n\n{grid}\n\n+ item"]
 
 
 def test_long_blocks_are_cut_at_lines_or_sentences():
@@ -134,7 +177,7 @@ def test_an_edit_moves_only_its_own_section(bodies, data):
 
 
 def test_a_size_has_its_own_version_ids_and_limit():
-    assert (Chunking().version, Chunking(300).version) == ("structure-1", "structure-1-300")
+    assert (Chunking().version, Chunking(300).version) == ("structure-2", "structure-2-300")
     assert max(len(c.text) for c in chunk(PARAGRAPH, Chunking(300))) <= 300
     assert chunk_id("same") == chunk_id("same", Chunking()) != chunk_id("same", Chunking(300))
 
@@ -142,7 +185,7 @@ def test_a_size_has_its_own_version_ids_and_limit():
 def test_a_version_names_its_rules():
     for chunking in (Chunking(), Chunking(300), Chunking(900, "sentences"), Chunking(600, "overlapping")):
         assert Chunking.named(chunking.version) == chunking
-    for unknown in ("structure-2", "sentences", "structure-1-", "pages-1-600"):
+    for unknown in ("structure-1", "sentences", "structure-2-", "pages-1-600"):
         with pytest.raises(ValueError, match="No chunking is called"):
             Chunking.named(unknown)
 

@@ -20,7 +20,7 @@ def versions(*rows: tuple[str, str, datetime]) -> pl.DataFrame:
         "valid_from": pl.Datetime("us", "UTC"),
     }
     frame = pl.DataFrame(list(rows), schema=schema, orient="row")
-    return frame.with_columns(chunker_version=pl.lit("structure-1"), built_at=pl.col("valid_from"))
+    return frame.with_columns(chunker_version=pl.lit("structure-2"), built_at=pl.col("valid_from"))
 
 
 def switches(*rows: tuple[str, datetime]) -> pl.DataFrame:
@@ -30,7 +30,7 @@ def switches(*rows: tuple[str, datetime]) -> pl.DataFrame:
         "since": pl.Datetime("us", "UTC"),
     }
     frame = pl.DataFrame([(n, *row) for n, row in enumerate(rows, 1)], schema=schema, orient="row")
-    same = {"chunker_version": "structure-1", "embedding": "m", "chunk_characters": 600}
+    same = {"chunker_version": "structure-2", "embedding": "m", "chunk_characters": 600}
     return frame.with_columns(**{name: pl.lit(value) for name, value in same.items()})
 
 
@@ -65,7 +65,7 @@ def test_the_recipe_of_a_moment():
     active = switches(("A", day(6, 1)), ("B", day(7, 10)))
     found = [recipe_at(active, moment) for moment in (day(5, 1), day(7, 9), day(7, 10))]
     assert [one.embedding_version for one in found] == ["A", "A", "B"]
-    assert recipe_at(switches(), day(7, 1)) is None and found[0].keys["chunker_version"] == "structure-1"
+    assert recipe_at(switches(), day(7, 1)) is None and found[0].keys["chunker_version"] == "structure-2"
 
 
 @given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(1, 28)), max_size=5), st.data())

@@ -104,9 +104,9 @@ def test_a_real_difference_is_found(seed):
     """Whole documents in one chunk are a blur, and 500 tokens hold one of them."""
     rng = np.random.default_rng(seed)
     found, _ = swept(rng, by_words, Chunking(2_400), [Chunking(200), Chunking(1_200)], budget=500)
-    assert found.verdict == "change to structure-1-200"
+    assert found.verdict == "change to structure-2-200"
     assert "is better than what is in force: answer_in_context +" in found.reason
-    (row,) = [r for r in found.rows if (r.candidate, r.measure) == ("structure-1-200", "answer_in_context")]
+    (row,) = [r for r in found.rows if (r.candidate, r.measure) == ("structure-2-200", "answer_in_context")]
     assert row.standing == sweep.BETTER and row.gain.low > 0 and row.gain.p_value < 0.05
 
 
@@ -132,7 +132,7 @@ def test_a_gain_below_the_margin_is_no_reason_to_change():
     before, after = scored(ndcg_at_10=[0.8] * 60), scored(ndcg_at_10=list(0.81 + noise))
     assert sweep.judged(NOW, {NOW: before, OTHER: after}, 0.02).verdict == sweep.KEEP
     better = scored(ndcg_at_10=list(0.84 + noise))
-    assert sweep.judged(NOW, {NOW: before, OTHER: better}, 0.02).verdict == "change to structure-1-300"
+    assert sweep.judged(NOW, {NOW: before, OTHER: better}, 0.02).verdict == "change to structure-2-300"
 
 
 def test_a_gain_bought_with_a_loss_is_no_reason_either():
@@ -155,7 +155,7 @@ def test_of_several_better_ones_the_one_with_most_of_the_answer_is_chosen():
         Chunking(size): scored(answer_in_context=list(mean + noise))
         for size, mean in ((300, 0.6), (450, 0.7), (900, 0.65))
     }
-    assert sweep.judged(NOW, {NOW: before, **gained}, 0.02).verdict == "change to structure-1-450"
+    assert sweep.judged(NOW, {NOW: before, **gained}, 0.02).verdict == "change to structure-2-450"
 
 
 def test_few_queries_tell_nothing():

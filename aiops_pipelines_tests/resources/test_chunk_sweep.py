@@ -27,18 +27,18 @@ def test_a_sweep_embeds_only_texts_that_are_new(project: Project, warehouse: War
     before = warehouse.rows("rag.embeddings").height
     swept = ChunkSweep(warehouse).run(system, NOW, CANDIDATES)
     costs = swept.costs
-    assert list(costs) == ["structure-1", "structure-1-100", "structure-1-300", "sentences-1-300"]
-    assert costs["structure-1"].texts_embedded == 0 and costs["structure-1"].cpu_s is None
+    assert list(costs) == ["structure-2", "structure-2-100", "structure-2-300", "sentences-1-300"]
+    assert costs["structure-2"].texts_embedded == 0 and costs["structure-2"].cpu_s is None
     # Six short documents are cut alike by all rules; only the long one gives other texts at 100 characters.
-    assert costs["structure-1-100"].texts_embedded == costs["structure-1-100"].chunks - 6 > 0
-    assert costs["structure-1-100"].cpu_s is not None
-    assert costs["structure-1-300"].texts_embedded == 0 and costs["structure-1-300"].chunks == 7
-    assert costs["structure-1"].index_bytes == sum(
+    assert costs["structure-2-100"].texts_embedded == costs["structure-2-100"].chunks - 6 > 0
+    assert costs["structure-2-100"].cpu_s is not None
+    assert costs["structure-2-300"].texts_embedded == 0 and costs["structure-2-300"].chunks == 7
+    assert costs["structure-2"].index_bytes == sum(
         len(f"# {name.title()}\n\n{text}".encode().strip()) + 384 * 4
         for name, text in (TOPICS | {"desk": LONG}).items()
     )
     stored = warehouse.rows("rag.embeddings").height
-    assert stored == before + sum(cost.chunks for cost in costs.values()) - costs["structure-1"].chunks
+    assert stored == before + sum(cost.chunks for cost in costs.values()) - costs["structure-2"].chunks
 
     again = ChunkSweep(warehouse).run(system, NOW, CANDIDATES)
     assert {cost.texts_embedded for cost in again.costs.values()} == {0}
@@ -55,7 +55,7 @@ def test_what_it_finds_is_kept_and_nothing_served_changes(warehouse: Warehouse, 
     rows = warehouse.rows("rag.chunk_sweeps", system="desk")
     assert swept.judged.verdict == "keep" and set(rows["verdict"]) == {"keep"}
     assert rows.height == 4 * 2  # nobody wrote an answer down, so no passage is known
-    assert rows.filter(candidate="structure-1")["standing"].unique().to_list() == ["in force"]
+    assert rows.filter(candidate="structure-2")["standing"].unique().to_list() == ["in force"]
     assert rows["queries"].unique().to_list() == [24] and rows["mean"].min() == 1.0
     assert warehouse.rows("rag.index_versions").equals(versions)
 
@@ -81,4 +81,4 @@ def test_a_sweep_follows_what_is_in_force(project: Project, warehouse: Warehouse
     moves = migrations(project, warehouse)
     moves.start(system, moves.target(system, None, 300), NOW)
     moves.promote(system, "Ada", "test", True, NOW)
-    assert ChunkSweep(warehouse).run(system, NOW, CANDIDATES).in_force == "structure-1-300"
+    assert ChunkSweep(warehouse).run(system, NOW, CANDIDATES).in_force == "structure-2-300"

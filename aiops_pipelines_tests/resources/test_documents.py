@@ -90,14 +90,14 @@ def test_bad_files_are_set_aside_with_reasons_and_the_others_read(tmp_path):
         file.truncate(21 * 1024 * 1024)
     found = reasons(tmp_path)
     assert found == {
-        "README": "Its format (no ending) is not read; use one of .md, .markdown, .txt, .html, .htm, .rst, .pdf, .docx, .ipynb.",
+        "README": "Its format (no ending) is not read; use one of .md, .markdown, .mdx, .txt, .html, .htm, .rst, .pdf, .docx, .ipynb.",
         "binary.md": "It holds binary data, not text.",
         "blank.md": "It holds no text.",
         "deep.html": "It is damaged or not HTML (RecursionError).",
         "empty.md": "It is empty.",
         "huge.md": "It has 21 MB, more than 20 MB; split it.",
         "latin.txt": "Byte 3 is not valid UTF-8; save the file as UTF-8.",
-        "picture.png": "Its format .png is not read; use one of .md, .markdown, .txt, .html, .htm, .rst, .pdf, .docx, .ipynb.",
+        "picture.png": "Its format .png is not read; use one of .md, .markdown, .mdx, .txt, .html, .htm, .rst, .pdf, .docx, .ipynb.",
         "text.docx": "It is not a DOCX file.",
         "text.pdf": "It is not a PDF.",
         "torn.pdf": "It is damaged or not PDF (PdfStreamError).",

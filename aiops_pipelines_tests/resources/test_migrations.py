@@ -271,7 +271,7 @@ def test_an_index_whose_model_is_gone_can_be_left_but_only_with_force(
     moves.promote(system, "Ada", "The old model is gone", True, NOW + timedelta(hours=3))
     index(warehouse, system, NOW + timedelta(hours=3))
     assert Recipes(warehouse).first(system) == TO_SMALL
-    assert warehouse.rows("rag.index_versions", chunker_version="structure-1-300")["documents"][-1] == 7
+    assert warehouse.rows("rag.index_versions", chunker_version="structure-2-300")["documents"][-1] == 7
     decided = warehouse.rows("compliance.audit_log")
     with pytest.raises(MigrationRefused, match=r"cannot be rolled back: .* made in ev-gone, .*migrate on"):
         moves.rollback(system, "Ada", "", NOW + timedelta(hours=4))

@@ -1,14 +1,18 @@
 """Jupyter notebooks: their words and their code, never run, with no output beyond short text."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aiops_pipelines.resources.extractors.plain import fence, plain
+from aiops_pipelines.resources.extractors.plain import fence, plain, without_unseen
 from aiops_pipelines.resources.unreadable import UnreadableFile
 
 OUTPUT_CHARACTERS = 300
 """A longer output is data or a log; a picture says nothing here."""
+_PICTURE = {"image/png", "image/jpeg", "image/svg+xml", "image/gif", "application/pdf"}
+_OBJECT = re.compile(r"<[^<>]+ at 0x[0-9a-f]+>")
+"""An object shown by its address, which is another one whenever the notebook is run."""
 
 
 def notebook(data: bytes) -> str:
@@ -37,13 +41,14 @@ def _blocks(cell: Mapping[str, Any], language: str) -> Iterator[str]:
     elif kind == "heading":
         yield f"{'#' * int(cell.get('level', 1))} {text}"
     else:
-        yield text
+        yield without_unseen(text)
 
 
 def _shown(output: Mapping[str, Any]) -> str:
-    """Return an output's text where it is short; errors and pictures are left out."""
-    text = _joined(output.get("text", (output.get("data") or {}).get("text/plain"))).strip()
-    return text if len(text) <= OUTPUT_CHARACTERS else ""
+    """Return an output's text where it is short; errors, pictures and the names of objects are left out."""
+    data = output.get("data") or {}
+    text = "" if _PICTURE & data.keys() else _joined(output.get("text", data.get("text/plain"))).strip()
+    return text if len(text) <= OUTPUT_CHARACTERS and not _OBJECT.search(text) else ""
 
 
 def _joined(lines: str | list[str] | None) -> str:

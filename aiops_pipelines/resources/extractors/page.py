@@ -1,17 +1,27 @@
 """HTML pages: content without what surrounds it."""
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aiops_pipelines.resources.extractors.plain import fence, indented, plain, table, together
+from aiops_pipelines.resources.unreadable import UnreadableFile
 
 if TYPE_CHECKING:
-    from bs4 import Tag
+    from bs4 import BeautifulSoup, Tag
 
-_NOT_CONTENT = ["title", "nav", "script", "style", "noscript", "template", "svg", "form", "button", "iframe"]
-_SIGNS = ".headerlink, .permalink, .anchor-link, .linenos, .copybtn"
-"""What documentation generators put beside content: a pilcrow after each heading, line numbers."""
+_NOT_CONTENT = ["title", "nav", "script", "style", "noscript", "template", "svg", "iframe"]
+_NOT_CONTENT += ["input", "select", "textarea", "option", "datalist"]
+_BESIDE = "[role=navigation], [role=search], .sphinxsidebar"
+_SIGNS = ".headerlink, .permalink, .anchor-link, .linenos, button[class*=copy], pre button"
+_SIGNS += ", .katex-html, [href^='#footnote-ref-'], [href^='#endnote-ref-']"
+"""What generators put beside content: a pilcrow after each heading, line numbers, a formula once more."""
+_HIDDEN = "[hidden]:not([hidden=until-found]), [style*='display:none'], [style*='display: none']"
+_SHOWING = ("href", "aria-controls", "data-target", "data-bs-target", "for", "onclick")
+_CHARSETS = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
+_CHARSETS |= {"shift_jis": "cp932", "euc_kr": "cp949"}
+"""What browsers read in place of the encoding a page names: its superset."""
 _BLOCKS = {"p", "div", "section", "article", "main", "header", "footer", "aside", "blockquote", "dl", "dd"}
 _BLOCKS |= {"ul", "ol", "figure", "figcaption", "details", "body", "html", "address", "fieldset"}
 _TERMS = {"dt", "summary", "legend"}
@@ -19,15 +29,63 @@ _LANGUAGE = re.compile(r"(?:language|lang|highlight)-(?!default|text|none|source
 
 
 def html(data: bytes) -> str:
-    """Return the content of a page, without its navigation, scripts and forms."""
+    """Return the content of a page, without its navigation, scripts and form fields."""
+    return content(_decoded(data))
+
+
+def content(page: str) -> str:
+    """Return the content of a page as Markdown-like text, under its title where it has no main heading."""
     from bs4 import BeautifulSoup
 
-    soup = BeautifulSoup(plain(data), "html.parser")
+    soup = BeautifulSoup(page, "html.parser")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
-    for tag in [*soup(_NOT_CONTENT), *soup.select(_SIGNS)]:
+    for tag in [*soup(_NOT_CONTENT), *soup.select(f"{_BESIDE}, {_SIGNS}")]:
         tag.decompose()
-    text = "\n\n".join(_blocks(soup.find("main") or soup.body or soup))
+    for tag in [*_unseen(soup), *_aside(soup)]:
+        tag.decompose()
+    for tag in soup("br"):
+        tag.replace_with("\n")
+    for tag in soup("math"):  # its own source says it once
+        if source := tag.find("annotation", encoding="application/x-tex"):
+            tag.replace_with(source.get_text())
+    places = (soup.find("main"), soup.select_one("[role=main]"), soup.body)
+    place = next((one for one in places if one and one.get_text(strip=True)), soup)
+    text = "\n\n".join(_blocks(place))
     return text if not title or re.search(r"^# ", text, re.MULTILINE) else f"# {title}\n\n{text}"
+
+
+def _decoded(data: bytes) -> str:
+    """Return a page's text: UTF-8, or what the page says of itself."""
+    from bs4.dammit import EncodingDetector
+
+    try:
+        return plain(data)
+    except UnreadableFile:
+        named = EncodingDetector.find_declared_encoding(data, is_html=True)
+        if not named or b"\0" in data:
+            raise
+        try:
+            name = codecs.lookup(named).name
+            return plain(data.decode(_CHARSETS.get(name, name)).encode())
+        except (LookupError, UnicodeError):
+            raise UnreadableFile(f"It is not the {named} it says it is; save the file as UTF-8.") from None
+
+
+def _unseen(soup: "BeautifulSoup") -> "list[Tag]":
+    """Return what is hidden and stays so: not a tab, nor what something else on the page can show."""
+    if not (hidden := soup.select(_HIDDEN)):
+        return []
+    told = " ".join(str(tag[key]) for key in _SHOWING for tag in soup.select(f"[{key}]"))
+    shown = set(re.findall(r"[\w-]+", told))
+    return [tag for tag in hidden if tag.get("role") != "tabpanel" and tag.get("id") not in shown]
+
+
+def _aside(soup: "BeautifulSoup") -> "list[Tag]":
+    """Return the forms that are a small part of the page: some systems put the whole page into one."""
+    if not (forms := soup("form")):
+        return []
+    half = len(soup.get_text()) / 2
+    return [form for form in forms if len(form.get_text()) < half]
 
 
 def _blocks(node: "Tag") -> Iterator[str]:
@@ -43,7 +101,7 @@ def _blocks(node: "Tag") -> Iterator[str]:
             words = []
             yield from _blocks(child) if child.name in _BLOCKS else [block]
         else:
-            words.append(" " if child.name == "br" else _inline(child))
+            words.append(_inline(child))
     yield from _paragraph(words)
 
 
@@ -77,11 +135,10 @@ def _language(tag: "Tag") -> str:
 def _table(tag: "Tag") -> str:
     """Return a table row by row; one that only lays out a page, or holds tables or code, block by block."""
     if tag.find(["table", "pre"]):
-        return together(
-            block for cell in tag(["th", "td"], recursive=False) or tag(["td"]) for block in _blocks(cell)
-        )
+        cells = (cell for cell in tag(["th", "td"]) if cell.find_parent("table") is tag)
+        return together(block for cell in cells for block in _blocks(cell))
     caption = tag.find("caption")
-    rows = [[_flat(cell) for cell in row(["th", "td"])] for row in tag("tr")]
+    rows = [[" ".join(" ".join(_blocks(cell)).split()) for cell in row(["th", "td"])] for row in tag("tr")]
     return together(filter(None, [_flat(caption) if caption else "", table(rows)]))
 
 
@@ -101,7 +158,7 @@ def _words(child: object) -> str:
 
 
 def _flat(tag: "Tag") -> str:
-    return " ".join(tag.get_text(" " if tag.name in ("td", "th") else "").split())
+    return " ".join(tag.get_text().split())
 
 
 def _paragraph(words: list[str]) -> Iterator[str]:

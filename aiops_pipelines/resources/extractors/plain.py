@@ -1,11 +1,14 @@
 """Text and Markdown, and the decoding all text formats share."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from aiops_pipelines.rag.blocks import end_of_fence
 from aiops_pipelines.resources.unreadable import UnreadableFile
 
 _ITEM = re.compile(r" *(?:-|\(?\w{1,4}[.)]) ")
+_EMBEDDED = re.compile(r"(data:[\w.+/-]{0,100};base64,)[\w+/=-]{40,}")
+_COMMENT = re.compile(r"<!--.*?-->")
 
 
 def plain(data: bytes) -> str:
@@ -19,6 +22,39 @@ def plain(data: bytes) -> str:
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"Byte {error.start} is not valid UTF-8; save the file as UTF-8.") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def markdown(data: bytes) -> str:
+    """Return Markdown without what no reader of it sees: comments, and the bytes of pictures inside it."""
+    return without_unseen(plain(data))
+
+
+def without_unseen(text: str) -> str:
+    """Return Markdown without comments outside code, and with embedded data cut after its media type."""
+    if ";base64," in text:
+        text = _EMBEDDED.sub(r"\1", text)
+    return "\n".join(_uncommented(text.split("\n"))) if "<!--" in text else text
+
+
+def _uncommented(lines: list[str]) -> Iterator[str]:
+    """Yield the lines without comments; one that opens and never closes is text, as is one in code."""
+    last = max((at for at, line in enumerate(lines) if "-->" in line), default=-1)
+    at = 0
+    while at < len(lines):
+        if end := end_of_fence(lines, at):
+            yield from lines[at:end]
+            at = end
+            continue
+        line = lines[at] if "`" in lines[at] else _COMMENT.sub("", lines[at])
+        before, opened, _ = line.partition("<!--")
+        at += 1
+        if not opened or "`" in line or at > last:
+            if line.strip() or not lines[at - 1].strip():
+                yield line
+            continue
+        while "-->" not in lines[at]:
+            at += 1
+        lines[at] = before + lines[at].partition("-->")[2]
 
 
 def together(blocks: Iterable[str]) -> str:

@@ -1,36 +1,53 @@
-"""Word documents: headings, lists, paragraphs and tables in reading order."""
+"""Word documents: headings, lists, paragraphs, tables and notes in reading order."""
 
 import io
 import re
 import zipfile
-from typing import TYPE_CHECKING, Any
 
-from aiops_pipelines.resources.extractors.plain import table
+from aiops_pipelines.resources.extractors.page import content
 from aiops_pipelines.resources.unreadable import UnreadableFile
-
-if TYPE_CHECKING:
-    from docx.table import Table
-    from docx.text.paragraph import Paragraph
 
 MAX_UNPACKED_BYTES = 200 * 1024 * 1024
 MAX_RATIO = 200
 """Text in XML packs to about a tenth; a bomb packs to a thousandth."""
 SMALL_BYTES = 1024 * 1024
 """Below this a part may pack as well as it likes."""
+_STYLES = "\n".join(
+    ["p[style-name='Title'] => h1:fresh", "p[style-name='Subtitle'] => p:fresh"]
+    + [f"p[style-name='heading {level}'] => h6:fresh" for level in (7, 8, 9)]
+    + [
+        f"p[style-name='List {kind} {level}'] => {'ul|ol > li > ' * (level - 1)}{tag} > li:fresh"
+        for kind, tag in (("Bullet", "ul"), ("Number", "ol"))
+        for level in (2, 3, 4, 5)
+    ]
+)
+"""What the library has no rule for: it nests lists that are numbered, not those of a style."""
+_FIELD = re.compile(rb"</?w:fldSimple\b[^>]*>")
 
 
 def docx(data: bytes) -> str:
-    """Return a Word document: headings by style, list items, paragraphs and tables in reading order."""
-    from docx import Document
-    from docx.table import Table
+    """Return a Word document as it reads with all changes accepted: no comments, page heads or pictures."""
+    from mammoth import convert_to_html
+    from mammoth.images import img_element
 
     if not zipfile.is_zipfile(io.BytesIO(data)):
         raise UnreadableFile("It is not a DOCX file.")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         _refuse_bomb(archive.infolist())
-    blocks = Document(io.BytesIO(data)).iter_inner_content()
-    texts = (_table(block) if isinstance(block, Table) else _paragraph(block) for block in blocks)
-    return "\n\n".join(filter(None, texts))
+        whole = _without_fields(archive)
+    page = convert_to_html(whole, style_map=_STYLES, convert_image=img_element(lambda image: {}))
+    return content(page.value)
+
+
+def _without_fields(archive: zipfile.ZipFile) -> io.BytesIO:
+    """Return the archive with the words of simple fields in the text, where the library looks for them."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as copy:
+        for part in archive.infolist():
+            found = archive.read(part)
+            copy.writestr(part, _FIELD.sub(b"", found) if part.filename.endswith(".xml") else found)
+    whole.seek(0)
+    return whole
 
 
 def _refuse_bomb(members: list[zipfile.ZipInfo]) -> None:
@@ -39,28 +56,3 @@ def _refuse_bomb(members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         if member.file_size > max(SMALL_BYTES, MAX_RATIO * member.compress_size):
             raise UnreadableFile(f"A part of it unpacks to more than {MAX_RATIO} times its size.")
-
-
-def _paragraph(paragraph: "Paragraph") -> str:
-    text = paragraph.text.strip()
-    style = (paragraph.style.name if paragraph.style else None) or ""
-    if not text or style == "Title":
-        return f"# {text}" if text else ""
-    if match := re.fullmatch(r"Heading ([1-6])", style):
-        return "#" * int(match[1]) + " " + text
-    numbered: Any = paragraph._p.pPr.numPr if paragraph._p.pPr is not None else None
-    if not style.startswith("List") and numbered is None:
-        return text
-    level = numbered.ilvl.val if numbered is not None and numbered.ilvl is not None else 0
-    named = re.search(r" ([2-9])$", style)
-    return "  " * (int(named[1]) - 1 if named else level) + f"- {text}"
-
-
-def _table(block: "Table") -> str:
-    """Return a table's rows; a cell that is merged over several columns stands once."""
-    rows = []
-    for row in block.rows:
-        cells = dict.fromkeys(cell._tc for cell in row.cells)
-        texts = {cell._tc: " ".join(cell.text.split()) for cell in row.cells}
-        rows.append([texts[cell] for cell in cells])
-    return table(rows)

@@ -3,18 +3,20 @@
 import io
 import json
 import zipfile
+from types import SimpleNamespace
 
 import docx as word
 import pytest
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
+from aiops_pipelines.rag.blocks import title
 from aiops_pipelines.resources.extraction import extracted
 from aiops_pipelines.resources.extractors import pdf as pdf_module
 from aiops_pipelines.resources.extractors import word as word_module
 from aiops_pipelines.resources.extractors.notebook import notebook
 from aiops_pipelines.resources.extractors.pdf import pdf
-from aiops_pipelines.resources.extractors.plain import plain
+from aiops_pipelines.resources.extractors.plain import markdown, plain
 from aiops_pipelines.resources.extractors.word import docx
 from aiops_pipelines.resources.unreadable import UnreadableFile
 from aiops_pipelines_tests.resources.extractors.files import make_docx, make_notebook, make_pdf
@@ -56,14 +58,76 @@ def test_docx_lists_nest_and_merged_cells_stand_once():
     document.add_paragraph("one", style="List Bullet")
     document.add_paragraph("inner", style="List Bullet 2")
     by_hand = document.add_paragraph("by hand")
-    level = f'<w:numPr {nsdecls("w")}><w:ilvl w:val="2"/><w:numId w:val="1"/></w:numPr>'
+    level = f'<w:numPr {nsdecls("w")}><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
     by_hand._p.get_or_add_pPr().append(parse_xml(level))
     table = document.add_table(rows=1, cols=3)
     merged = table.cell(0, 0).merge(table.cell(0, 1))
     merged.text, table.cell(0, 2).text = "wide", "narrow"
     buffer = io.BytesIO()
     document.save(buffer)
-    assert docx(buffer.getvalue()) == "- one\n\n  - inner\n\n    - by hand\n\n| wide | narrow |"
+    assert docx(buffer.getvalue()) == "- one\n\n  - inner\n\n- by hand\n\n| wide | narrow |"
+
+
+def test_docx_reads_as_with_all_changes_accepted():
+    document = word.Document()
+    document.add_heading("Leave", 7)
+
+    def add(xml):
+        document.element.body.insert(-1, parse_xml(xml.replace("<w:p>", f"<w:p {nsdecls('w')}>", 1)))
+
+    add("<w:p><w:sdt><w:sdtContent><w:r><w:t>Days: 25</w:t></w:r></w:sdtContent></w:sdt></w:p>")
+    add(
+        '<w:p><w:ins w:id="1" w:author="x"><w:r><w:t>Four weeks</w:t></w:r></w:ins>'
+        '<w:del w:id="2" w:author="x"><w:r><w:delText>Two weeks</w:delText></w:r></w:del></w:p>'
+    )
+    add(
+        '<w:p><w:r><w:t>See </w:t></w:r><w:fldSimple w:instr="REF x"><w:r><w:t>3</w:t></w:r></w:fldSimple></w:p>'
+    )
+    outer = document.add_table(1, 1).cell(0, 0)
+    outer.text = "outer"
+    outer.add_table(1, 1).cell(0, 0).text = "inner"
+    document.sections[0].header.paragraphs[0].text = "On every page"
+    buffer = io.BytesIO()
+    document.save(buffer)
+    assert docx(buffer.getvalue()).split("\n\n") == [
+        "###### Leave", "Days: 25", "Four weeks", "See 3", "outer", "| inner |"
+    ]  # fmt: skip
+
+
+def test_docx_notes_stand_at_the_end():
+    document = make_docx()
+    notes = (
+        f'<w:footnotes {nsdecls("w")}><w:footnote w:id="2"><w:p><w:r><w:t>By rail only.</w:t></w:r></w:p>'
+        "</w:footnote></w:footnotes>"
+    )
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes"
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(document)) as old, zipfile.ZipFile(changed, "w") as new:
+        for part in old.infolist():
+            text = old.read(part)
+            if part.filename == "word/_rels/document.xml.rels":
+                link = f'<Relationship Id="n1" Type="{kind}" Target="footnotes.xml"/></Relationships>'
+                text = text.replace(b"</Relationships>", link.encode())
+            if part.filename == "word/document.xml":
+                mark = b'Book early.</w:t></w:r><w:r><w:footnoteReference w:id="2"/></w:r>'
+                text = text.replace(b"Book early.</w:t></w:r>", mark)
+            new.writestr(part, text)
+        new.writestr("word/footnotes.xml", notes)
+    text = docx(changed.getvalue())
+    assert "Book early.[1]" in text
+    assert text.endswith("| Bern | Basel |\n\n- By rail only.")
+
+
+def test_pdf_letters_and_lines_are_those_a_reader_sees(monkeypatch):
+    class Page:
+        def extract_text(self):
+            return "De\ufb01ne o\ufb03ce\nx \x0ckxk\n=\n1\n# 3\n- item"
+
+    monkeypatch.setattr("pypdf.PdfReader", lambda file: SimpleNamespace(is_encrypted=False, pages=[Page()]))
+    text = pdf(b"%PDF-1.4")
+    assert text == "Define office\nx \ufffdkxk\n =\n1\n # 3\n- item"
+    assert title(text) is None
+    assert title("x\n===\n1") == "x"  # the control
 
 
 def test_a_notebooks_words_and_code_are_kept_and_only_short_outputs():
@@ -80,6 +144,34 @@ def test_a_notebooks_words_and_code_are_kept_and_only_short_outputs():
     ):
         with pytest.raises(UnreadableFile, match=why):
             notebook(content)
+
+
+def test_names_of_objects_and_pictures_are_no_output():
+    def cell(**output):
+        return {"cell_type": "code", "source": "x", "outputs": [output]}
+
+    cells = [
+        cell(data={"text/plain": "[<lines.Line2D at 0x118cfe0f0>]"}),
+        cell(data={"image/png": "iVBO", "text/plain": "<Figure size 640x480 with 1 Axes>"}),
+        cell(data={"text/plain": "<Response [200]>"}),
+    ]
+    text = notebook(json.dumps({"cells": cells}).encode())
+    assert text == "\n\n".join(["```\nx\n```"] * 3 + ["```\n<Response [200]>\n```"])
+
+
+def test_markdown_without_what_no_reader_sees():
+    text = (
+        "# Fees\n\n<!-- internal -->\n\nNone <!-- yet --> now.\n\n<!-- refund\n# never\n-->\n\n"
+        "```\n<!-- code -->\n```\n\nWrite `<!-- x -->`.\n\n![x](data:image/png;base64,"
+        + "iVBOR"
+        * 20
+        + ")\n\n"
+        "An open <!-- one."
+    )
+    assert markdown(text.encode()) == (
+        "# Fees\n\n\nNone  now.\n\n\n\n```\n<!-- code -->\n```\n\nWrite `<!-- x -->`.\n\n"
+        "![x](data:image/png;base64,)\n\nAn open <!-- one."
+    )
 
 
 def test_what_a_notebook_leaves_empty_is_no_damage():

@@ -23,6 +23,46 @@ def test_rst_code_becomes_fences_and_directives_are_not_executed():
     )
 
 
+def test_notes_are_prose_and_what_no_reader_sees_is_left_out():
+    text = b""".. _label:
+
+.. A comment
+   of two lines
+
+Guide
+=====
+
+.. warning:: Never delete :ref:`the
+   store <x>`.
+
+   .. code-block:: sh
+
+      ls
+
+.. toctree::
+   :maxdepth: 2
+
+   install
+
+.. math:: x = 1
+
+.. |here| replace:: there
+.. versionadded:: 2.0
+
+.. list-table::
+
+   * - one
+"""
+    assert rst(text).split("\n\n") == [
+        "# Guide",
+        "**Warning:** Never delete the\n   store.",
+        "```sh\nls\n```",
+        "```\nx = 1\n```",
+        ".. |here| replace:: there\n.. versionadded:: 2.0",
+        "   * - one",
+    ]
+
+
 @given(
     st.lists(
         st.sampled_from(["Title", "=====", "-----", "", "  code", "Text::", ".. code:: x", "words here"]),
