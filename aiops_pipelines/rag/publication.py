@@ -39,13 +39,17 @@ def nodes(index_chunks: pl.DataFrame, titles: pl.DataFrame, texts: pl.DataFrame)
     Args:
         index_chunks: the rows of one index version.
         titles: (document, title) rows.
-        texts: (chunk_id, text_hash) rows: of two texts that differ in white space alone the id is the same.
+        texts: (chunk_id, text_hash) rows; a place with a text of its own, which differs in white space, has
+            that one's hash instead.
     """
     first = index_chunks.sort("position").unique(["document", "chunk_id"], keep="first", maintain_order=True)
     filled = pl.col("heading", "title").fill_null("")
     placed = first.join(titles.select("document", "title"), on="document", how="left").with_columns(filled)
     kept = placed.select("chunk_id", "document", "document_hash", "position", "heading", "title")
     told = kept.join(texts.select("chunk_id", "text_hash"), on="chunk_id", how="left", maintain_order="left")
+    own = placed["own_text"].map_elements(_text_hash, return_dtype=pl.String)
+    told = told.with_columns(text_hash=pl.coalesce(own, "text_hash"))
+    kept = kept.with_columns(placed["own_text"])
     named = [(node_id(row["document"], row["chunk_id"]), _fingerprint(row)) for row in told.to_dicts()]
     return pl.concat([pl.DataFrame(named, schema=HELD, orient="row"), kept], how="horizontal").sort("node_id")
 
@@ -155,6 +159,10 @@ def overlap(scores: NDArray[np.float32], found: Sequence[int | None], k: int) ->
     bound = np.partition(scores, -wanted)[-wanted] - _SCORE_TOLERANCE
     good = {at for at in found[:k] if at is not None and scores[at] >= bound}
     return len(good) / wanted
+
+
+def _text_hash(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _fingerprint(row: dict[str, object]) -> str:

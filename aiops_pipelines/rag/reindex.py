@@ -16,12 +16,13 @@ PLACES = pl.Schema(
         "document_hash": pl.String,
         "position": pl.Int64,
         "heading": pl.String,
+        "own_text": pl.String,
         "text": pl.String,
     }
 )
 
 MEMBERS = [name for name in PLACES if name != "text"]
-"""Columns that say where a chunk stands; its text is kept once, with the chunk."""
+"""Columns that say where a chunk stands; its text is kept once, with the chunk, and here where it differs."""
 
 BARE, TEXTLESS = "without an embedding", "without a text"
 
@@ -31,12 +32,32 @@ def wanted_chunks(
 ) -> pl.DataFrame:
     """Cut documents, given as (document, document_hash, text), into one row per place a chunk stands in."""
     rows = [
-        (piece.chunk_id, document, document_hash, piece.position, piece.heading, piece.text)
+        (piece.chunk_id, document, document_hash, piece.position, piece.heading, None, piece.text)
         for document, document_hash, text in documents
         for piece in chunk(text, chunking)
     ]
     columns = zip(*rows, strict=True) if rows else [[] for _ in PLACES]
     return pl.DataFrame(dict(zip(PLACES, columns, strict=True)), schema=PLACES).sort("document", "position")
+
+
+def with_own_texts(places: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """Return places with their own text where it is not that of their chunk, which may differ in white space.
+
+    A chunk's text is the one that was stored first: an indent that means something in one document is not
+    changed by another.
+
+    Args:
+        places: rows as PLACES, of documents that were cut.
+        stored: (chunk_id, text) of the chunks that are known already.
+    """
+    known = stored.select("chunk_id", pl.col("text").alias("kept"))
+    first = pl.coalesce("kept", pl.col("text").first().over("chunk_id"))
+    differs = pl.when(pl.col("text") != first).then("text")
+    return (
+        places.join(known, on="chunk_id", how="left", maintain_order="left")
+        .with_columns(own_text=differs)
+        .drop("kept")
+    )
 
 
 def chunks(system: str, wanted: pl.DataFrame, chunking: Chunking = BY_STRUCTURE) -> pl.DataFrame:
@@ -49,7 +70,7 @@ def chunks(system: str, wanted: pl.DataFrame, chunking: Chunking = BY_STRUCTURE)
 def index_chunks(system: str, index_version: str, wanted: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of `rag.index_chunks`: one per place a chunk stands in this index version."""
     labels = [pl.lit(system).alias("system"), pl.lit(index_version).alias("index_version")]
-    return wanted.select(*labels, "chunk_id", "document", "document_hash", "position", "heading")
+    return wanted.select(*labels, *MEMBERS)
 
 
 def known_places(documents: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
@@ -83,7 +104,7 @@ def document_texts(index_chunks: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataF
         index_chunks.join(chunks.select("chunk_id", "text"), on="chunk_id", how="left")
         .sort("document", "position")
         .group_by("document", "document_hash", maintain_order=True)
-        .agg(pl.col("text").drop_nulls().str.join("\n\n"))
+        .agg(pl.coalesce("own_text", "text").drop_nulls().str.join("\n\n").alias("text"))
     )
 
 

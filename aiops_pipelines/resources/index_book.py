@@ -280,8 +280,7 @@ class IndexBook:
             dated = changes.with_columns(**of, valid_from=pl.lit(valid_from))
             writer.replace("rag.corpus_changes", dated, **keys)
             chunks = reindex.chunks(system, texts, build.chunking)
-            # white space is no part of an id, and an indented line of code is another line
-            writer.append_or_change("rag.chunks", chunks, ["system", "chunk_id"], "text")
+            writer.append_new("rag.chunks", chunks, ["system", "chunk_id"])
             writer.append_new(
                 "rag.embedding_versions",
                 self._row("rag.embedding_versions", known_space),

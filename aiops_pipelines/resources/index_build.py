@@ -29,13 +29,14 @@ _MISSING = """
     where chunk_id not in (select chunk_id from rag.embeddings where embedding_version = ?)
 """
 _TEXTS = "select chunk_id, text from rag.chunks where system = ? and chunk_id in (select unnest(?))"
+_TOLD = "select chunk_id, text from rag.chunks semi join wanted_rows using (chunk_id) where system = ?"
 _OLD_PLACES = """
-    select document, document_hash, chunk_id, position from rag.index_chunks
+    select document, document_hash, chunk_id, position, own_text from rag.index_chunks
     where system = $1 and document in (select unnest($3)) and index_version =
         (select max(index_version) from rag.index_versions where system = $1 and revision = $2)
 """
 _STOOD = """
-    select document, document_hash, chunk_id, position from rag.index_chunks
+    select document, document_hash, chunk_id, position, own_text from rag.index_chunks
     where system = ? and document in (select unnest(?))
     qualify index_version = max(index_version) over (partition by document, document_hash)
 """
@@ -85,6 +86,8 @@ class Build:
         known = reindex.known_places(self.state.documents, self.old if usable else self.old.clear())
         to_cut = self.state.documents.join(known, on="document", how="anti")
         fresh = reindex.wanted_chunks(self._texts(to_cut), self.chunking)
+        told = self.warehouse.read(_TOLD, [self.system], wanted=fresh.select("chunk_id").unique())
+        fresh = reindex.with_own_texts(fresh, told)
         places = pl.concat([known, fresh.select(reindex.MEMBERS)]).sort("document", "position")
         return places, fresh.select("chunk_id", "text").unique("chunk_id", keep="first")
 

@@ -87,9 +87,8 @@ def _traced(warehouse: Warehouse, call: Row) -> Trace:
         place = _place(places, chunk, call["index_version"], versions, call["occurred_at"])
         index = place and _index(versions, place["index_version"], call["occurred_at"])
         known = chunk["chunk_id"]
-        chunks.append(
-            Given(known, chunk["document"], chunk["score"], texts.get(known), place, index, stale.get(known))
-        )
+        text = (place and place["own_text"]) or texts.get(known)
+        chunks.append(Given(known, chunk["document"], chunk["score"], text, place, index, stale.get(known)))
     entries = warehouse.rows("compliance.audit_log", **of, event_id=call["event_id"], kind="inference")
     entry = entries["entry_index"].min() if entries.height else None
     named = _index(versions, call["index_version"], call["occurred_at"])

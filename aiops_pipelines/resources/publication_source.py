@@ -84,7 +84,7 @@ class Source:
         origin = {name: self.row[name] for name in ("system", "index_version", "embedding_version")}
         origin["run"] = self.row["built_by"] or ""
         return [
-            text_node(row, texts[row["chunk_id"]], vector.tolist(), origin)
+            text_node(row, row.pop("own_text") or texts[row["chunk_id"]], vector.tolist(), origin)
             for row, vector in zip(rows.to_dicts(), matrix, strict=True)
         ]
 

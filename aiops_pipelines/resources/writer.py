@@ -104,19 +104,6 @@ class Writer:
         ).fetchall()
         return int(counted[0][0])
 
-    def append_or_change(self, table: str, frame: pl.DataFrame, on: Sequence[str], column: str) -> None:
-        """Insert the rows that are new by their `on` columns, and change one column of the others."""
-        rows = frame.unique(subset=on, keep="first")
-        incoming_rows = rows.select(*on, column)
-        same = " and ".join(
-            f'stored."{name}" = incoming_rows."{name}"' for name in incoming_rows.columns[:-1]
-        )
-        self._connection.execute(
-            f'update {table} as stored set "{column}" = incoming_rows."{column}" from incoming_rows '
-            f'where {same} and stored."{column}" <> incoming_rows."{column}"'
-        )
-        self.append_new(table, rows, on)
-
 
 def having(keys: Mapping[str, Any]) -> str:
     """Return the condition that key columns have these values; a list means any of them."""

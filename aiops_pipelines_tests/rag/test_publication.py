@@ -1,5 +1,6 @@
 """An index as nodes: names that stay, differences worked out by hand, and what a proof must see."""
 
+import hashlib
 import uuid
 
 import numpy as np
@@ -27,7 +28,7 @@ def held(**fingerprints: str) -> pl.DataFrame:
 
 def places(*rows: tuple[str, str, str, int]) -> pl.DataFrame:
     frame = pl.DataFrame(rows, schema=["chunk_id", "document", "document_hash", "position"], orient="row")
-    return frame.with_columns(heading=pl.lit("Fees"))
+    return frame.with_columns(heading=pl.lit("Fees"), own_text=pl.lit(None, pl.String))
 
 
 TITLES = pl.DataFrame({"document": ["a.md", "b.md"], "title": ["A", None]})
@@ -58,7 +59,10 @@ def test_whatever_is_written_with_a_node_is_in_its_fingerprint_and_not_in_its_na
     assert one["fingerprint"][0] != two["fingerprint"][0]
     renamed = nodes(before, TITLES.with_columns(title=pl.lit("New title")), TEXTS)
     rewrapped = nodes(before, TITLES, TEXTS.with_columns(text_hash=pl.lit("another")))
-    assert len({found["fingerprint"][0] for found in (one, renamed, rewrapped)}) == 3
+    own = nodes(before.with_columns(own_text=pl.lit("x")), TITLES, TEXTS)
+    assert len({found["fingerprint"][0] for found in (one, renamed, rewrapped, own)}) == 4
+    same = TEXTS.with_columns(text_hash=pl.lit(hashlib.md5(b"x").hexdigest()))
+    assert own["fingerprint"][0] == nodes(before, TITLES, same)["fingerprint"][0]
 
 
 def test_the_difference_worked_out_by_hand() -> None:
@@ -124,5 +128,5 @@ def test_overlap_counts_what_is_as_near_as_our_own() -> None:
 
 
 def test_spaces_and_chunkings_have_collections_of_their_own() -> None:
-    names = {collection("desk", e, c) for e in ("ev-1", "ev-2") for c in ("structure-1", "structure-1-300")}
+    names = {collection("desk", e, c) for e in ("ev-1", "ev-2") for c in ("structure-2", "structure-2-300")}
     assert len(names) == 4 and all(name.startswith("desk_") for name in names)

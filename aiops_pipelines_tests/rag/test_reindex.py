@@ -12,12 +12,14 @@ from aiops_pipelines.rag.reindex import (
     reconciliation,
     survivors,
     wanted_chunks,
+    with_own_texts,
 )
 
 DOCUMENTS = [("b.md", "h2", "# B\n\nBye.\n\n# Same\n\nText."), ("a.md", "h1", "# Same\n\nText.")]
 WANTED = wanted_chunks(DOCUMENTS)
 INDEX = index_chunks("s", "ix-1", WANTED)
 SOURCE = pl.DataFrame([row[:2] for row in DOCUMENTS], schema=["document", "document_hash"], orient="row")
+NO_TEXTS = pl.DataFrame(schema={"chunk_id": pl.String, "text": pl.String})
 SAME, BYE = chunk_id("# Same\n\nText."), chunk_id("# B\n\nBye.")
 
 
@@ -32,12 +34,24 @@ def test_wanted_chunks_stand_in_their_places():
 
 def test_rows_of_the_two_tables():
     assert INDEX.columns == [
-        "system", "index_version", "chunk_id", "document", "document_hash", "position", "heading",
+        "system", "index_version", "chunk_id", "document", "document_hash", "position", "heading", "own_text",
     ]  # fmt: skip
     assert INDEX.height == 3
     stored = chunks("s", WANTED)
     assert sorted(stored["chunk_id"]) == sorted([SAME, BYE])
     assert stored["chunker_version"].unique().to_list() == [BY_STRUCTURE.version]
+
+
+def test_a_place_keeps_its_text_where_white_space_differs_from_that_of_its_chunk():
+    one, two = "```\nif x:\n    a()\n```", "```\nif x:\na()\n```"
+    cut = wanted_chunks([("a.md", "h1", one), ("b.md", "h2", two), ("c.md", "h3", one)])
+    assert cut["chunk_id"].n_unique() == 1
+    assert with_own_texts(cut, NO_TEXTS)["own_text"].to_list() == [None, two, None]
+    stored = pl.DataFrame({"chunk_id": cut["chunk_id"][:1], "text": [two]})
+    placed = with_own_texts(cut, stored)
+    assert placed["own_text"].to_list() == [one, None, one]
+    told = document_texts(index_chunks("s", "ix-1", placed), stored)
+    assert dict(told.select("document", "text").iter_rows()) == {"a.md": one, "b.md": two, "c.md": one}
 
 
 def test_only_new_texts_are_embedded_and_each_once():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aiops_pipelines.rag.chunking import Chunking
+from aiops_pipelines.rag.reindex import document_texts
 from aiops_pipelines.resources import corpus_state, index_book, index_build
 from aiops_pipelines.resources.documents import Content, CorpusError, Document, File, NotNow, snapshots
 from aiops_pipelines.resources.embedder import embedder
@@ -268,13 +269,22 @@ def test_an_edit_of_white_space_alone_is_served_and_embeds_nothing(
     book: IndexBook, warehouse: Warehouse, folder: Path
 ) -> None:
     code = "# Code\n\n```python\nif late:\n    warn()\n{}refund()\n```\n"
-    (folder / "code.md").write_text(code.format("    "), encoding="utf-8")
-    update(book, folder)
+    for name in ("code", "same"):
+        (folder / f"{name}.md").write_text(code.format("    "), encoding="utf-8")
+    first = update(book, folder).index["index_version"][0]
     (folder / "code.md").write_text(code.format(""), encoding="utf-8")
-    report = update(book, folder, days=1).report
-    assert (report.documents["edited"], report.chunks["embedded"]) == (1, 0)
-    (text,) = [text for text in warehouse.rows("rag.chunks")["text"] if "refund" in text]
-    assert "\nrefund()" in text
+    done = update(book, folder, days=1)
+    assert (done.report.documents["edited"], done.report.chunks["embedded"]) == (1, 0)
+
+    def texts(version: str) -> dict[str, bool]:
+        places = warehouse.rows("rag.index_chunks", index_version=version)
+        whole = document_texts(places, warehouse.rows("rag.chunks"))
+        return {name: "\nrefund()" in text for name, _, text in whole.iter_rows() if "refund()" in text}
+
+    assert texts(done.index["index_version"][0]) == {"code.md": True, "same.md": False}
+    assert texts(first) == {"code.md": False, "same.md": False}  # an old answer leads to what it was given
+    anew = update(book, folder, days=2, anew=True).index["index_version"][0]
+    assert texts(anew) == {"code.md": True, "same.md": False}
 
 
 @pytest.mark.parametrize("anew", [False, True])
