@@ -194,7 +194,7 @@ def _attributes(row: Mapping[str, Any], start: int | None) -> dict[str, Any]:
     return named | {
         "gen_ai.request.model": model,
         "gen_ai.response.model": model,
-        "gen_ai.provider.name": _provider(inner) if isinstance(inner, dict) else None,
+        "gen_ai.provider.name": first(inner, *PROVIDERS) if isinstance(inner, dict) else None,
         "gen_ai.input.messages": [{"role": role, "content": text} for role, text in request_turns(given)],
         "gen_ai.output.messages": [{"role": "assistant", "content": answer_text(said)}],
         "gen_ai.response.finish_reasons": sorted(finish_reasons(said)),
@@ -204,12 +204,6 @@ def _attributes(row: Mapping[str, Any], start: int | None) -> dict[str, Any]:
         "gen_ai.usage.cost.amount": _cost(row),
         USAGE: _usage(row),
     }
-
-
-def _provider(attributes: Mapping[str, Any]) -> str | None:
-    """Return the provider that is named; an agent framework is none."""
-    named = str(first(attributes, *PROVIDERS) or "")
-    return None if named == "gcp.vertex.agent" else named or None
 
 
 def _verdict(row: Mapping[str, Any], said: Any) -> dict[str, Any]:

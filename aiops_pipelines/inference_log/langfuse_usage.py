@@ -24,6 +24,7 @@ CACHE_READ = (
     "prompt_tokens_details.cached_tokens",
     "input_tokens_details.cached_tokens",
     "input_details.cache_read",
+    "input_token_details.cache_read",
     "cache_read.input_tokens",
     "cache_read_tokens",
     "cache_read",
@@ -37,6 +38,7 @@ CACHE_WRITE = (
     "input_cache_write",
     "prompt_details.cache_write",
     "input_details.cache_creation",
+    "input_token_details.cache_creation",
     "cache_creation.input_tokens",
     "cache_write.input_tokens",
     "cache_write_tokens",
@@ -52,6 +54,7 @@ REASONING = (
     "completion_tokens_details.reasoning_tokens",
     "output_tokens_details.reasoning_tokens",
     "output_details.reasoning",
+    "output_token_details.reasoning",
     "reasoning.output_tokens",
     "thoughts_token_count",
     "reasoning",
@@ -90,5 +93,9 @@ def langfuse_tokens(usage: Any) -> Tokens | None:
 
 
 def _others(usage: Mapping[str, Any], side: str) -> int:
-    names = [name for name in usage if name.startswith(f"{side}_") and name not in KNOWN]
+    names = [
+        name
+        for name, value in usage.items()
+        if name.startswith(f"{side}_") and name not in KNOWN and not isinstance(value, Mapping)
+    ]
     return sum(first_count(usage, (name,)) or 0 for name in names)

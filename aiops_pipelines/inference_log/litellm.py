@@ -68,7 +68,7 @@ def _record(payload: Mapping[str, Any], count_tokens: CountTokens | None) -> dic
         **_outcome(payload, said),
         "retrieved": [chunk for chunk, _ in chunks if chunk["chunk_id"]] if searches else None,
         "guardrail_events": [_verdict(_object(one)) for one in _guardrails(payload, metadata)] or None,
-        "cost_reported_usd": payload.get("response_cost"),
+        "cost_reported_usd": first(payload, "response_cost", "spend"),
     }
     tokens = SERVED_FROM_CACHE if payload.get("cache_hit") in (True, "True") else _tokens(payload, usage)
     record = call_record(fields, tokens, said, [text for _, text in chunks if text], count_tokens)
@@ -113,7 +113,7 @@ def _identity(payload: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[s
     asked = first(payload, "model_group", "model")
     served = first(response, "model") or first(hidden, "litellm_model_name") or payload.get("model")
     return {
-        "event_id": first(payload, "id", "litellm_call_id"),
+        "event_id": first(payload, "id", "litellm_call_id", "request_id"),
         "trace_id": payload.get("trace_id"),
         "occurred_at": clock_time("startTime", payload.get("startTime")),
         "endpoint": first(requester, "endpoint", "feature"),

@@ -79,6 +79,8 @@ def text_of(message: Any) -> str:
         return "\n".join(filter(None, map(text_of, message)))
     if not isinstance(message, dict | Mapping) or message.get("type") in _NO_TEXT:
         return ""
+    if message.get("thought") is True:  # Gemini's reasoning
+        return ""
     for key in ("parts", "content", "text", "response", "result", "refusal"):
         if (inner := message.get(key)) and (text := inner if isinstance(inner, str) else text_of(inner)):
             return text

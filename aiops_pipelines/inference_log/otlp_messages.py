@@ -23,8 +23,10 @@ from aiops_pipelines.inference_log.messages import (
     turns,
 )
 from aiops_pipelines.inference_log.otlp_spans import Span
+from aiops_pipelines.inference_log.provider_texts import answer_text, request_turns
 
 _ROLE_EVENTS = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message")
+_BODY = {"generations", "choices", "candidates", "usage"}
 DETAILS = ("gen_ai.client.inference.operation.details", "gen_ai.content.prompt", "gen_ai.content.completion")
 Named = Callable[[Mapping[str, Any]], list[tuple[str, re.Match[str]]]]
 
@@ -78,14 +80,34 @@ def _turns(found: Mapping[str, Any], span: Span) -> list[Turn]:
         or [turn for turn in _spoken_events(span) if turn[1]]
         or _indexed(found, _PROMPT)
         or _indexed(found, _OI_INPUT)
-        or messages(first(found, "gen_ai.prompt", "input.value"))
+        or _whole_prompt(first(found, "gen_ai.prompt", "input.value"))
     )
+
+
+def _whole_prompt(raw: Any) -> list[Turn]:
+    """Return the turns of a prompt that is logged as one value: a text, messages, or a request's body."""
+    body = decoded(raw)
+    return request_turns(body) if isinstance(body, dict) and "messages" in body else messages(raw)
+
+
+def _whole_answer(raw: Any) -> list[str]:
+    """Return the answer that is logged as one value; a response's body may hold none, of tool calls only."""
+    body = decoded(raw)
+    if isinstance(body, dict) and not _BODY.isdisjoint(body):
+        return [text] if (text := answer_text(body)) else []
+    return [text for _, text in messages(raw, "assistant")]
 
 
 def _spoken_events(span: Span) -> Iterator[Turn]:
     for event in span.events:
         if named := _ROLE_EVENTS.fullmatch(event.name):
-            yield named[1], text_of(event.attributes)
+            content = decoded(event.attributes.get("content"))
+            yield named[1], text_of(content if _are_blocks(content) else event.attributes)
+
+
+def _are_blocks(content: Any) -> bool:
+    """Say whether a message's content is blocks, as AWS has them: a list of objects that have a text."""
+    return isinstance(content, list) and any(isinstance(one, dict) and "text" in one for one in content)
 
 
 def _answers(found: Mapping[str, Any], span: Span, spoken: Any) -> list[str]:
@@ -95,8 +117,7 @@ def _answers(found: Mapping[str, Any], span: Span, spoken: Any) -> list[str]:
         if event.name == "gen_ai.choice" and (text := text_of(event.attributes))
     ]
     said = said or _indexed(found, _COMPLETION) or _indexed(found, _OI_OUTPUT)
-    said = said or messages(first(found, "gen_ai.completion", "output.value"), "assistant")
-    return [text for _, text in said]
+    return [text for _, text in said] or _whole_answer(first(found, "gen_ai.completion", "output.value"))
 
 
 def _instructions(found: Mapping[str, Any]) -> list[Turn]:
@@ -120,6 +141,8 @@ def _indexed(found: Mapping[str, Any], named: Named) -> list[Turn]:
     for name, matched in named(found):
         if isinstance(value := found[name], str):
             part = "role" if matched[2] == "role" else "content"
+            if matched[2].startswith("contents") and name.partition(".contents.")[0] + ".content" in found:
+                continue  # said once as a whole and once in parts
             messages.setdefault(int(matched[1]), {"role": [], "content": []})[part].append(value)
     ordered = (messages[index] for index in sorted(messages))
     return [("".join(m["role"]) or "user", "\n".join(m["content"])) for m in ordered if m["content"]]

@@ -47,6 +47,8 @@ class Span:
     resource: Mapping[str, Any]
     events: Sequence[Event] = ()
     scores: Sequence[dict[str, Any]] = ()
+    scope: str = ""
+    """Name of the library that made the span."""
 
     @property
     def started_at(self) -> datetime | None:
@@ -128,9 +130,11 @@ def spans(request: Mapping[str, Any], line: int) -> Iterator[Span | SpanError]:
     for group in items(request, "resourceSpans"):
         resource = attributes(group.get("resource"))
         for scope in items(group, "scopeSpans"):
+            made_by = scope.get("scope")
+            name = str(made_by.get("name") or "") if isinstance(made_by, dict) else ""
             for raw in items(scope, "spans"):
                 try:
-                    yield _span(raw, resource, line)
+                    yield _span(raw, resource, line, name)
                 except RecordError as error:
                     yield SpanError(line, f"A span of the line: {error}")
 
@@ -150,7 +154,7 @@ def log_events(request: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Ev
                 )
 
 
-def _span(raw: dict[str, Any], resource: dict[str, Any], line: int) -> Span:
+def _span(raw: dict[str, Any], resource: dict[str, Any], line: int, scope: str) -> Span:
     status = raw.get("status")
     code = status.get("code") if isinstance(status, dict) else None
     events = tuple(
@@ -174,6 +178,7 @@ def _span(raw: dict[str, Any], resource: dict[str, Any], line: int) -> Span:
         resource,
         events,
         scores(found),
+        scope,
     )
 
 

@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from aiops_pipelines.inference_log.litellm import CALLS as LITELLM_CALLS
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.repeated_calls import TokensOf, made_calls, outer_calls
 
-MODEL_CALLS = ("chat", "text_completion", "generate_content", "completion")
-"""Operations of the conventions, and `completion`, as OpenLLMetry has it."""
+MODEL_CALLS = {"chat", "text_completion", "generate_content", *LITELLM_CALLS, "text_completions", "llm_call"}
+"""Operations of the conventions, and what LiteLLM, OpenLLMetry, Semantic Kernel and Gemini's CLI have."""
 ANCESTORS = 64
 _OPENINFERENCE = {
     "LLM": "model call",
@@ -93,7 +94,7 @@ class Trace:
 def _made(kinds: Mapping[str, str], spans: Mapping[str, Span], tokens_of: TokensOf) -> dict[str, Span]:
     """Return the model calls by their span id, in the order of the spans."""
     calls = {name: span for name, span in spans.items() if kinds[name] == "model call"}
-    outer_of = outer_calls(spans, kinds, calls) if len(calls) > 1 else {}
+    outer_of = outer_calls(spans, kinds, list(calls), tokens_of) if len(calls) > 1 else {}
     if not outer_of:
         return calls
     return {span.span_id: span for span in made_calls(calls, outer_of, tokens_of)}

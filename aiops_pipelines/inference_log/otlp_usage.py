@@ -8,7 +8,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from aiops_pipelines.inference_log.langfuse_usage import langfuse_tokens
 from aiops_pipelines.inference_log.messages import by_names
+from aiops_pipelines.inference_log.provider_usage import provider_tokens
 from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split
 
 INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
@@ -21,6 +23,8 @@ TOTAL = (
 )
 CACHE_READ = (
     "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.prompt_tokens_details.cached_tokens",
+    "gen_ai.usage.details.cached_tokens",
     "llm.token_count.prompt_details.cache_read",
     "llm.token_count.prompt_details.cache_input",
 )
@@ -35,6 +39,7 @@ READ_ALIASES = (
     "gen_ai.usage.details.cache_read_tokens",
     "gen_ai.usage.details.cache_read_input_tokens",
     "gen_ai.usage.input_cached_tokens",
+    "gen_ai.usage.input_tokens.cache_read",
     "ai.usage.cachedInputTokens",
 )
 WRITE_ALIASES = (
@@ -43,16 +48,31 @@ WRITE_ALIASES = (
     "gen_ai.usage.details.cache_write_tokens",
     "gen_ai.usage.details.cache_creation_input_tokens",
     "gen_ai.usage.input_cache_creation",
+    "gen_ai.usage.cache_write_input_tokens",
+    "gen_ai.usage.input_tokens.cache_write",
 )
 REASONING = (
     "gen_ai.usage.reasoning.output_tokens",
     "llm.token_count.completion_details.reasoning",
     "gen_ai.usage.reasoning_tokens",
     "gen_ai.usage.details.reasoning_tokens",
+    "gen_ai.usage.completion_tokens_details.reasoning_tokens",
+    "gen_ai.usage.output_tokens.reasoning",
+    "llm.usage.reasoning_tokens",
     "ai.usage.reasoningTokens",
 )
-COST = ("gen_ai.usage.cost", "llm.cost.total")
-_PREFIXES = ("gen_ai.usage.", "llm.token_count.", "llm.usage.", "llm.cost.", "ai.usage.")
+COST = ("gen_ai.usage.cost", "llm.cost.total", "gen_ai.cost.total_cost", "operation.cost")
+PROVIDER_USAGE, FRAMEWORK_USAGE = "aiops.usage.provider", "aiops.usage.framework"
+"""A usage object as a provider gives it, or as a framework counts; put there by `otlp_dialects`."""
+_PREFIXES = (
+    "gen_ai.usage.",
+    "llm.token_count.",
+    "llm.usage.",
+    "llm.cost.",
+    "ai.usage.",
+    "aiops.usage.",
+    "anthropic.usage.",
+)
 _ENCODER = json.JSONEncoder(sort_keys=True)
 
 
@@ -62,6 +82,10 @@ def span_tokens(attributes: Mapping[str, Any]) -> Tokens | None:
     Raises:
         RecordError: a count is no whole number from 0 on, or the total is smaller than its parts.
     """
+    if stated := attributes.get(PROVIDER_USAGE):
+        return provider_tokens(stated)
+    if stated := attributes.get(FRAMEWORK_USAGE):
+        return langfuse_tokens(stated)
     names = _possible(attributes)
     given, made, total = (first_count(attributes, names[kind]) for kind in (INPUT, OUTPUT, TOTAL))
     if (both := completed(given, made, total)) is None:

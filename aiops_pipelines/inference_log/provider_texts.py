@@ -25,6 +25,7 @@ ROLES = {
     "model": "assistant",
     "chatbot": "assistant",
     "ai": "assistant",
+    "human": "user",
     "system": "system",
     "developer": "system",
 }
@@ -57,7 +58,15 @@ def request_turns(request: Any) -> list[Turn]:
 
 def _turns(value: Any) -> Iterator[Turn]:
     for message in listed(value):
+        if isinstance(message, list):  # LangChain asks several at once
+            yield from _turns(message)
+            continue
         role, text = "user", message if isinstance(message, str) else ""
+        if isinstance(message, Mapping) and isinstance(
+            message.get("kwargs"), Mapping
+        ):  # as LangChain dumps it
+            message = message["kwargs"]
+            message = {"role": message.get("type"), **message}
         if isinstance(message, Mapping):
             named = str(
                 message.get("role") or ("tool" if message.get("type") == "function_call_output" else "user")

@@ -90,6 +90,12 @@ _PROVIDERS = {
 }
 _INTERFACE = re.compile(r"\.(chat|completion|messages|responses|embedding|generative-ai|vertex(\.\w+)?)$")
 """What the AI SDK adds to the provider: `openai.responses`, `google.generative-ai`."""
+_FRAMEWORKS = frozenset({
+    "strands-agents", "gcp.vertex.agent", "microsoft.agent_framework", "semantic_kernel", "langchain",
+    "langgraph", "llama_index", "llamaindex", "crewai", "autogen", "ag2", "agno", "haystack", "dspy",
+    "litellm", "pydantic_ai", "openai_agents", "unknown",
+})  # fmt: skip
+"""What is written for a provider and sells no model."""
 _KINDS = {
     str: "text",
     bool: "true/false",
@@ -256,7 +262,8 @@ def status(name: str, value: Any) -> str:
 
 def provider(name: str, value: Any) -> str | None:
     """Return the provider's name as price books write it: gcp.vertex_ai is google, openai.chat is openai."""
-    given = _INTERFACE.sub("", (label(name, value) or "").lower())
+    named = (label(name, value) or "").lower()
+    given = "" if named in _FRAMEWORKS else _INTERFACE.sub("", named)
     return _PROVIDERS.get(given, given) or None
 
 

@@ -1,12 +1,13 @@
 """Model calls that stand in their trace more than once: a framework logs the call that its client logs too.
 
 Of model calls that lie inside each other the innermost is the request that was made and billed. An outer one
-that counts nothing else is left out, and what it alone says of the call goes to the inner one.
+that counts nothing else is left out, and what it alone says of the call goes to the inner one. Inside means a
+child, or for spans of two libraries that do not know each other: within its time, of its model and counts.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,9 @@ TokensOf = Callable[[Mapping[str, Any]], Tokens | None]
 BETWEEN = ("chain", "span", "other span")
 """Spans that may lie between a call and its repetition; a tool or an agent asks a model for itself."""
 HOPS = 64
+_NAMES = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name")
+_NUMBERED = re.compile(r"(llm\.(?:input|output)_messages|gen_ai\.(?:prompt|completion))\.\d")
+"""Messages by number; those of two spans are not mixed."""
 _ITS_OWN = re.compile(r"usage|token|cost|^error\.")
 """Attributes that are not handed on: counts, maybe in another dialect, and how the outer span ended."""
 
@@ -46,7 +50,9 @@ def made_calls(calls: Mapping[str, Span], outer_of: Mapping[str, str], tokens_of
     return [*settled, *circular, *(span for spans in made.values() for span in spans)]
 
 
-def outer_calls(spans: Mapping[str, Span], kinds: Mapping[str, str], calls: Iterable[str]) -> dict[str, str]:
+def outer_calls(
+    spans: Mapping[str, Span], kinds: Mapping[str, str], calls: Sequence[str], tokens_of: TokensOf
+) -> dict[str, str]:
     """Return for each call that lies in another one, or has the response of an earlier one, which that is."""
     found, answered = {}, dict[str, str]()
     for name in filter(None, calls):
@@ -60,7 +66,65 @@ def outer_calls(spans: Mapping[str, Span], kinds: Mapping[str, str], calls: Iter
             found[name] = answered[response]
         if isinstance(response, str):
             answered[response] = name
-    return found
+    made = [spans[name] for name in calls if name]
+    found |= _opened(made, found)
+    return found | _around(made, found, tokens_of)
+
+
+def _opened(calls: Iterable[Span], found: Mapping[str, str]) -> dict[str, str]:
+    """Return for each end of a stream, which Logfire logs by itself, the call that opened the stream."""
+    opened, ends = defaultdict[tuple[str, str, str], list[str]](list), {}
+    for call in calls:
+        if (asked := call.attributes.get("request_data")) is None or call.span_id in found:
+            continue
+        key = (call.parent_id, call.scope, str(asked))
+        if call.attributes.get("logfire.span_type") != "log":
+            opened[key].append(call.span_id)
+        elif opened[key]:
+            ends[call.span_id] = opened[key].pop(0)
+    return ends
+
+
+def _around(calls: Sequence[Span], found: Mapping[str, str], tokens_of: TokensOf) -> dict[str, str]:
+    """Return for calls of one library the call of another that they lie in by time, model and counts."""
+    if len({call.scope for call in calls}) < 2:
+        return {}
+    timed = [call for call in calls if call.scope and call.start_ns is not None and call.end_ns is not None]
+    timed.sort(key=lambda call: (call.start_ns or 0, -(call.end_ns or 0)))
+    lying, holding = dict[str, str](), set(found.values())
+    for at, inner in enumerate(timed):
+        if inner.span_id in found:
+            continue
+        for outer in reversed(timed[max(at - HOPS, 0) : at]):
+            if outer.span_id not in holding and _holds(outer, inner, tokens_of):
+                lying[inner.span_id] = outer.span_id
+                holding.add(outer.span_id)
+                break
+    return lying
+
+
+def _holds(outer: Span, inner: Span, tokens_of: TokensOf) -> bool:
+    if outer.scope == inner.scope or (outer.end_ns or 0) < (inner.end_ns or 0):
+        return False
+    asked, made = (
+        [str(name) for at in _NAMES if (name := call.attributes.get(at))] for call in (outer, inner)
+    )
+    alike = (one.startswith(other) or other.startswith(one) for one in asked for other in made)
+    if asked and made and not any(alike):  # gpt-4o may be answered by gpt-4o-2024-08-06
+        return False
+    own, counted = _counts(outer, tokens_of), _counts(inner, tokens_of)
+    if own is None or counted is None:
+        return own is counted and outer.failed and inner.failed
+    return _same(own, [counted])
+
+
+def one_response(one: Span, other: Span) -> bool:
+    """Say whether two libraries logged the same response of a provider at the same time."""
+    response = one.first("gen_ai.response.id")
+    apart = one.scope != other.scope and one.scope and other.scope
+    if not apart or not isinstance(response, str) or response != other.first("gen_ai.response.id"):
+        return False
+    return (one.start_ns or 0) <= (other.end_ns or 0) and (other.start_ns or 0) <= (one.end_ns or 0)
 
 
 def _standing(outer: Span, inner: list[Span], tokens_of: TokensOf) -> list[Span]:
@@ -69,8 +133,9 @@ def _standing(outer: Span, inner: list[Span], tokens_of: TokensOf) -> list[Span]
         return [outer]
     own = _counts(outer, tokens_of)
     counted = [tokens for span in inner if (tokens := _counts(span, tokens_of))]
-    if own is None or (counted and _same(own, counted)):
-        answered = [span for span in inner if not span.failed]
+    known = any(one_response(outer, span) for span in inner)
+    if own is None or known or (counted and _same(own, counted)):
+        answered = [span for span in inner if not span.failed] or inner
         if len(answered) == 1:
             return [_completed(span, outer) if span is answered[0] else span for span in inner]
         return inner
@@ -94,5 +159,10 @@ def _same(own: Tokens, counted: list[Tokens]) -> bool:
 
 
 def _completed(span: Span, outer: Span) -> Span:
-    handed = {name: value for name, value in outer.attributes.items() if not _ITS_OWN.search(name)}
+    numbered = {match[1] for name in span.attributes if (match := _NUMBERED.match(name))}
+    handed = {
+        name: value
+        for name, value in outer.attributes.items()
+        if not _ITS_OWN.search(name) and not ((match := _NUMBERED.match(name)) and match[1] in numbered)
+    }
     return replace(span, attributes={**handed, **span.attributes})

@@ -10,12 +10,14 @@ from typing import Any
 
 from aiops_pipelines.inference_log.call_record import call_record, outcome
 from aiops_pipelines.inference_log.feedback import evaluations
-from aiops_pipelines.inference_log.messages import Aliases, Conversation, first
+from aiops_pipelines.inference_log.messages import Aliases, Conversation, decoded, first
+from aiops_pipelines.inference_log.otlp_dialects import in_conventions
 from aiops_pipelines.inference_log.otlp_messages import conversation, retrieved, with_details
 from aiops_pipelines.inference_log.otlp_spans import Span, SpanError
 from aiops_pipelines.inference_log.otlp_traces import Trace
 from aiops_pipelines.inference_log.otlp_usage import reported_cost, span_tokens, usage_text
 from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
+from aiops_pipelines.inference_log.repeated_calls import one_response
 from aiops_pipelines.inference_log.tokens import Tokens
 
 _OWN = Aliases(
@@ -69,9 +71,11 @@ class SpanCalls:
 
     def land(self) -> Batch:
         """Return the batch with a record for each model call, in the order of the lines."""
+        self._reunite()
         for trace_id in list(self._traces):
             members = self._traces.pop(trace_id)  # let go: each span kept makes garbage collection slower
-            trace = Trace(map(with_details, members.values()), self.tokens_of)
+            spoken = map(in_conventions, map(with_details, members.values()))
+            trace = Trace(spoken, self.tokens_of)
             for kind, span in zip(trace.kinds, trace.spans, strict=True):
                 if kind != "model call":
                     self.batch.ignored[kind] += 1
@@ -81,6 +85,24 @@ class SpanCalls:
                 self._land(call, trace)
         self.batch.records.sort(key=lambda record: record["source_line"])
         return self.batch
+
+    def _reunite(self) -> None:
+        """Put a call that is alone in its trace to the span of another library that has the same response.
+
+        Where no span of the application is around them, each library starts a trace of its own.
+        """
+        alone = {name: next(iter(one.values())) for name, one in self._traces.items() if len(one) == 1}
+        if not any("gen_ai.response.id" in span.attributes for span in alone.values()):
+            return
+        answered: dict[Any, Span] = {}
+        for span in self.spans:
+            if isinstance(response := span.attributes.get("gen_ai.response.id"), str):
+                answered.setdefault(response, span)
+        for trace_id, span in alone.items():
+            twin = answered.get(span.attributes.get("gen_ai.response.id"))
+            if twin and twin.trace_id != trace_id and one_response(twin, span):
+                self._traces[twin.trace_id].setdefault(span.span_id, span)
+                del self._traces[trace_id]
 
     def _land(self, call: Span, trace: Trace) -> None:
         try:
@@ -127,7 +149,7 @@ def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) ->
     own, labels = _OWN.found(call.attributes), _INHERITED.found(context)
     labels |= {
         "provider": own["provider"],
-        "model_requested": own["requested"] or own["served"],
+        "model_requested": own["requested"] or _asked_for(call) or own["served"],
         "model_served": own["served"],
         "index_version": labels["index_version"] or next(iter(index), None),
     }
@@ -140,6 +162,12 @@ def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) ->
     }
 
 
+def _asked_for(call: Span) -> Any:
+    """Return the model that a request's parameters name: OpenInference says the served one beside them."""
+    parameters = decoded(call.attributes.get("llm.invocation_parameters"))
+    return parameters.get("model") if isinstance(parameters, dict) else None
+
+
 def _outcome(call: Span, said: Conversation) -> dict[str, Any]:
     latency = None
     if call.start_ns is not None and call.end_ns is not None and call.end_ns >= call.start_ns:
@@ -149,10 +177,17 @@ def _outcome(call: Span, said: Conversation) -> dict[str, Any]:
     raised = (e.attributes.get("exception.type") for e in call.events if e.name == "exception")
     return {
         "latency_ms": latency,
-        "time_to_first_token_ms": seconds * 1000 if isinstance(seconds, int | float) else seconds,
+        "time_to_first_token_ms": _milliseconds(seconds, latency),
         "status": status,
         "error_type": (call.first("error.type") or next(raised, None)) if status == "error" else None,
     }
+
+
+def _milliseconds(seconds: Any, latency_ms: float | None) -> Any:
+    """Return a time within a call in ms; one beyond its end was in ms already, as Strands writes it."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return seconds
+    return seconds if latency_ms and seconds * 1000 > latency_ms >= seconds else seconds * 1000
 
 
 def _query(said: Conversation, retrievals: list[Span]) -> str | None:
