@@ -47,8 +47,11 @@ def _asked(request: Any) -> list[dict[str, str]] | None:
     return [{"role": role, "content": text} for role, text in request_turns(request)] or None
 
 
-def _answered(response: Any) -> list[dict[str, str]] | None:
-    text = answer_text(response)
+def _answered(response: Any) -> list[dict[str, Any]] | None:
+    return _message(answer_text(response))
+
+
+def _message(text: Any) -> list[dict[str, Any]] | None:
     return [{"role": "assistant", "content": text}] if text else None
 
 
@@ -67,7 +70,7 @@ def ai_sdk(span: Span) -> Span:
         "gen_ai.response.model": found.get("ai.response.model"),
         "gen_ai.provider.name": first(found, "gen_ai.system", "ai.model.provider"),
         "gen_ai.input.messages": decoded(found.get("ai.prompt.messages")),
-        "gen_ai.output.messages": _answered(first(found, "ai.response.text", "ai.response.object")),
+        "gen_ai.output.messages": _message(first(found, "ai.response.text", "ai.response.object")),
         "gen_ai.tool.definitions": found.get("ai.prompt.tools"),
         "gen_ai.response.time_to_first_chunk": waited / 1e3 if isinstance(waited, int | float) else None,
         "gen_ai.usage.input_tokens": first(found, "ai.usage.inputTokens", "ai.usage.promptTokens"),
@@ -89,6 +92,9 @@ def langfuse(span: Span) -> Span:
         "user.id": first(found, "langfuse.user.id", "langfuse.trace.user_id"),
     }
     failed = str(found.get(f"{_LANGFUSE}level") or "").upper() == "ERROR"
+    if failed:
+        told = str(found.get(f"{_LANGFUSE}status_message") or "").splitlines()
+        under["error.type"] = told[0][:200] if told else "error"
     if kind == "generation":
         given, said = (decoded(found.get(f"{_LANGFUSE}{name}")) for name in ("input", "output"))
         cost = _object(found.get(f"{_LANGFUSE}cost_details"))
@@ -109,7 +115,7 @@ def langfuse(span: Span) -> Span:
             "gen_ai.retrieval.query.text": found.get(f"{_LANGFUSE}input"),
             "gen_ai.retrieval.documents": found.get(f"{_LANGFUSE}output"),
         }
-    return replace(_saying(span, under), failed=span.failed or failed)
+    return _saying(span, under)
 
 
 def _seconds(span: Span, written: Any) -> float | None:

@@ -135,6 +135,67 @@ def genai_details_event(call):
     return line({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]})
 
 
+def _written(values):
+    return {
+        name: value if isinstance(value, str | int) else json.dumps(value) for name, value in values.items()
+    }
+
+
+def ai_sdk(call):
+    """A request of Vercel's AI SDK, whose input holds what was cached."""
+    hour = {} if call.hour is None else {"gen_ai.usage.cache_creation_1h.input_tokens": call.hour}
+    return export(span(_written({
+        "ai.operationId": "ai.streamText.doStream",
+        "ai.model.provider": f"{call.provider}.messages", "ai.model.id": call.model,
+        "ai.prompt.messages": [{"role": t["role"], "content": [{"type": "text", "text": t["content"]}]} for t in TURNS],
+        "ai.response.text": ANSWER, "ai.response.model": call.model,
+        "ai.usage.inputTokens": call.given, "ai.usage.outputTokens": call.said, "ai.usage.totalTokens": call.total,
+        "ai.usage.inputTokenDetails.cacheReadTokens": call.read,
+        "ai.usage.inputTokenDetails.cacheWriteTokens": call.write,
+        "ai.usage.outputTokenDetails.reasoningTokens": call.reasoning, **hour,
+    })))  # fmt: skip
+
+
+def langfuse_sdk(disjoint):
+    def render(call):
+        return export(span(_written({
+            "langfuse.observation.type": "generation", "langfuse.observation.model.name": call.model,
+            "langfuse.observation.input": TURNS, "langfuse.observation.output": SAID[0],
+            "langfuse.observation.usage_details": langfuse_usage(call, disjoint),
+        })))  # fmt: skip
+
+    return render
+
+
+def _dump(role, text):
+    return {"lc": 1, "type": "constructor", "id": ["langchain"], "kwargs": {"content": text, "type": role}}
+
+
+def langsmith(call):
+    details = {"cache_read": call.read, "cache_creation": call.write}
+    details |= {} if call.hour is None else call.by_life
+    return export(span(_written({
+        "langsmith.span.kind": "llm", "gen_ai.operation.name": "chat", "gen_ai.system": "langchain",
+        "langsmith.metadata.ls_provider": call.provider, "gen_ai.request.model": call.model,
+        "gen_ai.usage.input_tokens": call.given, "gen_ai.usage.output_tokens": call.said,
+        "langsmith.metadata.usage_metadata": {
+            "input_tokens": call.given, "output_tokens": call.said, "total_tokens": call.total,
+            "input_token_details": details, "output_token_details": {"reasoning": call.reasoning},
+        },
+        "gen_ai.prompt": {"messages": [[_dump("system", SYSTEM), _dump("human", QUESTION)]]},
+        "gen_ai.completion": {"generations": [[{"text": ANSWER, "message": _dump("ai", ANSWER)}]]},
+    })))  # fmt: skip
+
+
+def litellm_span(call):
+    return export(span(_written({
+        "gen_ai.operation.name": "acompletion", "gen_ai.system": call.provider, "gen_ai.request.model": call.model,
+        "gen_ai.usage.input_tokens": call.given, "gen_ai.usage.output_tokens": call.said,
+        "metadata.usage_object": repr(call.openai_usage), "litellm.cache_hit": "False",
+        "gen_ai.input.messages": TURNS, "gen_ai.output.messages": SAID,
+    })))  # fmt: skip
+
+
 def openinference_values(call):
     return {
         "openinference.span.kind": "LLM",
@@ -347,6 +408,11 @@ RENDERINGS = {
         f"otlp alias {read}": ("otlp_json", genai(read=f"gen_ai.usage.{read}", write=f"gen_ai.usage.{write}", total="gen_ai.usage.total_tokens", hour=f"gen_ai.usage.{HOURS.get(write, 'cache_creation_1h_input_tokens')}"))
         for read, write in ALIASES.items()
     },
+    "otlp of Vercel's AI SDK": ("otlp_json", ai_sdk),
+    "otlp of Langfuse's SDK, disjoint": ("otlp_json", langfuse_sdk(True)),
+    "otlp of Langfuse's SDK, inclusive": ("otlp_json", langfuse_sdk(False)),
+    "otlp of LangSmith": ("otlp_json", langsmith),
+    "otlp of LiteLLM": ("otlp_json", litellm_span),
     "openinference otlp": ("openinference", openinference_otlp),
     "openinference data frame": ("openinference", phoenix_row),
     "openinference data frame, disjoint": ("openinference", lambda call: phoenix_row(call, disjoint=True)),

@@ -1,9 +1,11 @@
 """One call that a framework and its client both logged is one record; calls that only look alike are not."""
 
+import json
+
 import pytest
 
 from aiops_pipelines.inference_log.otlp_json import read
-from aiops_pipelines_tests.inference_log.test_otlp_json import export, span
+from aiops_pipelines_tests.inference_log.test_otlp_json import START, export, span
 
 MODEL = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o"}
 COUNTED = {**MODEL, "gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 200}
@@ -94,3 +96,95 @@ def test_the_one_record_has_the_texts_and_the_retrieval_of_both():
     [record] = batch.records
     assert record["query"] == "Where is it?"
     assert [chunk["chunk_id"] for chunk in record["retrieved"]] == ["c1"]
+
+
+def libraries(*members, trace="a" * 32):
+    """Spans of one trace, each made by a library of its own: (library, span)."""
+    groups = [{"scope": {"name": name}, "spans": [{**one, "traceId": trace}]} for name, one in members]
+    return {"resourceSpans": [{"scopeSpans": groups}]}
+
+
+def made(*requests):
+    batch = read([(line, json.dumps(request).encode()) for line, request in enumerate(requests, start=1)])
+    assert batch.rejections == []
+    return {record["event_id"][-16:]: record["tokens_total"] for record in batch.records}
+
+
+WITHIN = {"start": 20, "endTimeUnixNano": str(START + 200 * 10**6)}
+SERVED = {**COUNTED, "gen_ai.response.model": "gpt-4o-2024-08-06"}
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "expected"),
+    [
+        (OPENINFERENCE, SERVED, {INNER: 1200}),
+        ({**OPENINFERENCE, "llm.model_name": "gpt-4o-2024"}, {**SERVED, "gen_ai.request.model": "gpt-4o-2024-08-06"}, {INNER: 1200}),
+        ({**OPENINFERENCE, "llm.model_name": "gpt-5"}, COUNTED, {OUTER: 1200, INNER: 1200}),
+        ({**OPENINFERENCE, "llm.token_count.completion": 300, "llm.token_count.total": 1300}, COUNTED, {OUTER: 1300, INNER: 1200}),
+        ({"openinference.span.kind": "LLM"}, COUNTED, {OUTER: None, INNER: 1200}),
+    ],
+    ids=["same", "a dated name", "another model", "other counts", "no counts"],
+)  # fmt: skip
+def test_a_call_of_another_library_within_its_time_is_the_same_by_model_and_counts(outer, inner, expected):
+    """The client's span is no child where the framework does not make its own the current one."""
+    outside, within = (
+        span(OUTER, outer),
+        span(INNER, inner, **WITHIN),
+    )
+    assert made(libraries(("framework", outside), ("client", within))) == expected
+
+
+def test_calls_of_one_library_or_beside_each_other_stay_apart():
+    same = libraries(("client", span(OUTER, COUNTED)), ("client", span(INNER, COUNTED, **WITHIN)))
+    assert len(made(same)) == 2
+    beside = libraries(("framework", span(OUTER, COUNTED)), ("client", span(INNER, COUNTED, start=20)))
+    assert len(made(beside)) == 2
+
+
+def test_two_calls_at_once_are_each_found_once():
+    spans = [
+        ("framework", span(OUTER, COUNTED)),
+        ("framework", span(LATER, COUNTED, start=1)),
+        ("client", span(MIDDLE, COUNTED, start=20, endTimeUnixNano=str(START + 200 * 10**6))),
+        ("client", span(INNER, COUNTED, start=21, endTimeUnixNano=str(START + 201 * 10**6))),
+    ]
+    assert made(libraries(*spans)) == {MIDDLE: 1200, INNER: 1200}
+
+
+def test_a_failure_that_two_libraries_log_is_one_with_the_model_that_one_names():
+    failed = {"gen_ai.operation.name": "chat", "error.type": "429"}
+    outside = span(OUTER, {**failed, "gen_ai.request.model": "gpt-4o"}, status={"code": 2})
+    within = span(INNER, failed, **WITHIN, status={"code": 2})
+    batch = read([(1, json.dumps(libraries(("framework", outside), ("client", within))).encode())])
+    assert [(r["status"], r["model_requested"]) for r in batch.records] == [("error", "gpt-4o")]
+
+
+RESPONSE = {**COUNTED, "gen_ai.response.id": "msg_1"}
+
+
+@pytest.mark.parametrize("counted", [200, 201])
+def test_one_response_that_two_libraries_log_is_one_call_whatever_they_count(counted):
+    outer, inner = {**RESPONSE, "gen_ai.usage.output_tokens": counted}, span(INNER, RESPONSE, **WITHIN)
+    assert made(libraries(("framework", span(OUTER, outer)), ("client", inner))) == {INNER: 1200}
+    one_library = libraries(("client", span(OUTER, outer)), ("client", inner))
+    assert len(made(one_library)) == (1 if counted == 200 else 2)
+
+
+def test_one_response_in_two_traces_is_one_call():
+    outer = libraries(("framework", span(OUTER, RESPONSE)))
+    inner = ("client", span(INNER, RESPONSE, **WITHIN))
+    assert made(outer, libraries(inner, trace="b" * 32)) == {INNER: 1200}
+    other = ("client", span(INNER, {**RESPONSE, "gen_ai.response.id": "msg_2"}, **WITHIN))
+    assert len(made(outer, libraries(other, trace="b" * 32))) == 2
+    for start in (0, 20, 9000):  # an id that a server for tests gives to all
+        apart = ("client", span(INNER, RESPONSE, start=start))
+        assert len(made(outer, libraries(apart, trace="b" * 32))) == 2
+    another = ("client", span(INNER, {**RESPONSE, "gen_ai.request.model": "gpt-5"}, **WITHIN))
+    assert len(made(outer, libraries(another, trace="b" * 32))) == 2
+
+
+def test_numbered_messages_of_two_spans_are_not_mixed():
+    outer = {**OPENINFERENCE, "llm.output_messages.0.message.content": "Yes."}
+    inner = {**OPENINFERENCE, "llm.output_messages.1.message.content": "Yes."}
+    _, batch = calls(span(OUTER, outer), span(INNER, inner, start=20, parent=OUTER))
+    assert [record["answer"] for record in batch.records] == ["Yes."]

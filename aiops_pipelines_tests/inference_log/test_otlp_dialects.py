@@ -1,0 +1,293 @@
+"""Frameworks that log under names of their own: calls, failures, texts, context and times, each as it writes them."""
+
+import json
+
+import pytest
+
+from aiops_pipelines.inference_log.otlp_json import read
+from aiops_pipelines_tests.inference_log.test_otlp_json import START, export, one, span
+
+
+def calls(*spans):
+    batch = read([(1, export(*spans))])
+    assert batch.rejections == []
+    return batch
+
+
+ASKED = {
+    "ai.operationId": "ai.generateText.doGenerate",
+    "gen_ai.system": "openai.responses",
+    "gen_ai.request.model": "gpt-4o-mini",
+    "ai.prompt.messages": json.dumps([{"role": "user", "content": [{"type": "text", "text": "A haiku?"}]}]),
+    "ai.telemetry.metadata.userId": "u1",
+    "ai.telemetry.metadata.sessionId": "s1",
+}
+
+
+def test_a_failed_request_of_the_ai_sdk_is_a_call():
+    raised = [("exception", {"exception.type": "AI_APICallError"})]
+    record = one(span("1" * 16, ASKED, events=raised, status={"code": 2}))
+    assert (record["status"], record["error_type"]) == ("error", "AI_APICallError")
+    assert (record["provider"], record["model_requested"], record["query"]) == (
+        "openai",
+        "gpt-4o-mini",
+        "A haiku?",
+    )
+    assert (record["user_id"], record["session_id"]) == ("u1", "s1")
+
+
+def test_the_span_around_the_steps_of_the_ai_sdk_is_no_call_and_its_session_holds_for_them():
+    counts = {"ai.usage.inputTokens": 9, "ai.usage.outputTokens": 4, "ai.response.msToFirstChunk": 120.5}
+    inner = {**ASKED, **counts, "ai.response.object": '{"city": "Bern"}'}
+    del inner["ai.telemetry.metadata.sessionId"]
+    outer = span("1" * 16, {**ASKED, **counts, "ai.operationId": "ai.generateText"})
+    record = one(outer, span("2" * 16, inner, start=1, parent="1" * 16))
+    assert (record["tokens_total"], record["session_id"]) == (13, "s1")
+    assert (record["time_to_first_token_ms"], record["answer"]) == (120, '{"city": "Bern"}')
+
+
+LANGFUSE = {
+    "langfuse.observation.type": "generation",
+    "langfuse.observation.model.name": "gpt-4o",
+    "langfuse.observation.usage_details": json.dumps({"input": 9, "output": 4, "total": 13}),
+    "langfuse.observation.cost_details": json.dumps({"input": 0.25, "total": 0.5}),
+    "langfuse.observation.completion_start_time": '"2026-06-01T12:00:00.100Z"',
+    "langfuse.observation.prompt.version": 3,
+    "langfuse.trace.user_id": "u1",
+    "langfuse.session.id": "s1",
+}
+
+
+def test_observations_of_langfuses_sdk_are_what_they_call_themselves():
+    retrieval = {
+        "langfuse.observation.type": "retriever",
+        "langfuse.observation.input": "a parcel",
+        "langfuse.observation.output": json.dumps([{"id": "c1", "content": "In the depot.", "score": 0.5}]),
+    }
+    batch = calls(
+        span("1" * 16, {"langfuse.observation.type": "agent"}),
+        span("2" * 16, retrieval, start=1),
+        span("3" * 16, LANGFUSE, start=2),
+    )
+    [record] = batch.records
+    assert (record["tokens_total"], record["cost_reported_usd"]) == (13, 0.5)
+    assert (record["time_to_first_token_ms"], record["prompt_version"]) == (98.0, "3")
+    assert (record["user_id"], record["session_id"]) == ("u1", "s1")
+    assert [chunk["chunk_id"] for chunk in record["retrieved"]] == ["c1"]
+    assert batch.ignored == {"agent": 1, "retrieval": 1}
+
+
+def test_a_failed_observation_of_langfuses_sdk_and_a_first_token_that_is_no_time():
+    told = {"langfuse.observation.level": "ERROR", "langfuse.observation.completion_start_time": "soon"}
+    record = one(span("1" * 16, {**LANGFUSE, **told}))
+    assert (record["status"], record["error_type"]) == ("error", "error")
+    assert record["time_to_first_token_ms"] is None
+    told["langfuse.observation.status_message"] = "Too many requests\nretry"
+    assert one(span("1" * 16, {**LANGFUSE, **told}))["error_type"] == "Too many requests"
+
+
+def test_counts_of_a_framework_that_are_none_are_set_aside():
+    broken = {**LANGFUSE, "langfuse.observation.usage_details": json.dumps({"input": -1, "output": 4})}
+    batch = read([(1, export(span("1" * 16, broken)))])
+    assert batch.records == []
+    assert "input" in batch.rejections[0].reason
+
+
+def test_a_prompt_template_of_langsmith_is_no_call():
+    template = {
+        "gen_ai.operation.name": "chat",
+        "langsmith.span.kind": "prompt",
+        "gen_ai.system": "langchain",
+    }
+    model = {
+        "gen_ai.operation.name": "chat",
+        "langsmith.span.kind": "llm",
+        "gen_ai.request.model": "gpt-4o",
+        "langsmith.metadata.thread_id": "t1",
+    }
+    batch = calls(span("1" * 16, template), span("2" * 16, model, start=1))
+    assert [(r["provider"], r["session_id"]) for r in batch.records] == [("openai", "t1")]
+    assert batch.ignored == {"prompt": 1}
+
+
+ADK = {
+    "gen_ai.system": "gcp.vertex.agent",
+    "gen_ai.request.model": "gemini-2.5-pro",
+    "gcp.vertex.agent.session_id": "s1",
+    "gcp.vertex.agent.llm_request": json.dumps({
+        "model": "gemini-2.5-pro",
+        "config": {"system_instruction": "Be brief."},
+        "contents": [{"role": "user", "parts": [{"text": "Rain?"}]}],
+    }),
+    "gcp.vertex.agent.llm_response": json.dumps({
+        "content": {"role": "model", "parts": [{"text": "So it is.", "thought": True}, {"text": "Yes."}]},
+        "usage_metadata": {
+            "prompt_token_count": 2500, "cached_content_token_count": 2100, "candidates_token_count": 60,
+            "thoughts_token_count": 40, "total_token_count": 2600,
+        },
+    }),
+}  # fmt: skip
+
+
+def test_a_call_of_googles_adk_by_hand():
+    """400 fresh of 2,500, 2,100 cached, 60 said and 40 thought: 2,600."""
+    record = one(span("1" * 16, ADK))
+    counts = ("input_uncached", "cache_read", "output_visible", "reasoning", "tokens_total")
+    assert [record[name] for name in counts] == [400, 2100, 60, 40, 2600]
+    assert (record["provider"], record["session_id"], record["query"]) == ("google", "s1", "Rain?")
+    assert record["answer"] == "Yes."
+
+
+def test_a_tool_of_googles_adk_says_empty_requests_and_is_no_call():
+    empty = {"gcp.vertex.agent.llm_request": "{}", "gcp.vertex.agent.llm_response": "{}"}
+    assert calls(span("1" * 16, empty)).records == []
+
+
+def test_an_answer_out_of_litellms_cache_costs_nothing():
+    hit = {
+        "gen_ai.operation.name": "acompletion",
+        "gen_ai.request.model": "gpt-4o",
+        "metadata.usage_object": "{'prompt_tokens': 9, 'completion_tokens': 4, 'total_tokens': 13}",
+        "metadata.user_api_key_end_user_id": "u1",
+    }
+    assert one(span("1" * 16, {**hit, "litellm.cache_hit": "False"}))["tokens_total"] == 13
+    record = one(span("1" * 16, {**hit, "litellm.cache_hit": "True"}))
+    assert (record["tokens_total"], record["user_id"]) == (0, "u1")
+
+
+@pytest.mark.parametrize(
+    "written", ["{'a': __import__('os')}", "{" * 500, "{'prompt_tokens': 9", "{1, 2}", "12"]
+)
+def test_text_that_is_no_usage_is_not_run(written):
+    found = {
+        "gen_ai.operation.name": "chat",
+        "metadata.usage_object": written,
+        "gen_ai.usage.input_tokens": 9,
+    }
+    assert one(span("1" * 16, {**found, "gen_ai.usage.output_tokens": 4}))["tokens_total"] == 13
+
+
+def test_logfires_stream_is_one_call_of_the_time_it_took():
+    asked = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt-4o",
+        "request_data": '{"stream": true}',
+        "logfire.span_type": "span",
+        "logfire.msg_template": "Chat Completion with {request_data[model]!r}",
+    }
+    end = {
+        **asked,
+        "logfire.span_type": "log",
+        "logfire.msg_template": "streaming response from {request_data[model]!r} took {duration:.2f}s",
+        "duration": 1.5,
+        "gen_ai.usage.input_tokens": 9,
+        "gen_ai.usage.output_tokens": 4,
+    }
+    spans = [span("1" * 16, asked, parent="9" * 16), span("2" * 16, asked, start=3000, parent="9" * 16)]
+    ends = [span(f"{n}" * 16, end, start=1000 * n, parent="9" * 16) for n in (5, 6)]
+    batch = calls(*spans, *ends)
+    assert [(r["tokens_total"], r["latency_ms"]) for r in batch.records] == [(13, 1500), (13, 1500)]
+    assert batch.ignored == {"model call logged again": 2}
+
+
+def test_messages_as_a_list_of_events():
+    events = [
+        json.dumps({"role": "user", "content": "Rain?"}),
+        json.dumps(
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": ["Yes."]}}
+        ),
+    ]
+    record = one(span("1" * 16, {"gen_ai.operation.name": "chat", "logfire.msg": "x", "events": events}))
+    assert (record["query"], record["answer"]) == ("Rain?", "Yes.")
+
+
+def test_anthropics_sdk_says_a_refusal_in_its_own_words():
+    found = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "claude-sonnet-4-5"}
+    assert one(span("1" * 16, {**found, "anthropic.message.stop_reason": "refusal"}))["status"] == "refused"
+    assert one(span("1" * 16, {**found, "anthropic.message.stop_reason": "end_turn"}))["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("named", "model", "sold_by"),
+    [
+        ("strands-agents", "us.anthropic.claude-sonnet-4-20250514-v1:0", "aws"),
+        ("gcp.vertex.agent", "gemini-2.5-pro", "google"),
+        ("langchain", "gpt-4o", "openai"),
+        ("microsoft.agent_framework", "my-own", None),
+        ("gcp.vertex_ai", "gemini-2.5-pro", "google"),
+    ],
+)
+def test_a_framework_sells_no_model(named, model, sold_by):
+    found = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model, "gen_ai.system": named}
+    assert one(span("1" * 16, found))["provider"] == sold_by
+
+
+def test_what_openinference_says_beside_the_messages():
+    """The requested model stands in the parameters, a text in whole and in parts is one, a dump is no answer."""
+    found = {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "gpt-4o-2024-08-06",
+        "llm.invocation_parameters": json.dumps({"model": "gpt-4o"}),
+        "llm.input_messages.0.message.role": "user",
+        "llm.input_messages.0.message.contents.0.message_content.text": "Rain?",
+        "llm.output_messages.0.message.content": "Yes.",
+        "llm.output_messages.0.message.contents.0.message_content.text": "Yes.",
+    }
+    record = one(span("1" * 16, found))
+    assert (record["model_requested"], record["model_served"]) == ("gpt-4o", "gpt-4o-2024-08-06")
+    assert (record["query"], record["answer"]) == ("Rain?", "Yes.")
+    dumped = {
+        "openinference.span.kind": "LLM",
+        "output.value": json.dumps({"choices": [{"message": {"tool_calls": [{"name": "f"}]}}], "usage": {}}),
+    }
+    assert one(span("1" * 16, dumped))["answer"] is None
+    plain = {"openinference.span.kind": "LLM", "output.value": '{"city": "Bern"}'}
+    assert one(span("1" * 16, plain))["answer"] == '{"city": "Bern"}'  # the control
+
+
+def test_strands_writes_blocks_as_text_and_milliseconds_as_seconds():
+    found = {"gen_ai.operation.name": "chat", "gen_ai.server.time_to_first_token": 112}
+    said = [("gen_ai.user.message", {"content": '[{"text": "Rain?"}]'})]
+    record = one(span("1" * 16, found, events=said))  # 250 ms long
+    assert (record["query"], record["time_to_first_token_ms"]) == ("Rain?", 112)
+    found["gen_ai.server.time_to_first_token"] = 0.112
+    assert one(span("1" * 16, found))["time_to_first_token_ms"] == 112
+
+
+USAGE = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.usage.input_tokens": 2000,
+    "gen_ai.usage.output_tokens": 500,
+}
+
+
+@pytest.mark.parametrize(
+    ("alias", "column"),
+    [
+        ("gen_ai.usage.details.cached_tokens", "cache_read"),
+        ("gen_ai.usage.prompt_tokens_details.cached_tokens", "cache_read"),
+        ("gen_ai.usage.input_tokens.cache_read", "cache_read"),
+        ("gen_ai.usage.cache_write_input_tokens", "cache_write"),
+        ("gen_ai.usage.input_tokens.cache_write", "cache_write"),
+        ("llm.usage.reasoning_tokens", "reasoning"),
+        ("gen_ai.usage.completion_tokens_details.reasoning_tokens", "reasoning"),
+        ("gen_ai.usage.output_tokens.reasoning", "reasoning"),
+    ],
+)
+def test_further_names_of_counts(alias, column):
+    record = one(span("1" * 16, {**USAGE, alias: 300, "gen_ai.usage.total_tokens": 2500}))
+    assert (record[column], record["tokens_total"]) == (300, 2500)
+
+
+@pytest.mark.parametrize("name", ["gen_ai.cost.total_cost", "operation.cost"])
+def test_further_names_of_a_cost(name):
+    assert one(span("1" * 16, {**USAGE, name: 0.5}))["cost_reported_usd"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["acompletion", "aresponses", "llm_call", "text_completions"])
+def test_further_names_of_a_call(name):
+    assert one(span("1" * 16, {**USAGE, "gen_ai.operation.name": name}))["tokens_total"] == 2500
+
+
+def test_spans_start_where_these_tests_think():
+    assert one(span("1" * 16, USAGE))["occurred_at"].timestamp() == START / 1e9
