@@ -39,7 +39,7 @@ def rst(data: bytes) -> str:
             at += 1
         elif ".." in line and (_COMMENT.match(line) or (directive and directive[1] == "toctree")):
             at, _ = _indented(lines, at + 1, _margin(line))
-        elif _opens_code(line, directive):
+        elif "::" in line and _opens_code(line, directive):
             before = "" if directive else line.rstrip().removesuffix("::").rstrip() + ":"
             said = directive[2].strip() if directive else ""
             at, code = _indented(lines, at + 1, _margin(line))
@@ -49,11 +49,14 @@ def rst(data: bytes) -> str:
             out += ["", f"```{said}", *code, "```", ""] if any(code) else []
         elif directive and not directive[2] and directive[1] not in _NOTES:  # its body says what it holds
             at += 1
-        else:
+        elif "`" in line or directive:
             whole, at = _whole(lines, rules, at)
             if directive and directive[1] in _NOTES:
                 whole = _MARKER.sub(lambda name: f"**{name[1].capitalize()}:**", whole, count=1)
-            out.append(_roles(whole) if "`" in whole else whole)
+            out.append(_roles(whole))
+        else:
+            out.append(line)
+            at += 1
     text = "\n".join(out)
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
