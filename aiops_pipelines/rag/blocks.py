@@ -13,8 +13,8 @@ _ITEM = re.compile(r"\s*([-*+]|\d{1,9}[.)])\s+\S")
 _MARKER = re.compile(r"\s*([-*+]|\d{1,9}[.)])\s+")
 _GRID = re.compile(r"\+[-=+]*[-=]\+\s*$")
 _FRONT_KEY = re.compile(r"[\w\"'-]{1,100} *:(?: |$)")
-_FRONT_TITLE = re.compile(r"[\"']?title[\"']? *: +(?![>|\[{&*!])(?:\"(.*)\"|'(.*)'|(.*?)) *$")
-_ANCHOR = re.compile(r" ?(\{ ?#[^{}]*\}|#+)$")
+_FRONT_TITLE = re.compile(r"[\"']?title[\"']? *: +(?![>|\[{&*!])(.*)")
+_ANCHOR = re.compile(r" ?(\{ ?#[^{}]*\}|(?<!#)#+)$")
 _FIRST_LINE = 500
 
 
@@ -50,7 +50,9 @@ def _front_title(lines: list[str]) -> str:
         return ""
     for line in lines[1 : _end_of_code(lines, 0)]:
         if match := _FRONT_TITLE.match(line):
-            return next(filter(None, match.groups()), "")
+            words = match[1].strip()
+            quoted = len(words) > 1 and words[0] == words[-1] and words[0] in "\"'"
+            return words[1:-1].strip() if quoted else words
     return ""
 
 
@@ -142,7 +144,8 @@ def _end_of_listed_code(lines: list[str], start: int) -> int:
     line = lines[start]
     if "```" not in line and "~~~" not in line:
         return 0
-    match = _FENCE.match(_MARKER.sub("", line, count=1))
+    marker = _MARKER.match(line)
+    match = _FENCE.match(line[marker.end() :] if marker else line)
     return _closing(lines, start, match[1], inside=True) if match else 0
 
 

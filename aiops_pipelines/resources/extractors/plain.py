@@ -8,7 +8,6 @@ from aiops_pipelines.resources.unreadable import UnreadableFile
 
 _ITEM = re.compile(r" *(?:-|\(?\w{1,4}[.)]) ")
 _EMBEDDED = re.compile(r"(data:[\w.+/-]{0,100};base64,)[\w+/=-]{40,}")
-_COMMENT = re.compile(r"<!--.*?-->")
 
 
 def plain(data: bytes) -> str:
@@ -33,28 +32,36 @@ def without_unseen(text: str) -> str:
     """Return Markdown without comments outside code, and with embedded data cut after its media type."""
     if ";base64," in text:
         text = _EMBEDDED.sub(r"\1", text)
-    return "\n".join(_uncommented(text.split("\n"))) if "<!--" in text else text
+    return "".join(_uncommented(text.split("\n")))[:-1] if "<!--" in text else text
 
 
 def _uncommented(lines: list[str]) -> Iterator[str]:
-    """Yield the lines without comments; one that opens and never closes is text, as is one in code."""
+    """Yield the text without comments; one that opens and never closes is text, as is one beside code."""
     last = max((at for at, line in enumerate(lines) if "-->" in line), default=-1)
-    at = 0
+    at, inside = 0, False
     while at < len(lines):
-        if end := end_of_fence(lines, at):
-            yield from lines[at:end]
+        if not inside and (end := end_of_fence(lines, at)):
+            yield from (f"{line}\n" for line in lines[at:end])
             at = end
             continue
-        line = lines[at] if "`" in lines[at] else _COMMENT.sub("", lines[at])
-        before, opened, _ = line.partition("<!--")
+        line = lines[at]
         at += 1
-        if not opened or "`" in line or at > last:
-            if line.strip() or not lines[at - 1].strip():
-                yield line
-            continue
-        while "-->" not in lines[at]:
-            at += 1
-        lines[at] = before + lines[at].partition("-->")[2]
+        if inside:
+            _, closed, line = line.partition("-->")
+            if not closed:
+                continue
+        said = line if "`" in line else _without_comments(line)
+        text, opened, _ = said.partition("<!--")
+        inside = bool(opened) and "`" not in said and at <= last
+        yield text if inside else f"{said}\n"
+
+
+def _without_comments(line: str) -> str:
+    kept, at = "", 0
+    while (start := line.find("<!--", at)) >= 0 and (end := line.find("-->", start + 4)) >= 0:
+        kept += line[at:start]
+        at = end + 3
+    return kept + line[at:]
 
 
 def together(blocks: Iterable[str]) -> str:

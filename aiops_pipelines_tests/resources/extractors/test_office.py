@@ -11,6 +11,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
 from aiops_pipelines.rag.blocks import title
+from aiops_pipelines.rag.chunking import chunk
 from aiops_pipelines.resources.extraction import extracted
 from aiops_pipelines.resources.extractors import pdf as pdf_module
 from aiops_pipelines.resources.extractors import word as word_module
@@ -169,7 +170,7 @@ def test_markdown_without_what_no_reader_sees():
         "An open <!-- one."
     )
     assert markdown(text.encode()) == (
-        "# Fees\n\n\nNone  now.\n\n\n\n```\n<!-- code -->\n```\n\nWrite `<!-- x -->`.\n\n"
+        "# Fees\n\n\n\nNone  now.\n\n\n\n```\n<!-- code -->\n```\n\nWrite `<!-- x -->`.\n\n"
         "![x](data:image/png;base64,)\n\nAn open <!-- one."
     )
 
@@ -206,3 +207,23 @@ def test_a_docx_that_unpacks_to_too_much_is_refused(monkeypatch):
     with pytest.raises(UnreadableFile, match="unpacks to more than 1 MB"):
         docx(bomb)
     assert docx(make_docx()).startswith("# Travel")  # the control
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- a\n" + " " * 300_000 + "x```",
+        "<!--" * 75_000,
+        "--><!--" * 40_000,
+        "a<!--\n-->" * 30_000,
+        "---\ntitle: a" + " " * 300_000 + "b\n---\n\nx",
+        "# a " + "#" * 300_000 + "x",
+    ],
+    ids=["blanks", "open comments", "closed before", "comment after comment", "title", "anchor"],
+)
+def test_markdown_of_one_sign_over_and_over_is_read_in_time(text):
+    """Each took minutes to hours where a pattern began anew at every sign."""
+    read = extracted(".md", text.encode())
+    letters = "".join(read.split())
+    assert len(title(read) or "") <= len(text)
+    assert "".join("".join(piece.text.split()) for piece in chunk(read)) == letters
