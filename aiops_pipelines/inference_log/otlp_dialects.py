@@ -6,6 +6,7 @@ but where the framework's own is known to say more.
 """
 
 import ast
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from aiops_pipelines.inference_log.times import nanoseconds
 
 OPERATION = "gen_ai.operation.name"
 LONGEST_LITERAL = 20_000
+LONGEST_WAIT_MS = 1e12
 _STREAMED = "streaming response from"
 _LANGFUSE = "langfuse.observation."
 _LANGFUSE_KINDS = {"generation": "chat", "retriever": "retrieval", "guardrail": "run_guardrail"}
@@ -60,6 +62,7 @@ def ai_sdk(span: Span) -> Span:
     found = span.attributes
     request = str(found.get("ai.operationId") or "").endswith((".doGenerate", ".doStream"))
     waited = found.get("ai.response.msToFirstChunk")
+    waited = waited if isinstance(waited, int | float) and abs(waited) < LONGEST_WAIT_MS else None
     context = {
         "session.id": found.get("ai.telemetry.metadata.sessionId"),
         "user.id": found.get("ai.telemetry.metadata.userId"),
@@ -72,7 +75,7 @@ def ai_sdk(span: Span) -> Span:
         "gen_ai.input.messages": decoded(found.get("ai.prompt.messages")),
         "gen_ai.output.messages": _message(first(found, "ai.response.text", "ai.response.object")),
         "gen_ai.tool.definitions": found.get("ai.prompt.tools"),
-        "gen_ai.response.time_to_first_chunk": waited / 1e3 if isinstance(waited, int | float) else None,
+        "gen_ai.response.time_to_first_chunk": None if waited is None else waited / 1e3,
         "gen_ai.usage.input_tokens": first(found, "ai.usage.inputTokens", "ai.usage.promptTokens"),
         "gen_ai.usage.output_tokens": first(found, "ai.usage.outputTokens", "ai.usage.completionTokens"),
         "gen_ai.usage.cache_read.input_tokens": found.get("ai.usage.inputTokenDetails.cacheReadTokens"),
@@ -186,8 +189,8 @@ def _literal(written: Any) -> dict[str, Any]:
     if not isinstance(written, str) or not written.startswith("{") or len(written) > LONGEST_LITERAL:
         return {}
     try:
-        found = ast.literal_eval(written)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        found = json.loads(json.dumps(ast.literal_eval(written)))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return _object(written)
     return found if isinstance(found, dict) else {}
 

@@ -4,7 +4,7 @@ Every format that logs traces is read into spans first, so that all are joined i
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -74,8 +74,7 @@ class SpanCalls:
         self._reunite()
         for trace_id in list(self._traces):
             members = self._traces.pop(trace_id)  # let go: each span kept makes garbage collection slower
-            spoken = map(in_conventions, map(with_details, members.values()))
-            trace = Trace(spoken, self.tokens_of)
+            trace = Trace(self._spoken(members.values()), self.tokens_of)
             for kind, span in zip(trace.kinds, trace.spans, strict=True):
                 if kind != "model call":
                     self.batch.ignored[kind] += 1
@@ -85,6 +84,15 @@ class SpanCalls:
                 self._land(call, trace)
         self.batch.records.sort(key=lambda record: record["source_line"])
         return self.batch
+
+    def _spoken(self, members: Iterable[Span]) -> Iterator[Span]:
+        """Yield spans in the conventions' names; one that says what no dialect can be is set aside."""
+        for span in members:
+            try:
+                yield in_conventions(with_details(span))
+            except Exception as error:  # attributes may be of any type and size
+                reason = f"A span of the line cannot be read ({type(error).__name__})."
+                self.batch.rejections.append(Rejection(span.line, reason, self._raw[span.line]))
 
     def _reunite(self) -> None:
         """Put a call that is alone in its trace to the span of another library that has the same response.
@@ -99,7 +107,8 @@ class SpanCalls:
             if isinstance(response := span.attributes.get("gen_ai.response.id"), str):
                 answered.setdefault(response, span)
         for trace_id, span in alone.items():
-            twin = answered.get(span.attributes.get("gen_ai.response.id"))
+            response = span.attributes.get("gen_ai.response.id")
+            twin = answered.get(response) if isinstance(response, str) else None
             if twin and twin.trace_id != trace_id and one_response(twin, span):
                 self._traces[twin.trace_id].setdefault(span.span_id, span)
                 del self._traces[trace_id]

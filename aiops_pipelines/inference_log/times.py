@@ -24,7 +24,7 @@ def clock_time(name: str, value: Any) -> datetime | None:
     if isinstance(value, str):
         text = value.strip()
         if text.replace(".", "", 1).isdigit() and ":" not in text and "-" not in text:
-            value = float(text) if "." in text else int(text)
+            value = _number(name, text)
         elif text[:1].isalpha():
             return moment(name, _http_date(name, text))
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -36,6 +36,13 @@ def clock_time(name: str, value: Any) -> datetime | None:
         )
         return moment(name, EPOCH + timedelta(microseconds=whole))
     except (OverflowError, ValueError) as error:
+        raise RecordError(f"{name} is not a time since 1970.") from error
+
+
+def _number(name: str, text: str) -> int | float:
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError as error:  # of more digits than Python reads, or raised ones
         raise RecordError(f"{name} is not a time since 1970.") from error
 
 

@@ -30,7 +30,7 @@ def title(text: str) -> str | None:
 
 def end_of_fence(lines: list[str], start: int) -> int:
     """Return the index of the first line after the fenced code that begins at `start`, or 0 for none."""
-    return _end_of_code(lines, start) if _FENCE.match(lines[start]) else 0
+    return _end_of_code(lines, start) if _FENCE.match(lines[start]) else _end_of_listed_code(lines, start)
 
 
 def lines_with_whole_code(block: str) -> list[str]:
@@ -73,13 +73,15 @@ def sections(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     lines = _lines(text)
     path = {0: _front_title(lines)}
     section: list[tuple[str, str]] = []
+    body = False
     for kind, block in _blocks(lines):
         if kind == "heading":
-            if any(earlier != "heading" for earlier, _ in section):
+            if body:
                 yield _joined(path), section
-                section = []
+                section, body = [], False
             level, title = _title(block)
             path = {above: name for above, name in path.items() if above < level} | {level: title}
+        body = body or kind != "heading"
         section.append((kind, block))
     if section:
         yield _joined(path), section

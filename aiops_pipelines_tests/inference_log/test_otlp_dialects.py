@@ -7,13 +7,11 @@ import pytest
 from aiops_pipelines.inference_log.otlp_json import read
 from aiops_pipelines_tests.inference_log.test_otlp_json import START, export, one, span
 
-
-def calls(*spans):
-    batch = read([(1, export(*spans))])
-    assert batch.rejections == []
-    return batch
-
-
+USAGE = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.usage.input_tokens": 2000,
+    "gen_ai.usage.output_tokens": 500,
+}
 ASKED = {
     "ai.operationId": "ai.generateText.doGenerate",
     "gen_ai.system": "openai.responses",
@@ -22,6 +20,16 @@ ASKED = {
     "ai.telemetry.metadata.userId": "u1",
     "ai.telemetry.metadata.sessionId": "s1",
 }
+
+
+def calls_of(*spans):
+    return read([(1, export(*spans))])
+
+
+def calls(*spans):
+    batch = calls_of(*spans)
+    assert batch.rejections == []
+    return batch
 
 
 def test_a_failed_request_of_the_ai_sdk_is_a_call():
@@ -167,6 +175,27 @@ def test_text_that_is_no_usage_is_not_run(written):
     assert one(span("1" * 16, {**found, "gen_ai.usage.output_tokens": 4}))["tokens_total"] == 13
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"gen_ai.response.id": ["a", "b"]},
+        {"ai.operationId": "ai.doGenerate", "ai.response.msToFirstChunk": 10**400},
+        {"metadata.usage_object": "{[1]: 2}"},
+        {"metadata.usage_object": "{1: {2, 3}, 'a': b'c'}"},
+        {"langfuse.observation.type": "generation", "langfuse.observation.completion_start_time": "9" * 5000},
+        {"langfuse.observation.type": ["x"], "langfuse.observation.usage_details": "[1]"},
+        {"langsmith.span.kind": 7, "gen_ai.prompt": "[[]]"},
+        {"gcp.vertex.agent.llm_request": '{"contents": [1, null], "config": 3}'},
+        {"events": [1, "x", "[2]"], "duration": "long"},
+        {"request_data": {"a": [1]}, "logfire.span_type": "log"},
+    ],
+)
+def test_odd_values_are_no_end_of_the_file(odd):
+    batch = calls_of(span("1" * 16, {**USAGE, **odd}, trace="b" * 32), span("2" * 16, USAGE, start=9))
+    assert "2" * 16 in {record["event_id"][-16:] for record in batch.records}
+    assert len(batch.records) + len(batch.rejections) + batch.ignored.total() == 2
+
+
 def test_logfires_stream_is_one_call_of_the_time_it_took():
     asked = {
         "gen_ai.operation.name": "chat",
@@ -252,6 +281,12 @@ def test_strands_writes_blocks_as_text_and_milliseconds_as_seconds():
     assert (record["query"], record["time_to_first_token_ms"]) == ("Rain?", 112)
     found["gen_ai.server.time_to_first_token"] = 0.112
     assert one(span("1" * 16, found))["time_to_first_token_ms"] == 112
+
+
+def calls(*spans):
+    batch = calls_of(*spans)
+    assert batch.rejections == []
+    return batch
 
 
 USAGE = {

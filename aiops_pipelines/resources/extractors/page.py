@@ -23,6 +23,7 @@ _CHARSETS = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk
 _CHARSETS |= {"shift_jis": "cp932", "euc_kr": "cp949"}
 """What browsers read in place of the encoding a page names: its superset."""
 _BLOCKS = {"p", "div", "section", "article", "main", "header", "footer", "aside", "blockquote", "dl", "dd"}
+_BLOCKS |= {"form", "center", "dialog", "hgroup", "menu", "search"}
 _BLOCKS |= {"ul", "ol", "figure", "figcaption", "details", "body", "html", "address", "fieldset"}
 _TERMS = {"dt", "summary", "legend"}
 _LANGUAGE = re.compile(r"(?:language|lang|highlight)-(?!default|text|none|source)([\w+#]{1,20})$")
@@ -51,7 +52,7 @@ def content(page: str) -> str:
     places = (soup.find("main"), soup.select_one("[role=main]"), soup.body)
     place = next((one for one in places if one and one.get_text(strip=True)), soup)
     text = "\n\n".join(_blocks(place))
-    return text if not title or re.search(r"^# ", text, re.MULTILINE) else f"# {title}\n\n{text}"
+    return text if not title or any(map(_flat, place("h1"))) else f"# {title}\n\n{text}"
 
 
 def _decoded(data: bytes) -> str:
@@ -135,8 +136,8 @@ def _language(tag: "Tag") -> str:
 def _table(tag: "Tag") -> str:
     """Return a table row by row; one that only lays out a page, or holds tables or code, block by block."""
     if tag.find(["table", "pre"]):
-        cells = (cell for cell in tag(["th", "td"]) if cell.find_parent("table") is tag)
-        return together(block for cell in cells for block in _blocks(cell))
+        parts = (part for part in tag(["caption", "th", "td"]) if part.find_parent("table") is tag)
+        return together(block for part in parts for block in _blocks(part))
     caption = tag.find("caption")
     rows = [[" ".join(" ".join(_blocks(cell)).split()) for cell in row(["th", "td"])] for row in tag("tr")]
     return together(filter(None, [_flat(caption) if caption else "", table(rows)]))

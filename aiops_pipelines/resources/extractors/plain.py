@@ -7,6 +7,9 @@ from aiops_pipelines.rag.blocks import end_of_fence
 from aiops_pipelines.resources.unreadable import UnreadableFile
 
 _ITEM = re.compile(r" *(?:-|\(?\w{1,4}[.)]) ")
+_LITERAL = ("    ", "\t", ">")
+"""How lines of indented code and of quotes begin."""
+_TICKS = re.compile(r"`{3,}")
 _EMBEDDED = re.compile(r"(data:[\w.+/-]{0,100};base64,)[\w+/=-]{40,}")
 
 
@@ -50,9 +53,10 @@ def _uncommented(lines: list[str]) -> Iterator[str]:
             _, closed, line = line.partition("-->")
             if not closed:
                 continue
-        said = line if "`" in line else _without_comments(line)
+        literal = "`" in line or line.startswith(_LITERAL)
+        said = line if literal else _without_comments(line)
         text, opened, _ = said.partition("<!--")
-        inside = bool(opened) and "`" not in said and at <= last
+        inside = bool(opened) and not literal and at <= last
         yield text if inside else f"{said}\n"
 
 
@@ -75,7 +79,7 @@ def together(blocks: Iterable[str]) -> str:
 
 def fence(code: str, language: str = "") -> str:
     """Return code as a Markdown block, or nothing where there is none."""
-    marks = "````" if "```" in code else "```"
+    marks = "`" * max(3, 1 + max(map(len, _TICKS.findall(code)), default=0))
     return f"{marks}{language}\n{code.rstrip()}\n{marks}" if code.strip() else ""
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from aiops_pipelines.resources.extractors.plain import plain
+from aiops_pipelines.resources.extractors.plain import fence, plain
 
 _RULES = frozenset("=-`:.'\"~^_*+#")
 _RULE = re.compile(r"([=\-`:.'\"~^_*+#])\1{2,}\s*$")
@@ -11,7 +11,7 @@ _CODE = {"code-block", "code", "sourcecode", "highlight", "literalinclude", "par
 _CODE |= {"math", "raw", "doctest", "testcode", "testoutput", "prompt", "graphviz", "digraph", "mermaid"}
 _NOTES = {"note", "warning", "tip", "hint", "important", "attention", "caution", "danger", "error", "seealso"}
 _MARKER = re.compile(r"\.\.\s+(\w+)::")
-_COMMENT = re.compile(r"\s*\.\.\s+(?![\[_|]|[\w:.+-]+::(?:\s|$))")
+_COMMENT = re.compile(r"\s*\.\.\s+(?![\s\[_|]|[\w:.+-]+::(?:\s|$))")
 _TARGET = re.compile(r"\s*\.\.(?:\s+_[^:]+(?::[^:]+)*:)?\s*$")
 """A name for a place, or an empty comment."""
 _ROLE = re.compile(r":[\w:+-]{1,40}:`~?([^`<]{1,300}?)(?: ?<[^`>]{0,300}>)?`")
@@ -46,7 +46,7 @@ def rst(data: bytes) -> str:
             if directive and directive[1] == "math":
                 said, code = "", [said, *code]
             out += [_roles(before)] if before.strip(" :") else []
-            out += ["", f"```{said}", *code, "```", ""] if any(code) else []
+            out += ["", fence("\n".join(code), said), ""] if any(code) else []
         elif directive and not directive[2] and directive[1] not in _NOTES:  # its body says what it holds
             at += 1
         elif "`" in line or directive:

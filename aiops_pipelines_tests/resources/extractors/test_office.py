@@ -169,6 +169,8 @@ def test_markdown_without_what_no_reader_sees():
         + ")\n\n"
         "An open <!-- one."
     )
+    kept = "1. ```html\n   <!-- a -->\n   ```\n\n> <!-- b -->\n\n    <!-- c -->"
+    assert markdown(kept.encode()) == kept  # code and quotes
     assert markdown(text.encode()) == (
         "# Fees\n\n\n\nNone  now.\n\n\n\n```\n<!-- code -->\n```\n\nWrite `<!-- x -->`.\n\n"
         "![x](data:image/png;base64,)\n\nAn open <!-- one."
@@ -218,8 +220,9 @@ def test_a_docx_that_unpacks_to_too_much_is_refused(monkeypatch):
         "a<!--\n-->" * 30_000,
         "---\ntitle: a" + " " * 300_000 + "b\n---\n\nx",
         "# a " + "#" * 300_000 + "x",
+        "# a\n" * 75_000,
     ],
-    ids=["blanks", "open comments", "closed before", "comment after comment", "title", "anchor"],
+    ids=["blanks", "open comments", "closed before", "comment after comment", "title", "anchor", "headings"],
 )
 def test_markdown_of_one_sign_over_and_over_is_read_in_time(text):
     """Each took minutes to hours where a pattern began anew at every sign."""

@@ -48,6 +48,8 @@ def test_lists_definitions_and_layout_tables():
 
 
 def test_a_page_without_a_heading_takes_its_title():
+    assert html(b"<title>Fees</title><pre># none\nx</pre>") == "# Fees\n\n```\n# none\nx\n```"
+    assert html(b"<title>Fees</title><h1></h1><p>None.</p>") == "# Fees\n\nNone."
     assert html(b"<title>Fees</title><p>None.</p>") == "# Fees\n\nNone."
     assert html(b"just words") == "just words"
 
@@ -62,11 +64,14 @@ def test_words_are_neither_joined_nor_torn():
         "```\na\nb\n```",
         "| `--user=NAME` | foobar x y |",
     ]
+    page = b"<table><caption>Codes</caption><tr><td><pre>x</pre></td></tr></table>"
+    assert html(page) == "Codes\n\n```\nx\n```"
 
 
 def test_a_form_around_the_page_is_the_page_and_buttons_have_words():
     page = b"<form id='aspnetForm'><h1>Leave</h1><p>You have 25 days.</p><input value='x'></form>"
     assert html(page) == "# Leave\n\nYou have 25 days."
+    assert html(b"<form><h1>One</h1><div>two</div>three</form>") == "# One\n\ntwo\n\nthree"
     page = b"<h1>Leave</h1><p>Press <button>Save</button> now.</p><form>Search <button>Go</button></form>"
     assert html(page + b"<pre>x<button>Copy</button></pre>") == "# Leave\n\nPress Save now.\n\n```\nx\n```"
 

@@ -63,6 +63,11 @@ Guide
     ]
 
 
+def test_rst_of_two_blanks_and_code_that_holds_fences():
+    text = b"..  note:: Mind it.\n\n..  code-block:: md\n\n    ```\n    a\n    ```\n\n..  [1] A footnote.\n\n..  Unseen."
+    assert rst(text) == "**Note:** Mind it.\n\n````md\n```\na\n```\n````\n\n..  [1] A footnote."
+
+
 @given(
     st.lists(
         st.sampled_from(["Title", "=====", "-----", "", "  code", "Text::", ".. code:: x", "words here"]),
