@@ -5,7 +5,7 @@ promise the first, so without a total a call with cached tokens under such a nam
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiops_pipelines.inference_log.langfuse_usage import langfuse_tokens
@@ -64,6 +64,10 @@ REASONING = (
 COST = ("gen_ai.usage.cost", "llm.cost.total", "gen_ai.cost.total_cost", "operation.cost")
 PROVIDER_USAGE, FRAMEWORK_USAGE = "aiops.usage.provider", "aiops.usage.framework"
 """A usage object as a provider gives it, or as a framework counts; put there by `otlp_dialects`."""
+_WHOLE: dict[str, Callable[[Any], Tokens | None]] = {
+    PROVIDER_USAGE: provider_tokens,
+    FRAMEWORK_USAGE: langfuse_tokens,
+}
 _PREFIXES = (
     "gen_ai.usage.",
     "llm.token_count.",
@@ -82,10 +86,9 @@ def span_tokens(attributes: Mapping[str, Any]) -> Tokens | None:
     Raises:
         RecordError: a count is no whole number from 0 on, or the total is smaller than its parts.
     """
-    if stated := attributes.get(PROVIDER_USAGE):
-        return provider_tokens(stated)
-    if stated := attributes.get(FRAMEWORK_USAGE):
-        return langfuse_tokens(stated)
+    for name, tokens_of in _WHOLE.items():
+        if (stated := attributes.get(name)) and (tokens := tokens_of(stated)):
+            return tokens
     names = _possible(attributes)
     given, made, total = (first_count(attributes, names[kind]) for kind in (INPUT, OUTPUT, TOTAL))
     if (both := completed(given, made, total)) is None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from aiops_pipelines.inference_log.otlp_messages import conversation
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.record import RecordError
 from aiops_pipelines.inference_log.tokens import Tokens
@@ -68,7 +69,7 @@ def outer_calls(
             answered[response] = name
     made = [spans[name] for name in calls if name]
     found |= _opened(made, found)
-    return found | _around(made, found, tokens_of)
+    return _around(made, found, tokens_of)
 
 
 def _opened(calls: Iterable[Span], found: Mapping[str, str]) -> dict[str, str]:
@@ -86,21 +87,33 @@ def _opened(calls: Iterable[Span], found: Mapping[str, str]) -> dict[str, str]:
 
 
 def _around(calls: Sequence[Span], found: Mapping[str, str], tokens_of: TokensOf) -> dict[str, str]:
-    """Return for calls of one library the call of another that they lie in by time, model and counts."""
+    """Return what was found, with calls of one library in those of another by time, model and counts."""
     if len({call.scope for call in calls}) < 2:
-        return {}
+        return dict(found)
     timed = [call for call in calls if call.scope and call.start_ns is not None and call.end_ns is not None]
     timed.sort(key=lambda call: (call.start_ns or 0, -(call.end_ns or 0)))
-    lying, holding = dict[str, str](), set(found.values())
+    lying, holding = dict(found), set(found.values())
     for at, inner in enumerate(timed):
         if inner.span_id in found:
             continue
         for outer in reversed(timed[max(at - HOPS, 0) : at]):
-            if outer.span_id not in holding and _holds(outer, inner, tokens_of):
+            free = outer.span_id not in holding and not _within(outer.span_id, inner.span_id, lying)
+            if free and _holds(outer, inner, tokens_of):
                 lying[inner.span_id] = outer.span_id
                 holding.add(outer.span_id)
                 break
     return lying
+
+
+def _within(name: str, other: str, outer_of: Mapping[str, str]) -> bool:
+    """Say whether a call lies in another, over any number of calls between."""
+    for _ in range(HOPS):
+        if name == other:
+            return True
+        if (outer := outer_of.get(name)) is None:
+            return False
+        name = outer
+    return True
 
 
 def _holds(outer: Span, inner: Span, tokens_of: TokensOf) -> bool:
@@ -108,8 +121,16 @@ def _holds(outer: Span, inner: Span, tokens_of: TokensOf) -> bool:
         return False
     own, counted = _counts(outer, tokens_of), _counts(inner, tokens_of)
     if own is None or counted is None:
-        return own is counted and outer.failed and inner.failed
-    return _same(own, [counted])
+        same = own is counted and outer.failed and inner.failed
+    else:
+        same = _same(own, [counted])
+    return same and _agree(outer, inner)
+
+
+def _agree(one: Span, other: Span) -> bool:
+    """Say whether two calls name no different responses and ask nothing different, where both say so."""
+    said = [(call.first("gen_ai.response.id"), conversation(call).query) for call in (one, other)]
+    return all(mine is None or its is None or mine == its for mine, its in zip(*said, strict=True))
 
 
 def _alike(one: Span, other: Span) -> bool:

@@ -101,6 +101,19 @@ def test_counts_of_a_framework_that_are_none_are_set_aside():
     assert "input" in batch.rejections[0].reason
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"metadata.usage_object": "{'total_tokens': 2500}"},
+        {"langfuse.observation.type": "generation", "langfuse.observation.usage_details": '{"total": 2500}'},
+        {"gcp.vertex.agent.llm_request": '{"model": "m"}', "gcp.vertex.agent.llm_response": '{"usage_metadata": {"traffic_type": "x"}}'},
+        {"langsmith.span.kind": "llm", "langsmith.metadata.usage_metadata": '{"input_token_details": {"audio": 0}}'},
+    ],
+)  # fmt: skip
+def test_a_usage_that_names_no_counts_leaves_those_of_the_span(beside):
+    assert one(span("1" * 16, {**USAGE, **beside}))["tokens_total"] == 2500
+
+
 def test_a_prompt_template_of_langsmith_is_no_call():
     template = {
         "gen_ai.operation.name": "chat",
@@ -281,12 +294,6 @@ def test_strands_writes_blocks_as_text_and_milliseconds_as_seconds():
     assert (record["query"], record["time_to_first_token_ms"]) == ("Rain?", 112)
     found["gen_ai.server.time_to_first_token"] = 0.112
     assert one(span("1" * 16, found))["time_to_first_token_ms"] == 112
-
-
-def calls(*spans):
-    batch = calls_of(*spans)
-    assert batch.rejections == []
-    return batch
 
 
 USAGE = {

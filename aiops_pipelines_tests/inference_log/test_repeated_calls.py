@@ -159,6 +159,31 @@ def test_a_failure_that_two_libraries_log_is_one_with_the_model_that_one_names()
     assert [(r["status"], r["model_requested"]) for r in batch.records] == [("error", "gpt-4o")]
 
 
+def test_a_child_of_another_library_is_found_whatever_the_order_and_the_clock():
+    """Exporters write a child before its parent; two clocks may let it start first."""
+    parent = ("framework", span(OUTER, COUNTED))
+    for start in (0, -5):
+        child = ("client", span(INNER, COUNTED, start=start, parent=OUTER))
+        assert made(libraries(child, parent)) == {INNER: 1200}
+    third = ("gateway", span(MIDDLE, COUNTED, **WITHIN, parent=INNER))
+    assert made(libraries(third, child, parent)) == {MIDDLE: 1200}
+
+
+@pytest.mark.parametrize("name", ["gen_ai.response.id", "gen_ai.input.messages"])
+def test_calls_that_say_another_response_or_ask_another_thing_are_two(name):
+    texts = {"one": '[{"role": "user", "content": "one"}]', "two": '[{"role": "user", "content": "two"}]'}
+
+    def both(first, second):
+        outside, within = (
+            span(OUTER, {**COUNTED, name: first}),
+            span(INNER, {**COUNTED, name: second}, **WITHIN),
+        )
+        return len(made(libraries(("framework", outside), ("client", within))))
+
+    assert both(texts["one"], texts["two"]) == 2
+    assert both(texts["one"], texts["one"]) == 1
+
+
 RESPONSE = {**COUNTED, "gen_ai.response.id": "msg_1"}
 
 

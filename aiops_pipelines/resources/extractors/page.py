@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
 _NOT_CONTENT = ["title", "nav", "script", "style", "noscript", "template", "svg", "iframe"]
 _NOT_CONTENT += ["input", "select", "textarea", "option", "datalist"]
-_BESIDE = "[role=navigation], [role=search], .sphinxsidebar"
-_SIGNS = ".headerlink, .permalink, .anchor-link, .linenos, button[class*=copy], pre button"
-_SIGNS += ", .katex-html, [href^='#footnote-ref-'], [href^='#endnote-ref-']"
+_ROLES = {"navigation", "search"}
+_SIGNS = {"headerlink", "permalink", "anchor-link", "linenos", "copybtn", "sphinxsidebar", "katex-html"}
 """What generators put beside content: a pilcrow after each heading, line numbers, a formula once more."""
-_HIDDEN = "[hidden]:not([hidden=until-found]), [style*='display:none'], [style*='display: none']"
+_BACK = ("#footnote-ref-", "#endnote-ref-")
 _SHOWING = ("href", "aria-controls", "data-target", "data-bs-target", "for", "onclick")
 _CHARSETS = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030"}
 _CHARSETS |= {"shift_jis": "cp932", "euc_kr": "cp949"}
@@ -40,7 +39,7 @@ def content(page: str) -> str:
 
     soup = BeautifulSoup(page, "html.parser")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
-    for tag in [*soup(_NOT_CONTENT), *soup.select(f"{_BESIDE}, {_SIGNS}")]:
+    for tag in [*soup(_NOT_CONTENT), *filter(_is_beside, soup.find_all(True))]:
         tag.decompose()
     for tag in [*_unseen(soup), *_aside(soup)]:
         tag.decompose()
@@ -49,7 +48,7 @@ def content(page: str) -> str:
     for tag in soup("math"):  # its own source says it once
         if source := tag.find("annotation", encoding="application/x-tex"):
             tag.replace_with(source.get_text())
-    places = (soup.find("main"), soup.select_one("[role=main]"), soup.body)
+    places = (soup.find("main"), soup.find(role="main"), soup.body)
     place = next((one for one in places if one and one.get_text(strip=True)), soup)
     text = "\n\n".join(_blocks(place))
     return text if not title or any(map(_flat, place("h1"))) else f"# {title}\n\n{text}"
@@ -72,13 +71,25 @@ def _decoded(data: bytes) -> str:
             raise UnreadableFile(f"It is not the {named} it says it is; save the file as UTF-8.") from None
 
 
+def _is_beside(tag: "Tag") -> bool:
+    classes = set(tag.get("class") or ())
+    copies = tag.name == "button" and (any("copy" in name for name in classes) or tag.find_parent("pre"))
+    beside = tag.get("role") in _ROLES or not classes.isdisjoint(_SIGNS)
+    return beside or bool(copies) or str(tag.get("href") or "").startswith(_BACK)
+
+
 def _unseen(soup: "BeautifulSoup") -> "list[Tag]":
     """Return what is hidden and stays so: not a tab, nor what something else on the page can show."""
-    if not (hidden := soup.select(_HIDDEN)):
+    if not (hidden := [tag for tag in soup.find_all(True) if tag.attrs and _is_hidden(tag)]):
         return []
-    told = " ".join(str(tag[key]) for key in _SHOWING for tag in soup.select(f"[{key}]"))
+    told = " ".join(str(tag.get(key) or "") for tag in soup.find_all(True) for key in _SHOWING)
     shown = set(re.findall(r"[\w-]+", told))
     return [tag for tag in hidden if tag.get("role") != "tabpanel" and tag.get("id") not in shown]
+
+
+def _is_hidden(tag: "Tag") -> bool:
+    hidden = tag.get("hidden") is not None and tag.get("hidden") != "until-found"
+    return hidden or "display:none" in str(tag.get("style") or "").replace(" ", "").lower()
 
 
 def _aside(soup: "BeautifulSoup") -> "list[Tag]":

@@ -84,6 +84,11 @@ def test_docx_reads_as_with_all_changes_accepted():
     add(
         '<w:p><w:r><w:t>See </w:t></w:r><w:fldSimple w:instr="REF x"><w:r><w:t>3</w:t></w:r></w:fldSimple></w:p>'
     )
+    add("<w:p><w:r><w:t>c</w:t><w:cr/><w:t>d</w:t></w:r></w:p>")
+    link = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" r:id="lost"'
+    add(f"<w:p><w:hyperlink {link}><w:r><w:t>A link</w:t></w:r></w:hyperlink></w:p>")
+    document.add_paragraph("def f():\n    return 1")
+    document.add_paragraph("f()", style=document.styles.add_style("Source Code", 1))
     outer = document.add_table(1, 1).cell(0, 0)
     outer.text = "outer"
     outer.add_table(1, 1).cell(0, 0).text = "inner"
@@ -91,7 +96,7 @@ def test_docx_reads_as_with_all_changes_accepted():
     buffer = io.BytesIO()
     document.save(buffer)
     assert docx(buffer.getvalue()).split("\n\n") == [
-        "###### Leave", "Days: 25", "Four weeks", "See 3", "outer", "| inner |"
+        "###### Leave", "Days: 25", "Four weeks", "See 3", "c d", "A link", "```\ndef f():\n    return 1\nf()\n```", "outer", "| inner |"
     ]  # fmt: skip
 
 
