@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from aiops_pipelines.mendable import Mendable
+from aiops_pipelines.mistakes import mistakes
 from aiops_pipelines.rag.store_settings import Publish
 
 Profile = Literal["light", "standard", "regulated"]
@@ -291,8 +292,7 @@ def load_system(file: Path, root: Path) -> System:
     try:
         system = System.model_validate(content)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
-        raise SystemFileError(f"{file.name}: " + "; ".join(lines)) from error
+        raise SystemFileError(f"{file.name}: " + "; ".join(mistakes(error, content))) from error
     if file.name != f"{system.name}.yaml":
         raise SystemFileError(
             f"{file.name}: name is {system.name!r}, so the file must be {system.name}.yaml."

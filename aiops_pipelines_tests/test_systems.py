@@ -82,6 +82,38 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+EMBEDDINGS = [
+    ("nosuchmodel", ["index.embedding: Input should be {models}, or a mapping of keys"]),
+    (None, ["index.embedding: Input should be {models}, or a mapping of keys"]),
+    (
+        {"class": "a.B", "model": "m", "provider": "p", "dated_name": "m-1", "dimension": 0, "colour": 1},
+        [
+            "index.embedding.dimension: Input should be greater than 0",
+            "index.embedding.colour: Extra inputs are not permitted",
+        ],
+    ),
+    (
+        {"class": "a.B", "model": "m", "provider": "p", "dimension": 3},
+        ["index.embedding.dated_name: Field required"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("embedding", "said"), EMBEDDINGS)
+def test_a_value_of_several_kinds_has_one_sentence_without_the_names_of_kinds(
+    tmp_path: Path, embedding: object, said: list[str]
+) -> None:
+    with pytest.raises(SystemFileError) as error:
+        load_system(written(tmp_path, LEAST | {"index": {"embedding": embedding}}), tmp_path)
+    models = "'all-MiniLM-L6-v2' or 'multilingual-e5-small'"
+    assert str(error.value) == "shop.yaml: " + "; ".join(said).replace("{models}", models)
+
+
+def test_a_value_where_keys_belong_is_told_without_the_name_of_a_class(tmp_path: Path) -> None:
+    with pytest.raises(SystemFileError, match=r"^shop\.yaml: corpus: Input should be a mapping of keys$"):
+        load_system(written(tmp_path, LEAST | {"corpus": "handbook"}), tmp_path)
+
+
 def test_the_name_must_be_the_files(tmp_path: Path) -> None:
     with pytest.raises(
         SystemFileError, match=r"desk\.yaml: name is 'shop', so the file must be shop\.yaml\."

@@ -22,10 +22,20 @@ from numpy.typing import NDArray
 
 from aiops_pipelines.rag.blocks import title
 from aiops_pipelines.rag.chunking import chunk
-from aiops_pipelines.rag.crowding import DEPTH, LEAST_TOPICS, MOST_TOPICS, crowding, topic_shares
+from aiops_pipelines.rag.crowding import (
+    DEPTH,
+    LEAST_TOPICS,
+    MOST_TOPICS,
+    Seen,
+    Topic,
+    crowding,
+    seen,
+    topic_shares,
+)
 from aiops_pipelines.rag.poison import judged, text_signs
 from aiops_pipelines.resources.embedder import embedder
 from aiops_pipelines.resources.extraction import extracted
+from aiops_pipelines.resources.languages import language
 
 ROOT = Path(__file__).parents[1]
 HERE = ROOT / "../shared/datasets"
@@ -75,7 +85,7 @@ class Corpus:
         after = self.shares([*names, name], np.column_stack([others, self.column(pieces)]))
         sizes = {other: len(found) for other, found in self.pieces.items()} | {name: len(pieces)}
         fresh = [piece for piece in pieces if piece not in self.pieces.get(name, [])]
-        sign = crowding(before, after, sizes, len(self.vectors), name)
+        sign = crowding(Seen(before, after, len(self.vectors)), sizes, name)
         return judged([*text_signs(fresh), *([sign] if sign else [])]) == "held"
 
     def without(self, name: str) -> "Corpus":
@@ -167,20 +177,25 @@ def documentation(folder: Path) -> dict[str, str]:
 def taken_over(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[int, list[str]]:
     """Return how many documents a release brings that are new or changed, and which of them would be held."""
     chosen = sorted(old, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:MOST_TOPICS]
-    topics = embed(list(dict.fromkeys(titled(old)[name] for name in chosen)))
+    first = {titled(old)[name]: name for name in reversed(chosen)}  # that has the title
+    asked = [Topic(question, frozenset([name]), False) for question, name in first.items()]
+    topics = embed(list(first))
     pieces = [{name: [c.text for c in chunk(text)] for name, text in of.items()} for of in (old, new)]
-    shares = []
+    ranked = []
     for of in pieces:
         found = {name: (topics @ embed(texts).T).max(axis=1) for name, texts in of.items() if texts}
         best = np.argsort(-np.stack(list(found.values()), axis=1), axis=1, kind="stable")[:, :DEPTH]
         names = list(found)
-        shares.append(topic_shares([[(names[at], 0.0) for at in row] for row in best]))
+        ranked.append([[(names[at], 0.0) for at in row] for row in best])
+    of_known, of_foreign = (seen(asked, *ranked, foreign=foreign) for foreign in (False, True))
     sizes = {name: len(texts) for of in pieces for name, texts in of.items()}
     changed, held = [name for name, text in new.items() if old.get(name) != text], []
     for name in changed:
         stood = pieces[0].get(name, [])
         signs = text_signs(text for text in pieces[1][name] if text not in stood)
-        crowded = crowding(*shares, sizes, len(topics), name) if len(topics) >= LEAST_TOPICS else None
+        known = language(new[name]) in (None, *(MODEL.languages or ()))
+        judged_by = of_known if known else of_foreign
+        crowded = crowding(judged_by, sizes, name) if len(topics) >= LEAST_TOPICS else None
         if judged([*signs, *([crowded] if crowded else [])]) == "held":
             held.append(name)
     return len(changed), held

@@ -60,7 +60,7 @@ def incidents(name: given.AnySystem = None, everything: All = False) -> None:
 
 
 def problems(name: given.AnySystem = None) -> None:
-    """List what keeps a system from being fully operated."""
+    """List what runs found to keep a system from being fully operated."""
     from aiops_pipelines.resources.published import published
     from aiops_pipelines.wording import inert
 
@@ -68,4 +68,5 @@ def problems(name: given.AnySystem = None) -> None:
     for system in given.systems(name):
         rows = copy.rows("operations.problems", system=system.name).rows(named=True)
         lines: list[terminal.Said] = [("warn", inert(row["area"]), inert(row["problem"])) for row in rows]
-        terminal.block(system.name, lines or [("good", "", "Nothing stands in the way.")])
+        none = f"No run reported a problem; aiops check {system.name} looks at what lies there now."
+        terminal.block(system.name, lines or [("good", "", none)])

@@ -151,7 +151,8 @@ def _show(system: str, books: "Warehouse") -> None:
     if row:
         verdicts = moves.verdicts(system, row["migration_id"])
         lines.append(("plain", row["migration_id"], inert(f"to {_made_with(row)}: {row['status']}")))
-        lines += [(_tone(one["verdict"]), "", one["reason"]) for one in verdicts]
+        said: list[terminal.Said] = [(_tone(one["verdict"]), "", one["reason"]) for one in verdicts]
+        lines += dict.fromkeys(said)  # two measures may lack the same
         lines.append(("plain", "Next", advice(row["status"], verdicts, system)))
     terminal.block(system, lines)
 

@@ -41,7 +41,7 @@ def metrics(
     """Print precision, recall, hit rate, nDCG and MRR as trec_eval defines them, with 95 % intervals."""
     from aiops_pipelines.rag import trec
 
-    truth, ranking = trec.qrels(qrels.name, _lines(qrels)), trec.run(run.name, _lines(run))
+    truth, ranking = trec.qrels(qrels.name, qrels.read_bytes()), trec.run(run.name, run.read_bytes())
     found = trec.measured(truth, ranking, cuts or trec.CUTS, complete)
     if found.scores.is_empty():
         raise trec.TrecFileError(
@@ -67,7 +67,3 @@ def metrics(
     for left_out, what in ((found.unranked, "judged but not ranked"), (found.unjudged, "ranked, not judged")):
         if left_out:
             terminal.verbatim(f"{len(left_out)} {what}, left out: {', '.join(left_out[:5])}.")
-
-
-def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8-sig", errors="replace").splitlines()

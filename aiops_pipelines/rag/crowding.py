@@ -21,6 +21,8 @@ SHARE, FACTOR = 0.10, 2.0
 """As measured in docs/adr/0020-poisoned-documents.md."""
 FEWEST_GAINED = 5
 """Topics gained, with none lost, beyond chance at 5 %: by the sign test 2**-5 is 0.031, 2**-4 is 0.063."""
+FEWEST_GAINED_FOREIGN = 8
+"""In a language the model does not know: as measured in docs/adr/0020-poisoned-documents.md."""
 PEERS = 5
 
 
@@ -31,6 +33,19 @@ class Topic:
     question: str
     documents: frozenset[str]
     known: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Share of the topics each document is among the first five for, in the index before and the new one.
+
+    `topics` is how many there are, `fewest` how many of them a document has to gain.
+    """
+
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    topics: int
+    fewest: int = FEWEST_GAINED
 
 
 def topics(known: pl.DataFrame, judged: pl.DataFrame, titles: Mapping[str, str]) -> list[Topic]:
@@ -65,33 +80,44 @@ def topic_shares(rankings: Sequence[Ranking]) -> dict[str, float]:
     return shares
 
 
-def crowding(
-    before: Mapping[str, float],
-    after: Mapping[str, float],
-    sizes: Mapping[str, int],
-    asked: int,
-    document: str,
-) -> Sign | None:
+def seen(asked: Sequence[Topic], before: Sequence[Ranking], after: Sequence[Ranking], foreign: bool) -> Seen:
+    """Return what a changed document is judged by.
+
+    For one in a language the model does not know (`foreign`) a topic counts where the index before finds a
+    document of the topic's among the first five: what such a model finds elsewhere is chance.
+    """
+    if not foreign:
+        return Seen(topic_shares(before), topic_shares(after), len(asked))
+    kept = [
+        at
+        for at, (topic, ranking) in enumerate(zip(asked, before, strict=True))
+        if any(document in topic.documents for document, _ in ranking[:DEPTH])
+    ]
+    old, new = ([of[at] for at in kept] for of in (before, after))
+    return Seen(topic_shares(old), topic_shares(new), len(kept), FEWEST_GAINED_FOREIGN)
+
+
+def crowding(found: Seen, sizes: Mapping[str, int], document: str) -> Sign | None:
     """Return a strong sign when a changed document is now found for too many topics to be about one.
 
-    It stands among the first five for a tenth of all topics more than before, five at least, and for twice as
-    many as any document of the index before that is no larger. Where fewer than five are so small, all count.
+    It stands among the first five for a tenth of all topics more than before, `fewest` at least, and for
+    twice as many as any document of the index before that is no larger. Where fewer than five are so small,
+    all count.
 
     Worked example: 12 % of 100 now, none before, the others at most 5 %: 0.12 is at least 0.10 and 2 * 0.05.
 
     Args:
-        before: share of topics by document, in the index before.
-        after: the same in the new index.
+        found: shares of the topics it is judged by.
         sizes: chunks of each document, of the new version where there is one.
-        asked: how many topics there are.
         document: the changed one.
     """
-    share, had = after.get(document, 0.0), before.get(document, 0.0)
-    if share - had < SHARE or round((share - had) * asked) < FEWEST_GAINED:
+    share, had = found.after.get(document, 0.0), found.before.get(document, 0.0)
+    if share - had < SHARE or round((share - had) * found.topics) < found.fewest:
         return None
     others = [name for name in sizes if name != document]
     small = [name for name in others if sizes[name] <= sizes[document]]
-    usual = max((before.get(n, 0.0) for n in (small if len(small) >= PEERS else others)), default=0.0)
+    peers = small if len(small) >= PEERS else others
+    usual = max((found.before.get(name, 0.0) for name in peers), default=0.0)
     if share < FACTOR * usual:
         return None
     return Sign(

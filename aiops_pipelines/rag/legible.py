@@ -20,12 +20,12 @@ def unreadable_to(documents: pl.DataFrame, model: str, known: Collection[str] | 
         known: languages it was trained on; None where nobody says, which is no reason to warn.
     """
     if known is not None:
-        foreign = documents.filter(pl.col("language").is_not_null() & ~pl.col("language").is_in(list(known)))
-        if foreign.height:
-            tongues = listed(sorted(set(foreign["language"])))
+        unknown = foreign(documents, known)
+        if unknown.height:
+            tongues = listed(sorted(set(unknown["language"])))
             yield (
-                f"{some(foreign.height, 'document')} in languages that {model} was not trained on "
-                f"({tongues}), so questions will miss them: {_named(foreign)}. "
+                f"{some(unknown.height, 'document')} in languages that {model} was not trained on "
+                f"({tongues}), so questions will miss them: {_named(unknown)}. "
                 "Choose a model for these languages with index.embedding."
             )
     garbled = documents.filter(pl.col("garbled") > pl.col("characters") * GARBLED_SHARE)
@@ -34,6 +34,11 @@ def unreadable_to(documents: pl.DataFrame, model: str, known: Collection[str] | 
             f"{some(garbled.height, 'document')} with text that was decoded wrongly before it got here: "
             f"{_named(garbled)}. Save the original anew as UTF-8."
         )
+
+
+def foreign(documents: pl.DataFrame, known: Collection[str]) -> pl.DataFrame:
+    """Return the documents whose language can be told and is none of those known."""
+    return documents.filter(pl.col("language").is_not_null() & ~pl.col("language").is_in(list(known)))
 
 
 def _named(documents: pl.DataFrame) -> str:

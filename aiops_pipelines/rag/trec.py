@@ -4,8 +4,10 @@ So a ranking from anywhere can be scored. The measures themselves are `metrics`;
 command line.
 """
 
+import codecs
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -18,6 +20,11 @@ CUTS = (5, 10)
 QRELS_LINE = "query 0 document grade"
 RUN_LINE = "query Q0 document rank score tag"
 LARGEST_GRADE = 2**31 - 1
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE | re.ASCII
+)
+"""What C reads as a number; Python would also take 1_0 and the digits of other scripts."""
 
 
 class TrecFileError(Mendable, ValueError):
@@ -41,14 +48,14 @@ class Measured:
         return {name: (float(v.to_numpy().mean()), *interval(v.to_numpy())) for name, v in found.items()}
 
 
-def qrels(name: str, lines: Iterable[str]) -> pl.DataFrame:
-    """Return judgements (`metrics.QRELS`) from lines `query 0 document grade`.
+def qrels(name: str, data: bytes) -> pl.DataFrame:
+    """Return judgements (`metrics.QRELS`) from a file's lines `query 0 document grade`.
 
     Raises:
-        TrecFileError: a line has another form, or judges a document a second time.
+        TrecFileError: a line has another form, is not UTF-8, or judges a document a second time.
     """
     truth: dict[str, dict[str, int]] = {}
-    for number, (query, _, document, grade) in _fields(name, lines, QRELS_LINE):
+    for number, (query, _, document, grade) in _fields(name, data, QRELS_LINE):
         grades = truth.setdefault(query, {})
         if document in grades:
             raise TrecFileError(f"{name}, line {number}: {document} is judged twice for query {query}.")
@@ -56,16 +63,17 @@ def qrels(name: str, lines: Iterable[str]) -> pl.DataFrame:
     return _frame(truth, QRELS)
 
 
-def run(name: str, lines: Iterable[str]) -> pl.DataFrame:
-    """Return a run (`metrics.RUN`) from lines `query Q0 document rank score tag`.
+def run(name: str, data: bytes) -> pl.DataFrame:
+    """Return a run (`metrics.RUN`) from a file's lines `query Q0 document rank score tag`.
 
     As in trec_eval the score decides and the written rank is not read.
 
     Raises:
-        TrecFileError: a line has another form, a score is no number, or a document stands twice.
+        TrecFileError: a line has another form or is not UTF-8, a score is no number, or a document
+            stands twice.
     """
     ranked: dict[str, dict[str, float]] = {}
-    for number, (query, _, document, _, score, _) in _fields(name, lines, RUN_LINE):
+    for number, (query, _, document, _, score, _) in _fields(name, data, RUN_LINE):
         scores = ranked.setdefault(query, {})
         if document in scores:
             raise TrecFileError(f"{name}, line {number}: {document} is ranked twice for query {query}.")
@@ -94,14 +102,27 @@ def measured(
     return Measured(named, () if complete else unranked, tuple(sorted(asked - known)))
 
 
-def _fields(name: str, lines: Iterable[str], form: str) -> Iterator[tuple[int, list[str]]]:
+def _fields(name: str, data: bytes, form: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each line's number and fields, which ASCII white space alone parts, as in trec_eval.
+
+    An id may hold any other space. Nothing is replaced, or two ids could become one.
+    """
     wanted = len(form.split())
-    for number, line in enumerate(lines, start=1):
-        fields = line.split()
+    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
+        try:
+            fields = [field.decode() for field in line.split()]
+        except UnicodeDecodeError as error:
+            raise _not_utf_8(name, number) from error
+        if b"\0" in line:  # ASCII text in UTF-16
+            raise _not_utf_8(name, number)
         if fields and len(fields) != wanted:
             raise TrecFileError(f"{name}, line {number}: {len(fields)} fields; write `{form}`.")
         if fields:
             yield number, fields
+
+
+def _not_utf_8(name: str, number: int) -> TrecFileError:
+    return TrecFileError(f"{name}, line {number}: the text is not UTF-8; convert the file to UTF-8.")
 
 
 def _frame(rows: Mapping[str, Mapping[str, float]], schema: pl.Schema) -> pl.DataFrame:
@@ -112,20 +133,18 @@ def _frame(rows: Mapping[str, Mapping[str, float]], schema: pl.Schema) -> pl.Dat
 
 
 def _grade(name: str, number: int, text: str) -> int:
-    try:
-        grade = int(text)
-    except ValueError as error:
-        raise TrecFileError(f"{name}, line {number}: the grade {text} is no whole number.") from error
+    if not _WHOLE.fullmatch(text):
+        raise TrecFileError(f"{name}, line {number}: the grade {text} is no whole number.")
+    grade = float(text)  # int() refuses some thousand digits
     if abs(grade) > LARGEST_GRADE:
         raise TrecFileError(f"{name}, line {number}: the grade {text} is beyond {LARGEST_GRADE}.")
-    return grade
+    return int(grade)
 
 
 def _score(name: str, number: int, text: str) -> float:
-    try:
-        score = float(text)
-    except ValueError as error:
-        raise TrecFileError(f"{name}, line {number}: the score {text} is no number.") from error
+    if not _NUMBER.fullmatch(text):
+        raise TrecFileError(f"{name}, line {number}: the score {text} is no number.")
+    score = float(text)
     if math.isnan(score):
         raise TrecFileError(f"{name}, line {number}: the score is not a number, so it has no place.")
     return score

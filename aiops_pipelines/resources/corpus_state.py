@@ -6,6 +6,7 @@ and one that cannot be read at this moment stays what it was.
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import copy
 from datetime import datetime
@@ -22,6 +23,7 @@ from aiops_pipelines.resources import documents as corpora
 from aiops_pipelines.resources import extraction, extractors, languages
 from aiops_pipelines.resources.pace import Pace, Tell
 from aiops_pipelines.resources.tables import Table
+from aiops_pipelines.wording import some
 
 SETTLED_NS = 2_000_000_000
 """A file changed less than this before it was listed could change once more at the same time of its clock."""
@@ -98,8 +100,10 @@ class CorpusState:
             found = pl.DataFrame(list(rows.values()), schema=schema, orient="row")
             self.files = found.with_columns(**labels)
         if self.files["document_hash"].null_count() == self.files.height:
+            [(reason, number)] = Counter(self.files["reason"]).most_common(1)
             raise corpora.CorpusError(
-                f"No document of {snapshot.label} can be read; the index stays as it is."
+                f"No document of {snapshot.label} can be read; the index stays as it is. "
+                f"{some(number, 'file')}: {reason}"
             )
 
     @cached_property

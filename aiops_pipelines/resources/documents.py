@@ -81,6 +81,8 @@ def snapshots(corpus: Corpus) -> list[Snapshot]:
         return [Snapshot(PLAIN, None, Objects(corpus.url, corpus.options), aside)]
     assert corpus.folder  # one of the three is given
     folder = corpus.folder
+    if folder.exists() and not folder.is_dir():
+        raise CorpusError(f"{folder} is a file and no folder; change corpus.folder to the folder it is in.")
     if not folder.is_dir():
         raise CorpusError(f"The corpus folder {folder} does not exist; create it or change corpus.folder.")
     entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]

@@ -147,7 +147,8 @@ class Migrations:
         verdicts = self.compare(system, clock)
         found = migration.decision([one for one in verdicts if one["sample"] == migration.KNOWN])
         if found != migration.NOT_INFERIOR and not force:
-            said = " ".join(one["reason"] for one in verdicts if one["sample"] == migration.KNOWN)
+            told = [one["reason"] for one in verdicts if one["sample"] == migration.KNOWN]
+            said = " ".join(dict.fromkeys(told))
             raise MigrationRefused(
                 f"The new index of {system.name} is not shown to be as good: {said} To serve it all the "
                 "same: --force --reason TEXT --by NAME."

@@ -15,6 +15,7 @@ import polars as pl
 
 from aiops_pipelines.rag import crowding, ranking
 from aiops_pipelines.rag.known_queries import in_force
+from aiops_pipelines.rag.legible import foreign
 from aiops_pipelines.rag.poison import GONE, HELD, NOTED, Sign, judged, text_signs
 from aiops_pipelines.resources.corpus_state import CorpusState
 from aiops_pipelines.resources.index_build import Build
@@ -122,7 +123,7 @@ class _Look:
         if self._asked:
             asked, before, after = self._asked
             told = [
-                crowding.crowding(*self._shares, self._sizes, len(asked), document),
+                crowding.crowding(self._seen(document), self._sizes, document),
                 crowding.takeover(asked, before, after, document),
             ]
             found += [sign for sign in told if sign]
@@ -134,14 +135,14 @@ class _Look:
         """Return the finding, with where the document comes from."""
         state, old = self._build.state, self._build.old.filter(document=document)
         of = state.documents.filter(document=document).row(0, named=True)
-        before, after = self._shares if self._asked else ({}, {})
+        seen = self._seen(document) if self._asked else None
         return {
             **{"system": self._build.system, "document": document, "document_hash": document_hash},
             **{"status": status, "change": "edited" if old.height else "added"},
             **{"signs": [sign.kind for sign in signs], "evidence": " ".join(sign.evidence for sign in signs)},
-            "share_before": before.get(document, 0.0) if self._asked else None,
-            "share_after": after.get(document, 0.0) if self._asked else None,
-            "topics": len(self._asked[0]) if self._asked else None,
+            "share_before": seen and seen.before.get(document, 0.0),
+            "share_after": seen and seen.after.get(document, 0.0),
+            "topics": seen and seen.topics,
             "previous_hash": old["document_hash"][0] if old.height else None,
             **{"modified_at": of["modified_at"], "source_version": of["source_version"]},
             **{"author": state.author(document), "found_at": self._now, "found_by": self._build.run},
@@ -158,11 +159,19 @@ class _Look:
         """The places of the index before and of the new one."""
         return self._build.old, self._wanted
 
+    def _seen(self, document: str) -> crowding.Seen:
+        return self._known_and_foreign[document in self._foreign]
+
     @cached_property
-    def _shares(self) -> tuple[dict[str, float], dict[str, float]]:
+    def _known_and_foreign(self) -> tuple[crowding.Seen, crowding.Seen]:
         assert self._asked
-        _, before, after = self._asked
-        return crowding.topic_shares(before), crowding.topic_shares(after)
+        return crowding.seen(*self._asked, foreign=False), crowding.seen(*self._asked, foreign=True)
+
+    @cached_property
+    def _foreign(self) -> set[str]:
+        """The documents in a language that the model does not know."""
+        documents, known = self._build.state.documents, self._build.model.languages
+        return set() if known is None else set(foreign(documents, known)["document"])
 
     @cached_property
     def _asked(self) -> tuple[list[crowding.Topic], list[ranking.Ranking], list[ranking.Ranking]] | None:

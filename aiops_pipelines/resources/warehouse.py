@@ -24,6 +24,12 @@ OLDEST_DUCKDB = (1, 5)
 
 HELD = ("Could not set lock", "different configuration")
 """How DuckDB says that another process, or another thread of this one, has the file open for writing."""
+DAMAGED = ("not a valid DuckDB database", "Corrupt database", "replaying WAL")
+RESTORE = (
+    "Restore it from a backup, or move it away and run again: what corpus and log folders still hold is read "
+    "anew; decisions, the audit log and calls that no log file holds any more are lost. If it is the copy "
+    "for analysts, a run makes it anew and nothing is lost."
+)
 ABANDONED_SECONDS = 3600
 FRUGAL = {"threads": "1", "checkpoint_threshold": "'256MB'", "memory_limit": "'512MB'"}
 """One thread takes half the CPU time of two that wait for each other. Writing 200,000 vectors in batches
@@ -108,7 +114,7 @@ class Warehouse:
                 break
             except (duckdb.IOException, duckdb.ConnectionException) as error:
                 if not any(sign in str(error) for sign in HELD):
-                    raise WarehouseError(f"{self.file.name} cannot be opened: {error}") from error
+                    raise WarehouseError(f"{self.file.name} cannot be opened: {_said(error)}") from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusy(
                         f"The warehouse is being written; try again later. {error}"
@@ -231,3 +237,9 @@ def _disk_errors(what: str) -> Iterator[None]:
         yield
     except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
         raise WarehouseError(f"{what}: {error}. Make room on the disk if it is full.") from error
+
+
+def _said(error: duckdb.Error) -> str:
+    """Return what DuckDB says, for a damaged file with what to do about it."""
+    damaged = any(sign in str(error) for sign in DAMAGED)
+    return f"{str(error).rstrip('.! ')}. {RESTORE}" if damaged else str(error)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.status import Known, status
 from aiops_pipelines.systems import System
 from aiops_pipelines_tests.commands.small_run import (
@@ -148,3 +149,11 @@ def test_incidents_lists_what_is_due(aiops, finished):
 
 def test_problems_lists_what_stands_in_the_way(aiops, finished):
     assert "! costs 3 calls have no price." in aiops(finished, "problems", "support").text
+
+
+def test_problems_are_those_of_runs_and_what_lies_there_now_is_for_check(aiops, data):
+    warehouse = Warehouse(Project(data).warehouse, TABLES)
+    warehouse.replace("operations.problems", TABLES["operations.problems"].empty(), system="support")
+    warehouse.publish(Project(data).published, {})
+    said = aiops(data, "problems", "support").text
+    assert "✓ No run reported a problem; aiops check support looks at what lies there now." in said

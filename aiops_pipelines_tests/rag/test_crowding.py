@@ -4,7 +4,16 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from aiops_pipelines.rag.crowding import MOST_TOPICS, Topic, crowding, takeover, topic_shares, topics
+from aiops_pipelines.rag.crowding import (
+    MOST_TOPICS,
+    Seen,
+    Topic,
+    crowding,
+    seen,
+    takeover,
+    topic_shares,
+    topics,
+)
 from aiops_pipelines.rag.known_queries import JUDGEMENTS, KNOWN_QUERIES
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -47,35 +56,53 @@ SIZES = dict.fromkeys("abcde", 3) | {"book": 400, "new": 3}
 
 
 def test_a_document_crowds_that_is_found_for_twice_as_much_as_any_of_its_size() -> None:
-    sign = crowding(BEFORE, {"new": 0.12}, SIZES, 100, "new")
+    sign = crowding(Seen(BEFORE, {"new": 0.12}, 100), SIZES, "new")
     assert (
         sign
         and sign.strong
         and "for 12% of the topics, before for 0%" in sign.evidence
         and "5%" in sign.evidence
     )
-    assert crowding(BEFORE, {"new": 0.09}, SIZES, 100, "new") is None  # below a tenth
-    assert crowding(BEFORE | {"a": 0.07}, {"new": 0.12}, SIZES, 100, "new") is None  # below twice 0.07
-    assert crowding(BEFORE, {"new": 0.5}, SIZES | {"new": 500}, 100, "new") is None  # as large as the book
+    assert crowding(Seen(BEFORE, {"new": 0.09}, 100), SIZES, "new") is None  # below a tenth
+    assert crowding(Seen(BEFORE | {"a": 0.07}, {"new": 0.12}, 100), SIZES, "new") is None  # below twice 0.07
+    as_large_as_the_book = SIZES | {"new": 500}
+    assert crowding(Seen(BEFORE, {"new": 0.5}, 100), as_large_as_the_book, "new") is None
     none_so_small = SIZES | {"new": 2}  # so all count
-    assert crowding(BEFORE, {"new": 0.5}, none_so_small, 100, "new") is None
+    assert crowding(Seen(BEFORE, {"new": 0.5}, 100), none_so_small, "new") is None
 
 
 def test_an_established_document_is_judged_by_what_it_gained() -> None:
     before = BEFORE | {"new": 0.30}
-    assert crowding(before, {"new": 0.39}, SIZES, 100, "new") is None
-    assert crowding(before, {"new": 0.41}, SIZES, 100, "new")
+    assert crowding(Seen(before, {"new": 0.39}, 100), SIZES, "new") is None
+    assert crowding(Seen(before, {"new": 0.41}, 100), SIZES, "new")
     some, contents = BEFORE | {"new": 0.06}, BEFORE | {"new": 0.32}
-    assert crowding(some, {"new": 0.15}, SIZES, 100, "new") is None
-    assert crowding(some, {"new": 0.17}, SIZES, 100, "new")
-    assert crowding(contents, {"new": 0.64}, SIZES, 100, "new")
+    assert crowding(Seen(some, {"new": 0.15}, 100), SIZES, "new") is None
+    assert crowding(Seen(some, {"new": 0.17}, 100), SIZES, "new")
+    assert crowding(Seen(contents, {"new": 0.64}, 100), SIZES, "new")
 
 
 def test_a_gain_of_few_topics_is_chance() -> None:
     """A table of contents came from 8 to 11 of 25 topics with a release that moved pages around."""
-    assert crowding(BEFORE | {"new": 8 / 25}, {"new": 11 / 25}, SIZES, 25, "new") is None
-    assert crowding(BEFORE, {"new": 4 / 25}, SIZES, 25, "new") is None
-    assert crowding(BEFORE, {"new": 5 / 25}, SIZES, 25, "new")
+    assert crowding(Seen(BEFORE | {"new": 8 / 25}, {"new": 11 / 25}, 25), SIZES, "new") is None
+    assert crowding(Seen(BEFORE, {"new": 4 / 25}, 25), SIZES, "new") is None
+    assert crowding(Seen(BEFORE, {"new": 5 / 25}, 25), SIZES, "new")
+
+
+def test_a_document_in_an_unknown_language_is_judged_by_the_topics_that_were_answered() -> None:
+    asked = [Topic(name, frozenset({name}), False) for name in "abc"]
+    five = [(name, 1.0) for name in "vwxyz"]
+    before = [[("a", 1.0)], [*five[:4], ("b", 0.5)], [*five, ("c", 0.5)]]
+    after = [[("new", 1.0), ("a", 1.0)], [("b", 1.0)], [("new", 1.0)]]
+    known = seen(asked, before, after, foreign=False)
+    assert (known.after["new"], known.topics, known.fewest) == (2 / 3, 3, 5)
+    found = seen(asked, before, after, foreign=True)
+    assert (found.topics, found.fewest) == (2, 8)
+    assert found.before == {"a": 0.5, "b": 0.5} | dict.fromkeys("vwxy", 0.5)
+    assert found.after == {"new": 0.5, "a": 0.5, "b": 0.5}
+    gained = {"new": 7 / 25}
+    assert crowding(Seen(BEFORE, gained, 25), SIZES, "new")
+    assert crowding(Seen(BEFORE, gained, 25, 8), SIZES, "new") is None
+    assert crowding(seen(asked, [[]] * 3, after, foreign=True), SIZES, "new") is None
 
 
 def test_a_takeover_is_of_known_queries_the_document_is_no_answer_to() -> None:

@@ -146,6 +146,8 @@ def test_a_missing_or_empty_folder_is_an_error(tmp_path):
     (tmp_path / ".keep").write_text("")
     with pytest.raises(CorpusError, match="does not exist"):
         snapshots(Corpus(folder=tmp_path / "none"))
+    with pytest.raises(CorpusError, match=r"\.keep is a file and no folder; change corpus\.folder"):
+        snapshots(Corpus(folder=tmp_path / ".keep"))
     with pytest.raises(CorpusError, match="is empty"):
         snapshots(Corpus(folder=tmp_path))
     (tmp_path / "folder").mkdir()

@@ -134,7 +134,8 @@ def test_a_file_set_aside_is_named_on_every_run_and_none_readable_keeps_the_inde
     assert [file.document for file in update(book, folder, days=1).skipped] == ["empty.md"]
     for name in ("fees.md", "hours.md"):
         (folder / name).write_bytes(b"")
-    with pytest.raises(CorpusError, match="stays as it is"):
+    (folder / "more.adoc").write_bytes(b"= More")
+    with pytest.raises(CorpusError, match=r"the index stays as it is\. 3 files: It is empty\.$"):
         update(book, folder, days=2)
     assert warehouse.rows("rag.index_versions").height == 1
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from aiops_pipelines.resources.warehouse import FRUGAL, Warehouse, WarehouseBusy, WarehouseError
+from aiops_pipelines.resources.warehouse import FRUGAL, RESTORE, Warehouse, WarehouseBusy, WarehouseError
 from aiops_pipelines_tests.resources.events_store import EVENTS, TABLES, events, ids, store_at
 
 
@@ -271,14 +271,23 @@ def test_a_damaged_header_is_no_busy_warehouse(store: Warehouse, place: int) -> 
     content = bytearray(store.file.read_bytes())
     content[place] ^= 1
     store.file.write_bytes(content)
-    with pytest.raises(WarehouseError, match=r"^x\.duckdb cannot be opened: .*Corrupt database"):
+    with pytest.raises(WarehouseError, match=r"^x\.duckdb cannot be opened: .*Corrupt database.* backup"):
         store.rows(EVENTS)
 
 
 def test_a_file_of_another_kind_is_refused(store: Warehouse) -> None:
     store.file.write_bytes(b"not a database" * 1000)
-    with pytest.raises(WarehouseError, match=r"^x\.duckdb cannot be opened: .*not a valid DuckDB"):
+    with pytest.raises(WarehouseError, match=r"^x\.duckdb cannot be opened: .*not a valid DuckDB") as told:
         store.rows(EVENTS)
+    assert str(told.value).endswith(f"file. {RESTORE}") and "\n" not in str(told.value)
+
+
+def test_a_file_that_may_not_be_opened_is_no_damaged_one(store: Warehouse) -> None:
+    store.file.unlink()
+    store.file.mkdir()
+    with pytest.raises(WarehouseError, match=r"^x\.duckdb cannot be opened: ") as told:
+        store.rows(EVENTS)
+    assert "backup" not in str(told.value)
 
 
 # --- the analysts' copy
