@@ -6,14 +6,19 @@ Cutting blocks to size is `chunking`.
 import re
 from collections.abc import Iterator
 
+import yaml
+
 _FENCE = re.compile(r"\s*(`{3,}(?=[^`]*$)|~{3,})")
 _HEADING = re.compile(r"(#{1,6})(?![^ \t])(.*)")
 _UNDERLINE = re.compile(r"(=+|-{3,})\s*$")
 _ITEM = re.compile(r"\s*([-*+]|\d{1,9}[.)])\s+\S")
 _MARKER = re.compile(r"\s*([-*+]|\d{1,9}[.)])\s+")
 _GRID = re.compile(r"\+[-=+]*[-=]\+\s*$")
-_FRONT_KEY = re.compile(r"[\w\"'-]{1,100} *:(?: |$)")
-_FRONT_TITLE = re.compile(r"[\"']?title[\"']? *: +(?![>|\[{&*!])(.*)")
+_FRONT_KEY = re.compile(r"[\w\"'.:-]{1,100} *:(?: |$)")
+_FRONT_OTHER = re.compile(r"\s|#|- |-?$")
+"""What may stand in YAML beside its keys: what belongs to one, a comment, an item, nothing."""
+_FRONT_TITLE = re.compile(r"[\"']?title[\"']? *: +(.*)")
+_FRONT_LINES = 500
 _ANCHOR = re.compile(r" ?(\{ ?#[^{}]*\}|(?<!#)#+)$")
 _FIRST_LINE = 500
 
@@ -50,15 +55,34 @@ def _front_title(lines: list[str]) -> str:
         return ""
     for line in lines[1 : _end_of_code(lines, 0)]:
         if match := _FRONT_TITLE.match(line):
-            words = match[1].strip()
-            quoted = len(words) > 1 and words[0] == words[-1] and words[0] in "\"'"
-            return words[1:-1].strip() if quoted else words
+            return _scalar(match[1].strip())
     return ""
 
 
+def _scalar(words: str) -> str:
+    """Return the text that a value of YAML on one line is, or nothing where it is of another kind."""
+    if words[:1] not in "\"'>|[{&*!#" and " #" not in words:  # as most are
+        return words
+    try:
+        found = yaml.safe_load(words[:_FIRST_LINE])
+    except (yaml.YAMLError, ValueError):
+        return words
+    return found.strip() if isinstance(found, str) else ""
+
+
 def _opens_front_matter(lines: list[str]) -> bool:
-    """Say whether a document begins with YAML: a rule at its top is followed by no key."""
-    return lines[0] == "---" and len(lines) > 2 and bool(_FRONT_KEY.match(lines[1])) and "---" in lines[2:]
+    """Say whether a document begins with YAML: between the rules stand keys and what belongs to them."""
+    if lines[0] != "---":
+        return False
+    keys = False
+    for line in lines[1:_FRONT_LINES]:
+        if line.rstrip() == "---":
+            return keys
+        if _FRONT_KEY.match(line):
+            keys = True
+        elif line and not _FRONT_OTHER.match(line):
+            return False
+    return False
 
 
 def _lines(text: str) -> list[str]:

@@ -62,6 +62,15 @@ def test_front_matter_is_no_heading_and_its_title_stands_above_all():
         "Real",
         "Real > In",
     ]
+    assert headings("---\n# metadata\nog:title: y\ntags:\n- one\n\ntitle: x\n---\n\nText.") == ["x"]
+    for written, told in (
+        ("'It''s'", "It's"),
+        ('"A \\"b\\""', 'A "b"'),
+        ("Foo # note", "Foo"),
+        ("  >-", ""),
+        ("a: b", "a: b"),
+    ):
+        assert headings(f"---\ntitle: {written}\n---\n\nText.") == [told]
     assert headings("---\nweight: 3\n---\n\n# Real\n\nText.") == ["", "Real"]
     assert headings("---\n\n# Real\n\nText.\n\n---\n\n## In\n\nMore.") == ["", "Real", "Real > In"]  # a rule
 

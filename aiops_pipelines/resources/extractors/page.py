@@ -43,8 +43,6 @@ def content(page: str) -> str:
         tag.decompose()
     for tag in [*_unseen(soup), *_aside(soup)]:
         tag.decompose()
-    for tag in soup("br"):
-        tag.replace_with("\n")
     for tag in soup("math"):  # its own source says it once
         if source := tag.find("annotation", encoding="application/x-tex"):
             tag.replace_with(source.get_text())
@@ -113,7 +111,7 @@ def _blocks(node: "Tag") -> Iterator[str]:
             words = []
             yield from _blocks(child) if child.name in _BLOCKS else [block]
         else:
-            words.append(_inline(child))
+            words.append(_words(child))
     yield from _paragraph(words)
 
 
@@ -122,7 +120,7 @@ def _block(tag: "Tag") -> str:
     if re.fullmatch("h[1-6]", tag.name):
         return f"{'#' * int(tag.name[1])} {_flat(tag)}" if _flat(tag) else ""
     if tag.name == "pre":
-        return fence(tag.get_text().strip("\n"), _language(tag))
+        return fence(_text(tag).strip("\n"), _language(tag))
     if tag.name == "li":
         text = together(_blocks(tag))
         return indented("-", text) if text else ""
@@ -165,12 +163,26 @@ def _words(child: object) -> str:
     from bs4.element import PreformattedString
 
     if isinstance(child, Tag):
-        return _inline(child)
+        return "\n" if child.name == "br" else _inline(child)
     return "" if isinstance(child, PreformattedString) else str(child)
 
 
 def _flat(tag: "Tag") -> str:
-    return " ".join(tag.get_text().split())
+    return " ".join(_text(tag).split())
+
+
+def _text(tag: "Tag") -> str:
+    """Return all text of a tag as it stands, its line breaks too."""
+    return "".join(map(_broken, tag.descendants))
+
+
+def _broken(part: object) -> str:
+    from bs4 import Tag
+    from bs4.element import PreformattedString
+
+    if isinstance(part, Tag):
+        return "\n" if part.name == "br" else ""
+    return "" if isinstance(part, PreformattedString) else str(part)
 
 
 def _paragraph(words: list[str]) -> Iterator[str]:

@@ -83,7 +83,7 @@ def _margin(line: str) -> int:
 def _whole(lines: list[str], rules: list[bool], at: int) -> tuple[str, int]:
     """Return a line and where the next one begins, two where a role begins on one and ends on the other."""
     line, below = lines[at], lines[at + 1] if at + 1 < len(lines) else ""
-    split = line.count("`") % 2 and "`" in below and not rules[at + 1]
+    split = line.count("`") % 2 and "`" in below and not rules[at + 1] and not below.rstrip().endswith("::")
     return (f"{line}\n{below}", at + 2) if split else (line, at + 1)
 
 

@@ -63,6 +63,10 @@ Guide
     ]
 
 
+def test_a_role_over_two_lines_opens_code_all_the_same():
+    assert rst(b"See :ref:`x\ny` so::\n\n   code").endswith("\n\n```\ncode\n```")
+
+
 def test_rst_of_two_blanks_and_code_that_holds_fences():
     text = b"..  note:: Mind it.\n\n..  code-block:: md\n\n    ```\n    a\n    ```\n\n..  [1] A footnote.\n\n..  Unseen."
     assert rst(text) == "**Note:** Mind it.\n\n````md\n```\na\n```\n````\n\n..  [1] A footnote."
