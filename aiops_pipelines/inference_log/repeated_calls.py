@@ -92,17 +92,32 @@ def _around(calls: Sequence[Span], found: Mapping[str, str], tokens_of: TokensOf
         return dict(found)
     timed = [call for call in calls if call.scope and call.start_ns is not None and call.end_ns is not None]
     timed.sort(key=lambda call: (call.start_ns or 0, -(call.end_ns or 0)))
+    outward = _outward(timed)
     lying, holding = dict(found), set(found.values())
     for at, inner in enumerate(timed):
         if inner.span_id in found:
             continue
         for outer in reversed(timed[max(at - HOPS, 0) : at]):
             free = outer.span_id not in holding and not _within(outer.span_id, inner.span_id, lying)
-            if free and _holds(outer, inner, tokens_of):
+            if free and (outer.scope, inner.scope) in outward and _holds(outer, inner, tokens_of):
                 lying[inner.span_id] = outer.span_id
                 holding.add(outer.span_id)
                 break
     return lying
+
+
+def _outward(timed: Sequence[Span]) -> set[tuple[str, str]]:
+    """Return pairs of libraries of which the first calls the second: it is more often around in time.
+
+    Of calls at the same time one of the inner library may hold one of the outer by chance.
+    """
+    around = Counter(
+        (outer.scope, inner.scope)
+        for at, inner in enumerate(timed)
+        for outer in timed[max(at - HOPS, 0) : at]
+        if outer.scope != inner.scope and (outer.end_ns or 0) >= (inner.end_ns or 0)
+    )
+    return {(one, other) for one, other in around if around[one, other] > around[other, one]}
 
 
 def _within(name: str, other: str, outer_of: Mapping[str, str]) -> bool:
@@ -117,7 +132,7 @@ def _within(name: str, other: str, outer_of: Mapping[str, str]) -> bool:
 
 
 def _holds(outer: Span, inner: Span, tokens_of: TokensOf) -> bool:
-    if outer.scope == inner.scope or (outer.end_ns or 0) < (inner.end_ns or 0) or not _alike(outer, inner):
+    if (outer.end_ns or 0) < (inner.end_ns or 0) or not _alike(outer, inner):
         return False
     own, counted = _counts(outer, tokens_of), _counts(inner, tokens_of)
     if own is None or counted is None:

@@ -151,6 +151,18 @@ def test_two_calls_at_once_are_each_found_once():
     assert made(libraries(*spans)) == {MIDDLE: 1200, INNER: 1200}
 
 
+@pytest.mark.parametrize("children", [True, False])
+def test_calls_at_once_that_lie_in_each_other_are_each_counted(children):
+    """Ten requests of equal counts, each begun later and done sooner than the one before."""
+    spans = []
+    for n in range(10):
+        for library, at in (("framework", 0), ("client", 1)):
+            end = START + (1000 - 2 * n - at) * 10**6
+            name, parent = f"{at}{n}" * 8, f"0{n}" * 8 if at and children else ""
+            spans.append((library, span(name, COUNTED, 2 * n + at, parent, endTimeUnixNano=str(end))))
+    assert made(libraries(*spans)) == {f"1{n}" * 8: 1200 for n in range(10)}
+
+
 def test_a_failure_that_two_libraries_log_is_one_with_the_model_that_one_names():
     failed = {"gen_ai.operation.name": "chat", "error.type": "429"}
     outside = span(OUTER, {**failed, "gen_ai.request.model": "gpt-4o"}, status={"code": 2})
