@@ -10,7 +10,14 @@ from pydantic import ValidationError
 
 Place = tuple[str | int, ...]
 _SHOULD = "Input should be "
-_MAPPING = f"{_SHOULD}a mapping of keys"
+_PLAIN = {
+    "model_type": f"{_SHOULD}a mapping of keys",
+    "dict_type": f"{_SHOULD}a mapping of keys",
+    "path_type": f"{_SHOULD}a path",
+    "tuple_type": f"{_SHOULD}a list",
+    "extra_forbidden": "There is no such key",
+}
+"""What pydantic says in the words of Python, by the type of its error."""
 
 
 def mistakes(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
@@ -22,7 +29,7 @@ def mistakes(error: ValidationError, content: Mapping[str, Any]) -> list[str]:
     choices = set()
     for one in error.errors():
         place, choice = _place(one["loc"], content, one["type"] == "missing")
-        said = _MAPPING if one["type"] in ("model_type", "dict_type") else one["msg"]
+        said = _PLAIN.get(one["type"], one["msg"].removeprefix("Value error, "))
         told.setdefault(place, []).append(said)
         if choice is not None:
             choices.add(choice)

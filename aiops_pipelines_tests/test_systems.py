@@ -89,7 +89,7 @@ EMBEDDINGS = [
         {"class": "a.B", "model": "m", "provider": "p", "dated_name": "m-1", "dimension": 0, "colour": 1},
         [
             "index.embedding.dimension: Input should be greater than 0",
-            "index.embedding.colour: Extra inputs are not permitted",
+            "index.embedding.colour: There is no such key",
         ],
     ),
     (
@@ -107,6 +107,22 @@ def test_a_value_of_several_kinds_has_one_sentence_without_the_names_of_kinds(
         load_system(written(tmp_path, LEAST | {"index": {"embedding": embedding}}), tmp_path)
     models = "'all-MiniLM-L6-v2' or 'multilingual-e5-small'"
     assert str(error.value) == "shop.yaml: " + "; ".join(said).replace("{models}", models)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "said"),
+    [
+        ({"folder": 3}, "corpus.folder: Input should be a path"),
+        ({"folder": "x", "quarantine": 3}, "corpus.quarantine: Input should be a list"),
+        ({"folder": "x", "colour": 1}, "corpus.colour: There is no such key"),
+    ],
+)
+def test_a_mistake_is_told_without_the_words_of_python(
+    tmp_path: Path, corpus: dict[str, object], said: str
+) -> None:
+    with pytest.raises(SystemFileError) as error:
+        load_system(written(tmp_path, LEAST | {"corpus": corpus}), tmp_path)
+    assert str(error.value) == f"shop.yaml: {said}"
 
 
 def test_a_value_where_keys_belong_is_told_without_the_name_of_a_class(tmp_path: Path) -> None:
