@@ -178,6 +178,8 @@ class _Ragas:
     async def _by_id(self, metric: Any, row: dict[str, Any]) -> Score:
         if row["retrieved_documents"] is None:
             return None, "retrieval was not logged"
+        if None in row["retrieved_documents"]:
+            return None, "the document of a retrieved chunk is not known"
         if not row["relevant_documents"]:
             return None, "no document is judged relevant"
         if not row["retrieved_documents"] and metric is self._precision:

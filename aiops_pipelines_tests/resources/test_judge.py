@@ -46,6 +46,7 @@ def test_scores_by_hand() -> None:
         ({"relevant_documents": []}, "context_recall_id", "no document is judged relevant"),
         ({"retrieved_documents": None}, "context_recall_id", "retrieval was not logged"),
         ({"retrieved_documents": []}, "context_precision_id", "nothing was retrieved"),
+        ({"retrieved_documents": ["fees.md", None]}, "context_recall_id", "retrieved chunk is not known"),
         ({"contexts": None}, "answer_bigram_support", "no retrieved context"),
         ({"status": "refused"}, "answer_bigram_support", "ended as refused"),
     ],
