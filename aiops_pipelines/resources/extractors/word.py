@@ -27,7 +27,7 @@ _STYLES = "\n".join(
     ]
 )
 """What the library has no rule for: it nests lists that are numbered, not those of a style."""
-_WRAPPING = re.compile(rb"</?w:(?:fldSimple|hyperlink)\b[^>]*>")
+_WRAPPING = re.compile(rb"""</?w:(?:fldSimple|hyperlink)\b(?:[^>"']|"[^"]*"|'[^']*')*>""")
 """Dropped with its words, or refused where the link it names is missing."""
 _INDENTED = re.compile(r"\n(?: {2}|\t)")
 _RETURN = re.compile(rb"<w:cr\s*/>")
@@ -74,7 +74,7 @@ def _mended(archive: zipfile.ZipFile) -> io.BytesIO:
             found = archive.read(part)
             if part.filename.endswith(".xml"):
                 found = _RETURN.sub(b"<w:br/>", _WRAPPING.sub(b"", found))
-            copy.writestr(part, found)
+            copy.writestr(part.filename, found)
     whole.seek(0)
     return whole
 

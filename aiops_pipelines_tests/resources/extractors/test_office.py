@@ -82,7 +82,7 @@ def test_docx_reads_as_with_all_changes_accepted():
         '<w:del w:id="2" w:author="x"><w:r><w:delText>Two weeks</w:delText></w:r></w:del></w:p>'
     )
     add(
-        '<w:p><w:r><w:t>See </w:t></w:r><w:fldSimple w:instr="REF x"><w:r><w:t>3</w:t></w:r></w:fldSimple></w:p>'
+        '<w:p><w:r><w:t>See </w:t></w:r><w:fldSimple w:instr=" IF 3 > 2 "><w:r><w:t>3</w:t></w:r></w:fldSimple></w:p>'
     )
     add("<w:p><w:r><w:t>c</w:t><w:cr/><w:t>d</w:t></w:r></w:p>")
     link = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" r:id="lost"'
