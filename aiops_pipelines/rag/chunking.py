@@ -23,6 +23,8 @@ chunk ids never meet.
 structure: along headings, code, tables and lists. sentences: as many as fit, whatever the structure.
 overlapping: the same, each chunk beginning with up to a fifth of the one before it.
 """
+GONE = {"structure-1": STRUCTURE}
+"""Versions of before: indexes that were cut by them are still named and served, and nothing more is cut."""
 OVERLAP = 5
 
 CHUNK_CHARACTERS = 600
@@ -47,21 +49,27 @@ _BOUNDARIES: dict[str, list[_Cut]] = {
 """Where a block is split, the first choice first; of other kinds by lines."""
 _TERM = re.compile(r"\*\*[^\n*]+\*\*:?")
 """A line that names what stands below it."""
-_NAME = re.compile(rf"({'|'.join(VERSIONS.values())})(?:-(\d+))?")
+_NAME = re.compile(rf"({'|'.join([*VERSIONS.values(), *GONE])})(?:-(\d+))?")
 
 
 @dataclass(frozen=True)
 class Chunking:
-    """How documents are cut; two of them never give the same chunk id."""
+    """How documents are cut; two of them never give the same chunk id. `gone` is a version of GONE."""
 
     characters: int = CHUNK_CHARACTERS
     strategy: str = STRUCTURE
+    gone: str = ""
+
+    @property
+    def renewed(self) -> "Chunking":
+        """The rules of today for the same strategy and size."""
+        return Chunking(self.characters, self.strategy)
 
     @property
     def version(self) -> str:
         """The name of these rules, in every chunk id and index version; the size shows when it is not 600."""
         size = "" if self.characters == CHUNK_CHARACTERS else f"-{self.characters}"
-        return f"{VERSIONS[self.strategy]}{size}"
+        return f"{self.gone or VERSIONS[self.strategy]}{size}"
 
     @property
     def described(self) -> str:
@@ -83,8 +91,9 @@ class Chunking:
                 f"No chunking is called {version!r}; give one of {known}, followed by - and its size for "
                 f"another one than {CHUNK_CHARACTERS} characters."
             )
-        strategy = next(name for name, of_it in VERSIONS.items() if of_it == match[1])
-        return cls(int(match[2] or CHUNK_CHARACTERS), strategy)
+        strategies = {**{of_it: name for name, of_it in VERSIONS.items()}, **GONE}
+        gone = match[1] if match[1] in GONE else ""
+        return cls(int(match[2] or CHUNK_CHARACTERS), strategies[match[1]], gone)
 
 
 BY_STRUCTURE = Chunking()

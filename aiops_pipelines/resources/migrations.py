@@ -180,8 +180,9 @@ class Migrations:
         if self._gone(back):
             raise MigrationRefused(
                 f"{system.name} cannot be rolled back: the index before was made in "
-                f"{back.embedding_version}, and no model here has that space, so no question could be asked "
-                "of it. Install the package version of that model, or migrate on: aiops migrate plan."
+                f"{back.embedding_version} by {back.chunking.version}, and no model here has that space or "
+                "nothing is cut by these rules any more. Install the package version that had them, or "
+                "migrate on: aiops migrate plan."
             )
         if row and row["status"] in OPEN:
             self._keep(dict(row) | {"status": "abandoned", "decided_at": clock})

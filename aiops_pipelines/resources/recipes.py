@@ -5,6 +5,7 @@ A system's file says what a new system starts with; from then on `rag.active_ind
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -90,7 +91,7 @@ class Recipes:
         Raises:
             EmbedderError: the model of the recipe in force is not here.
         """
-        active = self.first(system)
+        active = self._renewed(system, self.first(system), clock)
         if newest:
             yield active, self.model(active)
             others = self._beside(system, clock)
@@ -102,6 +103,25 @@ class Recipes:
                 with suppress(EmbedderError):
                     model = self.model(one)
                     yield one, model
+
+    def _renewed(self, system: System, active: Recipe, clock: datetime) -> Recipe:
+        """Return the recipe in force, switched to the rules of today where its own are gone."""
+        if not active.chunking.gone:
+            return active
+        renewed = replace(active, chunking=active.chunking.renewed)
+        switches = self._warehouse.rows(ACTIVE, system=system.name).sort("number")
+        last = switches.tail(1)
+        reason = f"Rules {active.chunking.version} are gone; {renewed.chunking.version} follow them."
+        switch = last.with_columns(
+            pl.col("number") + 1,
+            since=pl.lit(clock, dtype=last.schema["since"]),
+            chunker_version=pl.lit(renewed.chunking.version),
+            migration_id=pl.lit(None, pl.String),
+            decided_by=pl.lit("upgrade"),
+            reason=pl.lit(reason),
+        )
+        self._warehouse.replace(ACTIVE, pl.concat([switches, switch]), system=system.name)
+        return renewed
 
     def _beside(self, system: System, clock: datetime) -> list[Recipe]:
         built = self._warehouse.rows(MIGRATIONS, system=system.name, status="built").sort("started_at")
@@ -120,8 +140,11 @@ class Recipes:
         """Return the model of a recipe.
 
         Raises:
-            EmbedderError: what has this name now is another model than the one of the recipe's space.
+            EmbedderError: what has this name now is another model than the one of the recipe's space, or
+                nothing can be cut by its rules any more.
         """
+        if rules := wanted.chunking.gone:
+            raise EmbedderError(f"Nothing is cut by the rules {rules} any more; migrate: aiops migrate plan.")
         model = self._made(wanted.embedding)
         if model.space.version != wanted.embedding_version:
             raise EmbedderError(

@@ -194,7 +194,13 @@ def test_a_size_has_its_own_version_ids_and_limit():
 def test_a_version_names_its_rules():
     for chunking in (Chunking(), Chunking(300), Chunking(900, "sentences"), Chunking(600, "overlapping")):
         assert Chunking.named(chunking.version) == chunking
-    for unknown in ("structure-1", "sentences", "structure-2-", "pages-1-600"):
+    older = Chunking.named("structure-1-900")
+    assert (older.version, older.renewed, older.described) == (
+        "structure-1-900",
+        Chunking(900),
+        "chunks of 900 characters",
+    )
+    for unknown in ("structure-0", "sentences", "structure-2-", "pages-1-600"):
         with pytest.raises(ValueError, match="No chunking is called"):
             Chunking.named(unknown)
 

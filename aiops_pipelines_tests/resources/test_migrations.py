@@ -252,6 +252,29 @@ def test_a_recipe_without_its_model_stops_nothing_but_itself(
     assert warehouse.rows("rag.index_versions", documents=7)["embedding_version"].to_list() == [MINI]
 
 
+def test_rules_that_are_gone_are_followed_by_those_of_today(
+    project: Project, warehouse: Warehouse, system: System, moves: Migrations
+) -> None:
+    """An index of an older version of this project stays what was served until the next run."""
+    with warehouse.writing() as writer:
+        for table in ("rag.active_indexes", "rag.index_versions", "rag.index_chunks"):
+            rows = writer.read(f"select * from {table}")
+            before = {"chunker_version": "structure-1", "index_version": "ix-before"}
+            older = rows.with_columns(**{k: pl.lit(v) for k, v in before.items() if k in rows.columns})
+            writer.replace(table, older, system="desk")
+    assert Recipes(warehouse).served("desk")["chunker_version"].to_list() == ["structure-1"]
+    for days in (1, 2):
+        index(warehouse, system, NOW + timedelta(days=days))
+    found = Recipes(warehouse).served("desk")
+    assert found["chunker_version"].to_list() == ["structure-1", Chunking().version]
+    assert found["valid_from"][1] == NOW + timedelta(days=1)
+    switches = warehouse.rows("rag.active_indexes", system="desk").sort("number")
+    assert switches["chunker_version"].to_list() == ["structure-1", Chunking().version]
+    assert "structure-1 are gone" in switches["reason"][1]
+    with pytest.raises(MigrationRefused, match="never migrated"):
+        moves.rollback(system, "Ada", "", NOW + timedelta(days=3))
+
+
 def test_an_index_whose_model_is_gone_can_be_left_but_only_with_force(
     warehouse: Warehouse, system: System, moves: Migrations
 ) -> None:
@@ -273,7 +296,7 @@ def test_an_index_whose_model_is_gone_can_be_left_but_only_with_force(
     assert Recipes(warehouse).first(system) == TO_SMALL
     assert warehouse.rows("rag.index_versions", chunker_version="structure-2-300")["documents"][-1] == 7
     decided = warehouse.rows("compliance.audit_log")
-    with pytest.raises(MigrationRefused, match=r"cannot be rolled back: .* made in ev-gone, .*migrate on"):
+    with pytest.raises(MigrationRefused, match=r"cannot be rolled back: .* made in ev-gone by .*migrate on"):
         moves.rollback(system, "Ada", "", NOW + timedelta(hours=4))
     assert warehouse.rows("compliance.audit_log").equals(decided)
     assert Recipes(warehouse).first(system) == TO_SMALL
