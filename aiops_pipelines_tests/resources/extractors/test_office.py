@@ -58,15 +58,21 @@ def test_docx_lists_nest_and_merged_cells_stand_once():
     document = word.Document()
     document.add_paragraph("one", style="List Bullet")
     document.add_paragraph("inner", style="List Bullet 2")
+    levels = "".join(f'<w:lvl w:ilvl="{at}"><w:numFmt w:val="bullet"/></w:lvl>' for at in range(3))
+    numbering = document.part.numbering_part.element
+    numbering.append(
+        parse_xml(f'<w:abstractNum {nsdecls("w")} w:abstractNumId="90">{levels}</w:abstractNum>')
+    )
+    numbering.append(parse_xml(f'<w:num {nsdecls("w")} w:numId="90"><w:abstractNumId w:val="90"/></w:num>'))
     by_hand = document.add_paragraph("by hand")
-    level = f'<w:numPr {nsdecls("w")}><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
+    level = f'<w:numPr {nsdecls("w")}><w:ilvl w:val="2"/><w:numId w:val="90"/></w:numPr>'
     by_hand._p.get_or_add_pPr().append(parse_xml(level))
     table = document.add_table(rows=1, cols=3)
     merged = table.cell(0, 0).merge(table.cell(0, 1))
     merged.text, table.cell(0, 2).text = "wide", "narrow"
     buffer = io.BytesIO()
     document.save(buffer)
-    assert docx(buffer.getvalue()) == "- one\n\n  - inner\n\n- by hand\n\n| wide | narrow |"
+    assert docx(buffer.getvalue()) == "- one\n\n  - inner\n\n    - by hand\n\n| wide | narrow |"
 
 
 def test_docx_reads_as_with_all_changes_accepted():
