@@ -34,6 +34,7 @@ def calls_of(file: Path) -> pl.DataFrame:
     return turns.select(
         system=pl.lit("desk"),
         event_id=pl.format("{}/{}", "dialogue_id", "turn"),
+        operation=pl.lit("chat"),
         session_id="dialogue_id",
         occurred_at=START + pl.col("place") * APART,
         query="text",

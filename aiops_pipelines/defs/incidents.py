@@ -66,7 +66,11 @@ def gather(warehouse: Warehouse, tables: dict[str, str], system: str) -> dict[st
 
 def facts_of(warehouse: Warehouse, system: System, clock: datetime) -> Facts:
     """Return what the rules read of a system."""
-    times = warehouse.read("select occurred_at from inference_log.inferences where system = ?", [system.name])
+    sql = (
+        "select occurred_at from inference_log.inferences where system = ? "
+        "and coalesce(operation, 'chat') = 'chat'"
+    )
+    times = warehouse.read(sql, [system.name])
     return Facts(system.name, system.now(clock), call_times=times, **gather(warehouse, FACTS, system.name))
 
 

@@ -153,7 +153,7 @@ def _alert(work: Work, system: System) -> None:
     bins = warehouse.read(
         "select time_bucket(interval 5 minutes, occurred_at) as start, count(*) as calls, "
         "count(*) filter (where status = 'error') as errors from inference_log.inferences where system = ? "
-        "group by start order by start",
+        "and coalesce(operation, 'chat') = 'chat' group by start order by start",
         [system.name],
     )
     days = days_of(hourly, sketch)

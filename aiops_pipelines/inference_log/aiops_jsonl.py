@@ -13,6 +13,7 @@ from aiops_pipelines.inference_log.feedback import feedback_row
 from aiops_pipelines.inference_log.lines import parse
 from aiops_pipelines.inference_log.provider_usage import canonical_tokens, provider_tokens
 from aiops_pipelines.inference_log.record import (
+    EMBEDDINGS,
     READERS,
     TOKEN_COLUMNS,
     Batch,
@@ -24,7 +25,7 @@ from aiops_pipelines.inference_log.record import (
     moment,
     normal_form,
 )
-from aiops_pipelines.inference_log.tokens import PARTS, Tokens, token_columns
+from aiops_pipelines.inference_log.tokens import PARTS, Tokens, of_embedding, token_columns
 
 FIELDS = {*READERS, *TOKEN_COLUMNS, "tokens_total", "usage", "token_parts"}
 FEEDBACK_FIELDS = ("feedback_on", "feedback_id", "name", "value", "label", "rating", "given_by", "given_at")
@@ -63,7 +64,8 @@ def _record(fields: Any, ignored: Counter[str]) -> dict[str, Any]:
         raise RecordError(f"The line must be an object, not {kind(fields)}.")
     if len(fields) > FIELD_LIMIT:
         raise RecordError(f"The line has {len(fields):,} fields; a call has at most {FIELD_LIMIT}.")
-    record, tokens = normal_form(fields), _tokens(fields)
+    record = normal_form(fields)
+    tokens = _tokens(fields, record["operation"] == EMBEDDINGS)
     parts = _parts(fields.get("token_parts"))
     unknown = fields.keys() - FIELDS
     ignored.update(name if name in ignored or len(ignored) < NAME_LIMIT else "other" for name in unknown)
@@ -89,10 +91,11 @@ def _feedback(fields: Mapping[str, Any], line: int) -> dict[str, Any]:
     return feedback_row(said, line)
 
 
-def _tokens(fields: Mapping[str, Any]) -> Tokens | None:
-    if fields.get("usage") is not None:
-        return provider_tokens(fields["usage"])
-    return canonical_tokens(fields) if any(fields.get(name) is not None for name in TOKEN_COLUMNS) else None
+def _tokens(fields: Mapping[str, Any], embedding: bool) -> Tokens | None:
+    if (usage := fields.get("usage")) is not None:
+        return provider_tokens(of_embedding(usage) if embedding and isinstance(usage, Mapping) else usage)
+    counted = any(fields.get(name) is not None for name in TOKEN_COLUMNS)
+    return canonical_tokens(of_embedding(fields) if embedding else fields) if counted else None
 
 
 def _parts(reported: Any) -> dict[str, int] | None:

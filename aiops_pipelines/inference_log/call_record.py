@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiops_pipelines.inference_log.messages import Conversation
-from aiops_pipelines.inference_log.record import CountTokens, normal_form
+from aiops_pipelines.inference_log.record import CHAT, CountTokens, normal_form
 from aiops_pipelines.inference_log.tokens import Tokens, part_method, token_columns
 
 REFUSED, BLOCKED = (
@@ -16,6 +16,7 @@ REFUSED, BLOCKED = (
     {"content_filter", "content_filtered", "guardrail_intervened", "safety", "prohibited_content"},
 )
 """Finish reasons, in lower case, of answers that the model or a filter held back."""
+NOTHING_SAID = Conversation(None, None, "", frozenset())
 
 
 def outcome(failed: bool, finish: Iterable[str]) -> str:
@@ -45,6 +46,8 @@ def call_record(
     Raises:
         RecordError: a field is not what its column holds.
     """
+    if fields.get("operation") not in (None, CHAT):
+        said = NOTHING_SAID
     record = normal_form({"query": said.query, "answer": said.answer, **fields})
     model = record["model_served"] or record["model_requested"] or ""
     parts, exact = _parts(said, contexts, model, count_tokens)

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiops_pipelines.inference_log.feedback import feedback_row
-from aiops_pipelines.inference_log.langfuse_usage import langfuse_tokens
+from aiops_pipelines.inference_log.langfuse_usage import OPERATIONS
 from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.otlp_spans import Span
+from aiops_pipelines.inference_log.otlp_usage import FRAMEWORK_USAGE
 from aiops_pipelines.inference_log.provider_texts import (
     answer_text,
     finish_reasons,
@@ -22,23 +23,15 @@ from aiops_pipelines.inference_log.provider_texts import (
 from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection, count
 from aiops_pipelines.inference_log.span_calls import SpanCalls
 from aiops_pipelines.inference_log.times import clock_time, nanoseconds
-from aiops_pipelines.inference_log.tokens import Tokens, usage_json
+from aiops_pipelines.inference_log.tokens import usage_json
 
 LOOKED_FOR = "Langfuse observations, traces, scores or manifests, in snake_case or camelCase"
-OPERATIONS = {
-    "GENERATION": "chat",
-    "RETRIEVER": "retrieval",
-    "GUARDRAIL": "run_guardrail",
-    "EMBEDDING": "embeddings",
-}
-"""Operation of the GenAI conventions by type of observation."""
 COUNTS = {
     "input": ("input_tokens", "input_usage", "prompt_tokens"),
     "output": ("output_tokens", "output_usage", "completion_tokens"),
     "total": ("total_tokens", "total_usage"),
 }
 PROVIDERS = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider")
-USAGE = "langfuse.usage_details"
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
@@ -61,7 +54,7 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
             rows.take(_snake(value), line, content)
         except RecordError as error:
             batch.rejections.append(Rejection(line, str(error), content))
-    calls = SpanCalls(batch, count_tokens, _tokens, lambda found: usage_json(found.get(USAGE)))
+    calls = SpanCalls(batch, count_tokens, usage_of=lambda found: usage_json(found.get(FRAMEWORK_USAGE)))
     for row, line, content in rows.observations.values():
         try:
             calls.keep(_span(row, rows.traces.get(str(row.get("trace_id")), {}), line), content)
@@ -171,7 +164,8 @@ def _span(row: Mapping[str, Any], trace: Mapping[str, Any], line: int) -> Span:
 
 def _attributes(row: Mapping[str, Any], start: int | None) -> dict[str, Any]:
     given, said = decoded(row.get("input")), decoded(row.get("output"))
-    operation = OPERATIONS.get(str(row["type"]).upper(), str(row["type"]).lower())
+    kind = str(row["type"]).lower()
+    operation = OPERATIONS.get(kind, kind)
     named = {"gen_ai.operation.name": operation, "error.type": _error(row)}
     if operation == "retrieval":
         documents = said.get("documents") if isinstance(said, dict) else said
@@ -185,7 +179,7 @@ def _attributes(row: Mapping[str, Any], start: int | None) -> dict[str, Any]:
         return named | {"gen_ai.retrieval.query.text": query, "gen_ai.retrieval.documents": documents}
     if operation == "run_guardrail":
         return named | _verdict(row, said)
-    if operation != "chat":
+    if operation not in ("chat", "embeddings"):
         return named
     model = first(row, "provided_model_name", "model", "internal_model")
     metadata = _details(row.get("metadata"))
@@ -202,7 +196,7 @@ def _attributes(row: Mapping[str, Any], start: int | None) -> dict[str, Any]:
         "gen_ai.response.time_to_first_chunk": _first_token(row, start),
         "aiops.prompt.version": _version(row),
         "gen_ai.usage.cost.amount": _cost(row),
-        USAGE: _usage(row),
+        FRAMEWORK_USAGE: _usage(row),
     }
 
 
@@ -236,10 +230,6 @@ def _details(value: Any) -> Any:
     ):
         found = {str(one["key"]): one["value"] for one in found}
     return {name: _number(one) for name, one in found.items()} if isinstance(found, dict) else found
-
-
-def _tokens(found: Mapping[str, Any]) -> Tokens | None:
-    return langfuse_tokens(found[USAGE]) if found.get(USAGE) else None
 
 
 def _cost(row: Mapping[str, Any]) -> Any:

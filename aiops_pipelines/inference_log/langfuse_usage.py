@@ -1,4 +1,4 @@
-"""The usage details of Langfuse: counts by free names, which SDKs fill inclusively or disjointly.
+"""What Langfuse's observations are, and their usage details: counts by free names, inclusive or disjoint.
 
 Nothing in an export says which of the two was meant, so each row is decided by its total.
 """
@@ -11,6 +11,13 @@ from aiops_pipelines.inference_log.cache_lives import writes_by_life
 from aiops_pipelines.inference_log.record import RecordError, kind
 from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split
 
+OPERATIONS = {
+    "generation": "chat",
+    "embedding": "embeddings",
+    "retriever": "retrieval",
+    "guardrail": "run_guardrail",
+}
+"""Operation of the GenAI conventions by type of observation."""
 INPUT = ("input", "input_tokens", "prompt_tokens", "promptTokens", "prompt")
 OUTPUT = ("output", "output_tokens", "completion_tokens", "completionTokens", "completion")
 TOTAL = ("total", "total_tokens", "totalTokens")

@@ -11,7 +11,7 @@ import polars as pl
 from aiops_pipelines.compliance.privacy import mask, pseudonymised
 from aiops_pipelines.inference_log.feedback import FEEDBACK, TRACES
 from aiops_pipelines.inference_log.ingestion import Reading, Source
-from aiops_pipelines.inference_log.record import Batch
+from aiops_pipelines.inference_log.record import IS_CHAT, Batch
 
 NAMES = ("trace_id", "session_id", "user_id")
 TEXTS = ("event_id", "call_id", "name", "label", "given_by", "endpoint")
@@ -56,7 +56,9 @@ TRACE_FACTS = ("system", "trace_id", "session_id", "user_id", "endpoint")
 def _rated(calls: pl.DataFrame, feedback: pl.DataFrame) -> pl.DataFrame:
     """Return system, event_id and the last rating of each call that has one."""
     own = pl.col("event_id").str.strip_prefix(pl.col("trace_id") + "-")
-    keyed = calls.select("system", "event_id", "trace_id", "session_id", "occurred_at", call_id=own)
+    keyed = calls.filter(IS_CHAT).select(
+        "system", "event_id", "trace_id", "session_id", "occurred_at", call_id=own
+    )
     alone = pl.col("event_id").is_null()
     whole = alone & pl.col("call_id").is_null()
     said = ["system", "rating", "given_at", "ingested_at", "feedback_id"]

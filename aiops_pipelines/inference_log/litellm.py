@@ -12,13 +12,29 @@ from aiops_pipelines.inference_log.messages import Conversation, chunk_of, decod
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.provider_texts import exchange
 from aiops_pipelines.inference_log.provider_usage import provider_tokens
-from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
+from aiops_pipelines.inference_log.record import (
+    CHAT,
+    EMBEDDINGS,
+    Batch,
+    CountTokens,
+    RecordError,
+    Rejection,
+)
 from aiops_pipelines.inference_log.times import clock_time
-from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split, usage_json
+from aiops_pipelines.inference_log.tokens import (
+    Tokens,
+    Usage,
+    completed,
+    first_count,
+    of_embedding,
+    split,
+    usage_json,
+)
 
 LOOKED_FOR = "LiteLLM payloads with call_type, custom_llm_provider and startTime"
 CALLS = ("completion", "acompletion", "text_completion", "atext_completion", "responses", "aresponses",
          "anthropic_messages", "generate_content", "agenerate_content", "pass_through_endpoint")  # fmt: skip
+EMBEDDING_CALLS = ("embedding", "aembedding")
 SERVED_FROM_CACHE = Tokens(0, 0, 0, 0, 0, 0, "disjoint")
 """Tokens of an answer out of the gateway's own cache: the provider was not asked."""
 
@@ -46,7 +62,7 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
         try:
             if not _is_payload(payload):
                 raise RecordError(f"The object is none of these: {LOOKED_FOR}.")
-            if payload["call_type"] and payload["call_type"] not in CALLS:
+            if payload["call_type"] and payload["call_type"] not in (*CALLS, *EMBEDDING_CALLS):
                 batch.ignored[str(payload["call_type"])[:40]] += 1
                 continue
             batch.records.append(_record(payload, count_tokens) | {"source_line": line})
@@ -63,14 +79,17 @@ def _record(payload: Mapping[str, Any], count_tokens: CountTokens | None) -> dic
         {"messages": decoded(payload.get("messages")), **_tools(payload)}, payload.get("response")
     )
     usage = _usage(payload, metadata)
+    embedding = payload["call_type"] in EMBEDDING_CALLS
     fields = {
+        "operation": EMBEDDINGS if embedding else CHAT,
         **_identity(payload, metadata),
         **_outcome(payload, said),
         "retrieved": [chunk for chunk, _ in chunks if chunk["chunk_id"]] if searches else None,
         "guardrail_events": [_verdict(_object(one)) for one in _guardrails(payload, metadata)] or None,
         "cost_reported_usd": first(payload, "response_cost", "spend"),
     }
-    tokens = SERVED_FROM_CACHE if payload.get("cache_hit") in (True, "True") else _tokens(payload, usage)
+    counts = of_embedding(usage) if usage and embedding else usage
+    tokens = SERVED_FROM_CACHE if payload.get("cache_hit") in (True, "True") else _tokens(payload, counts)
     record = call_record(fields, tokens, said, [text for _, text in chunks if text], count_tokens)
     return record | {"usage_raw": usage_json(usage)}
 

@@ -12,15 +12,26 @@ from aiops_pipelines.inference_log.messages import Conversation, decoded, messag
 from aiops_pipelines.inference_log.objects import objects
 from aiops_pipelines.inference_log.provider_usage import canonical_tokens, provider_tokens
 from aiops_pipelines.inference_log.record import (
+    CHAT,
+    EMBEDDINGS,
     READERS,
     TOKEN_COLUMNS,
     Batch,
     CountTokens,
     RecordError,
     Rejection,
+    operation,
 )
 from aiops_pipelines.inference_log.times import clock_time
-from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split, usage_json
+from aiops_pipelines.inference_log.tokens import (
+    Tokens,
+    Usage,
+    completed,
+    first_count,
+    of_embedding,
+    split,
+    usage_json,
+)
 
 LOOKED_FOR = "rows of the fields that inference_log.mapping names"
 COUNTS = (
@@ -111,7 +122,12 @@ def _record(fields: dict[str, Any], count_tokens: CountTokens | None) -> dict[st
     said = Conversation(turns or None, None, text_of(fields.get("tools")), frozenset())
     kept = {name: value for name, value in fields.items() if name in READERS}
     texts = count_tokens if len(turns) > 1 or fields.get("messages") else None
-    record = call_record({"answer": None, **kept}, _tokens(fields), said, [], texts)
+    if operation("operation", fields.get("operation", CHAT)) == EMBEDDINGS:
+        counts = of_embedding(fields)
+        counts |= {"usage": of_embedding(usage)} if isinstance(usage := fields.get("usage"), Mapping) else {}
+    else:
+        counts = fields
+    record = call_record({"answer": None, **kept}, _tokens(counts), said, [], texts)
     stated = {name: fields[name] for name in ("usage", *COUNTS) if name in fields}
     return record | {"usage_raw": usage_json(stated.get("usage", stated) or None)}
 

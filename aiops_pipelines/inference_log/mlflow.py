@@ -207,7 +207,7 @@ def _named(found: Mapping[str, Any]) -> dict[str, Any]:
     if named["gen_ai.operation.name"] in ("retrieval", "reranking"):
         query = first(given, "query", "question", "input") if isinstance(given, dict) else given
         return {**found, **named, "gen_ai.retrieval.query.text": query, "gen_ai.retrieval.documents": said}
-    if named["gen_ai.operation.name"] != "chat":
+    if named["gen_ai.operation.name"] not in ("chat", "embeddings"):
         return {**found, **named}
     request, response = (value if isinstance(value, dict) else {} for value in (given, said))
     asked = first(request, "model", "model_name") or found.get("mlflow.llm.model")

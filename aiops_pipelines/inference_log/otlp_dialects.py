@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from aiops_pipelines.inference_log.langfuse_usage import OPERATIONS as LANGFUSE_OPERATIONS
 from aiops_pipelines.inference_log.messages import by_names, decoded, first, listed
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.otlp_usage import FRAMEWORK_USAGE, PROVIDER_USAGE
@@ -21,9 +22,10 @@ from aiops_pipelines.inference_log.times import nanoseconds
 OPERATION = "gen_ai.operation.name"
 LONGEST_LITERAL = 20_000
 LONGEST_WAIT_MS = 1e12
+_AI_SDK = {"doGenerate": "chat", "doStream": "chat", "doEmbed": "embeddings"}
+"""What the AI SDK's spans of single requests ask for."""
 _STREAMED = "streaming response from"
 _LANGFUSE = "langfuse.observation."
-_LANGFUSE_KINDS = {"generation": "chat", "retriever": "retrieval", "guardrail": "run_guardrail"}
 Facts = Mapping[str, Any]
 
 
@@ -60,7 +62,7 @@ def _message(text: Any) -> list[dict[str, Any]] | None:
 def ai_sdk(span: Span) -> Span:
     """Vercel's AI SDK: `ai.*`, one span for all steps of a generation and within it one for each request."""
     found = span.attributes
-    request = str(found.get("ai.operationId") or "").endswith((".doGenerate", ".doStream"))
+    asked = str(found.get("ai.operationId") or "").rpartition(".")[2]
     waited = found.get("ai.response.msToFirstChunk")
     waited = waited if isinstance(waited, int | float) and abs(waited) < LONGEST_WAIT_MS else None
     context = {
@@ -68,7 +70,7 @@ def ai_sdk(span: Span) -> Span:
         "user.id": found.get("ai.telemetry.metadata.userId"),
     }
     call = {
-        OPERATION: "chat",
+        OPERATION: _AI_SDK.get(asked),
         "gen_ai.request.model": found.get("ai.model.id"),
         "gen_ai.response.model": found.get("ai.response.model"),
         "gen_ai.provider.name": first(found, "gen_ai.system", "ai.model.provider"),
@@ -76,13 +78,15 @@ def ai_sdk(span: Span) -> Span:
         "gen_ai.output.messages": _message(first(found, "ai.response.text", "ai.response.object")),
         "gen_ai.tool.definitions": found.get("ai.prompt.tools"),
         "gen_ai.response.time_to_first_chunk": None if waited is None else waited / 1e3,
-        "gen_ai.usage.input_tokens": first(found, "ai.usage.inputTokens", "ai.usage.promptTokens"),
+        "gen_ai.usage.input_tokens": first(
+            found, "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens"
+        ),
         "gen_ai.usage.output_tokens": first(found, "ai.usage.outputTokens", "ai.usage.completionTokens"),
         "gen_ai.usage.cache_read.input_tokens": found.get("ai.usage.inputTokenDetails.cacheReadTokens"),
         "gen_ai.usage.cache_write.input_tokens": found.get("ai.usage.inputTokenDetails.cacheWriteTokens"),
         "gen_ai.usage.reasoning.output_tokens": found.get("ai.usage.outputTokenDetails.reasoningTokens"),
     }
-    return _saying(span, context | call if request else context)
+    return _saying(span, context | call if asked in _AI_SDK else context)
 
 
 def langfuse(span: Span) -> Span:
@@ -90,7 +94,7 @@ def langfuse(span: Span) -> Span:
     found = span.attributes
     kind = str(found.get(f"{_LANGFUSE}type") or "").lower()
     under = {
-        OPERATION: _LANGFUSE_KINDS.get(kind, kind) or None,
+        OPERATION: LANGFUSE_OPERATIONS.get(kind, kind) or None,
         "session.id": first(found, "langfuse.session.id", "langfuse.trace.session_id"),
         "user.id": first(found, "langfuse.user.id", "langfuse.trace.user_id"),
     }
@@ -98,7 +102,7 @@ def langfuse(span: Span) -> Span:
     if failed:
         told = str(found.get(f"{_LANGFUSE}status_message") or "").splitlines()
         under["error.type"] = told[0][:200] if told else "error"
-    if kind == "generation":
+    if kind in ("generation", "embedding"):
         given, said = (decoded(found.get(f"{_LANGFUSE}{name}")) for name in ("input", "output"))
         cost = _object(found.get(f"{_LANGFUSE}cost_details"))
         began = found.get(f"{_LANGFUSE}completion_start_time")

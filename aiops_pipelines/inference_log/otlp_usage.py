@@ -11,7 +11,7 @@ from typing import Any
 from aiops_pipelines.inference_log.langfuse_usage import langfuse_tokens
 from aiops_pipelines.inference_log.messages import by_names
 from aiops_pipelines.inference_log.provider_usage import provider_tokens
-from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split
+from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, of_embedding, split
 
 INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
 OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
@@ -117,6 +117,16 @@ def _possible(there: tuple[str, ...]) -> dict[tuple[str, ...], tuple[str, ...]]:
         names: tuple(name for name in names if name in known or name.partition(".")[0] in known)
         for names in (INPUT, OUTPUT, TOTAL, CACHE_READ, CACHE_WRITE, READ_ALIASES, WRITE_ALIASES, REASONING)
     }
+
+
+def with_no_output(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an embedding's attributes with the output of 0 that its counts and usage objects leave out."""
+    objects = {
+        name: of_embedding(usage)
+        for name, usage in attributes.items()
+        if usage and isinstance(usage, dict) and "usage" in name.lower()
+    }
+    return {OUTPUT[-1]: 0, **attributes, **objects}
 
 
 def reported_cost(attributes: Mapping[str, Any]) -> Any:

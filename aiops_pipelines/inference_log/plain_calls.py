@@ -18,6 +18,7 @@ from aiops_pipelines.inference_log.makers import maker
 from aiops_pipelines.inference_log.plain_tokens import plain_tokens
 from aiops_pipelines.inference_log.record import (
     CALLS,
+    CHAT,
     COUNT_LIMIT,
     FIRST_YEAR,
     GUARDRAIL_EVENTS,
@@ -36,7 +37,7 @@ LINE = "the line itself"
 """Column of the raw line; no JSON key can be taken for it, for a key of this name is no field."""
 PLAIN: dict[str, pl.DataType] = {
     **{name: pl.String() for name, read in READERS.items() if read is label},
-    **dict.fromkeys(("occurred_at", "provider", "status", "query", "answer"), pl.String()),
+    **dict.fromkeys(("occurred_at", "operation", "provider", "status", "query", "answer"), pl.String()),
     **dict.fromkeys(("latency_ms", "time_to_first_token_ms"), pl.Float64()),
     **dict.fromkeys(("rating", *TOKEN_COLUMNS, "tokens_total"), pl.Int64()),
     "retrieved": RETRIEVED,
@@ -110,6 +111,7 @@ def _fields(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         *(_label(pl.col(name)).alias(name) for name in labels),
         moment.dt.replace_time_zone("UTC").alias("occurred_at"),
         provider=_by_value(lines["provider"], provider).fill_null(sold_by),
+        operation=pl.col("operation").fill_null(CHAT),
         status=pl.col("status").fill_null("ok"),
         query=pl.col("query"),
         answer=pl.col("answer"),
@@ -126,6 +128,7 @@ def _fields(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         & at.str.contains(_TIME).fill_null(False)
         & base.is_not_null()
         & base.dt.year().is_between(FIRST_YEAR, LAST_YEAR).fill_null(False)
+        & pl.col("operation").eq(CHAT).fill_null(True)
         & pl.col("status").is_in(STATUSES).fill_null(True)
         & _counted("latency_ms")
         & _counted("time_to_first_token_ms")

@@ -19,9 +19,17 @@ from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.provider_streams import streamed_body
 from aiops_pipelines.inference_log.provider_texts import exchange
 from aiops_pipelines.inference_log.provider_usage import body_usage, provider_tokens
-from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
+from aiops_pipelines.inference_log.record import (
+    CHAT,
+    EMBEDDINGS,
+    OTHER,
+    Batch,
+    CountTokens,
+    RecordError,
+    Rejection,
+)
 from aiops_pipelines.inference_log.times import clock_time
-from aiops_pipelines.inference_log.tokens import Tokens, spelt, usage_json
+from aiops_pipelines.inference_log.tokens import Tokens, of_embedding, spelt, usage_json
 
 LOOKED_FOR = "recorded provider calls with request and response"
 HOSTS = {
@@ -53,7 +61,8 @@ CALLS = re.compile(
     r"|:(stream)?generatecontent|/converse(-stream)?|/invoke(-with-response-stream)?|generation/text(_stream)?"
     r"|/runs)(#\w+)?$"
 )
-OTHERS = re.compile(r"/threads/[^/]+/messages$|/(embeddings?|rerank|embed|images/\w+|moderations)$")
+EMBED = re.compile(r"/(embeddings?|embed)$|:(batch)?embedcontents?$")
+OTHERS = re.compile(r"/threads/[^/]+/messages$|/(rerank|images/\w+|moderations)$")
 STORES = re.compile(r"/cachedcontents(/|$)")
 """Gemini states the size of a stored prompt as usage; no model is asked for it."""
 _MODEL = re.compile(r"/(?:models?|deployments|endpoints)/([^/:]+(?::\d+)?)")
@@ -73,7 +82,7 @@ def _is_exchange(row: Mapping[str, Any]) -> bool:
 def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = None) -> Batch:
     """Return one record for each line that asked a model, failed ones too.
 
-    A line whose response states usage is a call by whatever path it came, an embedding for instance.
+    A line whose response states usage is a call by whatever path it came, a ranking for instance.
 
     Args:
         raw: line numbers and recorded calls.
@@ -127,7 +136,16 @@ def _asks_a_model(row: Mapping[str, Any], tokens: Tokens | None) -> bool:
         return tokens is not None and run
     if not path and not row.get("host"):
         return True
-    return tokens is not None or bool(CALLS.search(path) and not OTHERS.search(path))
+    called = EMBED.search(path) or (CALLS.search(path) and not OTHERS.search(path))
+    return tokens is not None or bool(called)
+
+
+def _operation(row: Mapping[str, Any], body: Mapping[str, Any]) -> str:
+    """Return what was asked for, by the path, or by vectors in the response (Bedrock)."""
+    path = _path(row).lower()
+    if EMBED.search(path) or {"embedding", "embeddings"} & body.keys():
+        return EMBEDDINGS
+    return OTHER if OTHERS.search(path) else CHAT
 
 
 def _record(
@@ -135,14 +153,19 @@ def _record(
 ) -> dict[str, Any] | None:
     body = _body(row)
     usage = body_usage(body)
-    tokens = provider_tokens(usage) if usage else None
+    operation = _operation(row, body)
+    tokens = provider_tokens(of_embedding(usage) if operation == EMBEDDINGS else usage) if usage else None
     if tokens and body.get("cut"):  # what came later was billed too
         tokens = replace(tokens, convention="ambiguous")
     if not _asks_a_model(row, tokens):
         return None
     request = decoded(row.get("request"))
     said = exchange(request if isinstance(request, dict) else {}, body)
-    fields = {**_identity(row, request, body, content), **_outcome(row, body, said.finish)}
+    fields = {
+        "operation": operation,
+        **_identity(row, request, body, content),
+        **_outcome(row, body, said.finish),
+    }
     record = call_record(fields, tokens, said, [], count_tokens)
     return record | {"usage_raw": usage_json(usage)}
 

@@ -27,6 +27,10 @@ APART_COLUMNS = {
 }
 """Tokens that some models price apart, and the tokens they are part of."""
 STATUSES = ("ok", "error", "refused", "blocked")
+CHAT, EMBEDDINGS, OTHER = OPERATIONS = ("chat", "embeddings", "other")
+"""What a model is asked for: to write an answer, for vectors, or for what else is billed, as a ranking."""
+IS_CHAT = pl.col("operation").fill_null(CHAT) == CHAT
+"""Calls stored before the column was there have null in it."""
 COUNT_LIMIT = 1_000_000_000
 LARGEST_NUMBER = 10**18
 COST_LIMIT_USD = Decimal(10) ** 12
@@ -37,7 +41,7 @@ SCHEMA = pl.Schema(
     {
         **dict.fromkeys(("system", "event_id", "trace_id"), _TEXT),
         "occurred_at": _TIME,
-        **dict.fromkeys(("endpoint", "provider", "model_requested", "model_served"), _TEXT),
+        **dict.fromkeys(("operation", "endpoint", "provider", "model_requested", "model_served"), _TEXT),
         **dict.fromkeys(("prompt_version", "index_version"), _TEXT),
         **dict.fromkeys(("latency_ms", "time_to_first_token_ms", *TOKEN_COLUMNS, "tokens_total"), _COUNT),
         **dict.fromkeys(("token_convention", "usage_raw"), _TEXT),
@@ -87,6 +91,10 @@ _PROVIDERS = {
     "cohere_chat": "cohere",
     "fireworks_ai": "fireworks",
     "together_ai": "together",
+}
+_OPERATIONS = {
+    **dict.fromkeys(("text_completion", "completion", "generate_content", "generation"), CHAT),
+    "embedding": EMBEDDINGS,
 }
 _INTERFACE = re.compile(r"\.(chat|completion|messages|responses|embedding|generative-ai|vertex(\.\w+)?)$")
 """What the AI SDK adds to the provider: `openai.responses`, `google.generative-ai`."""
@@ -234,7 +242,7 @@ def moment(name: str, value: Any) -> datetime:
 
 def cost(name: str, value: Any) -> Decimal:
     """Return an amount in USD from a number or numeric text, to 12 decimals."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise RecordError(f"{name} must be an amount, not {kind(value)}.")
     try:
         amount = Decimal(str(value))
@@ -258,6 +266,15 @@ def status(name: str, value: Any) -> str:
     if value not in STATUSES:
         raise RecordError(f"{name} must be one of {', '.join(STATUSES)}.")
     return str(value)
+
+
+def operation(name: str, value: Any) -> str:
+    """Return what a model was asked for, also by the names of the GenAI conventions."""
+    given = (label(name, value) or CHAT).lower()
+    found = _OPERATIONS.get(given, given)
+    if found not in OPERATIONS:
+        raise RecordError(f"{name} must be one of {', '.join(OPERATIONS)}.")
+    return found
 
 
 def provider(name: str, value: Any) -> str | None:
@@ -291,6 +308,7 @@ def rows(readers: Mapping[str, Callable[[str, Any], Any]]) -> Callable[[str, Any
 READERS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("event_id", "trace_id"), label),
     "occurred_at": moment,
+    "operation": operation,
     "endpoint": label,
     "provider": provider,
     **dict.fromkeys(("model_requested", "model_served", "prompt_version", "index_version"), label),
@@ -307,7 +325,9 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
 
 
 def normal_form(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record's own columns in their normal form; absent is null, absent status is ok.
+    """Return the record's own columns in their normal form; absent is null, status ok, operation chat.
+
+    Only a chat has texts: what is embedded is a question that its chat has too, or a piece of the corpus.
 
     A provider that the log does not name is the one that sells a model of that name.
 
@@ -322,5 +342,8 @@ def normal_form(fields: Mapping[str, Any]) -> dict[str, Any]:
         if record[name] is None:
             raise RecordError(f"{name} is missing; a call without it cannot be stored.")
     record["status"] = record["status"] or "ok"
+    record["operation"] = record["operation"] or CHAT
+    if record["operation"] != CHAT:
+        record["query"] = record["answer"] = None
     record["provider"] = record["provider"] or maker(record["model_served"] or record["model_requested"])
     return record

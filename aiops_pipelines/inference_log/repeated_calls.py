@@ -61,7 +61,7 @@ def outer_calls(
         while parent and kinds[parent.span_id] in BETWEEN and hops < HOPS:
             parent, hops = spans.get(parent.parent_id), hops + 1
         response = spans[name].first("gen_ai.response.id")
-        if parent and parent.span_id not in ("", name) and kinds[parent.span_id] == "model call":
+        if parent and parent.span_id not in ("", name) and kinds[parent.span_id] == kinds[name]:
             found[name] = parent.span_id
         elif isinstance(response, str) and response in answered:
             found[name] = answered[response]

@@ -8,21 +8,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiops_pipelines.inference_log.call_record import call_record, outcome
+from aiops_pipelines.inference_log.call_record import NOTHING_SAID, call_record, outcome
 from aiops_pipelines.inference_log.feedback import evaluations
 from aiops_pipelines.inference_log.messages import Aliases, Conversation, decoded, first
 from aiops_pipelines.inference_log.otlp_dialects import in_conventions
 from aiops_pipelines.inference_log.otlp_messages import conversation, retrieved, with_details
 from aiops_pipelines.inference_log.otlp_spans import Span, SpanError
-from aiops_pipelines.inference_log.otlp_traces import Trace
-from aiops_pipelines.inference_log.otlp_usage import reported_cost, span_tokens, usage_text
-from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
+from aiops_pipelines.inference_log.otlp_traces import EMBEDDING, MODEL_CALL, Trace
+from aiops_pipelines.inference_log.otlp_usage import (
+    reported_cost,
+    span_tokens,
+    usage_text,
+    with_no_output,
+)
+from aiops_pipelines.inference_log.record import EMBEDDINGS, Batch, CountTokens, RecordError, Rejection
 from aiops_pipelines.inference_log.repeated_calls import one_response
 from aiops_pipelines.inference_log.tokens import Tokens
 
 _OWN = Aliases(
     requested=("gen_ai.request.model", "llm.request.model_name"),
-    served=("gen_ai.response.model", "llm.response.model_name", "llm.model_name"),
+    served=("gen_ai.response.model", "llm.response.model_name", "llm.model_name", "embedding.model_name"),
     provider=("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"),
 )
 _INHERITED = Aliases(
@@ -76,12 +81,14 @@ class SpanCalls:
             members = self._traces.pop(trace_id)  # let go: each span kept makes garbage collection slower
             trace = Trace(self._spoken(members.values()), self.tokens_of)
             for kind, span in zip(trace.kinds, trace.spans, strict=True):
-                if kind != "model call":
+                if kind not in (MODEL_CALL, EMBEDDING):
                     self.batch.ignored[kind] += 1
                 if span.events or span.scores:
                     self.batch.feedback.extend(evaluations(span))
             for call in trace.calls:
                 self._land(call, trace)
+            for call in trace.embeddings:
+                self._land(call, trace, embedding=True)
         self.batch.records.sort(key=lambda record: record["source_line"])
         return self.batch
 
@@ -113,11 +120,11 @@ class SpanCalls:
                 self._traces[twin.trace_id].setdefault(span.span_id, span)
                 del self._traces[trace_id]
 
-    def _land(self, call: Span, trace: Trace) -> None:
+    def _land(self, call: Span, trace: Trace, embedding: bool = False) -> None:
         try:
-            record = _fields(call, trace, self.batch.ignored)
-            said, contexts = record.pop("said"), record.pop("contexts")
-            tokens = self.tokens_of(call.attributes)
+            record = _embedding(call, trace) if embedding else _fields(call, trace, self.batch.ignored)
+            said, contexts = record.pop("said", NOTHING_SAID), record.pop("contexts", ())
+            tokens = self.tokens_of(with_no_output(call.attributes) if embedding else call.attributes)
             whole = call_record(record, tokens, said, contexts, self.count_tokens)
         except RecordError as error:
             reason = f"A model call of the line: {error}"
@@ -147,6 +154,17 @@ def _fields(call: Span, trace: Trace, ignored: Counter[str]) -> dict[str, Any]:
         "query": _query(said, joined["retrieval"] + joined["reranking"]),
         "retrieved": list(named.values()) if retrievals else None,
         "guardrail_events": [_verdict(span) for span in joined["guardrail"]] or None,
+        "cost_reported_usd": reported_cost(call.attributes),
+    }
+
+
+def _embedding(call: Span, trace: Trace) -> dict[str, Any]:
+    return {
+        **_identity(call, trace.inherited(call), []),
+        **_outcome(call, NOTHING_SAID),
+        "operation": EMBEDDINGS,
+        "rating": None,
+        "known_query_id": None,
         "cost_reported_usd": reported_cost(call.attributes),
     }
 

@@ -184,6 +184,11 @@ def completed(
     return None if given is None or generated is None else (given, generated)
 
 
+def of_embedding(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the usage of an embedding with the output that most leave out: there is none."""
+    return {"output_tokens": 0, "output_visible": 0, **usage}
+
+
 def usage_json(usage: Any) -> str | None:
     """Return usage as the source states it, as JSON text for `usage_raw`."""
     return json.dumps(usage, sort_keys=True, default=str) if usage else None

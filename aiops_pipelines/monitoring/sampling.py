@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from aiops_pipelines.inference_log.record import IS_CHAT
 from aiops_pipelines.periods import midnight
 
 
@@ -21,7 +22,8 @@ def calls_of_week(inferences: pl.DataFrame, week: date) -> pl.DataFrame:
 
 def known_probes(inferences: pl.DataFrame, week: date) -> pl.DataFrame:
     """Return every call of the week that asked a known query, answered or not, ordered by event."""
-    return calls_of_week(inferences, week).filter(pl.col("known_query_id").is_not_null()).sort("event_id")
+    asked = calls_of_week(inferences, week).filter(IS_CHAT, pl.col("known_query_id").is_not_null())
+    return asked.sort("event_id")
 
 
 def production_sample(inferences: pl.DataFrame, week: date, size: int, seed: int = 0) -> pl.DataFrame:

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from aiops_pipelines.inference_log.record import IS_CHAT
+
 USER_SIGNALS = pl.Schema(
     {"system": pl.String(), "event_id": pl.String(), "signal": pl.String(), "evidence": pl.String()}
 )
@@ -66,7 +68,7 @@ def user_signals(inferences: pl.DataFrame, now: datetime) -> pl.DataFrame:
         inferences: inference_log.inferences.
         now: the system's present, UTC.
     """
-    calls = _with_next_question(inferences.filter(pl.col("known_query_id").is_null()))
+    calls = _with_next_question(inferences.filter(IS_CHAT, pl.col("known_query_id").is_null()))
     found = [
         _rephrased(calls),
         _contradicted(calls),

@@ -56,6 +56,7 @@ class Look:
     prices: Counter[str] = field(default_factory=Counter)
     conventions: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
     first: datetime | None = None
     last: datetime | None = None
     promised: dict[str, int] = field(default_factory=dict)
@@ -144,6 +145,7 @@ def _sum(look: Look, calls: pl.DataFrame, priced: pl.DataFrame) -> None:
     look.tokens += int(calls["tokens_total"].sum() or 0)
     look.prices.update(priced["price_status"])
     look.conventions.update(calls["token_convention"].drop_nulls())
+    look.operations.update(calls["operation"])
     look.models.update(
         calls.select(pl.coalesce("model_served", "model_requested"))["model_served"].drop_nulls()
     )

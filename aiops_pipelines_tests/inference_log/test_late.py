@@ -74,6 +74,16 @@ def test_a_call_keeps_the_rating_it_was_logged_with():
     assert joined["rating"].to_list() == [1] * 4
 
 
+def test_what_is_said_of_a_trace_is_about_its_last_answer_not_about_an_embedding():
+    said = feedback({"name": "rating", "rating": -1, "trace_id": "t1"})
+    [last] = calls().filter(event_id="t1-b").with_columns(operation=pl.lit("embeddings")).rows(named=True)
+    log = pl.concat(
+        [calls().filter(pl.col("event_id") != "t1-b"), pl.DataFrame([last], schema=calls().schema)]
+    )
+    joined = with_late_facts(log, said, pl.DataFrame(schema=TRACES)).drop_nulls("rating")
+    assert joined["event_id"].to_list() == ["t1-a"]
+
+
 def test_traces_fill_what_calls_leave_open():
     row = {
         "id": "t3",

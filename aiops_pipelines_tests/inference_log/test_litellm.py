@@ -75,7 +75,7 @@ def test_failures_guardrails_and_searches():
     }
     found = {"vector_store_id": "v", "query": "why?", "vector_store_search_response": {"data": [hit]}}
     searched = CALL | {"metadata": {"vector_store_request_metadata": [found]}}
-    records = batch_of(failed, blocked, searched, CALL | {"call_type": "aembedding"}).records
+    records = batch_of(failed, blocked, searched, CALL | {"call_type": "arerank"}).records
     assert [(r["status"], r["error_type"]) for r in records] == [
         ("error", "RateLimitError"), ("blocked", None), ("ok", None),
     ]  # fmt: skip
@@ -88,4 +88,4 @@ def test_failures_guardrails_and_searches():
 
 def test_other_objects_are_set_aside():
     assert "LiteLLM payloads" in batch_of({"id": 1}).rejections[0].reason
-    assert batch_of(CALL | {"call_type": "aembedding"}).ignored == {"aembedding": 1}
+    assert batch_of(CALL | {"call_type": "arerank"}).ignored == {"arerank": 1}

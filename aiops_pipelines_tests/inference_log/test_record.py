@@ -21,11 +21,11 @@ def test_columns_are_those_of_the_declared_table():
     assert list(declared.items()) == list(SCHEMA.items())
 
 
-def test_a_minimal_call_is_a_record_with_nulls_and_status_ok():
+def test_a_minimal_call_is_a_record_with_nulls_a_chat_and_ok():
     record = normal_form(CALL)
     assert record["occurred_at"] == datetime(2026, 6, 1, 12, tzinfo=UTC)
-    assert record["status"] == "ok"
-    assert {name for name, value in record.items() if value is not None} == {*CALL, "status"}
+    assert (record["operation"], record["status"]) == ("chat", "ok")
+    assert {name for name, value in record.items() if value is not None} == {*CALL, "operation", "status"}
 
 
 @pytest.mark.parametrize(

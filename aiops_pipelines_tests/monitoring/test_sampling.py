@@ -17,6 +17,7 @@ START = datetime(2026, 6, 1, tzinfo=UTC)
 SCHEMA = pl.Schema(
     {
         "event_id": pl.String(),
+        "operation": pl.String(),
         "occurred_at": pl.Datetime("us", "UTC"),
         "endpoint": pl.String(),
         "answer": pl.String(),
@@ -26,11 +27,16 @@ SCHEMA = pl.Schema(
 
 
 def calls(
-    endpoints: dict[str | None, int], answer: str | None = "Yes.", known: str | None = None, prefix: str = "c"
+    endpoints: dict[str | None, int],
+    answer: str | None = "Yes.",
+    known: str | None = None,
+    prefix: str = "c",
+    operation: str = "chat",
 ) -> pl.DataFrame:
     names = [endpoint for endpoint, count in endpoints.items() for _ in range(count)]
     rows = [
-        (f"{prefix}{i}", START + timedelta(minutes=i), name, answer, known) for i, name in enumerate(names)
+        (f"{prefix}{i}", operation, START + timedelta(minutes=i), name, answer, known)
+        for i, name in enumerate(names)
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
@@ -68,6 +74,7 @@ def test_probes_and_calls_without_an_answer_stay_out() -> None:
             calls({"ask": 3}, answer=None, prefix="n"),
             calls({"ask": 3}, answer=" ", prefix="b"),
             calls({"ask": 2}, known="q1", prefix="k"),
+            calls({"ask": 2}, answer=None, known="q1", prefix="e", operation="embeddings"),
         ]
     )
     assert production_sample(log, WEEK, 50)["event_id"].to_list() == ["c0", "c1", "c2"]

@@ -13,6 +13,7 @@ SCHEMA = pl.Schema(
     {
         "system": pl.String(),
         "event_id": pl.String(),
+        "operation": pl.String(),
         "session_id": pl.String(),
         "occurred_at": pl.Datetime("us", "UTC"),
         "query": pl.String(),
@@ -33,7 +34,7 @@ def signals(
 ) -> list[tuple[str, str]]:
     """Return (event, signal) of one session; a turn is (seconds after the start, question)."""
     rows = [
-        ("support", f"e{i}", session, START + timedelta(seconds=s), text, status, rating, known)
+        ("support", f"e{i}", "chat", session, START + timedelta(seconds=s), text, status, rating, known)
         for i, (s, text) in enumerate(turns)
     ]
     found = user_signals(pl.DataFrame(rows, schema=SCHEMA, orient="row"), now)
@@ -54,6 +55,20 @@ def test_same_question_in_other_words_is_about_the_first_answer() -> None:
 )
 def test_other_later_or_identical_questions_are_not_rephrased(seconds: int, question: str) -> None:
     assert signals((0, "How return a parcel?"), (seconds, question)) == []
+
+
+def test_an_embedding_between_two_questions_is_no_question() -> None:
+    texts = [
+        ("chat", "How return a parcel?"),
+        ("embeddings", None),
+        ("chat", "return a damaged parcel please"),
+    ]
+    rows = [
+        ("support", f"e{i}", operation, "s", START + timedelta(seconds=30 * i), text, "ok", None, None)
+        for i, (operation, text) in enumerate(texts)
+    ]
+    found = user_signals(pl.DataFrame(rows, schema=SCHEMA, orient="row"), NOW)
+    assert found.select("event_id", "signal").rows() == [("e0", "rephrased")]
 
 
 def test_calls_without_a_session_have_no_next_question() -> None:
@@ -103,7 +118,7 @@ def test_ratings_and_probes() -> None:
 
 def test_evidence_does_not_quote_the_user() -> None:
     rows = [
-        ("support", f"e{i}", "s", START + timedelta(seconds=42 * i), text, "ok", -1, None)
+        ("support", f"e{i}", "chat", "s", START + timedelta(seconds=42 * i), text, "ok", -1, None)
         for i, text in enumerate(["secretword return parcel", "return parcel talk to a human"])
     ]
     evidence = " ".join(user_signals(pl.DataFrame(rows, schema=SCHEMA, orient="row"), NOW)["evidence"])

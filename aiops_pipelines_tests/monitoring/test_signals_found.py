@@ -20,6 +20,7 @@ def turns(shared_data: Path) -> pl.DataFrame:
     return users.select(
         system=pl.lit("desk"),
         event_id=pl.format("{}/{}", "dialogue_id", "turn"),
+        operation=pl.lit("chat"),
         session_id="dialogue_id",
         occurred_at=START + place * timedelta(minutes=1),
         query="text",

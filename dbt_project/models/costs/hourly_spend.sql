@@ -24,6 +24,7 @@ select
     endpoint,
     model,
     user_group,
+    operation,
     part,
     coalesce(tokens, 0) as tokens,
     cost_usd,

@@ -8,6 +8,7 @@ with calls as (
         endpoint,
         model,
         user_group,
+        operation,
         cost_usd,
         input_usd,
         output_usd,
@@ -57,6 +58,7 @@ totals as (
         endpoint,
         model,
         user_group,
+        operation,
         count(*) as calls,
         count(*) filter (where cost_usd is null) as calls_unpriced,
         sum(cost_usd) as cost_usd,
@@ -72,7 +74,7 @@ totals as (
         {{ usd_of("sum(cost_up_to_" ~ part ~ ")") }} as usd_up_to_{{ part }}{{ "," if not loop.last }}
         {%- endfor %}
     from running_cost
-    group by system, hour, endpoint, model, user_group
+    group by system, hour, endpoint, model, user_group, operation
 )
 
 -- a part costs what it adds to the running cost and unsplit input takes what is left, so nothing is lost to rounding
@@ -82,6 +84,7 @@ select
     endpoint,
     model,
     user_group,
+    operation,
     calls,
     calls_unpriced,
     cost_usd,

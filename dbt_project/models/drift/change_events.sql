@@ -8,6 +8,7 @@ with calls as (
         prompt_version,
         index_version
     from {{ ref('stg_inferences') }}
+    where operation = 'chat'
 ),
 
 versions as (

@@ -6,6 +6,7 @@ with traffic as (
         {{ traffic_figures() }},
         quantile_cont(time_to_first_token_ms, 0.50) as ttft_p50_ms
     from {{ ref('stg_inferences') }}
+    where operation = 'chat'
     group by system, hour, endpoint
 ),
 
@@ -25,6 +26,7 @@ usage as (
         sum(cost_usd) as cost_usd,
         sum(calls_unpriced)::bigint as calls_unpriced
     from {{ ref('hourly_usage') }}
+    where operation = 'chat'
     group by system, hour, endpoint
 )
 

@@ -3,6 +3,7 @@
 
 with calls as (
     select * from {{ ref('stg_inferences') }}
+    where operation = 'chat'
 ),
 
 {% for metric, time_ms in times.items() %}

@@ -1,5 +1,6 @@
 with calls as (
     select * from {{ ref('stg_inferences') }}
+    where operation = 'chat'
 ),
 
 weeks as (

@@ -35,7 +35,8 @@ derived as (
         date_trunc('week', occurred_at)::date as week,
         date_trunc('month', occurred_at)::date as month,
 
-        ---------- what answered
+        ---------- what was asked for, and what answered
+        coalesce(operation, 'chat') as operation,
         coalesce(endpoint, 'unknown') as endpoint,
         coalesce(model_served, model_requested, 'unknown') as model,
         model_served,
