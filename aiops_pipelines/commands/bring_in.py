@@ -141,11 +141,12 @@ def _found(look: "Look") -> list[terminal.Said]:
     models = ", ".join(f"{inert(model)} ({n:,})" for model, n in look.models.most_common(5))
     lines: list[terminal.Said] = [
         ("good" if look.calls else "unknown", "Would store", some(look.calls, "call") + span),
-        *([("plain", "Asked for", _counts(look.operations))] if set(look.operations) - {"chat"} else []),
         ("plain", "Models", models or "none named"),
         ("plain", "Tokens", f"{look.tokens:,}; counted {_counts(look.conventions)}"),
         ("plain", "Prices", _counts(look.prices)),
     ]
+    if set(look.operations) - {"chat"}:
+        lines.insert(1, ("plain", "Asked for", _counts(look.operations)))
     if look.again:
         lines.append(("plain", "Again", f"{look.again:,} calls that stand in these files twice"))
     if look.said:
