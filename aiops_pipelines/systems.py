@@ -200,6 +200,8 @@ class ContractPrice(Part):
 
     model: str
     valid_from: date
+    service_tier: str | None = None
+    """batch, flex, priority or what else the provider calls it; left out for the standard tier."""
     input: Decimal | None = Field(default=None, ge=0)
     cache_read: Decimal | None = Field(default=None, ge=0)
     cache_write: Decimal | None = Field(default=None, ge=0)

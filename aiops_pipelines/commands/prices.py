@@ -49,10 +49,11 @@ def missing(name: given.AnySystem = None, as_json: Json = False) -> None:
         lost = f"{some(sum(rows['calls']), 'call')} without a price; add one below `prices` in {system}.yaml."
         terminal.block(system, [("warn", "", lost)])
         terminal.table(
-            ("provider", "model", "calls", "tokens", "first", "last"),
+            ("provider", "model", "tier", "calls", "tokens", "first", "last"),
             (
                 (
                     *(inert(r[name] or "not logged") for name in ("provider", "model")),
+                    inert(r["service_tier"] or "standard"),
                     *(count(r[name]) for name in ("calls", "tokens")),
                     *(day(r[name]) for name in ("first_at", "last_at")),
                 )

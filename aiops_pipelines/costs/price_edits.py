@@ -30,7 +30,8 @@ def entries(system: System, book_version: str) -> dict[str, tuple[str, str]]:
         said = {
             name: str(value) for name, value in price.model_dump(exclude_none=True).items() if value != ""
         }
-        found[f"{price.model} from {price.valid_from}"] = (
+        tier = f" ({price.service_tier})" if price.service_tier else ""
+        found[f"{price.model}{tier} from {price.valid_from}"] = (
             json.dumps(said, sort_keys=True),
             price.entered_by or system.owner,
         )

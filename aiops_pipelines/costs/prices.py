@@ -17,9 +17,9 @@ PER_TOKEN = pl.lit(Decimal("0.000001"), dtype=USD)
 """Prices are per million tokens."""
 PRICE_STEP = "30m"
 """Finest step at which published prices change: off-peak prices start and end on the half hour."""
-KEY = ["provider", "model", "moment"]
+KEY = ["provider", "model", "tier", "moment"]
 UNNAMED = ""
-"""Provider of calls that name none: rows are not matched by null."""
+"""Provider of calls that name none, and standard tier: rows are not matched by null."""
 TOKENS = ["input_uncached", "cache_read", "cache_write", "output_visible", "reasoning"]
 BILLED = {
     "input_uncached_usd": ("input_uncached", "input_rate"),
@@ -67,8 +67,9 @@ class UnitPrices:
     source: str
 
 
-PriceOf = Callable[[str | None, str, datetime], UnitPrices | None]
-"""Provider (None where the log names none), model and time of a call to its unit prices, None without one."""
+PriceOf = Callable[[str | None, str, datetime, str | None], UnitPrices | None]
+"""Provider (None where the log names none), model, time and service tier (None for the standard one) of a
+call to its unit prices, None without one."""
 
 
 def call_costs(inferences: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:
@@ -115,14 +116,18 @@ def _status() -> pl.Expr:
 
 def _usage(inferences: pl.DataFrame) -> pl.DataFrame:
     optional = (*APART, "tokens_total")
+    absent = dict.fromkeys(optional, pl.Int64()) | {"service_tier": pl.String()}
     nothing = [
-        pl.lit(None, dtype=pl.Int64).alias(name) for name in optional if name not in inferences.columns
+        pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in absent.items()
+        if name not in inferences.columns
     ]
     return inferences.with_columns(nothing).select(
         "system",
         "event_id",
         pl.col("provider").fill_null(UNNAMED),
         pl.coalesce("model_served", "model_requested").alias("model"),
+        pl.col("service_tier").fill_null(UNNAMED).alias("tier"),
         pl.col("occurred_at").dt.truncate(PRICE_STEP).alias("moment"),
         "token_convention",
         *(pl.col(c).cast(pl.Int64) for c in (*TOKENS, *optional)),
@@ -144,13 +149,14 @@ def _most_tokens() -> list[pl.Expr]:
 
 
 def _rates(calls: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:
-    """Look up each distinct provider, model and half hour once."""
+    """Look up each distinct provider, model, tier and half hour once."""
     rows = []
-    for provider, model, moment in calls.select(KEY).drop_nulls().unique(maintain_order=True).iter_rows():
-        prices = price_of(provider or None, model, moment)
+    for key in calls.select(KEY).drop_nulls().unique(maintain_order=True).iter_rows():
+        provider, model, tier, moment = key
+        prices = price_of(provider or None, model, moment, tier or None)
         for r in prices.rates if prices else ():
             named = (r.input, r.cache_read, r.cache_write, r.output, *(r.apart.get(name) for name in APART))
-            rows.append((provider, model, moment, r.from_input_tokens, *named, prices and prices.source))
+            rows.append((*key, r.from_input_tokens, *named, prices and prices.source))
     rate = dict.fromkeys([*(column for _, column in BILLED.values()), *map(_own_rate, APART)], USD)
     schema = calls.select(KEY).schema | {"input_tokens": pl.Int64} | rate | {"price_source": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row").sort("input_tokens")

@@ -13,7 +13,11 @@ from aiops_pipelines.inference_log.tokens import Tokens, part_method, token_colu
 
 REFUSED, BLOCKED = (
     {"refusal", "refused"},
-    {"content_filter", "content_filtered", "guardrail_intervened", "safety", "prohibited_content"},
+    {
+        *("content_filter", "content_filtered", "guardrail_intervened", "safety", "prohibited_content"),
+        *("blocklist", "spii", "recitation", "model_armor", "jailbreak"),
+        *("image_safety", "image_prohibited_content", "image_recitation"),
+    },
 )
 """Finish reasons, in lower case, of answers that the model or a filter held back."""
 NOTHING_SAID = Conversation(None, None, "", frozenset())

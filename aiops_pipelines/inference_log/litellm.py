@@ -10,6 +10,7 @@ from typing import Any
 from aiops_pipelines.inference_log.call_record import call_record, outcome
 from aiops_pipelines.inference_log.messages import Conversation, chunk_of, decoded, first, listed, text_of
 from aiops_pipelines.inference_log.objects import objects, unwrapped
+from aiops_pipelines.inference_log.provider_outcome import stated_tier
 from aiops_pipelines.inference_log.provider_texts import exchange
 from aiops_pipelines.inference_log.provider_usage import provider_tokens
 from aiops_pipelines.inference_log.record import (
@@ -86,6 +87,7 @@ def _record(payload: Mapping[str, Any], count_tokens: CountTokens | None) -> dic
         **_outcome(payload, said),
         "retrieved": [chunk for chunk, _ in chunks if chunk["chunk_id"]] if searches else None,
         "guardrail_events": [_verdict(_object(one)) for one in _guardrails(payload, metadata)] or None,
+        "service_tier": stated_tier(usage, _object(payload.get("response"))),
         "cost_reported_usd": first(payload, "response_cost", "spend"),
     }
     counts = of_embedding(usage) if usage and embedding else usage

@@ -16,6 +16,7 @@ from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.otlp_spans import Event, Span, SpanError, attributes, items
 from aiops_pipelines.inference_log.otlp_usage import span_tokens, usage_text
+from aiops_pipelines.inference_log.provider_outcome import stated_tier
 from aiops_pipelines.inference_log.provider_texts import (
     answer_text,
     finish_reasons,
@@ -24,7 +25,7 @@ from aiops_pipelines.inference_log.provider_texts import (
 )
 from aiops_pipelines.inference_log.provider_usage import provider_tokens
 from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
-from aiops_pipelines.inference_log.span_calls import SpanCalls
+from aiops_pipelines.inference_log.span_calls import TIER, SpanCalls
 from aiops_pipelines.inference_log.times import clock_time, nanoseconds
 from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, split, usage_json
 
@@ -223,6 +224,7 @@ def _named(found: Mapping[str, Any]) -> dict[str, Any]:
         "gen_ai.tool.definitions": found.get("mlflow.chat.tools") or request_tools(given) or None,
         "gen_ai.usage.cost.amount": cost.get("total_cost") if isinstance(cost, dict) else None,
         RESPONSE_USAGE: usage if isinstance(usage, dict) else None,
+        TIER[0]: stated_tier(usage if isinstance(usage, dict) else None, response),
     }
     # A span of the GenAI conventions says the rest in its own attributes.
     return {**found, **named, **{name: value for name, value in called.items() if value not in (None, [])}}

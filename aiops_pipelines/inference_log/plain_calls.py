@@ -30,6 +30,7 @@ from aiops_pipelines.inference_log.record import (
     cost,
     label,
     provider,
+    service_tier,
 )
 from aiops_pipelines.inference_log.tokens import PARTS
 
@@ -37,7 +38,9 @@ LINE = "the line itself"
 """Column of the raw line; no JSON key can be taken for it, for a key of this name is no field."""
 PLAIN: dict[str, pl.DataType] = {
     **{name: pl.String() for name, read in READERS.items() if read is label},
-    **dict.fromkeys(("occurred_at", "operation", "provider", "status", "query", "answer"), pl.String()),
+    **dict.fromkeys(
+        ("occurred_at", "operation", "provider", "service_tier", "status", "query", "answer"), pl.String()
+    ),
     **dict.fromkeys(("latency_ms", "time_to_first_token_ms"), pl.Float64()),
     **dict.fromkeys(("rating", *TOKEN_COLUMNS, "tokens_total"), pl.Int64()),
     "retrieved": RETRIEVED,
@@ -111,6 +114,7 @@ def _fields(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         *(_label(pl.col(name)).alias(name) for name in labels),
         moment.dt.replace_time_zone("UTC").alias("occurred_at"),
         provider=_by_value(lines["provider"], provider).fill_null(sold_by),
+        service_tier=_by_value(lines["service_tier"], service_tier),
         operation=pl.col("operation").fill_null(CHAT),
         status=pl.col("status").fill_null("ok"),
         query=pl.col("query"),

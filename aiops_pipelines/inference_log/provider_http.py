@@ -8,15 +8,20 @@ counted by its path.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import starmap
 from typing import Any
 from urllib.parse import unquote
 
-from aiops_pipelines.inference_log.call_record import BLOCKED, call_record, outcome
+from aiops_pipelines.inference_log.call_record import NOTHING_SAID, call_record
+from aiops_pipelines.inference_log.iterations import beside
 from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
-from aiops_pipelines.inference_log.provider_streams import streamed_body
+from aiops_pipelines.inference_log.provider_batches import CREATED, is_result, one_result, results
+from aiops_pipelines.inference_log.provider_hosts import model_in, provider_of
+from aiops_pipelines.inference_log.provider_outcome import call_outcome, stated_cost, stated_tier
+from aiops_pipelines.inference_log.provider_streams import METRICS, streamed_body
 from aiops_pipelines.inference_log.provider_texts import exchange
 from aiops_pipelines.inference_log.provider_usage import body_usage, provider_tokens
 from aiops_pipelines.inference_log.record import (
@@ -29,43 +34,20 @@ from aiops_pipelines.inference_log.record import (
     Rejection,
 )
 from aiops_pipelines.inference_log.times import clock_time
-from aiops_pipelines.inference_log.tokens import Tokens, of_embedding, spelt, usage_json
+from aiops_pipelines.inference_log.tokens import Tokens, of_embedding, usage_json
 
-LOOKED_FOR = "recorded provider calls with request and response"
-HOSTS = {
-    "openai.azure.com": "azure",
-    "services.ai.azure.com": "azure",
-    "api.openai.com": "openai",
-    "api.anthropic.com": "anthropic",
-    "api.cohere.com": "cohere",
-    "api.cohere.ai": "cohere",
-    "amazonaws.com": "aws",
-    "googleapis.com": "google",
-    "api.mistral.ai": "mistral",
-    "api.groq.com": "groq",
-    "api.deepseek.com": "deepseek",
-    "api.together.xyz": "together",
-    "openrouter.ai": "openrouter",
-    "api.x.ai": "x-ai",
-    "api.perplexity.ai": "perplexity",
-    "api.fireworks.ai": "fireworks",
-    "cloud.ibm.com": "ibm",
-    "replicate.com": "replicate",
-    "api.writer.com": "writer",
-    "api.voyageai.com": "voyageai",
-    "api.aleph-alpha.com": "aleph-alpha",
-}
-"""Providers by the end of their host's name; others keep the host as their name."""
+LOOKED_FOR = "recorded provider calls with request and response, or the results of a batch"
 CALLS = re.compile(
-    r"(chat/completions|/completions|/responses|/messages|/complete|/chat|/generate|/predictions|/invocations"
-    r"|:(stream)?generatecontent|/converse(-stream)?|/invoke(-with-response-stream)?|generation/text(_stream)?"
+    r"(chat/completions|/completions?|/responses|/messages|/complete|/chat|/generate|/predictions|/invocations"
+    r"|:(stream)?(generatecontent|rawpredict)|/converse(-stream)?|/invoke(-with-response-stream)?|generation/text(_stream)?"
     r"|/runs)(#\w+)?$"
 )
 EMBED = re.compile(r"/(embeddings?|embed)$|:(batch)?embedcontents?$")
 OTHERS = re.compile(r"/threads/[^/]+/messages$|/(rerank|images/\w+|moderations)$")
-STORES = re.compile(r"/cachedcontents(/|$)")
-"""Gemini states the size of a stored prompt as usage; no model is asked for it."""
-_MODEL = re.compile(r"/(?:models?|deployments|endpoints)/([^/:]+(?::\d+)?)")
+STORES = re.compile(r"/(cachedcontents|batches)(/|$)")
+"""The size of a prompt that Gemini stores, and the sums of a batch, are no usage of this call."""
+LATER = re.compile(r"/threads/.*/runs|/responses/[^/]+$")
+"""Where the state of a call that runs in the background is asked for: OpenAI's runs and responses."""
 
 
 def recognises(value: Any) -> bool:
@@ -74,13 +56,12 @@ def recognises(value: Any) -> bool:
 
 
 def _is_exchange(row: Mapping[str, Any]) -> bool:
-    return (
-        "request" in row and ("response" in row or "error" in row) and not {"call_type", "spans"} & row.keys()
-    )
+    exchange_ = "request" in row and ("response" in row or "error" in row)
+    return (exchange_ or is_result(row)) and not {"call_type", "spans"} & row.keys()
 
 
 def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = None) -> Batch:
-    """Return one record for each line that asked a model, failed ones too.
+    """Return one record for each line that asked a model, failed ones too, and for each result of a batch.
 
     A line whose response states usage is a call by whatever path it came, a ranking for instance.
 
@@ -93,14 +74,20 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
         try:
             if not _is_exchange(row):
                 raise RecordError(f"The object is none of these: {LOOKED_FOR}.")
-            record = _record(row, content, count_tokens)
-            if record is None:
+            records = [one for call in _calls(row) for one in _records(call, content, count_tokens)]
+            batch.records.extend(record | {"source_line": line} for record in records)
+            if not records:
                 batch.ignored[f"{row.get('method') or 'call'} {_shape(row)}"] += 1
-            else:
-                batch.records.append(record | {"source_line": line})
         except RecordError as error:
             batch.rejections.append(Rejection(line, str(error), content))
     return batch
+
+
+def _calls(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    if is_result(row):
+        return [one_result(row)]
+    found: Sequence[Mapping[str, Any]] = results(row, _path(row).lower()) or []
+    return found or [row]
 
 
 def _path(row: Mapping[str, Any]) -> str:
@@ -118,107 +105,90 @@ def _body(row: Mapping[str, Any]) -> Mapping[str, Any]:
     found = decoded(response)
     if isinstance(found, str):
         found = streamed_body(found)
+    if isinstance(found, dict) and METRICS in found:  # a stream of Bedrock with a single part
+        found = streamed_body(json.dumps(found))
     if isinstance(found, list):  # Gemini streams a list of parts
         found = streamed_body("\n".join(json.dumps(part) for part in found))
     return found if isinstance(found, dict) else {}
 
 
-def _asks_a_model(row: Mapping[str, Any], tokens: Tokens | None) -> bool:
+def _asks_a_model(row: Mapping[str, Any], body: Mapping[str, Any], tokens: Tokens | None) -> bool:
     """Return whether a model was asked: by the path, or, where that does not tell, by usage in the response.
 
-    The state of an OpenAI run is asked for many times; the answer that states its usage is the call.
+    The state of what runs in the background is asked for many times; the answer with its usage is the call.
     """
     path, get = _path(row).lower(), str(row.get("method") or "POST").upper() == "GET"
-    run = "/threads/" in path and "/runs" in path
     if STORES.search(path):
         return False
-    if get or run:
-        return tokens is not None and run
-    if not path and not row.get("host"):
+    if get or LATER.search(path):
+        return tokens is not None and bool(LATER.search(path))
+    if tokens is None and body.get("status") in ("queued", "in_progress") and body.get("background") is True:
+        return False
+    if not path:
         return True
     called = EMBED.search(path) or (CALLS.search(path) and not OTHERS.search(path))
     return tokens is not None or bool(called)
 
 
 def _operation(row: Mapping[str, Any], body: Mapping[str, Any]) -> str:
-    """Return what was asked for, by the path, or by vectors in the response (Bedrock)."""
-    path = _path(row).lower()
-    if EMBED.search(path) or {"embedding", "embeddings"} & body.keys():
+    """Return what was asked for, by the path, or by vectors in the response (Bedrock, batches)."""
+    path, data = _path(row).lower(), body.get("data")
+    vectors = {"embedding", "embeddings"} & body.keys()
+    listed = isinstance(data, list) and data and isinstance(data[0], dict) and "embedding" in data[0]
+    if EMBED.search(path) or vectors or listed:
         return EMBEDDINGS
     return OTHER if OTHERS.search(path) else CHAT
 
 
-def _record(
+def _records(
     row: Mapping[str, Any], content: bytes, count_tokens: CountTokens | None
-) -> dict[str, Any] | None:
+) -> Iterator[dict[str, Any]]:
+    """Yield the call that a line records, and one for each time a model was asked beside it."""
     body = _body(row)
     usage = body_usage(body)
     operation = _operation(row, body)
     tokens = provider_tokens(of_embedding(usage) if operation == EMBEDDINGS else usage) if usage else None
     if tokens and body.get("cut"):  # what came later was billed too
         tokens = replace(tokens, convention="ambiguous")
-    if not _asks_a_model(row, tokens):
-        return None
+    if not _asks_a_model(row, body, tokens):
+        return
     request = decoded(row.get("request"))
     said = exchange(request if isinstance(request, dict) else {}, body)
-    fields = {
+    known = {
         "operation": operation,
         **_identity(row, request, body, content),
-        **_outcome(row, body, said.finish),
+        "service_tier": stated_tier(row, usage, body),
     }
-    record = call_record(fields, tokens, said, [], count_tokens)
-    return record | {"usage_raw": usage_json(usage)}
+    ended = {**call_outcome(row, body, said.finish), "cost_reported_usd": stated_cost(usage)}
+    yield call_record(known | ended, tokens, said, [], count_tokens) | {"usage_raw": usage_json(usage)}
+    for name, one in beside(usage or {}):
+        model = {"model_requested": one["model"], "model_served": None} if one.get("model") else {}
+        asked = {**known, **model, "event_id": f"{known['event_id']}-{name}"}
+        whole = call_record(asked, provider_tokens(one), NOTHING_SAID, [], None)
+        yield whole | {"usage_raw": usage_json(one)}
 
 
 def _identity(
     row: Mapping[str, Any], request: Any, body: Mapping[str, Any], content: bytes
 ) -> dict[str, Any]:
     asked = request if isinstance(request, dict) else {}
-    in_path = _MODEL.search(_path(row))
-    requested = first(asked, "model", "model_id", "modelId") or row.get("model") or (in_path and in_path[1])
+    requested = first(asked, "model", "model_id", "modelId") or row.get("model") or model_in(_path(row))
     served = first(body, "model", "modelVersion", "model_id", "model_version")
-    run = body.get("object") == "thread.run"
-    event_id = body.get("id") if run else first(row, "id", "request_id") or body.get("id")
+    # What is asked for again and again is one call, by its own id and at its own time.
+    later = LATER.search(_path(row).lower()) or body.get("background") is True
+    event_id = body.get("id") if later else first(row, "id", "request_id") or body.get("id")
     metadata = asked.get("metadata") if isinstance(asked.get("metadata"), dict) else {}
-    created = first(body, "created", "created_at", "createTime", "createdAt")
+    times = [("date", first(row, "timestamp", "date")), ("created", first(body, *CREATED))]
     return {
         "event_id": str(event_id) if event_id else hashlib.sha256(content).hexdigest()[:32],
         "trace_id": row.get("trace_id"),
-        "occurred_at": clock_time("date", first(row, "timestamp", "date")) or clock_time("created", created),
+        "occurred_at": next(filter(None, starmap(clock_time, times[::-1] if later else times)), None),
         "endpoint": row.get("endpoint"),
-        "provider": row.get("provider") or _provider(str(row.get("host") or "")),
+        "provider": row.get("provider") or provider_of(str(row.get("host") or "")),
         "model_requested": requested,
         "model_served": served if isinstance(served, str) else None,
         "session_id": first(row, "session_id") or (metadata or {}).get("session_id"),
         "user_id": first(row, "user_id")
         or first(asked, "user", "safety_identifier")
         or (metadata or {}).get("user_id"),
-    }
-
-
-def _provider(host: str) -> str | None:
-    name, _, port = host.lower().partition(":")
-    if port == "11434":
-        return "ollama"
-    return next((provider for end, provider in HOSTS.items() if name.endswith(end)), name or None)
-
-
-def _outcome(row: Mapping[str, Any], body: Mapping[str, Any], finish: Iterable[str]) -> dict[str, Any]:
-    told = row.get("error") or body.get("error")
-    code = row.get("status")
-    if isinstance(code, str) and spelt(code):
-        code = int(code)
-    refused = isinstance(code, int) and code >= 400
-    failed = refused or bool(told)
-    named = first(told, "type", "code", "status") if isinstance(told, dict) else body.get("error_type")
-    error = str(named or (f"HTTP {code}" if refused else "error"))
-    streamed = isinstance(row.get("response"), str)
-    spent = row.get("processing_ms")
-    spent = float(spent) if isinstance(spent, str) and spent.replace(".", "", 1).isdigit() else spent
-    return {
-        "status": "blocked" if error in BLOCKED else outcome(failed, finish),
-        "error_type": error if failed and error not in BLOCKED else None,
-        # A provider states the time until it begins to answer; for a stream that is the first token.
-        "latency_ms": row["latency_ms"] if row.get("latency_ms") is not None else None if streamed else spent,
-        "time_to_first_token_ms": row.get("time_to_first_token_ms") or (spent if streamed else None),
     }

@@ -11,7 +11,7 @@ from typing import Any
 from aiops_pipelines.inference_log.messages import listed
 
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
-COUNTS = ("prompt_eval_count", "eval_count")
+COUNTS = ("prompt_eval_count", "eval_count", "total_duration")
 CONVERSE = (
     "messageStart",
     "contentBlockStart",
@@ -38,6 +38,10 @@ def streamed_body(stream: str) -> dict[str, Any]:
     ended = "[DONE]" in stream
     for part in map(_converse, events(stream)):
         metered |= _metered(part)
+        if isinstance(took := part.get(METRICS) or part.get("metrics"), Mapping):
+            body["metrics"] = took
+        if part.get("type") == "error" and "error" not in part:  # OpenAI's responses, flat
+            body["error"] = {"type": part.get("code") or "error"}
         ended = ended or _ended(part)
         inner = part.get("response") if part.get("type") in TERMINAL else part.get("response", part)
         if isinstance(inner, Mapping) and ("output" in inner or part.get("event_type") == "stream-end"):
@@ -54,7 +58,14 @@ def streamed_body(stream: str) -> dict[str, Any]:
             }
             body |= {
                 key: holder[key]
-                for key in ("error", "error_type", "stop_reason", "finish_reason")
+                for key in (
+                    "error",
+                    "error_type",
+                    "stop_reason",
+                    "finish_reason",
+                    "service_tier",
+                    "serviceTier",
+                )
                 if holder.get(key)
             }
             body |= {key: holder[key] for key in COUNTS if holder.get(key) is not None}
@@ -111,7 +122,7 @@ def _holders(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for choice in [*listed(part.get("choices")), *listed(part.get("candidates"))]:
         if isinstance(choice, Mapping):
             ended = choice.get("finish_reason") or choice.get("finishReason")
-            yield {"finish_reason": ended}
+            yield {"finish_reason": ended, "usage": choice.get("usage")}
 
 
 def _ended(part: Mapping[str, Any]) -> bool:

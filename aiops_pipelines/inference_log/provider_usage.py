@@ -81,6 +81,7 @@ BESIDE_THE_ANSWER = (
     ("prompt_token_count", "generation_token_count"),
     ("input_token_count", "generated_token_count"),
     ("num_tokens_prompt_total", "num_tokens_generated"),
+    ("tokens_evaluated", "tokens_predicted"),
 )
 """Input and output counts of providers that keep them out of a usage object."""
 BODIES = ("usage", "usageMetadata", "usage_metadata", "meta")

@@ -42,6 +42,7 @@ SCHEMA = pl.Schema(
         **dict.fromkeys(("system", "event_id", "trace_id"), _TEXT),
         "occurred_at": _TIME,
         **dict.fromkeys(("operation", "endpoint", "provider", "model_requested", "model_served"), _TEXT),
+        "service_tier": _TEXT,
         **dict.fromkeys(("prompt_version", "index_version"), _TEXT),
         **dict.fromkeys(("latency_ms", "time_to_first_token_ms", *TOKEN_COLUMNS, "tokens_total"), _COUNT),
         **dict.fromkeys(("token_convention", "usage_raw"), _TEXT),
@@ -96,6 +97,8 @@ _OPERATIONS = {
     **dict.fromkeys(("text_completion", "completion", "generate_content", "generation"), CHAT),
     "embedding": EMBEDDINGS,
 }
+_STANDARD = frozenset({"", "default", "standard", "standard_only", "auto", "on_demand"})
+"""What providers call the tier of their list prices."""
 _INTERFACE = re.compile(r"\.(chat|completion|messages|responses|embedding|generative-ai|vertex(\.\w+)?)$")
 """What the AI SDK adds to the provider: `openai.responses`, `google.generative-ai`."""
 _FRAMEWORKS = frozenset({
@@ -277,6 +280,12 @@ def operation(name: str, value: Any) -> str:
     return found
 
 
+def service_tier(name: str, value: Any) -> str | None:
+    """Return the tier that a call was served in: batch, flex, priority or another; standard is null."""
+    named = (label(name, value) or "").lower().removeprefix("on_demand_")
+    return None if named in _STANDARD else named or None
+
+
 def provider(name: str, value: Any) -> str | None:
     """Return the provider's name as price books write it: gcp.vertex_ai is google, openai.chat is openai."""
     named = (label(name, value) or "").lower()
@@ -313,6 +322,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "provider": provider,
     **dict.fromkeys(("model_requested", "model_served", "prompt_version", "index_version"), label),
     **dict.fromkeys(("latency_ms", "time_to_first_token_ms"), milliseconds),
+    "service_tier": service_tier,
     "status": status,
     **dict.fromkeys(("error_type", "session_id", "user_id", "user_group"), label),
     **dict.fromkeys(("query", "answer"), text),

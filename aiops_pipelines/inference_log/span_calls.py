@@ -41,6 +41,10 @@ _INHERITED = Aliases(
 )
 
 
+TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+"""What served the call; what the request asked for may not have been granted."""
+
+
 @dataclass
 class SpanCalls:
     """The spans of some lines, kept by trace until all are read; then `land` makes the records.
@@ -153,6 +157,7 @@ def _fields(call: Span, trace: Trace, ignored: Counter[str]) -> dict[str, Any]:
         "contexts": [text for _, text in chunks if text],
         "query": _query(said, joined["retrieval"] + joined["reranking"]),
         "retrieved": list(named.values()) if retrievals else None,
+        "service_tier": call.first(*TIER),
         "guardrail_events": [_verdict(span) for span in joined["guardrail"]] or None,
         "cost_reported_usd": reported_cost(call.attributes),
     }

@@ -1,7 +1,8 @@
 """The price book: genai-prices is met here and nowhere else, with the prices it ships; nothing is fetched.
 
-Prices the owner of a system agreed with a provider win over the book. Only list prices of tokens are used:
-discounts for batches and service tiers, and fees per request or per search, are not in an inference log.
+Prices the owner of a system agreed with a provider win over the book. Batches and service tiers have the
+prices that the book or a contract gives them, and none without one; fees per request or per search are not
+in an inference log.
 """
 
 import re
@@ -54,8 +55,10 @@ class PriceBook:
 
     contract: tuple[ContractPrice, ...] = ()
 
-    def price_of(self, provider: str | None, model: str, at: datetime) -> UnitPrices | None:
-        """Return the prices of a model at a moment (UTC-aware), or None for a model without a price.
+    def price_of(
+        self, provider: str | None, model: str, at: datetime, tier: str | None = None
+    ) -> UnitPrices | None:
+        """Return the prices of a model at a moment (UTC-aware) in a service tier, or None without a price.
 
         Without a provider only a contract price holds; the public book is not asked to guess who sells it.
 
@@ -63,11 +66,11 @@ class PriceBook:
         the dated names that providers answer with (`gpt-4o-2024-08-06`) unless one of them has a contract of
         its own; the latest one that has begun wins.
         """
-        begun = [price for price in self.contract if price.valid_from <= at.date()]
+        begun = [p for p in self.contract if p.valid_from <= at.date() and p.service_tier == tier]
         for name in agreed_names(provider, model.lower()):
             if agreed := [price for price in begun if price.model.lower() == name]:
                 return _contract_prices(max(agreed, key=lambda price: price.valid_from), model)
-        return _book_prices(provider, model, at) if provider else None
+        return _book_prices(provider, model, at, tier) if provider else None
 
 
 def agreed_names(provider: str | None, model: str) -> Iterator[str]:
@@ -85,11 +88,12 @@ def _contract_prices(price: ContractPrice, model: str) -> UnitPrices:
     named = {name: getattr(price, name) for name in (*KEYS, "cache_write_1h")}
     rates = _rates(named, 0)
     served = "" if price.model.lower() == model.lower() else f", served as {model}"
-    notes = [f"contract price of {price.model} since {price.valid_from}{served}", *_assumed(named)]
+    tier = f" in the tier {price.service_tier}" if price.service_tier else ""
+    notes = [f"contract price of {price.model}{tier} since {price.valid_from}{served}", *_assumed(named)]
     return UnitPrices((rates,), "; ".join(notes))
 
 
-def _book_prices(provider: str, model: str, at: datetime) -> UnitPrices | None:
+def _book_prices(provider: str, model: str, at: datetime, tier: str | None) -> UnitPrices | None:
     from genai_prices import __version__
     from genai_prices.data_snapshot import get_snapshot
 
@@ -101,7 +105,10 @@ def _book_prices(provider: str, model: str, at: datetime) -> UnitPrices | None:
             continue
     else:
         return None
-    prices = found.get_prices(at)
+    standard = found.get_prices(at)
+    if (served := _in_tier(found, standard, tier, at)) is None:
+        return None
+    prices, said = served
     tiers = {name: _tiers(getattr(prices, key)) for name, key in (KEYS | KEYS_APART).items()}
     if not tiers["input"]:
         return None
@@ -109,15 +116,42 @@ def _book_prices(provider: str, model: str, at: datetime) -> UnitPrices | None:
     for start in sorted({start for tier in tiers.values() for start in tier}):
         reached = {name: _at(tier, start) for name, tier in tiers.items()}
         rates.append(_rates(reached, start))
-    notes = [f"genai-prices {__version__}, {seller.id}/{found.id}", _dated(found, prices), *_left_out(prices)]
+    notes = [f"genai-prices {__version__}, {seller.id}/{found.id}", _dated(found, standard), *said]
+    notes += _left_out(prices)
     return UnitPrices(tuple(rates), "; ".join(notes + _assumed(tiers)))
 
 
+def _in_tier(
+    model: "ModelInfo", standard: "ModelPrice", tier: str | None, at: datetime
+) -> "tuple[ModelPrice, list[str]] | None":
+    """Return the prices of a tier and what is to be said of them; None where the book has none.
+
+    The book knows most tiers since October 2026 only: an earlier call takes the first price known.
+    """
+    from genai_prices.types import StartDateConstraint
+
+    if tier is None:
+        return standard, []
+    context = {"processing": "batch"} if tier == "batch" else {"service_tier": tier, "speed": tier}
+    own = [v for v in model.price_variants or () if v.when.items() <= context.items()]
+    if not own:
+        return None
+    rules = [v.constraint for v in own]
+    begins = [rule.start_date for rule in rules if isinstance(rule, StartDateConstraint)]
+    first = None if None in rules else min(begins, default=None)
+    if first is None or first <= at.date():
+        return model.get_prices(at, context), [f"price of the tier {tier}"]
+    then = datetime(first.year, first.month, first.day, tzinfo=at.tzinfo)
+    note = f"price of the tier {tier} since {first}, given for any earlier day"
+    return model.get_prices(then, context), [note]
+
+
 def _spellings(provider: str | None, model: str) -> Iterator[str]:
-    """Yield a model's name, then without its seller's in front: gateways write `azure/gpt-4o`."""
+    """Yield a model's name, then without what stands in front of it."""
     yield model
     front, slash, rest = model.partition("/")
-    if slash and provider and provider_name("provider", front) == provider:
+    # A gateway writes `azure/gpt-4o`, Gemini itself `models/gemini-2.5-pro`.
+    if slash and provider and (front == "models" or provider_name("provider", front) == provider):
         yield from _spellings(provider, rest)
 
 

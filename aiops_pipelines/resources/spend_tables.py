@@ -14,7 +14,7 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
 BEGINNING, END = date(1, 1, 1), date(9999, 12, 30)
-COLUMNS = ", ".join(f"i.{name}" for name in (*NEEDED, "provider", "token_convention"))
+COLUMNS = ", ".join(f"i.{name}" for name in (*NEEDED, "provider", "service_tier", "token_convention"))
 """What cells and prices are made from; the texts of calls stay where they are."""
 
 
@@ -73,9 +73,9 @@ def hours_with_calls(warehouse: Warehouse, system: str) -> pl.DataFrame:
 
 
 def calls_without_price(warehouse: Warehouse, system: str) -> pl.DataFrame:
-    """Return provider, model, calls, tokens, first and last time of the calls whose model has no price."""
+    """Return provider, model, tier, calls, tokens, first and last time of the calls without a price."""
     return warehouse.read(
-        "select provider, coalesce(model_served, model_requested) as model, count(*) as calls, "
+        "select provider, coalesce(model_served, model_requested) as model, service_tier, count(*) as calls, "
         "sum(coalesce(input_uncached, 0) + coalesce(cache_read, 0) + coalesce(cache_write, 0) "
         "+ coalesce(output_visible, 0) + coalesce(reasoning, 0))::bigint as tokens, "
         "min(occurred_at) as first_at, max(occurred_at) as last_at "

@@ -105,7 +105,9 @@ def test_a_period_without_data_or_without_sense_is_refused(data):
 def test_models_without_a_price_are_listed(data):
     code, text, _ = run(data, "prices", "missing")
     assert code == 0
-    assert "3 calls without a price" in text and "us secret-llm 3 150 13 Jun 2026 13 Jun 2026" in text
+    assert (
+        "3 calls without a price" in text and "us secret-llm standard 3 150 13 Jun 2026 13 Jun 2026" in text
+    )
     _, text, _ = run(data, "prices", "missing", "shop", "--json")
     (row,) = json.loads(text)["shop"]
     assert (row["model"], row["calls"], row["tokens"]) == ("secret-llm", 3, 150)

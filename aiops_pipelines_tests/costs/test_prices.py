@@ -21,6 +21,7 @@ SCHEMA = {
     "provider": pl.String,
     "model_requested": pl.String,
     "model_served": pl.String,
+    "service_tier": pl.String,
     "occurred_at": pl.Datetime("us", "UTC"),
     "token_convention": pl.String,
     "tokens_total": pl.Int64,
@@ -131,7 +132,7 @@ def test_what_a_total_holds_beyond_its_parts_costs_at_most_what_output_does():
 def test_prices_are_asked_for_the_served_model_once_per_half_hour():
     asked = []
 
-    def price_of(provider: str, model: str, at: datetime) -> UnitPrices:
+    def price_of(provider: str, model: str, at: datetime, tier: str | None) -> UnitPrices:
         asked.append((provider, model, at.strftime("%H:%M")))
         return UnitPrices((rates("1", "1", "1", "1"),), "x")
 
@@ -143,8 +144,19 @@ def test_prices_are_asked_for_the_served_model_once_per_half_hour():
     assert asked == [("p", "m", "12:00"), ("p", "m", "12:30"), ("p", "asked", "12:00")]
 
 
+def test_each_call_has_the_price_of_its_tier():
+    def price_of(provider: str, model: str, at: datetime, tier: str | None) -> UnitPrices | None:
+        return None if tier == "gold" else UnitPrices((rates("1", "1", "1", "1" if tier else "2"),), "x")
+
+    tiers = (None, "flex", "gold")
+    rows = [{"service_tier": tier, "input_uncached": 0, "output_visible": 1_000_000} for tier in tiers]
+    costs = call_costs(calls(*rows), price_of)
+    assert costs["cost_usd"].to_list() == [Decimal(2), Decimal(1), None]
+    assert costs["price_status"].to_list() == ["priced", "priced", "unknown"]
+
+
 def test_a_call_whose_provider_is_not_logged_is_priced_beside_those_that_name_one():
-    def price_of(provider: str | None, model: str, at: datetime) -> UnitPrices:
+    def price_of(provider: str | None, model: str, at: datetime, tier: str | None) -> UnitPrices:
         return UnitPrices((rates("1" if provider else "2", "0", "0", "0"),), str(provider))
 
     rows = [{"provider": name, "input_uncached": 1_000_000} for name in ("p", None)]

@@ -4,6 +4,7 @@ import gzip
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -233,6 +234,43 @@ def test_a_model_on_machines_of_ones_own_has_one_price_for_every_token():
     )
 
 
+def test_a_tier_has_the_price_that_the_book_gives_it():
+    """gpt-5: 1.25 and 10 per million, half of it in flex and in batches, twice as much with priority."""
+    of = partial(BOOK.price_of, "openai", "gpt-5-2025-08-07", at("2026-11-01"))
+    prices = {tier: of(tier) for tier in (None, "flex", "batch", "priority")}
+    assert {
+        tier: [p.rates[0].input, p.rates[0].cache_read, p.rates[0].output] for tier, p in prices.items()
+    } == {
+        None: usd("1.25", "0.125", "10"),
+        "flex": usd("0.625", "0.0625", "5"),
+        "batch": usd("0.625", "0.0625", "5"),
+        "priority": usd("2.5", "0.25", "20"),
+    }
+    assert "price of the tier flex" in prices["flex"].source and "tier" not in prices[None].source
+
+
+def test_a_tier_before_the_book_knew_it_has_the_first_price_known_and_says_so():
+    prices = BOOK.price_of("openai", "gpt-5", at("2026-06-01"), "flex")
+    assert prices.rates[0].input == Decimal("0.625")
+    assert "price of the tier flex since 2026-10-12, given for any earlier day" in prices.source
+
+
+def test_a_tier_without_a_price_is_not_billed_at_the_standard_one():
+    assert BOOK.price_of("aws", "amazon.nova-micro-v1:0", at("2026-11-01")) is not None
+    assert BOOK.price_of("aws", "amazon.nova-micro-v1:0", at("2026-11-01"), "flex") is None
+
+
+def test_a_contract_holds_for_the_tier_that_it_names():
+    standard = ContractPrice(model="gpt-5", valid_from=date(2026, 1, 1), input="1", output="8")
+    flex = standard.model_copy(update={"service_tier": "flex", "input": Decimal("0.4")})
+    of = partial(PriceBook((standard, flex)).price_of, "openai", "gpt-5", at("2026-11-01"))
+    assert [of(tier).rates[0].input for tier in (None, "flex", "batch")] == [
+        *usd("1", "0.4"),
+        Decimal("0.625"),
+    ]
+    assert "gpt-5 in the tier flex since 2026-01-01" in of("flex").source
+
+
 WITHOUT_TOKEN_PRICE = ("audio", "image", "video")
 """Kinds of tokens that some models sell at prices of their own, which an inference log does not count apart."""
 NEWER = {
@@ -250,6 +288,7 @@ NEWER = {
 OWN_NAME_IN_FRONT = {
     ("google", "google/gemini-2.5-flash"),
     ("google", "google/gemini-2.5-flash-lite"),
+    ("google", "models/gemini-2.5-pro"),
     ("openai", "openai/gpt-4.1-mini"),
     ("openai", "openai/gpt-5-mini"),
     ("openai", "openai/gpt-5-mini-2025-08-07"),

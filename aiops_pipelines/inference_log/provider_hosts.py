@@ -1,0 +1,62 @@
+"""Who was asked for which model, by the address of a recorded provider call."""
+
+import re
+
+HOSTS = {
+    "openai.azure.com": "azure",
+    "services.ai.azure.com": "azure",
+    "cognitiveservices.azure.com": "azure",
+    "inference.ai.azure.com": "azure",
+    "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
+    "api.cohere.com": "cohere",
+    "api.cohere.ai": "cohere",
+    "amazonaws.com": "aws",
+    "api.aws": "aws",
+    "googleapis.com": "google",
+    "api.mistral.ai": "mistral",
+    "api.groq.com": "groq",
+    "api.together.xyz": "together",
+    "api.together.ai": "together",
+    "api.deepseek.com": "deepseek",
+    "openrouter.ai": "openrouter",
+    "api.x.ai": "x-ai",
+    "api.perplexity.ai": "perplexity",
+    "api.fireworks.ai": "fireworks",
+    "api.cerebras.ai": "cerebras",
+    "api.moonshot.ai": "moonshotai",
+    "api.moonshot.cn": "moonshotai",
+    "api.z.ai": "zai",
+    "router.huggingface.co": "huggingface",
+    "cloud.ibm.com": "ibm",
+    "replicate.com": "replicate",
+    "api.writer.com": "writer",
+    "api.voyageai.com": "voyageai",
+    "api.aleph-alpha.com": "aleph-alpha",
+}
+"""Providers by the end of their host's name; others keep the host as their name."""
+OLLAMA_PORT = "11434"
+_MODEL = re.compile(
+    r"/(?:models?|deployments|endpoints)/(arn:[^:/]+(?::[^:/]*){3}:[^/]+/[^/]+|[^/:]+(?::\d+)?)"
+)
+
+
+def provider_of(host: str) -> str | None:
+    """Return the provider that a host belongs to, or the host; Ollama is known by its port."""
+    name, _, port = host.lower().partition(":")
+    if port == OLLAMA_PORT:
+        return "ollama"
+    return next((provider for end, provider in HOSTS.items() if name.endswith(end)), name or None)
+
+
+def model_in(path: str) -> str | None:
+    """Return the model that a path names.
+
+    An ARN of Bedrock's own models is the model's name; that of a profile or of provisioned throughput, which
+    names an account's own resource, stays whole.
+    """
+    found = _MODEL.search(path)
+    if found is None:
+        return None
+    kind, _, name = found[1].partition("foundation-model/")
+    return name if name and kind.startswith("arn:") else found[1]

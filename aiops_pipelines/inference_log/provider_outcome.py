@@ -1,0 +1,102 @@
+"""How a recorded provider call went, and what its body says of its time, its cost and its service tier."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from aiops_pipelines.inference_log.call_record import BLOCKED, outcome
+from aiops_pipelines.inference_log.messages import first
+from aiops_pipelines.inference_log.tokens import spelt
+
+TICKS = Decimal(10) ** 10
+"""xAI's ticks in a dollar."""
+
+
+def call_outcome(row: Mapping[str, Any], body: Mapping[str, Any], finish: Iterable[str]) -> dict[str, Any]:
+    """Return status, kind of error, latency and time to the first token, by the record's columns."""
+    told = row.get("error") or body.get("error")
+    code = row.get("status")
+    if isinstance(code, str) and spelt(code):
+        code = int(code)
+    refused = isinstance(code, int) and code >= 400
+    ended = body.get("status") if body.get("object") == "response" else None
+    failed = refused or bool(told) or ended in ("failed", "cancelled")
+    named = first(told, "type", "code", "status") if isinstance(told, dict) else body.get("error_type")
+    error = str(named or (f"HTTP {code}" if refused else ended if ended and not told else "error"))
+    held = {reason.lower() for reason in _held_back(body)}
+    return {
+        "status": "blocked" if error in BLOCKED or held else outcome(failed, finish),
+        "error_type": error if failed and error not in BLOCKED else None,
+        **_times(row, body),
+    }
+
+
+def _held_back(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why a filter stopped a prompt (Gemini), or an answer before its end (OpenAI's responses)."""
+    feedback, details = body.get("promptFeedback"), body.get("incomplete_details")
+    if isinstance(feedback, Mapping) and isinstance(feedback.get("blockReason"), str):
+        yield feedback["blockReason"]
+    if isinstance(details, Mapping) and details.get("reason") in BLOCKED:
+        yield str(details["reason"])
+
+
+def _times(row: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the times that the line states, else those of the body.
+
+    A provider's header states the time until it begins to answer; for a stream that is the first token.
+    """
+    streamed, spent = isinstance(row.get("response"), str), _number(row.get("processing_ms"))
+    latency, begun = row.get("latency_ms"), row.get("time_to_first_token_ms")
+    if latency is None:
+        own = _own_latency(body)
+        latency = own if own is not None else None if streamed else spent
+    metrics = body.get("metrics")
+    if begun is None and isinstance(metrics, Mapping):
+        begun = metrics.get("firstByteLatency")
+    return {"latency_ms": latency, "time_to_first_token_ms": begun or (spent if streamed else None)}
+
+
+def _own_latency(body: Mapping[str, Any]) -> float | None:
+    """Return the milliseconds that Bedrock, Ollama, Groq and OpenAI's responses in the background state."""
+    metrics, usage = (
+        found if isinstance(found := body.get(name), Mapping) else {} for name in ("metrics", "usage")
+    )
+    if (stated := _number(first(metrics, "latencyMs", "invocationLatency"))) is not None:
+        return stated
+    if (nanoseconds := _number(body.get("total_duration"))) is not None:
+        return nanoseconds / 1e6
+    if (seconds := _number(usage.get("total_time"))) is not None:
+        return (seconds + (_number(usage.get("queue_time")) or 0)) * 1e3
+    begun, done = (_number(body.get(name)) for name in ("created_at", "completed_at"))
+    queued = body.get("background") is True and begun is not None and done is not None and done >= begun
+    return (done - begun) * 1e3 if queued and begun is not None and done is not None else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str):
+        return float(value) if value.replace(".", "", 1).isdigit() else None
+    return None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+
+
+def stated_cost(usage: Mapping[str, Any] | None) -> Any:
+    """Return the USD that OpenRouter, Perplexity or xAI state, with what the provider of an own key takes."""
+    if not usage:
+        return None
+    if (ticks := _number(usage.get("cost_in_usd_ticks"))) is not None:
+        return str(Decimal(str(ticks)) / TICKS)
+    cost, details = usage.get("cost"), usage.get("cost_details")
+    if isinstance(cost, Mapping):
+        return cost.get("total_cost")
+    upstream = details.get("upstream_inference_cost") if isinstance(details, Mapping) else None
+    if usage.get("is_byok") is True and _number(upstream) is not None and _number(cost) is not None:
+        return str(Decimal(str(cost)) + Decimal(str(upstream)))
+    return cost
+
+
+def stated_tier(*places: Mapping[str, Any] | None) -> Any:
+    """Return the service tier that served a call, of the first place with one; Bedrock's is an object."""
+    for place in places:
+        found = first(place or {}, "service_tier", "serviceTier", "trafficType")
+        if found := found.get("type") if isinstance(found, Mapping) else found:
+            return found
+    return None
