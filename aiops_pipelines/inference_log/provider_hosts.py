@@ -40,6 +40,8 @@ _MODEL = re.compile(
     r"/(?:models?|deployments|endpoints)/(arn:[^:/]+(?::[^:/]*){3}:[^/]+/[^/]+|[^/:]+(?::\d+)?)"
 )
 
+_OWN_MODEL = re.compile(r"^arn:.*:(?:foundation-model|inference-profile)/(.+)")
+
 
 def provider_of(host: str) -> str | None:
     """Return the provider that a host belongs to, or the host; Ollama is known by its port."""
@@ -52,11 +54,11 @@ def provider_of(host: str) -> str | None:
 def model_in(path: str) -> str | None:
     """Return the model that a path names.
 
-    An ARN of Bedrock's own models is the model's name; that of a profile or of provisioned throughput, which
-    names an account's own resource, stays whole.
+    Of an ARN of Bedrock's own models and regions that is the last part; one of an account's own profile,
+    endpoint or throughput stays whole.
     """
     found = _MODEL.search(path)
     if found is None:
         return None
-    kind, _, name = found[1].partition("foundation-model/")
-    return name if name and kind.startswith("arn:") else found[1]
+    own = _OWN_MODEL.search(found[1])
+    return own[1] if own else found[1]

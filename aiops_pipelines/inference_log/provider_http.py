@@ -175,7 +175,7 @@ def _identity(
     requested = first(asked, "model", "model_id", "modelId") or row.get("model") or model_in(_path(row))
     served = first(body, "model", "modelVersion", "model_id", "model_version")
     # What is asked for again and again is one call, by its own id and at its own time.
-    later = LATER.search(_path(row).lower()) or body.get("background") is True
+    later = body.get("object") == "thread.run" or body.get("background") is True
     event_id = body.get("id") if later else first(row, "id", "request_id") or body.get("id")
     metadata = asked.get("metadata") if isinstance(asked.get("metadata"), dict) else {}
     times = [("date", first(row, "timestamp", "date")), ("created", first(body, *CREATED))]

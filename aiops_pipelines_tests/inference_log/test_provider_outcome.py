@@ -155,6 +155,10 @@ PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/
             "amazon.titan-tg1-large",
         ),
         (f"/model/{PROFILE}/converse", PROFILE),
+        (
+            "/model/arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-micro-v1:0/converse",
+            "us.amazon.nova-micro-v1:0",
+        ),
         ("/model/anthropic.claude-3-haiku-20240307-v1:0/converse", "anthropic.claude-3-haiku-20240307-v1:0"),
         ("/v1beta/models/gemini-2.5-flash:generateContent", "gemini-2.5-flash"),
         ("/openai/deployments/gpt-4o/chat/completions", "gpt-4o"),
