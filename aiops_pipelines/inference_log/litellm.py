@@ -76,9 +76,8 @@ def _record(payload: Mapping[str, Any], count_tokens: CountTokens | None) -> dic
     metadata = _object(payload.get("metadata"))
     searches = [_object(one) for one in listed(decoded(metadata.get("vector_store_request_metadata")))]
     chunks = [chunk for search in searches for chunk in _chunks(search)]
-    said = exchange(
-        {"messages": decoded(payload.get("messages")), **_tools(payload)}, payload.get("response")
-    )
+    asked = {"messages": decoded(payload.get("messages")), **_tools(payload)}
+    said = exchange(asked, decoded(payload.get("response")))
     usage = _usage(payload, metadata)
     embedding = payload["call_type"] in EMBEDDING_CALLS
     fields = {

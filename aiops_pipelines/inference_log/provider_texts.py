@@ -85,23 +85,26 @@ def request_tools(request: Any) -> str:
 
 
 def answer_text(response: Any) -> str:
-    """Return what a response says, without reasoning and tool calls."""
-    found = decoded(response)
-    if isinstance(found, str):
-        return found
-    if isinstance(found, list):
-        return "\n".join(filter(None, map(answer_text, found)))
-    if not isinstance(found, Mapping) or found.get("type") in (
+    """Return what a decoded response says, without reasoning and tool calls.
+
+    Text in it is the answer as it stands, also where it spells JSON: structured outputs have fields that are
+    named like those of responses.
+    """
+    if isinstance(response, str):
+        return response
+    if isinstance(response, list):
+        return "\n".join(filter(None, map(answer_text, response)))
+    if not isinstance(response, Mapping) or response.get("type") in (
         "reasoning",
         "thinking",
         "thought",
         "tool_use",
     ):
         return ""
-    if found.get("thought") is True:
+    if response.get("thought") is True:
         return ""
-    inner = (answer_text(found.get(key)) for key in ANSWERS if found.get(key) is not None)
-    return next((text for text in inner if text), "") or text_of(found)
+    inner = (answer_text(response.get(key)) for key in ANSWERS if response.get(key) is not None)
+    return next((text for text in inner if text), "") or text_of(response)
 
 
 def finish_reasons(response: Any) -> frozenset[str]:

@@ -14,6 +14,7 @@ from aiops_pipelines.inference_log.priced_apart import with_priced_apart
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
 from aiops_pipelines.inference_log.tokens import PARTS
 from aiops_pipelines.resources.prices import PriceBook
+from aiops_pipelines_tests.inference_log import renderings
 from aiops_pipelines_tests.inference_log.renderings import (
     ANSWER,
     MAPPING,
@@ -110,6 +111,15 @@ def test_parts_add_up_to_the_providers_input_in_every_format_with_texts(call):
         assert sum(record[f"{part}_tokens"] for part in PARTS) == call.given, name
         assert record["part_method"] in ("counted", "estimated")
         assert (record["system_prompt_tokens"] > 0) == (call.given > 1 or record["system_prompt_tokens"] == 1)
+
+
+@pytest.mark.parametrize(
+    "said", ['{"answer": "Paris", "sources": [1]}', '{"type": "reasoning", "text": "x"}']
+)
+def test_an_answer_that_is_json_stays_the_text_it_is_in_every_format(said, monkeypatch):
+    monkeypatch.setattr(renderings, "ANSWER", said)
+    monkeypatch.setitem(renderings.SAID[0], "content", said)
+    assert {name: read(name, ONE)["answer"] for name in RENDERINGS} == dict.fromkeys(RENDERINGS, said)
 
 
 @pytest.mark.parametrize("name", [name for name in RENDERINGS if not name.startswith("mapped")])
