@@ -37,6 +37,9 @@ ANSWERS = (
     "value",
 )  # fmt: skip
 """Keys that lead to the answer, outer ones first."""
+UNSAID = ("reasoning", "thinking", "thought", "compaction", "user_input")
+OF_TOOLS = ("_call", "_use", "_call_output", "_result")
+"""How the types of what a tool was asked and returned end: `image_generation_call`, `mcp_tool_result`."""
 
 
 def request_turns(request: Any) -> list[Turn]:
@@ -94,17 +97,17 @@ def answer_text(response: Any) -> str:
         return response
     if isinstance(response, list):
         return "\n".join(filter(None, map(answer_text, response)))
-    if not isinstance(response, Mapping) or response.get("type") in (
-        "reasoning",
-        "thinking",
-        "thought",
-        "tool_use",
-    ):
+    if not isinstance(response, Mapping) or response.get("type") in UNSAID or _of_a_tool(response):
         return ""
     if response.get("thought") is True:
         return ""
     inner = (answer_text(response.get(key)) for key in ANSWERS if response.get(key) is not None)
     return next((text for text in inner if text), "") or text_of(response)
+
+
+def _of_a_tool(part: Any) -> bool:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    return isinstance(kind, str) and kind.endswith(OF_TOOLS)
 
 
 def finish_reasons(response: Any) -> frozenset[str]:
