@@ -177,11 +177,12 @@ def _texts(part: Mapping[str, Any]) -> Iterator[str]:
         yield from _first_text(part["message"])
     if "done" in part and isinstance(part.get("response"), str):
         yield part["response"]
-    if part.get("event_type") == "text-generation" or list(part) == ["value"]:
+    command = "is_finished" in part and "event_type" not in part  # Cohere's, on Bedrock
+    if command or part.get("event_type") == "text-generation" or list(part) == ["value"]:
         yield from _first_text(part)
     for result in [*listed(part.get("results")), *listed(part.get("outputs"))]:
         yield from _first_text(result)
-    for key in ("generation", "outputText"):  # Llama and Titan on Bedrock
+    for key in ("generation", "outputText", "completion"):  # Llama, Titan and Claude before messages
         if isinstance(part.get(key), str):
             yield part[key]
 

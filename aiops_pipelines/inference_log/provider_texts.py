@@ -1,7 +1,7 @@
 """The texts in a provider's request and response bodies, by shape: what was asked, offered and answered.
 
-Shapes known: OpenAI chat, completions and responses, Anthropic, Gemini and its interactions, Bedrock, Cohere,
-Ollama, watsonx.
+Shapes known: OpenAI chat, completions and responses, Anthropic, Gemini and its interactions, Bedrock with
+its older families, Cohere, Ollama, watsonx.
 """
 
 import json
@@ -32,9 +32,9 @@ ROLES = {
 TOOLS = ("tools", "functions", "toolConfig", "tool_config")
 FINISH = ("finish_reason", "finishReason", "stop_reason", "stopReason", "completionReason", "done_reason")
 ANSWERS = (
-    "choices", "output", "steps", "content", "candidates", "message", "generations", "results", "completions",
-    "text", "response", "generation", "completion", "output_text", "outputText", "generated_text", "answer",
-    "value",
+    "choices", "output", "outputs", "steps", "content", "candidates", "message", "generations", "results",
+    "completions", "text", "response", "generation", "completion", "output_text", "outputText",
+    "generated_text", "answer", "value", "citationsContent",
 )  # fmt: skip
 """Keys that lead to the answer, outer ones first."""
 UNSAID = ("reasoning", "thinking", "thought", "compaction", "user_input")
@@ -102,7 +102,9 @@ def answer_text(response: Any) -> str:
     if response.get("thought") is True:
         return ""
     inner = (answer_text(response.get(key)) for key in ANSWERS if response.get(key) is not None)
-    return next((text for text in inner if text), "") or text_of(response)
+    said = next((text for text in inner if text), "") or text_of(response)
+    wrapped = response.get("data")  # AI21; elsewhere it is a list, or the bytes of a file
+    return said or (answer_text(wrapped) if isinstance(wrapped, Mapping) else "")
 
 
 def _of_a_tool(part: Any) -> bool:

@@ -1,8 +1,16 @@
 """The texts in requests and responses of providers: what counts as said, and by whom."""
 
+import json
+
 import pytest
 
+from aiops_pipelines.inference_log.provider_streams import streamed_body
 from aiops_pipelines.inference_log.provider_texts import answer_text
+
+CITED = {
+    "citations": [{"sourceContent": [{"text": "Ruby, 1993."}]}],
+    "content": [{"text": "Ruby is of 1993."}],
+}
 
 
 @pytest.mark.parametrize(
@@ -20,3 +28,29 @@ def test_what_a_tool_returned_is_no_answer(beside):
     assert answer_text({"output": [beside, said]}) == "Here it is."
     assert answer_text({"content": [beside, {"type": "text", "text": "Here it is."}]}) == "Here it is."
     assert answer_text({"output": [beside]}) == ""
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"output": {"message": {"content": [{"citationsContent": CITED}]}}},
+        {"outputs": [{"text": "Ruby is of 1993.", "stop_reason": "stop"}]},
+        {"completions": [{"data": {"text": "Ruby is of 1993.", "tokens": []}}]},
+    ],
+    ids=["converse with citations", "mistral", "ai21"],
+)
+def test_answers_on_bedrock(response):
+    assert answer_text(response) == "Ruby is of 1993."
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"index": 0, "is_finished": False, "text": "Hel"}, {"index": 0, "is_finished": False, "text": "lo"},
+         {"finish_reason": "COMPLETE", "is_finished": True}],
+        [{"type": "completion", "completion": "Hel"}, {"completion": "lo", "stop_reason": "stop_sequence"}],
+    ],
+    ids=["cohere command", "claude before messages"],
+)  # fmt: skip
+def test_streams_of_older_families(parts):
+    assert streamed_body("\n".join(map(json.dumps, parts)))["text"] == "Hello"
