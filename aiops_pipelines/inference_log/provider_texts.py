@@ -1,7 +1,7 @@
 """The texts in a provider's request and response bodies, by shape: what was asked, offered and answered.
 
 Shapes known: OpenAI chat, completions and responses, Anthropic, Gemini and its interactions, Bedrock with
-its older families, Cohere, Ollama, watsonx.
+its older families, Cohere, Ollama, watsonx, DashScope.
 """
 
 import json
@@ -54,8 +54,9 @@ def request_turns(request: Any) -> list[Turn]:
         turns += _turns(found.get(key))
     for key in LAST:
         turns += _turns(found.get(key))
-    if not turns and isinstance(found.get("body"), Mapping | str):
-        return request_turns(found["body"])
+    wrapped = first(found, "body", "input")
+    if not turns and isinstance(wrapped, Mapping | str):  # DashScope and Replicate wrap in `input`
+        return request_turns(wrapped)
     return turns
 
 

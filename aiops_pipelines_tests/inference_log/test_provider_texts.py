@@ -5,7 +5,7 @@ import json
 import pytest
 
 from aiops_pipelines.inference_log.provider_streams import streamed_body
-from aiops_pipelines.inference_log.provider_texts import answer_text
+from aiops_pipelines.inference_log.provider_texts import answer_text, request_turns
 
 CITED = {
     "citations": [{"sourceContent": [{"text": "Ruby, 1993."}]}],
@@ -54,3 +54,8 @@ def test_answers_on_bedrock(response):
 )  # fmt: skip
 def test_streams_of_older_families(parts):
     assert streamed_body("\n".join(map(json.dumps, parts)))["text"] == "Hello"
+
+
+def test_a_request_may_stand_within_its_input():
+    asked = {"model": "qwen-plus", "input": {"messages": [{"role": "user", "content": "hi"}]}}
+    assert request_turns(asked) == request_turns({"input": {"prompt": "hi"}}) == [("user", "hi")]
