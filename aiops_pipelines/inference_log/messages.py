@@ -16,7 +16,7 @@ Turn = tuple[str, str]
 _SHAPE = {"messages", "message", "role", "parts", "content", "text"}
 SHAPES, WIDEST = 256, 500
 """Sets of names, of so many at most, of which is kept what was found in them: a service's spans have few."""
-_NO_TEXT = ("reasoning", "thinking", "blob", "file", "uri")
+_NO_TEXT = ("reasoning", "thinking", "blob", "file", "uri", "image_generation_call")
 
 
 @dataclass(slots=True)

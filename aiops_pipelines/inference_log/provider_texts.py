@@ -72,10 +72,12 @@ def _turns(value: Any) -> Iterator[Turn]:
             message = message["kwargs"]
             message = {"role": message.get("type"), **message}
         if isinstance(message, Mapping):
-            named = str(
-                message.get("role") or ("tool" if message.get("type") == "function_call_output" else "user")
-            )
+            named = str(message.get("role") or ("tool" if _of_a_tool(message) else "user"))
             role = ROLES.get(named.lower(), named.lower())
+            parts = message.get("content")
+            if role == "user" and isinstance(parts, list) and any(map(_of_a_tool, parts)):  # Anthropic
+                yield from (("tool", told) for part in parts if _of_a_tool(part) and (told := text_of(part)))
+                message = {"content": [part for part in parts if not _of_a_tool(part)]}
             text = text_of(message) or text_of(first(message, "message", "output", "data"))
         if text:
             yield role, text

@@ -59,3 +59,16 @@ def test_streams_of_older_families(parts):
 def test_a_request_may_stand_within_its_input():
     asked = {"model": "qwen-plus", "input": {"messages": [{"role": "user", "content": "hi"}]}}
     assert request_turns(asked) == request_turns({"input": {"prompt": "hi"}}) == [("user", "hi")]
+
+
+def test_what_a_tool_returned_is_no_question():
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "42"}]}
+    asked = {"role": "user", "content": "how many?"}
+    assert request_turns({"messages": [asked, {"role": "user", "content": [result]}]}) == [
+        ("user", "how many?"),
+        ("tool", "42"),
+    ]
+    also = {"role": "user", "content": [result, {"type": "text", "text": "and now?"}]}
+    assert request_turns({"messages": [also]}) == [("tool", "42"), ("user", "and now?")]
+    returned = [{"type": "mcp_call", "output": "42"}, {"type": "image_generation_call", "result": "iVBORw0="}]
+    assert request_turns({"input": [asked, *returned]}) == [("user", "how many?"), ("tool", "42")]
