@@ -91,6 +91,8 @@ def _value(row: Mapping[str, Any], name: str, place: str) -> Any:
     for step in [place] if place in row else place.split("."):
         inner = decoded(value)
         value = inner.get(step) if isinstance(inner, Mapping) else None
+    if name == "usage":
+        return _stated(decoded(value))
     if name in STRUCTURES:
         return decoded(value)
     if name == "occurred_at":
@@ -102,6 +104,17 @@ def _value(row: Mapping[str, Any], name: str, place: str) -> Any:
     return (
         value if name not in READERS or name in NUMBERS else str(value) if isinstance(value, int) else value
     )
+
+
+def _stated(value: Any) -> Any:
+    """Return a usage object without nulls: a Parquet column gives every row the fields of all of them.
+
+    What a field is named tells whose usage it is, so one that is only padding must not be there.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    found = ((name, _stated(inner)) for name, inner in value.items())
+    return {name: inner for name, inner in found if inner is not None and inner != {}}
 
 
 def _number(name: str, text: str) -> int | float:

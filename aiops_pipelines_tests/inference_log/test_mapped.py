@@ -38,6 +38,19 @@ def test_fields_are_found_by_their_places():
     assert batch.ignored == {"colour": 1}
 
 
+def test_fields_that_are_null_do_not_tell_whose_usage_it_is():
+    """Parquet pads each row with the fields of all rows; Anthropic counts cached input beside the input."""
+    anthropic = {"input_tokens": 6_000, "output_tokens": 100, "cache_read_input_tokens": 5_000}
+    gemini = {"promptTokenCount": 600, "candidatesTokenCount": 100, "thoughtsTokenCount": 50}
+    openai = {"prompt_tokens": None, "prompt_tokens_details": {"cached_tokens": None}}
+    nothing = dict.fromkeys([*anthropic, *gemini])
+    rows = [ROW | {"usage": nothing | openai | usage} for usage in (anthropic, gemini)]
+    one, other = batch_of(*rows).records
+    assert (one["input_uncached"], one["cache_read"], one["token_convention"]) == (6_000, 5_000, "disjoint")
+    assert (one["tokens_total"], other["tokens_total"], other["reasoning"]) == (11_100, 750, 50)
+    assert json.loads(one["usage_raw"]) == anthropic
+
+
 def test_a_row_with_a_rating_and_no_time_is_feedback():
     [said] = batch_of({"request": {"id": "7"}, "stars": "-1"}).feedback
     assert (said["event_id"], said["rating"]) == ("7", -1)
