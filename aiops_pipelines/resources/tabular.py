@@ -123,7 +123,7 @@ def _broken(path: Path, rows: int, said: str) -> OSError:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has no word for: amounts as text, durations in seconds, bytes as text."""
+    """Return what JSON has no word for: durations in milliseconds, as ours are, amounts and bytes as text."""
     if isinstance(value, timedelta):
-        return value.total_seconds()
+        return value / timedelta(milliseconds=1)
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

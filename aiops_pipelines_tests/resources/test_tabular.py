@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
@@ -62,7 +62,7 @@ def test_rows_are_numbered_on_over_batches_and_keep_their_values(tmp_path):
     when = datetime(2026, 6, 1, 12, tzinfo=UTC)
     frame = pl.DataFrame({
         "n": range(5), "at": [when] * 5, "score": [0.5, float("nan"), None, 1e-7, 2.0], "usd": [Decimal("0.10")] * 5,
-        "inner": [{"a": [1]}] * 5, "raw": [b"\xff"] * 5,
+        "inner": [{"a": [1]}] * 5, "raw": [b"\xff"] * 5, "took": [timedelta(seconds=2.5)] * 5,
     })  # fmt: skip
     frame.write_parquet(tmp_path / "t.parquet")
     batches = list(table_lines(tmp_path / "t.parquet", batch_rows=2))
@@ -76,6 +76,7 @@ def test_rows_are_numbered_on_over_batches_and_keep_their_values(tmp_path):
     assert [row["score"] for row in rows] == [0.5, None, None, 1e-7, 2.0]
     assert rows[0] | {"n": 0} == {
         "n": 0, "at": "2026-06-01T12:00:00+00:00", "score": 0.5, "usd": "0.10", "inner": {"a": [1]}, "raw": "\ufffd",
+        "took": 2_500.0,
     }  # fmt: skip
 
 
