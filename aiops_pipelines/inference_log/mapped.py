@@ -1,6 +1,7 @@
 """Importer of any table or JSON lines, by the mapping in the system's file: column of the record to field.
 
-A mapping names where each column stands (`query: request.question`), or what it is (`provider: =openai`).
+A mapping names where each column stands (`query: request.question`, `answer: choices.0.text`), or what it is
+(`provider: =openai`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,7 @@ from aiops_pipelines.inference_log.tokens import (
     completed,
     first_count,
     of_embedding,
+    spelt,
     split,
     usage_json,
 )
@@ -46,6 +48,14 @@ COUNTS = (
 TEXTS = ("system_prompt", "tools", "context", "messages")
 NUMBERS = {"latency_ms", "time_to_first_token_ms", "rating", *TOKEN_COLUMNS, *COUNTS}
 STRUCTURES = {"retrieved", "guardrail_events", "usage", "messages", "tools"}
+MEASURED = {*NUMBERS, "cost_reported_usd", "occurred_at"}
+SAID = {"query", "answer", *TEXTS}
+"""What may well be the text None."""
+NOTHING = frozenset(("", "NULL", "null", "\\N", "NaN", "nan", "None", "<NA>", "NaT"))
+NO_NUMBER = NOTHING | {"NA", "N/A"}
+"""What databases, pandas and R write for a missing value; NA may also be the name of a region."""
+LARGEST_WHOLE = 2**53 - 1
+"""Up to here a float is one whole number and no other."""
 TARGETS = (*READERS, *TOKEN_COLUMNS, "tokens_total", "usage", *COUNTS, *TEXTS)
 """What a mapping may name."""
 REQUIRED = ("event_id", "occurred_at")
@@ -63,7 +73,7 @@ def read(
     Args:
         raw: line numbers and objects.
         count_tokens: counts text for the token parts; without it the parts stay null.
-        mapping: column of the record to the field it stands in, dots going one object down.
+        mapping: column of the record to the field it stands in, dots going one object or list down.
     """
     batch, named = Batch(), mapping or {name: name for name in TARGETS}
     heads = {place.split(".")[0] for place in named.values()} | set(named.values())
@@ -89,21 +99,36 @@ def _value(row: Mapping[str, Any], name: str, place: str) -> Any:
         return place[1:]
     value: Any = row
     for step in [place] if place in row else place.split("."):
-        inner = decoded(value)
-        value = inner.get(step) if isinstance(inner, Mapping) else None
+        value = _inner(decoded(value), step)
+    if isinstance(value, str) and name not in SAID:
+        value = value.strip()
+        if value in (NO_NUMBER if name in MEASURED else NOTHING):
+            return None
     if name == "usage":
         return _stated(decoded(value))
     if name in STRUCTURES:
         return decoded(value)
     if name == "occurred_at":
         return clock_time(name, value)
-    if value == "" or (isinstance(value, str) and name in NUMBERS and not value.strip()):
-        return None
-    if name in NUMBERS and isinstance(value, str):
-        return _number(name, value.strip())
-    return (
-        value if name not in READERS or name in NUMBERS else str(value) if isinstance(value, int) else value
-    )
+    if name in NUMBERS:
+        return _number(name, value) if isinstance(value, str) else value
+    if isinstance(value, float) and name.endswith("_id"):
+        return _whole(name, value)
+    return None if value == "" else str(value) if name in READERS and isinstance(value, int) else value
+
+
+def _inner(value: Any, step: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(step)
+    found = isinstance(value, list) and spelt(step) and int(step) < len(value)
+    return value[int(step)] if found else None
+
+
+def _whole(name: str, value: float) -> str:
+    """Return an id that became a float because others of its column are missing."""
+    if not value.is_integer() or abs(value) > LARGEST_WHOLE:
+        raise RecordError(f"{name} is the number {value!r}, of which digits may be lost; export it as text.")
+    return str(int(value))
 
 
 def _stated(value: Any) -> Any:
@@ -111,7 +136,7 @@ def _stated(value: Any) -> Any:
 
     What a field is named tells whose usage it is, so one that is only padding must not be there.
     """
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return value
     found = ((name, _stated(inner)) for name, inner in value.items())
     return {name: inner for name, inner in found if inner is not None and inner != {}}

@@ -51,6 +51,40 @@ def test_fields_that_are_null_do_not_tell_whose_usage_it_is():
     assert json.loads(one["usage_raw"]) == anthropic
 
 
+@pytest.mark.parametrize("nothing", ["NULL", "\\N", "nan", "None", " "])
+def test_what_tools_write_for_nothing_is_nothing(nothing):
+    mapping = MAPPING | {"user_id": "who", "usage": "used"}
+    [record] = batch_of(
+        ROW | {"who": nothing, "model": nothing, "ms": nothing, "used": nothing}, mapping=mapping
+    ).records
+    assert (
+        record["user_id"] is record["model_served"] is record["latency_ms"] is record["tokens_total"] is None
+    )
+
+
+def test_na_is_no_number_but_may_be_a_group_or_an_answer():
+    [record] = batch_of(
+        ROW | {"ms": "NA", "region": "NA", "a.b": "None"}, mapping=MAPPING | {"user_group": "region"}
+    ).records
+    assert (record["latency_ms"], record["user_group"], record["answer"]) == (None, "NA", "None")
+
+
+def test_ids_that_became_floats_are_the_numbers_they_were():
+    mapping = MAPPING | {"user_id": "who"}
+    batch = batch_of(ROW | {"who": 12_345.0}, ROW | {"who": 2.0**53 + 2}, mapping=mapping)
+    assert [record["user_id"] for record in batch.records] == ["12345"]
+    assert [r.reason for r in batch.rejections] == [
+        "user_id is the number 9007199254740994.0, of which digits may be lost; export it as text."
+    ]
+
+
+def test_a_place_may_go_through_a_list():
+    mapping = MAPPING | {"answer": "resp.choices.0.message.content"}
+    said = {"choices": [{"message": {"content": "because"}}]}
+    one, other = batch_of(ROW | {"resp": said}, ROW | {"resp": {"choices": []}}, mapping=mapping).records
+    assert (one["answer"], other["answer"]) == ("because", None)
+
+
 def test_a_row_with_a_rating_and_no_time_is_feedback():
     [said] = batch_of({"request": {"id": "7"}, "stars": "-1"}).feedback
     assert (said["event_id"], said["rating"]) == ("7", -1)
