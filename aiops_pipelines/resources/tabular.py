@@ -75,10 +75,9 @@ def _csv_rows(path: Path) -> Iterator[bytes]:
                 elif cells and len(cells) != len(names):
                     yield _no_row(f"{len(cells)} cells under {len(names)} names", raw)
                 elif cells:
+                    row = {name: cell or None for name, cell in zip(names, cells, strict=True)}
                     try:
-                        yield orjson.dumps(
-                            {name: cell or None for name, cell in zip(names, cells, strict=True)}
-                        )
+                        yield _no_row(said, raw) if (said := _clash(names, cells, row)) else orjson.dumps(row)
                     except TypeError:  # bytes that are not UTF-8
                         yield _no_row("not UTF-8", raw)
                 number += 1
@@ -106,6 +105,15 @@ def _noted(stream: io.TextIOWrapper, raw: list[str]) -> Iterator[str]:
     for line in stream:
         raw.append(line)
         yield line
+
+
+def _clash(names: list[str], cells: list[str], row: dict[str, str | None]) -> str:
+    """Say which name of the header stands for two different cells of a row; "" if none does."""
+    if len(row) == len(names):
+        return ""
+    both = (name for name, cell in zip(names, cells, strict=True) if name and row[name] != (cell or None))
+    name = next(both, None)
+    return f"the header names two columns {name!r}, which differ here; name them apart" if name else ""
 
 
 def _no_row(reason: str, raw: list[str]) -> bytes:

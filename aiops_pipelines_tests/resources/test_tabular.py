@@ -118,6 +118,15 @@ def test_what_is_no_row_is_quarantined_with_its_reason_and_the_rest_loads(tmp_pa
     assert said[7].startswith("The line is not UTF-8")
 
 
+def test_a_name_that_stands_twice_in_the_header_is_said_where_it_matters(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"id,in,id,in,,\n1,5,1,5,x,\n2,5,2,7,x,y\n3,5,3,,x,y\n")
+    [[first, *others]] = table_lines(tmp_path / "t.csv")
+    assert parse(first) == {"id": "1", "in": "5", "": None}
+    for line in others:
+        with pytest.raises(RecordError, match=r"two columns 'in', which differ here; name them apart\.$"):
+            parse(line)
+
+
 def test_a_quote_that_swallows_the_rest_of_a_file_is_said_after_the_rows_before_it(tmp_path):
     (tmp_path / "t.csv").write_bytes(b'a,b\n1,2\n3,"4\n5,6\n7,8\n')
     batches = table_lines(tmp_path / "t.csv")
