@@ -168,7 +168,8 @@ def _texts(part: Mapping[str, Any]) -> Iterator[str]:
             if isinstance(piece, Mapping) and not piece.get("thought"):
                 yield from _first_text(piece)
     delta = part.get("delta")
-    if isinstance(delta, Mapping) and part.get("type") != "response.output_text.delta":
+    compacted = isinstance(delta, Mapping) and delta.get("type") == "compaction_delta"
+    if isinstance(delta, Mapping) and part.get("type") != "response.output_text.delta" and not compacted:
         message = delta.get("message")
         content = message.get("content") if isinstance(message, Mapping) else delta.get("content")
         for piece in [delta, *listed(content)]:

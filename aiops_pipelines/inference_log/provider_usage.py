@@ -142,8 +142,9 @@ def stated_usage(usage: Any) -> Usage | Tokens | None:
             return stated_usage({"output_tokens": 0, **inner} if billed else inner)
     if "input_uncached" in usage:
         return canonical_tokens(usage)
-    gemini = any(name in usage for name in GEMINI)
-    beside = "prompt_tokens" not in usage and any(name in usage for name in BESIDE)
+    # A table gives every row the fields of all providers: null is as good as absent.
+    gemini = any(usage.get(name) is not None for name in GEMINI)
+    beside = usage.get("prompt_tokens") is None and any(usage.get(name) is not None for name in BESIDE)
     read, write = first_count(usage, CACHE_READ) or 0, first_count(usage, CACHE_WRITE) or 0
     if not write and "input_token_details" in usage:
         # LangChain states 0 beside how long they live, so that its details add up.

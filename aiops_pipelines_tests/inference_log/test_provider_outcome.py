@@ -1,5 +1,6 @@
 """What a recorded call's body says beside its usage: how it ended, its time, its cost, its tier."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -180,3 +181,13 @@ def test_usage_within_the_last_choice_of_a_stream():
               '"usage": {"prompt_tokens": 39, "completion_tokens": 211, "total_tokens": 250}}]}']  # fmt: skip
     record = record_of("".join(f"data: {chunk}\n\n" for chunk in chunks) + "data: [DONE]\n\n")
     assert (record["answer"], record["tokens_total"], record["token_convention"]) == ("2", 250, "inclusive")
+
+
+def test_the_summary_of_a_compacted_context_is_no_part_of_a_streamed_answer():
+    deltas = [
+        {"type": "compaction_delta", "content": "They spoke of foxes."},
+        {"type": "text_delta", "text": "Hello!"},
+    ]
+    parts = [{"type": "content_block_delta", "delta": delta} for delta in deltas]
+    record = record_of("".join(f"data: {json.dumps(part)}\n\n" for part in parts))
+    assert record["answer"] == "Hello!"

@@ -168,6 +168,27 @@ def test_an_alias_without_total_is_ambiguous_and_kept_as_inclusive():
     assert span_tokens(standard) == Tokens(20, 80, 0, 5, 0, 105, "inclusive")
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"input_tokens": 6_000, "output_tokens": 50, "cache_read_input_tokens": 5_000},
+        {"prompt_tokens": 6_000, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 5_000}},
+        {"promptTokenCount": 6_000, "candidatesTokenCount": 50, "cachedContentTokenCount": 5_000},
+    ],
+)
+def test_fields_of_other_providers_that_are_null_change_nothing(usage):
+    others = (
+        "prompt_tokens",
+        "completion_tokens",
+        "cache_read_input_tokens",
+        "inputTokens",
+        "promptTokenCount",
+        "total_tokens",
+    )
+    padded = dict.fromkeys(others) | usage
+    assert provider_tokens(padded) == provider_tokens(usage)
+
+
 def test_the_total_overrules_the_shape():
     assert split(Usage(100, 20, cache_read=80, total=200)) == Tokens(100, 80, 0, 20, 0, 200, "disjoint")
     beside = Usage(100, 20, cache_read=80, total=120, cached_inside=False)
