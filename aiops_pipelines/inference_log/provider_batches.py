@@ -32,7 +32,15 @@ def results(row: Mapping[str, Any], path: str) -> list[dict[str, Any]] | None:
     found = decoded(answer)
     ones = list(events(answer)) if isinstance(answer, str) else _listed(found)
     kept = {name: row[name] for name in ("host", "provider", "date", "timestamp", "endpoint") if name in row}
+    if begun := _begun(found):
+        kept["timestamp"] = begun
     return [_dated({**kept, **one_result(one)}) for one in ones if _is_one(one)]
+
+
+def _begun(found: Any) -> Any:
+    """Return when a batch of Gemini's began; its results have no time."""
+    metadata = found.get("metadata") if isinstance(found, Mapping) else None
+    return metadata.get("createTime") if isinstance(metadata, Mapping) else None
 
 
 def _dated(call: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _times(row: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
         latency = own if own is not None else None if streamed else spent
     metrics = body.get("metrics")
     if begun is None and isinstance(metrics, Mapping):
-        begun = metrics.get("firstByteLatency")
+        begun = _number(metrics.get("firstByteLatency"))
     return {"latency_ms": latency, "time_to_first_token_ms": begun or (spent if streamed else None)}
 
 
@@ -78,25 +78,27 @@ def _number(value: Any) -> float | None:
     return None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
 
 
-def stated_cost(usage: Mapping[str, Any] | None) -> Any:
+def stated_cost(usage: Mapping[str, Any] | None) -> str | None:
     """Return the USD that OpenRouter, Perplexity or xAI state, with what the provider of an own key takes."""
     if not usage:
         return None
     if (ticks := _number(usage.get("cost_in_usd_ticks"))) is not None:
         return str(Decimal(str(ticks)) / TICKS)
     cost, details = usage.get("cost"), usage.get("cost_details")
-    if isinstance(cost, Mapping):
-        return cost.get("total_cost")
-    upstream = details.get("upstream_inference_cost") if isinstance(details, Mapping) else None
-    if usage.get("is_byok") is True and _number(upstream) is not None and _number(cost) is not None:
-        return str(Decimal(str(cost)) + Decimal(str(upstream)))
-    return cost
+    own = _number(cost.get("total_cost") if isinstance(cost, Mapping) else cost)
+    paid = details if usage.get("is_byok") is True and isinstance(details, Mapping) else {}
+    theirs = _number(paid.get("upstream_inference_cost")) or 0.0
+    return None if own is None else str(Decimal(str(own)) + Decimal(str(theirs)))
 
 
-def stated_tier(*places: Mapping[str, Any] | None) -> Any:
-    """Return the service tier that served a call, of the first place with one; Bedrock's is an object."""
+def stated_tier(*places: Mapping[str, Any] | None) -> str | None:
+    """Return the service tier that served a call, of the first place with one; Bedrock's is an object.
+
+    Some write it as a number, whose meaning is not in the response: it is none.
+    """
     for place in places:
         found = first(place or {}, "service_tier", "serviceTier", "trafficType")
-        if found := found.get("type") if isinstance(found, Mapping) else found:
+        found = found.get("type") if isinstance(found, Mapping) else found
+        if isinstance(found, str) and found:
             return found
     return None

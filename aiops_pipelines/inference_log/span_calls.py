@@ -21,6 +21,7 @@ from aiops_pipelines.inference_log.otlp_usage import (
     usage_text,
     with_no_output,
 )
+from aiops_pipelines.inference_log.provider_outcome import stated_tier
 from aiops_pipelines.inference_log.record import EMBEDDINGS, Batch, CountTokens, RecordError, Rejection
 from aiops_pipelines.inference_log.repeated_calls import one_response
 from aiops_pipelines.inference_log.tokens import Tokens
@@ -157,7 +158,7 @@ def _fields(call: Span, trace: Trace, ignored: Counter[str]) -> dict[str, Any]:
         "contexts": [text for _, text in chunks if text],
         "query": _query(said, joined["retrieval"] + joined["reranking"]),
         "retrieved": list(named.values()) if retrievals else None,
-        "service_tier": call.first(*TIER),
+        "service_tier": stated_tier({"service_tier": call.first(*TIER)}),
         "guardrail_events": [_verdict(span) for span in joined["guardrail"]] or None,
         "cost_reported_usd": reported_cost(call.attributes),
     }

@@ -78,6 +78,13 @@ def test_results_that_are_fetched_again_are_the_same_calls():
     assert once | {"source_line": 0} == again | {"source_line": 0}
 
 
+def test_results_without_a_time_are_of_the_time_that_their_batch_began():
+    host, path, response = BATCHES["Gemini"]
+    response = response | {"metadata": {"createTime": "2026-08-19T14:34:12.267870162Z"}}
+    [record] = read([(1, fetched(host, path, response))]).records
+    assert record["occurred_at"].isoformat() == "2026-08-19T14:34:12.267870+00:00"
+
+
 def test_a_batch_that_still_runs_is_no_call():
     running = {
         "id": "b1",

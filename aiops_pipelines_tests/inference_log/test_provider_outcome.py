@@ -32,6 +32,7 @@ def record_of(response, path="/v1/chat/completions", **more):
         ({"cost": 0.001, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.02}}, "0.021"),
         ({"cost": {"request_cost": 0.005, "total_cost": 0.00502}}, "0.00502"),
         ({"cost_in_usd_ticks": 160708500}, "0.01607085"),
+        ({"cost": "free", "cost_in_usd_ticks": [1]}, None),
         ({}, None),
     ],
 )
@@ -89,6 +90,7 @@ def test_how_a_call_ended(body, status, error):
         ({"usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 1, "trafficType": "ON_DEMAND_PRIORITY"}}, "priority"),
         ({"usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 1, "trafficType": "ON_DEMAND"}}, None),
         ({"usage": {"inputTokens": 1, "outputTokens": 1}, "serviceTier": {"type": "flex"}}, "flex"),
+        ({"usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 1, "trafficType": 1}}, None),
     ],
 )  # fmt: skip
 def test_the_tier_that_served_a_call(body, tier):
