@@ -4,12 +4,15 @@ What a file's bytes mean is `extraction`; which files are refused wherever they 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from aiops_pipelines.mendable import Mendable
 
 MAX_BYTES = 20 * 1024 * 1024
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_NS = 2**63 - 1
+"""The last time that 64 bits hold, of the year 2262; a file can say a later one, which no date can."""
 TOO_BIG = f"It has more than {MAX_BYTES // 2**20} MB; split it."
 
 
@@ -22,7 +25,8 @@ class File:
     """One file as its source lists it, nothing of it read: its name, with slashes, and what shows it moved.
 
     `etag` is what the source itself calls this content: a git blob, an object's etag; empty in a folder.
-    `refusal` is the sentence that says why it is not read; empty for a file that may be.
+    `refusal` is the sentence that says why it is not read; empty for a file that may be. A `closed` one is a
+    folder or file that could not be looked at: what was known of it stands.
     """
 
     document: str
@@ -30,6 +34,7 @@ class File:
     modified_ns: int = 0
     etag: str = ""
     refusal: str = ""
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,11 @@ class Source(Protocol):
 
     def author(self, document: str) -> str | None:
         """Return the name of whoever brought a document to its present content, where the source keeps it."""
+
+
+def moment(ns: int) -> datetime | None:
+    """Return a time in ns since 1970, or None for one that is beyond what can be stored."""
+    return EPOCH + timedelta(microseconds=ns // 1000) if abs(ns) <= LAST_NS else None
 
 
 def hidden(name: str) -> bool:

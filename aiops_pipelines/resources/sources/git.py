@@ -10,17 +10,19 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import IO
 from weakref import finalize
 
-from aiops_pipelines.resources.sources.base import Content, CorpusError, File, hidden
+from aiops_pipelines.resources.sources.base import Content, CorpusError, File, hidden, moment
 from aiops_pipelines.resources.sources.folder import BAD_NAME
 from aiops_pipelines.resources.unreadable import UnreadableFile
 
 TIMEOUT_S = 300
+SAID = 400
+"""Characters of git's own words that are told; the last line alone is often but a hint."""
 LINK = "It is a link; put the document itself there."
 MODULE = "It is another repository (a submodule); make it a corpus of its own."
 ENVIRONMENT = {
@@ -57,11 +59,18 @@ class GitRevision:
         return f"{inside}the git repository {self.url} at {self.revision}"
 
     def state(self) -> str:
-        """Return the commit the revision stands at now."""
+        """Return the commit the revision stands at now; a commit's own name is not listed elsewhere.
+
+        Asked for main, a repository lists release/main too, so the names are tried in git's own order.
+        """
         if not self._elsewhere:
             return self._commit(self.revision)
-        listed = self._git("ls-remote", "--", self.url, self.revision, inside=False).decode()
-        return listed.split()[0] if listed else self.revision  # a commit's own name is not listed
+        listed = self._git("ls-remote", "--", self.url, self.revision, inside=False).decode(
+            "utf-8", "replace"
+        )
+        commits = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
+        names = (f"{place}{self.revision}" for place in ("", "refs/", "refs/tags/", "refs/heads/"))
+        return next((commits[name] for name in names if name in commits), self.revision)
 
     def files(self) -> list[File]:
         """Return the files of the revision; the etag is the blob's id, so it moves with the content alone."""
@@ -85,8 +94,8 @@ class GitRevision:
             raise UnreadableFile("The repository does not hold it; run git fsck there.")
         data = answers.read(int(found[2]))
         answers.read(1)
-        commit, moment = self._history.get(file.document, (self.commit, None))
-        return Content(data, moment, commit)
+        commit, at = self._history.get(file.document, (self.commit, None))
+        return Content(data, at, commit)
 
     def author(self, document: str) -> str | None:
         """Return the author of the commit that brought a document here."""
@@ -119,19 +128,21 @@ class GitRevision:
         return found.decode().strip()
 
     @cached_property
-    def _history(self) -> dict[str, tuple[str, datetime]]:
-        """The last commit of each file, along the first parents: when it came to this branch."""
+    def _history(self) -> dict[str, tuple[str, datetime | None]]:
+        """The last commit of each file, along the first parents: when it came to this branch.
+
+        A commit is told from a name by the slash before it, with which no path in a tree begins.
+        """
         within = f"{self._within}/" if self._within else ""
-        log = ["log", "--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=%x01%H %ct"]
-        found: dict[str, tuple[str, datetime]] = {}
-        for entry in self._git(*log, self.commit, "--", within or ".").decode("utf-8", "replace").split("\1"):
-            head, _, names = entry.partition("\0")
-            if not head.strip():
-                continue
-            commit, seconds = head.split()
-            moment = datetime.fromtimestamp(int(seconds), UTC)
-            for name in names.strip("\0\n").split("\0"):
-                found.setdefault(name.removeprefix(within), (commit, moment))
+        log = ["log", "--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=/%H %ct"]
+        found: dict[str, tuple[str, datetime | None]] = {}
+        last: tuple[str, datetime | None] = (self.commit, None)
+        for entry in self._git(*log, self.commit, "--", within or ".").decode("utf-8", "replace").split("\0"):
+            if entry.startswith("/"):
+                commit, _, seconds = entry[1:].partition(" ")
+                last = (commit, moment(int(seconds) * 10**9))
+            else:
+                found.setdefault(entry.removeprefix("\n").removeprefix(within), last)
         return found
 
     @cached_property
@@ -187,13 +198,13 @@ class GitRevision:
         except subprocess.TimeoutExpired as error:
             raise CorpusError(f"{self.url} did not answer git within {TIMEOUT_S} s; try again.") from error
         if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1]
+            said = " ".join(done.stderr.decode("utf-8", "replace").split())[-SAID:]
             raise GitError(f"git cannot read {self.url}: {said or arguments[0] + ' failed'}")
         return done.stdout
 
 
 class GitError(CorpusError):
-    """The git command failed; the message holds the last thing it said."""
+    """The git command failed; the message holds what it said, the end of it where that is long."""
 
 
 def is_elsewhere(url: str) -> bool:

@@ -131,6 +131,35 @@ def test_links_submodules_and_strange_names_are_not_read(repository: Path) -> No
     assert set(found) == {"fees.md", "deep/hours.md", "it's; drop table.md"} and not any(found.values())
 
 
+def test_a_name_is_never_taken_for_a_commit(repository: Path) -> None:
+    names = ("a\x01b c.md", "\x01" + "0" * 40 + " 1.md", "new\nline.md", "zulu.md")
+    for name in names:
+        (repository / "docs" / name).write_text("# x\n")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "names", at="2026-06-09T00:00:00+0000")
+    found = documents(source(repository))
+    assert {name: found[name][1] for name in ("zulu.md", "fees.md")} == {
+        "zulu.md": datetime(2026, 6, 9, tzinfo=UTC),
+        "fees.md": datetime(2026, 6, 8, 7, 30, tzinfo=UTC),
+    }
+    assert found["zulu.md"][2] == git(repository, "rev-parse", "main")
+
+
+def test_a_commit_of_the_far_future_has_no_time(repository: Path) -> None:
+    (repository / "docs/late.md").write_text("# Late\n")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "late", at="@999999999999 +0000")
+    assert documents(source(repository))["late.md"][1] is None
+
+
+def test_a_branch_elsewhere_is_not_taken_for_another_that_ends_like_it(
+    repository: Path, tmp_path: Path
+) -> None:
+    git(repository, "branch", "a/main", "v1")
+    corpus = source(repository.as_uri(), copies=str(tmp_path / "copies"))
+    assert corpus.state() == corpus.commit == git(repository, "rev-parse", "main")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -138,6 +167,7 @@ def test_links_submodules_and_strange_names_are_not_read(repository: Path) -> No
         ({"revision": "--all"}, "has no revision --all"),
         ({"folder": "nope"}, "change corpus.folder"),
         ({"repository": "/nope"}, "There is no git repository /nope"),
+        ({"repository": "file:///nope"}, "'/nope' does not appear to be a git repository"),
         ({"repository": "ext::sh -c touch% /tmp/owned"}, "not allowed"),
     ],
 )
