@@ -165,8 +165,10 @@ class CorpusState:
             CorpusError: the file is no longer the one that was listed.
         """
         if document not in self._parsed or document in self.standing:
-            file = self._listed[document]
+            file = self._listed.get(document)
             try:
+                if file is None:
+                    raise corpora.UnreadableFile("It is not listed.")
                 found = corpora.document(file, self._content(file).data)
                 if found.document_hash != self._hashes[document]:
                     raise corpora.UnreadableFile("It is no longer what it was when it was listed.")
@@ -192,6 +194,8 @@ class CorpusState:
             row = here.get(file.document)
             if file.refusal:  # without a time, so that it is looked at again when it is refused no more
                 yield file.document, _row(file, None, file.refusal)
+                if file.closed:
+                    yield from self._unseen(here, file)
             elif row and _stamp(row) == _stamp(file):
                 yield file.document, row
             else:
@@ -203,6 +207,13 @@ class CorpusState:
             settled = file.modified_ns if sure else None
             yield file.document, self._read(file, settled, here.get(file.document), contents)
             pace.step(1, file.size_bytes)
+
+    def _unseen(self, here: dict[str, _Row], closed: corpora.File) -> Iterator[tuple[str, _Row]]:
+        """Yield what is known of a document, or of those in a folder, that cannot be looked at now."""
+        for name, row in here.items():
+            within = name == closed.document or name.startswith(f"{closed.document}/")
+            if within and row.document_hash and not corpora.quarantined(name, self._snapshot.quarantine):
+                yield name, row._replace(modified_ns=None, reason=closed.refusal)
 
     def _read(
         self,

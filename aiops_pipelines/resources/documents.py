@@ -8,7 +8,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -186,15 +186,20 @@ def _refused(files: list[File], quarantine: tuple[str, ...]) -> Iterator[File]:
         alike = f"Its name differs from {one} in case or Unicode form alone; rename one."
         clash = "" if one == file.document else alike
         reason = file.refusal or clash or _refusal(file, quarantine)
-        yield File(file.document, file.size_bytes, file.modified_ns, file.etag, reason) if reason else file
+        yield replace(file, refusal=reason) if reason else file
+
+
+def quarantined(name: str, patterns: tuple[str, ...]) -> str:
+    """Return the sentence that keeps a document out by a pattern of the system's file, or nothing."""
+    pattern = next((one for one in patterns if fnmatchcase(name, one)), None)
+    return f"It is in quarantine, by {pattern} of corpus.quarantine." if pattern else ""
 
 
 def _refusal(file: File, quarantine: tuple[str, ...]) -> str:
     """Return why a file is not read wherever it lies, or nothing when it may be."""
     name, ending = file.document, PurePosixPath(file.document).suffix.lower()
-    for pattern in quarantine:
-        if fnmatchcase(name, pattern):
-            return f"It is in quarantine, by {pattern} of corpus.quarantine."
+    if kept_out := quarantined(name, quarantine):
+        return kept_out
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
         return "Its name holds control characters; rename it."
     if name.startswith("/") or "\\" in name or {"", ".", ".."} & set(name.split("/")):

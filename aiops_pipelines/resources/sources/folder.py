@@ -7,11 +7,10 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from aiops_pipelines.resources.sources.base import MAX_BYTES, TOO_BIG, Content, File
+from aiops_pipelines.resources.sources.base import LAST_NS, MAX_BYTES, TOO_BIG, Content, File, moment
 from aiops_pipelines.resources.unreadable import CHANGED, VANISHED, NotNow, UnreadableFile
 
 ATTEMPTS = 3
@@ -19,8 +18,8 @@ PAUSE_S = 0.02
 BAD_NAME = "Its name is not valid UTF-8; rename it."
 LEAVES = "It is a link that leaves the corpus folder; put the document itself there."
 NOWHERE = "It is a link that leads nowhere, or cannot be reached."
-NO_FILE = "It is not a file but a link to a folder, a closed folder or a device; put the documents there."
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CLOSED = "It cannot be listed now; let it be read."
+NO_FILE = "It is not a file but a link to a folder or a device; put the documents there."
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Folder:
             raise UnreadableFile(TOO_BIG)
         if (before.st_size, before.st_mtime_ns) != (len(data), after.st_mtime_ns):
             raise NotNow(CHANGED)
-        return Content(data, EPOCH + timedelta(microseconds=after.st_mtime_ns // 1000))
+        return Content(data, moment(after.st_mtime_ns))
 
 
 def _walk(top: str, root: str) -> Iterator[File]:
@@ -91,7 +90,7 @@ def _walk(top: str, root: str) -> Iterator[File]:
                 entries = list(listed)
         except OSError:
             if folder != top:
-                yield File(_name(folder[skip:]), refusal=NO_FILE)
+                yield File(_name(folder[skip:]), refusal=CLOSED, closed=True)
             continue
         for entry in entries:
             if entry.name.startswith("."):
@@ -114,7 +113,8 @@ def _file(entry: "os.DirEntry[str]", path: str, root: str) -> File:
         return File(name, refusal=LEAVES)
     if not stat.S_ISREG(status.st_mode):
         return File(name, refusal=NO_FILE)
-    return File(name, status.st_size, status.st_mtime_ns)
+    known = abs(status.st_mtime_ns) <= LAST_NS  # else it is opened every time
+    return File(name, status.st_size, status.st_mtime_ns if known else 0)
 
 
 def _name(path: str) -> str:

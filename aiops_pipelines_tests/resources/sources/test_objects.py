@@ -1,9 +1,13 @@
 """An object store as a source, on fsspec's own memory, local and zip stores."""
 
 import os
+import threading
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import pytest
 from aiops_pipelines.resources.documents import read, snapshots
 from aiops_pipelines.resources.sources import objects as module
 from aiops_pipelines.resources.sources.base import CorpusError
+from aiops_pipelines.resources.sources.folder import CLOSED
 from aiops_pipelines.resources.sources.objects import Objects
 from aiops_pipelines.resources.unreadable import NotNow, UnreadableFile
 from aiops_pipelines.systems import Corpus
@@ -102,6 +107,37 @@ def test_a_missing_package_is_named() -> None:
         Objects("s3://bucket/docs").files()
     with pytest.raises(CorpusError, match=r"No object store is called nonsense://; change corpus\.url"):
         Objects("nonsense://bucket/docs").files()
+
+
+@pytest.fixture
+def web_server(tmp_path: Path) -> Iterator[str]:
+    """A server of two pages with an index that says no size; one of them it does not give out."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/fees.md").write_text("# Fees")
+    (tmp_path / "secret.md").write_text("# Secret")
+
+    class Handler(SimpleHTTPRequestHandler):
+        def send_head(self) -> Any:
+            if "secret" in self.path:
+                return self.send_error(HTTPStatus.FORBIDDEN)
+            return super().send_head()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_pages_of_a_web_server_are_read_though_their_listing_says_no_size(web_server: str) -> None:
+    source = Objects(web_server)
+    files = {file.document: file for file in source.files()}
+    assert source.content(files["in/fees.md"]).data == b"# Fees" and files["in/fees.md"].etag
+    assert (files["secret.md"].closed, files["secret.md"].refusal) == (True, CLOSED)
 
 
 def test_what_a_store_says_is_not_repeated(monkeypatch: pytest.MonkeyPatch, memory: Any) -> None:
