@@ -39,6 +39,7 @@ def reindex(name: given.OneSystem, anew: Anew = False, as_json: Json = False) ->
     from aiops_pipelines.resources.index_proof import prove
     from aiops_pipelines.resources.published import known_tables
     from aiops_pipelines.resources.warehouse import Warehouse
+    from aiops_pipelines.wording import inert
 
     (system,), project = given.systems(name), Project.here()
     warehouse = Warehouse(project.warehouse, known_tables(project.dbt), given.WRITE_SECONDS)
@@ -51,9 +52,9 @@ def reindex(name: given.OneSystem, anew: Anew = False, as_json: Json = False) ->
         terminal.data({"system": name, **done.report.as_data(), **findings})
     else:
         said: list[terminal.Said] = [("plain", "", sentence) for sentence in done.report.sentences()]
-        said += [("warn", "", sentence) for sentence in done.problems()]
+        said += [("warn", "", inert(sentence)) for sentence in done.problems()]
         equal = f"The index equals its source; {proof.probes} probes for deleted documents found nothing."
-        said += [("bad", "", sentence) for sentence in proof.findings] or [("good", "", equal)]
+        said += [("bad", "", inert(sentence)) for sentence in proof.findings] or [("good", "", equal)]
         said += [("plain", "Next", AGAIN.format(name))] if proof.findings else []
         terminal.block(name, said, ", ".join(done.report.built))
     if proof.findings:

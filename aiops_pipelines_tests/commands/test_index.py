@@ -76,6 +76,12 @@ def test_reindex_says_what_changed_and_what_it_took(aiops, desk):
     refused(aiops(desk, "reindex", "desks"), "There is no system desks")
 
 
+def test_a_files_name_does_nothing_to_the_terminal(aiops, desk):
+    (desk / "corpus/clear\x1b[2J\u202e.md").write_text("# x\n")
+    assert "corpus" not in (said := aiops(desk, "reindex", "desk").raw)
+    assert "clear<U+001B>[2J<U+202E>.md is not indexed" in said
+
+
 def test_trace_tells_an_answer_back_to_its_document(aiops, desk):
     aiops(desk, "reindex", "desk")
     project = Project(desk)
