@@ -213,9 +213,8 @@ def query_sets(
     """Read the known queries of each system."""
     work = Work(context, project, warehouse, "known queries")
     for system in work.operated():
-        with work.guarding(system.name, OSError, UnicodeDecodeError):
-            for sentence in query_file.load(warehouse, system):
-                work.problem(system.name, sentence)
+        for sentence in query_file.load(warehouse, system):
+            work.problem(system.name, sentence)
     work.close()
     for name in ("known_queries", "judgements"):
         yield dg.MaterializeResult(

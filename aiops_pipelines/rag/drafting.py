@@ -26,7 +26,8 @@ _LITTLE = frozenset(
     """.split()  # noqa: SIM905 - a hundred quoted words are not easier to read
 )
 _SENTENCES = re.compile(r"(?<=[.!?])\s+")
-_MARKS = re.compile(r"[*_`]+|\[([^\]]*)\]\([^)]*\)")
+_MARKS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)|\[([^\]]*)\]\([^)]*\)")
+"""An underscore inside a word, as in MAX_SIZE, is none."""
 _ASKED = (
     (re.compile(r"\d+ (working )?(second|minute|hour|day|week|month|year)s?\b"), "How long is it:"),
     (

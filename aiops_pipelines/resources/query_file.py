@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -24,45 +25,70 @@ class DraftRefused(Mendable, ValueError):
     """Queries cannot be drafted or signed off; the message says why and what to do."""
 
 
+class QueryFileError(Mendable, ValueError):
+    """The file of known queries cannot be used; the message says what to change."""
+
+
+def content(file: Path) -> str:
+    """Return the text of a file of known queries, without a byte order mark.
+
+    Raises:
+        QueryFileError: it cannot be read.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise QueryFileError(
+            f"The known queries {file.name} cannot be read: byte {error.start + 1} is not UTF-8; convert the "
+            "file to UTF-8."
+        ) from error
+    except OSError as error:
+        raise QueryFileError(
+            f"The known queries {file.name} cannot be read: {error.strerror}; mend it or change known_queries."
+        ) from error
+
+
 def read(system: System, drafts: bool = False) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """Return known queries, judgements and a sentence for each problem; without a usable file no rows.
 
     With `drafts` the queries are those that nobody has signed off.
-
-    Raises:
-        OSError: the file cannot be read.
     """
-    file = system.known_queries
-    none = pl.DataFrame(schema=KNOWN_QUERIES), pl.DataFrame(schema=JUDGEMENTS)
-    if file is None:
-        said = (
-            "No known queries are configured, so nothing can be compared with the truth; write "
-            "known_queries in its file."
-        )
-        return *none, [said]
-    if not file.exists():
-        return *none, [f"{file.name} does not exist; restore it or change known_queries."]
-    lines = file.read_text(encoding="utf-8").splitlines()
-    known, judged, problems = parse_known_queries(system.name, lines, drafts)
-    return known, judged, [f"{file.name}: {sentence}" for sentence in problems]
+    try:
+        known, judged, problems = parse_known_queries(system.name, _told(system), drafts)
+    except QueryFileError as error:
+        return pl.DataFrame(schema=KNOWN_QUERIES), pl.DataFrame(schema=JUDGEMENTS), [str(error)]
+    assert system.known_queries
+    return known, judged, [f"{system.known_queries.name}: {sentence}" for sentence in problems]
 
 
 def load(warehouse: Warehouse, system: System) -> list[str]:
-    """Bring the tables level with the file and return the problems; without a file they stay as they are.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Bring the tables level with the file and return the problems; where it cannot be used they stay."""
+    try:
+        _told(system)
+    except QueryFileError as error:
+        return [str(error)]
     known, judged, problems = read(system)
-    if system.known_queries is not None and system.known_queries.exists():
-        waiting, of_waiting, _ = read(system, drafts=True)
-        waiting = waiting.drop("signed_off_by")
-        waiting = waiting.join(of_waiting, on=["system", "query_id", "valid_from"])
-        with warehouse.writing() as writer:
-            writer.replace("rag.drafted_queries", waiting, system=system.name)
-            writer.replace("rag.known_queries", known, system=system.name)
-            writer.replace("rag.judgements", judged, system=system.name)
+    waiting, of_waiting, _ = read(system, drafts=True)
+    waiting = waiting.drop("signed_off_by")
+    waiting = waiting.join(of_waiting, on=["system", "query_id", "valid_from"])
+    with warehouse.writing() as writer:
+        writer.replace("rag.drafted_queries", waiting, system=system.name)
+        writer.replace("rag.known_queries", known, system=system.name)
+        writer.replace("rag.judgements", judged, system=system.name)
     return problems
+
+
+def _told(system: System) -> list[str]:
+    """Return the lines of a system's file; a line ends where JSON lines do, not at U+2028 inside a text."""
+    file = system.known_queries
+    if file is None:
+        raise QueryFileError(
+            "No known queries are configured, so nothing can be compared with the truth; write "
+            "known_queries in its file."
+        )
+    if not file.exists():
+        raise QueryFileError(f"{file.name} does not exist; restore it or change known_queries.")
+    return content(file).split("\n")
 
 
 def draft(system: System, texts: Mapping[str, str], count: int, at: datetime) -> list[Draft]:
@@ -70,6 +96,7 @@ def draft(system: System, texts: Mapping[str, str], count: int, at: datetime) ->
 
     Raises:
         DraftRefused: no file is configured.
+        QueryFileError: the file cannot be read.
         OSError: the file cannot be written.
     """
     known = {row["query_id"] for row in _rows(system)}
@@ -92,16 +119,17 @@ def sign_off(system: System, book: AuditBook, names: Collection[str], by: str, n
 
     Raises:
         DraftRefused: nobody signs, or a name is no draft that waits.
+        QueryFileError: the file cannot be read.
     """
     if not by.strip():
         raise DraftRefused("A draft is signed off by somebody; give their name with --by.")
+    newest = {row["query_id"]: row for row in _rows(system)}
     waiting = set(read(system, drafts=True)[0]["query_id"])
     if unknown := sorted(set(names) - waiting):
         raise DraftRefused(f"{unknown[0]} is no draft of {system.name} that waits to be signed off.")
     signed = sorted(set(names) or waiting)
     if not signed:
         raise DraftRefused(f"No draft of {system.name} waits to be signed off.")
-    newest = {row["query_id"]: row for row in _rows(system) if row["query_id"] in signed}
     lines = [newest[name] | {"valid_from": now.isoformat(), "signed_off_by": by.strip()} for name in signed]
     summary = f"{len(signed)} drafted queries were signed off as known queries."
     details = {"queries": ", ".join(signed)}
@@ -136,18 +164,18 @@ def _rows(system: System) -> list[dict[str, Any]]:
         )
     found = []
     if system.known_queries.exists():
-        for line in system.known_queries.read_text(encoding="utf-8").splitlines():
-            with suppress(ValueError):
+        for line in _told(system):
+            with suppress(ValueError, RecursionError):
                 row = json.loads(line)
-                found += [row] if isinstance(row, dict) and "query_id" in row else []
+                found += [row] if isinstance(row, dict) and isinstance(row.get("query_id"), str) else []
     return found
 
 
 def _append(system: System, rows: list[dict[str, Any]]) -> None:
     """Write the file again with more lines, and put it in place of the old one at once."""
-    file = system.known_queries
-    assert file
-    old = file.read_text(encoding="utf-8") if file.exists() else ""
+    assert system.known_queries
+    file = system.known_queries.resolve()  # a link stays one
+    old = content(file) if file.exists() else ""
     old += "\n" if old and not old.endswith("\n") else ""
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(f"{file.name}.new")

@@ -18,6 +18,7 @@ from aiops_pipelines.resources.extraction import FORMATS
 from aiops_pipelines.resources.log_folder import LogFolderError
 from aiops_pipelines.resources.log_sample import LogSample, log_sample
 from aiops_pipelines.resources.prices import PriceBook, agreed_names
+from aiops_pipelines.resources.query_file import QueryFileError, content
 from aiops_pipelines.resources.vector_store import StoreError, look_over
 from aiops_pipelines.systems import System
 from aiops_pipelines.wording import count, day, inert, listed, moment, some
@@ -236,15 +237,15 @@ def _known_queries(system: System, files: list[File] | CorpusError, now: datetim
             "warn", "No known_queries are given, so retrieval is not measured and quality less surely."
         )
         return
-    if not file.is_file():
+    if not file.exists():
         yield Check(
             "bad", f"The file of known queries {file} does not exist; write it, or change known_queries."
         )
         return
     try:
-        known, judgements, problems = parse_known_queries(system.name, file.read_text("utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        yield Check("bad", f"The known queries {file.name} cannot be read: {error}.")
+        known, judgements, problems = parse_known_queries(system.name, content(file).split("\n"))
+    except QueryFileError as error:
+        yield Check("bad", inert(str(error)))
         return
     if problems:
         lines = f"{some(len(problems), 'line')} of {file.name} cannot be read"

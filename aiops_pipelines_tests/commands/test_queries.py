@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from aiops_pipelines.cli import app
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.chunk_sweep import ChunkSweep, SweepRefused
-from aiops_pipelines.resources.query_file import load
+from aiops_pipelines.resources.query_file import load, read
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import load_systems
@@ -105,3 +105,45 @@ def test_lines_that_stand_there_stay_as_they_are(data: Path) -> None:
     aiops(data, "draft-queries", "desk", "--count", "1")
     text = (data / "queries" / "desk.jsonl").read_text("utf-8")
     assert text.startswith('not JSON\n{"query_id": "q1"}\n{"query_id": "draft-')
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'{"query_id": "caf\xe9"}\n', "byte 18 is not UTF-8; convert the file to UTF-8."),
+        (None, "Is a directory; mend it or change known_queries."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_sentence_everywhere(
+    data: Path, content: bytes | None, why: str
+) -> None:
+    file = data / "queries" / "desk.jsonl"
+    file.parent.mkdir()
+    file.mkdir() if content is None else file.write_bytes(content)
+    CliRunner().invoke(app, ["--data", str(data), "reindex", "desk"])
+    for command in (("draft-queries", "desk"), ("sign-off-queries", "desk", "--by", "Ada", "--all")):
+        code, said = aiops(data, *command)
+        assert (code, said) == (1, f"The known queries desk.jsonl cannot be read: {why}\n")
+    system = load_systems(data / "systems", data)[0]["desk"]
+    project = Project(data)
+    warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
+    assert load(warehouse, system) == [f"The known queries desk.jsonl cannot be read: {why}"]
+    said = CliRunner().invoke(app, ["--data", str(data), "check", "desk"]).output
+    assert "The known queries desk.jsonl cannot be read" in said
+
+
+def test_lines_end_where_those_of_json_do_and_a_link_stays_one(data: Path) -> None:
+    row = {"query_id": "q1", "query": "one\u2028two\x85?", "valid_from": "2026-06-01", "relevant": []}
+    real = data / "real.jsonl"
+    real.write_bytes(
+        b"\xef\xbb\xbf" + json.dumps(row, ensure_ascii=False).encode() + b'\r\n{"query_id": []}\n'
+    )
+    (data / "queries").mkdir()
+    (data / "queries" / "desk.jsonl").symlink_to(real)
+    assert (
+        "Known queries: 1 in force" in CliRunner().invoke(app, ["--data", str(data), "check", "desk"]).output
+    )
+    aiops(data, "draft-queries", "desk", "--count", "1")
+    system = load_systems(data / "systems", data)[0]["desk"]
+    assert read(system)[0]["query"].to_list() == [row["query"]] and len(read(system)[2]) == 1
+    assert (data / "queries" / "desk.jsonl").is_symlink() and read(system, drafts=True)[0].height == 1

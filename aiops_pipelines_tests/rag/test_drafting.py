@@ -29,6 +29,13 @@ def test_headings_are_asked_for_a_figure_of_their_section():
     assert drafted({"fees.md": FEES}, 1)[0].query == "How much is it: postage, fees?"
 
 
+def test_a_name_with_underscores_is_asked_as_it_is_written():
+    text = "# Limits\n\n## The MAX_SIZE_\n\nThe _largest_ value of `MAX_FILE_SIZE` is **20** megabytes.\n"
+    (found,) = drafted({"limits.md": text}, 1)
+    assert found.answer == "The largest value of MAX_FILE_SIZE is 20 megabytes."
+    assert "MAX_SIZE" in found.query
+
+
 def test_what_repeats_its_section_is_left_out():
     """The code: its only word stands in the text below, and half of all words is too much."""
     assert all(one.overlap <= MOST_OVERLAP for one in drafted({"gifts.md": GIFTS}, 10))

@@ -55,14 +55,17 @@ def test_bad_lines_are_named_and_the_others_kept():
         {**ROW, "relevant": [{"document": "a", "grade": True}]},
         {**ROW, "relevant": [{"document": "a", "grade": 3}]},
         {**ROW, "relevant": [{"document": "a", "grade": 1}, {"document": "a", "grade": 2}]},
+        "[" * 100_000,
+        {**ROW, "query": "\ud83d"},
+        {**ROW, "valid_from": "9999-12-31T23:59:59-12:00"},
     ]
     known, judgements, problems = parsed(*bad, ROW, ROW)
     assert known.height == 1 and judgements.height == 2
-    assert [problem.split(":")[0] for problem in problems] == [f"Line {n}" for n in (*range(1, 14), 15)]
+    assert [problem.split(":")[0] for problem in problems] == [f"Line {n}" for n in (*range(1, 17), 18)]
     assert problems[2] == (
         "Line 3: unknown field grade; the fields are query, query_id, reference_answer, relevant, tags, valid_from."
     )
-    assert problems[-1] == "Line 15: q1 has a second row from 2026-06-01; keep one."
+    assert problems[-1] == "Line 18: q1 has a second row from 2026-06-01; keep one."
 
 
 def test_the_latest_row_not_after_the_moment_is_in_force():
