@@ -44,7 +44,8 @@ def content(file: Path) -> str:
         ) from error
     except OSError as error:
         raise QueryFileError(
-            f"The known queries {file.name} cannot be read: {error.strerror}; mend it or change known_queries."
+            f"The known queries {file.name} cannot be read: {error.strerror}; mend it or change "
+            "known_queries."
         ) from error
 
 

@@ -6,6 +6,7 @@ A table for each collection, and a view with the alias's name over the one in fo
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,13 @@ class DuckDBDraft(Draft):
         """Point the view at the table, then give the copy the file's name."""
         connection, view = self.index.client, quoted(self._alias)
         connection.execute("begin")
-        connection.execute(f"create or replace view {view} as from {quoted(self.collection)}")
+        try:
+            connection.execute(f"create or replace view {view} as from {quoted(self.collection)}")
+        except duckdb.CatalogException as error:
+            raise StoreError(
+                f"{self._target.name} holds a table {self._alias} of somebody else's where readers look; drop "
+                "it, or move the file away to publish anew."
+            ) from error
         connection.execute(f"comment on view {view} is '{self.collection.replace(chr(39), chr(39) * 2)}'")
         connection.execute("commit")
         connection.execute("checkpoint")
@@ -92,7 +99,8 @@ class DuckDBFile:
         if self._draft:
             self._draft.index.close()
         for left in (self._copy, self._copy.with_name(f"{self._copy.name}.wal")):
-            left.unlink(missing_ok=True)
+            with suppress(OSError):  # it was never made, or the next draft takes it away
+                left.unlink()
 
     def _read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         try:

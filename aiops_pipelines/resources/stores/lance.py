@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ALIASES = "aliases"
 KEPT = timedelta(days=14)
-"""How long versions that readers may still have open are kept."""
+"""How long versions are kept that came before the one that readers are given."""
 _IDS = 1000
 
 
@@ -57,8 +57,15 @@ class LanceDraft(Draft):
         return [node for condition in _among(node_ids) for node in self.index.get_nodes(where=condition)]
 
     def finish(self) -> None:
-        """Join the small files that many batches leave."""
-        self._table.optimize(cleanup_older_than=KEPT)
+        """Join the small files that many batches leave, and drop what no reader may have open any more.
+
+        LanceDB counts from when a version was made, which for the one that readers are given may be months.
+        """
+        row = _named(self._connection, self._alias)
+        made = {one["version"]: one["timestamp"] for one in self._table.list_versions()}
+        shown = made.get(row["version"]) if row and row["collection"] == self.collection else None
+        age = max(made.values()) - shown if shown else timedelta()
+        self._table.optimize(cleanup_older_than=age + KEPT)
 
     def switch(self) -> None:
         """Name the newest version in the row of the alias."""
@@ -95,24 +102,20 @@ class LanceDB:
         except Exception as error:
             raise StoreError(f"LanceDB at {self.place} cannot be opened: {error}") from error
 
-    def _named(self) -> dict[str, Any] | None:
-        if ALIASES not in _tables(self._connection):
-            return None
-        rows = self._connection.open_table(ALIASES).to_arrow().to_pylist()
-        return next((row for row in rows if row["alias"] == self.alias), None)
-
     def _pinned(self) -> Any:
-        """The table in the version that readers are given, or None."""
-        row = self._named()
-        if row is None:
+        """The table in the version that readers are given, or None where there is none or it is gone."""
+        row = _named(self._connection, self.alias)
+        if row is None or row["collection"] not in _tables(self._connection):
             return None
         table = self._connection.open_table(row["collection"])
+        if row["version"] not in {one["version"] for one in table.list_versions()}:
+            return None
         table.checkout(row["version"])
         return table
 
     def shown(self) -> str | None:
         """Return table and version of the alias."""
-        row = self._named()
+        row = _named(self._connection, self.alias)
         return f"{row['collection']}@{row['version']}" if row else None
 
     def held(self) -> pl.DataFrame:
@@ -129,6 +132,13 @@ class LanceDB:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _named(connection: Any, alias: str) -> dict[str, Any] | None:
+    if ALIASES not in _tables(connection):
+        return None
+    rows = connection.open_table(ALIASES).to_arrow().to_pylist()
+    return next((row for row in rows if row["alias"] == alias), None)
 
 
 def _held(table: Any) -> pl.DataFrame:
