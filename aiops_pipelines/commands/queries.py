@@ -26,7 +26,8 @@ def draft_queries(system: given.OneSystem, count: Count = 50, as_json: Json = Fa
     from aiops_pipelines.wording import inert, some
 
     (owner,) = given.systems(system)
-    found = draft(owner, corpus_texts(owner), count, owner.now(given.clock()))
+    clock = given.clock()
+    found = draft(owner, corpus_texts(owner, clock), count, owner.now(clock))
     mean = sum(one.in_document for one in found) / len(found) if found else None
     file = given.shown(owner.known_queries) if owner.known_queries else ""
     if as_json:

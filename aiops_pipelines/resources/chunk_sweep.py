@@ -92,7 +92,7 @@ class ChunkSweep:
         model = Canaries(self._warehouse).watching(recipes.model(recipe), clock)
         files = self._warehouse.rows("rag.source_files", system=system.name)
         table = self._warehouse.tables["rag.source_files"]
-        state = CorpusState(system.name, newest_snapshot(system), files, table, tell)
+        state = CorpusState(system.name, newest_snapshot(system, clock), files, table, tell)
         texts = {name: state.text(name) for name in state.documents["document"]}
         questions, judgements, passages = self._questions(system, texts, clock)
         wanted = list(dict.fromkeys([recipe.chunking, *candidates]))

@@ -67,8 +67,10 @@ class Snapshot:
     quarantine: tuple[str, ...] = ()
 
 
-def snapshots(corpus: Corpus) -> list[Snapshot]:
+def snapshots(corpus: Corpus, now: datetime | None = None) -> list[Snapshot]:
     """Return the states of a corpus, the oldest first: one per ISO-dated folder, or the source itself.
+
+    With `now` those that are still to come are left out; without any other they are all there is.
 
     Raises:
         CorpusError: the folder is missing or empty, or a dated corpus holds a folder that is not a date.
@@ -91,7 +93,8 @@ def snapshots(corpus: Corpus) -> list[Snapshot]:
     if not corpus.dated:
         return [Snapshot(PLAIN, None, Folder(folder), aside)]
     found = [Snapshot(entry.name, _midnight(entry), Folder(entry), aside) for entry in entries]
-    return sorted(found, key=lambda snapshot: snapshot.label)
+    begun = [one for one in found if not (now and one.valid_from and one.valid_from > now)]
+    return sorted(begun or found, key=lambda snapshot: snapshot.label)
 
 
 def _midnight(entry: Path) -> datetime:

@@ -5,8 +5,8 @@ as they come; an index becomes visible as a whole or not at all.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -120,7 +120,8 @@ class IndexBook:
                 "No corpus is configured, so nothing is indexed; add corpus to its file."
             )
         recipes, canaries = Recipes(self._warehouse), Canaries(self._warehouse)
-        snapshots = corpora.snapshots(system.corpus)
+        snapshots = corpora.snapshots(system.corpus, system.now(now))
+        snapshots[-1] = self._in_force(system.name, snapshots, now)
         done = Reindexed(self._tables["rag.index_versions"].empty(), {}, Report())
         for snapshot in snapshots:
             beside = False
@@ -131,6 +132,17 @@ class IndexBook:
                 update = self.update(system.name, snapshot, now, watched, recipe.chunking, tell, run, anew)
                 done, beside = done.then(snapshot.label, update, beside), True
         return done
+
+    def _in_force(
+        self, system: str, snapshots: Sequence[corpora.Snapshot], now: datetime
+    ) -> corpora.Snapshot:
+        """Return the newest state; it begins now where a later one was indexed that is no longer there."""
+        newest, labels = snapshots[-1], {snapshot.label for snapshot in snapshots}
+        history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
+        for last in history.tail(1).iter_rows(named=True):
+            if newest.valid_from and newest.valid_from <= last["valid_from"] and last["label"] not in labels:
+                return replace(newest, valid_from=now)
+        return newest
 
     def update(
         self,
@@ -167,6 +179,8 @@ class IndexBook:
         with order.cpu.of("reading"):
             history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
             seen = history.filter(label=label).tail(1)
+            begun = order.snapshot.valid_from
+            seen = seen.filter(pl.col("valid_from") >= begun) if begun else seen  # else it is back again
             same = seen.height > 0 and (not state.moved or seen["revision"][0] == state.revision)
             base = self._base(system, seen["revision"][0], model, chunking) if same else None
         made = (model.space.version, reader_version())
@@ -174,8 +188,8 @@ class IndexBook:
         current = base and base["valid_from"] >= seen["valid_from"][0]  # else it stood before
         if base and standing and current and not order.anew:
             return self._level(order, state, seen, base, screened)
-        valid_from = order.snapshot.valid_from or (order.now if history.height else FIRST_SIGHT)
-        if same:  # built anew otherwise, so no new state in time
+        valid_from = begun or (order.now if history.height else FIRST_SIGHT)
+        if same or (begun and seen.height):  # built anew or edited in place, so no new state in time
             valid_from = seen["valid_from"][0]
         before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
         origin = seen["revision"][0] if seen.height else next(iter(before), None)
@@ -275,10 +289,10 @@ class IndexBook:
             if label == corpora.PLAIN:
                 writer.delete("rag.corpus_revisions", **keys, valid_from=valid_from)
             else:  # a dated snapshot that was edited in place has one state, the latest
-                writer.delete("rag.corpus_revisions", system=system, label=label)
+                writer.delete("rag.corpus_revisions", system=system, label=label, valid_from=valid_from)
             writer.append("rag.corpus_revisions", self._row("rag.corpus_revisions", seen))
             dated = changes.with_columns(**of, valid_from=pl.lit(valid_from))
-            writer.replace("rag.corpus_changes", dated, **keys)
+            writer.replace("rag.corpus_changes", dated, **keys, valid_from=valid_from)
             chunks = reindex.chunks(system, texts, build.chunking)
             writer.append_new("rag.chunks", chunks, ["system", "chunk_id"])
             writer.append_new(
@@ -287,7 +301,7 @@ class IndexBook:
                 ["embedding_version", "chunker_version"],
             )
             writer.replace("rag.index_chunks", places, system=system, index_version=version)
-            writer.replace("rag.index_versions", index, **keys, index_version=version)
+            writer.replace("rag.index_versions", index, **keys, index_version=version, valid_from=valid_from)
             self._note(writer, order, state, screened)
 
     def _note(self, writer: Writer, order: Order, state: CorpusState, screened: Screened | None) -> None:

@@ -108,7 +108,7 @@ class Migrations:
             followed.insert(0, (active, canaries.watching(self.recipes.model(active), clock)))
         row = self._opened(system, active, target, clock)
         for _ in range(ROUNDS):
-            embed_shadow(self._warehouse, system, model, target.chunking, tell)
+            embed_shadow(self._warehouse, system, model, target.chunking, clock, tell)
             if not any(self._moved(system, one, its_model, clock, run) for one, its_model in followed):
                 break
         else:
@@ -230,7 +230,7 @@ class Migrations:
 
     def _moved(self, system: System, wanted: Recipe, model: Embedder, clock: datetime, run: str) -> bool:
         """Bring one index level with the newest state of the corpus; say whether it was behind."""
-        book, snapshot = IndexBook(self._warehouse), newest_snapshot(system)
+        book, snapshot = IndexBook(self._warehouse), newest_snapshot(system, clock)
         done = book.update(system.name, snapshot, clock, model, wanted.chunking, quiet, run)
         return done.index.height > 0
 

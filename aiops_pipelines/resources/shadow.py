@@ -27,22 +27,22 @@ SHADOW_SECONDS = 600
 """How long a shadow build waits for a run that is writing; what is embedded stays either way."""
 
 
-def newest_snapshot(system: System) -> Snapshot:
-    """Return the newest state of a system's corpus.
+def newest_snapshot(system: System, clock: datetime) -> Snapshot:
+    """Return the newest state of a system's corpus that has begun.
 
     Raises:
         CorpusError: no corpus is configured, or it cannot be listed.
     """
     if system.corpus is None:
         raise CorpusError(f"{system.name} has no corpus; add corpus.folder to its file.")
-    return snapshots(system.corpus)[-1]
+    return snapshots(system.corpus, system.now(clock))[-1]
 
 
 def embed_shadow(
-    warehouse: Warehouse, system: System, model: Embedder, chunking: Chunking, tell: Tell
+    warehouse: Warehouse, system: System, model: Embedder, chunking: Chunking, clock: datetime, tell: Tell
 ) -> int:
     """Embed the texts that an index of this model and chunking lacks, batch by batch; return how many."""
-    _, missing = _needed(warehouse, system, model, chunking, tell)
+    _, missing = _needed(warehouse, system, model, chunking, clock, tell)
     return embed_missing(warehouse, model, missing, tell)
 
 
@@ -50,7 +50,7 @@ def estimate(
     warehouse: Warehouse, system: System, model: Embedder, chunking: Chunking, clock: datetime
 ) -> Estimate:
     """Return what a migration would take; a few texts are embedded to measure, unless every text is paid."""
-    wanted, missing = _needed(warehouse, system, model, chunking, quiet)
+    wanted, missing = _needed(warehouse, system, model, chunking, clock, quiet)
     texts = missing["text"].to_list()
     tokens = model.count_tokens(texts)
     known = _known_texts(warehouse, system, missing["chunk_id"])
@@ -71,12 +71,12 @@ def estimate(
 
 
 def _needed(
-    warehouse: Warehouse, system: System, model: Embedder, chunking: Chunking, tell: Tell
+    warehouse: Warehouse, system: System, model: Embedder, chunking: Chunking, clock: datetime, tell: Tell
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return every place of the index, and (chunk_id, text) of the chunks without a vector."""
     files = warehouse.rows("rag.source_files", system=system.name)
     table = warehouse.tables["rag.source_files"]
-    state = CorpusState(system.name, newest_snapshot(system), files, table, tell)
+    state = CorpusState(system.name, newest_snapshot(system, clock), files, table, tell)
     build = Build(warehouse, system.name, state, model, chunking, tell, None, None)
     wanted, texts = build.wanted()
     return wanted, build.new(wanted["chunk_id"], texts)[1].select("chunk_id", "text")

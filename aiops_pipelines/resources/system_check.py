@@ -65,11 +65,9 @@ def _newest(system: System, now: datetime) -> Snapshot | CorpusError | None:
     if system.corpus is None:
         return None
     try:
-        states = snapshots(system.corpus)
+        return snapshots(system.corpus, now)[-1]
     except CorpusError as error:
         return error
-    begun = [state for state in states if state.valid_from is None or state.valid_from <= now]
-    return (begun or states)[-1]
 
 
 def _files(corpus: Snapshot | CorpusError | None) -> list[File] | CorpusError:

@@ -170,7 +170,7 @@ def test_both_indexes_follow_the_corpus_and_the_old_one_stays_warm(
     assert newest["documents"].to_list() == [7, 7] and newest["revision"].n_unique() == 1
     (system.corpus.folder / "news.md").unlink()
     index(warehouse, system, NOW + timedelta(hours=2))  # the corpus is as it was at first, and so are both
-    level = warehouse.rows("rag.index_versions", documents=6)["valid_from"].to_list()
+    level = warehouse.rows("rag.index_versions", documents=6).sort("valid_from")["valid_from"].to_list()[2:]
     assert level == [NOW + timedelta(hours=2)] * 2
     moves.promote(system, "Ada", "test", True, NOW + timedelta(hours=2))
     for days, kept in ((3, 2), (20, 1)):

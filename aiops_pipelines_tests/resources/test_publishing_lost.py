@@ -69,7 +69,7 @@ def test_a_duckdb_file_whose_alias_is_taken_is_a_sentence(project: Project, ware
         connection.execute("drop view desk")
         connection.execute("create table desk (own integer)")
     with pytest.raises(
-        StoreError, match=r"holds a table desk of somebody else's .*; drop it, or move the file away"
+        StoreError, match=r"holds a table desk of somebody else's, .*; drop it, or move the file away"
     ):
         publisher(project, warehouse).publish(system, NOW, "second")
 

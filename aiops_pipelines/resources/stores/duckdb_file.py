@@ -43,8 +43,8 @@ class DuckDBDraft(Draft):
             connection.execute(f"create or replace view {view} as from {quoted(self.collection)}")
         except duckdb.CatalogException as error:
             raise StoreError(
-                f"{self._target.name} holds a table {self._alias} of somebody else's where readers look; drop "
-                "it, or move the file away to publish anew."
+                f"{self._target.name} holds a table {self._alias} of somebody else's, where readers look; "
+                "drop it, or move the file away to publish anew."
             ) from error
         connection.execute(f"comment on view {view} is '{self.collection.replace(chr(39), chr(39) * 2)}'")
         connection.execute("commit")

@@ -1,5 +1,6 @@
 with indexes as (
     select * from {{ source('rag', 'index_versions') }}
+    qualify row_number() over (partition by system, index_version order by valid_from desc) = 1
 ),
 
 index_chunks as (
