@@ -158,7 +158,8 @@ class Warehouse:
         """
         if not self._ready:
             self.prepare()
-        with self._open(self.file, read_only=True) as connection:
+        told = _disk_errors(f"{self.file.name} cannot be read; what was stored stays")
+        with told, self._open(self.file, read_only=True) as connection:
             return read_rows(connection, sql, parameters, wanted)
 
     def rows(self, table: str, **keys: Any) -> pl.DataFrame:

@@ -266,6 +266,31 @@ def test_a_full_disk_is_told_loses_nothing_and_is_over_when_there_is_room(
     assert len(ids(store)) == 20_003
 
 
+FULL_AT_REST = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store.rows("costs.events")
+size = store.file.stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+try:
+    with store.held():
+        with store.held(frugal=True):
+            store.replace("costs.events", events(*[os.urandom(32).hex() for _ in range(2_000)]), system="c")
+        store.rows("costs.events")
+except Exception as error:
+    print(type(error).__name__, repr(str(error)))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(store.rows("costs.events").height)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
+def test_a_disk_that_is_full_at_a_checkpoint_is_told_and_what_was_stored_stays(store: Warehouse) -> None:
+    told, kept = run(FULL_AT_REST, store.file).stdout.splitlines()
+    assert told.startswith("WarehouseError ") and "x.duckdb cannot be read; what was stored stays" in told
+    assert "Make room on the disk" in told and kept == "2003"
+
+
 @pytest.mark.parametrize("place", [20, 4100, 8200])
 def test_a_damaged_header_is_no_busy_warehouse(store: Warehouse, place: int) -> None:
     content = bytearray(store.file.read_bytes())
