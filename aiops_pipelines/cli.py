@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command runs, so that help answers at once.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -49,8 +50,10 @@ class Commands(TyperGroup):
         """Run a command."""
         try:
             return super().invoke(ctx)
-        except (PermissionError, FileNotFoundError) as error:
-            terminal.fail(f"{error.filename} cannot be used: {error.strerror}.")
+        except OSError as error:
+            if error.filename is None and error.errno != errno.ENOSPC:
+                raise
+            terminal.fail(f"{error.filename or 'The disk'} cannot be used: {error.strerror}.")
         except Mendable as error:
             terminal.fail(str(error))
         raise typer.Exit(1)

@@ -82,19 +82,32 @@ def snapshots(corpus: Corpus, now: datetime | None = None) -> list[Snapshot]:
     if corpus.url:
         return [Snapshot(PLAIN, None, Objects(corpus.url, corpus.options), aside)]
     assert corpus.folder  # one of the three is given
-    folder = corpus.folder
-    if folder.exists() and not folder.is_dir():
-        raise CorpusError(f"{folder} is a file and no folder; change corpus.folder to the folder it is in.")
-    if not folder.is_dir():
-        raise CorpusError(f"The corpus folder {folder} does not exist; create it or change corpus.folder.")
-    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    if not entries:
-        raise CorpusError(f"The corpus folder {folder} is empty; put documents into it.")
+    entries = _entries(corpus.folder)
     if not corpus.dated:
-        return [Snapshot(PLAIN, None, Folder(folder), aside)]
+        return [Snapshot(PLAIN, None, Folder(corpus.folder), aside)]
     found = [Snapshot(entry.name, _midnight(entry), Folder(entry), aside) for entry in entries]
     begun = [one for one in found if not (now and one.valid_from and one.valid_from > now)]
     return sorted(begun or found, key=lambda snapshot: snapshot.label)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what lies in a corpus folder, names that start with a dot left out."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise CorpusError(
+                f"{folder} is a file and no folder; change corpus.folder to the folder it is in."
+            )
+        if not folder.is_dir():
+            raise CorpusError(
+                f"The corpus folder {folder} does not exist; create it or change corpus.folder."
+            )
+        entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+    except OSError as error:
+        said = f"The corpus folder {folder} cannot be listed: {error.strerror}"
+        raise CorpusError(f"{said}; let it be read, or change corpus.folder.") from error
+    if not entries:
+        raise CorpusError(f"The corpus folder {folder} is empty; put documents into it.")
+    return entries
 
 
 def _midnight(entry: Path) -> datetime:

@@ -64,6 +64,11 @@ def test_init_writes_one_file_that_states_every_default_and_says_what_goes_where
     assert system.notifications == System.model_fields["notifications"].default
 
 
+def test_a_data_folder_that_cannot_be_is_a_sentence(aiops, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(aiops(tmp_path / "file" / "data", "init"), "data/systems cannot be used: Not a directory.")
+
+
 def test_init_explains_every_key(aiops, tmp_path):
     aiops(tmp_path, "init", "desk")
     lines = (tmp_path / "systems/desk.yaml").read_text().splitlines()

@@ -148,6 +148,8 @@ def test_a_missing_or_empty_folder_is_an_error(tmp_path):
         snapshots(Corpus(folder=tmp_path / "none"))
     with pytest.raises(CorpusError, match=r"\.keep is a file and no folder; change corpus\.folder"):
         snapshots(Corpus(folder=tmp_path / ".keep"))
+    with pytest.raises(CorpusError, match=r"cannot be listed: File name too long; .* change corpus\.folder"):
+        snapshots(Corpus(folder=tmp_path / ("x" * 300)))
     with pytest.raises(CorpusError, match="is empty"):
         snapshots(Corpus(folder=tmp_path))
     (tmp_path / "folder").mkdir()
