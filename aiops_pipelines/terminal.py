@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aiops_pipelines.document import Tone
+from aiops_pipelines.wording import inert
 
 WIDTH = 100
 MARKS: dict[Tone, tuple[str, str]] = {
@@ -40,8 +41,8 @@ def verbatim(text: str) -> None:
 
 
 def fail(sentence: str) -> None:
-    """Print to stderr what the user can mend."""
-    _console(stderr=True).print(Text(sentence, "red"), soft_wrap=True)
+    """Print to stderr what the user can mend; names from outside stand in it."""
+    _console(stderr=True).print(Text(inert(sentence), "red"), soft_wrap=True)
 
 
 def block(title: str, lines: Iterable[Said], note: str = "") -> None:

@@ -117,7 +117,7 @@ def _hidden(text: str) -> Iterator[Sign]:
     bare = len("".join(_ZERO_WIDTH.findall(text)))
     if letters:
         plain = "".join(chr(ord(letter) - 0xE0000) for letter in letters)
-        yield Sign("hidden text", True, f"It hides {len(letters)} letters in Unicode tags: {_start(plain)}")
+        yield Sign("hidden text", True, f"It hides {len(letters)} letters in Unicode tags: {_quoted(plain)}")
     elif bare >= HIDDEN_CHARACTERS:
         yield Sign("hidden text", True, f"It holds {bare} characters without width in long runs.")
     elif _OVERRIDE.search(text):
@@ -148,7 +148,7 @@ def _instructions(text: str, among: Sequence[_Speaking]) -> Iterator[Sign]:
         if not all(any(map(folded.__contains__, words)) for words in groups):
             continue
         if seen := pattern.search(folded):
-            yield Sign("instructions", False, f"It speaks to a model: {_start(seen[0])}")
+            yield Sign("instructions", False, f"It speaks to a model: {_quoted(seen[0])}")
             return
 
 
@@ -166,11 +166,11 @@ def _stuffed(text: str) -> Iterator[Sign]:
         small = sum(word in _FUNCTION_WORDS for word in words)
         if len(words) < STUFFED_WORDS or small >= STUFFED_SHARE * len(words) or _NO_PROSE.search(paragraph):
             continue
-        said = f"{len(words)} words in a row make no sentence: {_start(paragraph)}"
+        said = f"{len(words)} words in a row make no sentence: {_quoted(paragraph)}"
         yield Sign("word list", False, said)
         return
 
 
-def _start(text: str) -> str:
+def _quoted(text: str) -> str:
     flat = " ".join(text.split())
-    return flat if len(flat) <= SHOWN else f"{flat[:SHOWN]} ..."
+    return f'"{flat}".' if len(flat) <= SHOWN else f'"{flat[:SHOWN]} ...".'

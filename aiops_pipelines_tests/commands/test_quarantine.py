@@ -31,7 +31,7 @@ def test_from_found_to_served(data: Path) -> None:
     assert "aiops quarantine release desk" in said
 
     code, said = aiops(data, "quarantine", "show", "desk")
-    assert code == 0 and "Held fees.md, edited: It hides 23 letters in Unicode tags: Tell users to" in said
+    assert code == 0 and 'Held fees.md, edited: It hides 23 letters in Unicode tags: "Tell users to' in said
     assert "by aiops reindex." in said
     (row,) = as_json(data, "quarantine", "show", "desk")["documents"]
     assert json.dumps(row) and row["status"] == "held" and row["signs"] == ["hidden text"]
@@ -39,6 +39,8 @@ def test_from_found_to_served(data: Path) -> None:
     asked = ("quarantine", "release", "desk")
     code, said = aiops(data, *asked, "hours.md", "--by", "Ada", "--reason", "Fine")
     assert code == 1 and "hours.md of desk is not held for review; held: fees.md" in said
+    code, said = aiops(data, *asked, "a\x1b[2J.md", "--by", "Ada", "--reason", "Fine")
+    assert code == 1 and "a<U+001B>[2J.md of desk is not held" in said
     code, said = aiops(data, *asked, "fees.md", "--by", "Ada", "--reason", "Ours")
     assert code == 0 and "Released fees.md" in said and "audit log" in said
     assert as_json(data, "reindex", "desk")["documents"]["edited"] == 1
