@@ -94,6 +94,8 @@ class ChunkSweep:
         table = self._warehouse.tables["rag.source_files"]
         state = CorpusState(system.name, newest_snapshot(system, clock), files, table, tell)
         texts = {name: state.text(name) for name in state.documents["document"]}
+        for sentence in query_file.load(self._warehouse, system):
+            tell(sentence)
         questions, judgements, passages = self._questions(system, texts, clock)
         wanted = list(dict.fromkeys([recipe.chunking, *candidates]))
         cuts = {chunking: sweep.Cut.of(texts, chunking) for chunking in wanted}
@@ -121,7 +123,6 @@ class ChunkSweep:
         self, system: System, texts: Mapping[str, str], clock: datetime
     ) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Passages]]:
         """Return the known queries in force that the corpus answers, their judgements and passages."""
-        query_file.load(self._warehouse, system)
         rows = self._warehouse.rows
         known, judged = (
             rows("rag.known_queries", system=system.name),

@@ -117,12 +117,18 @@ class Migrations:
                 "again when it rests. What is embedded stays."
             )
         self._keep(row | {"status": "built", "built_at": clock})
-        self.compare(system, clock, again=True)
+        self.compare(system, clock, again=True, tell=tell)
         return self._open(system)
 
-    def compare(self, system: System, clock: datetime, again: bool = False) -> Sequence[Row]:
-        """Compare the index in force with the shadow index, unless these two were; return verdicts."""
-        query_file.load(self._warehouse, system)
+    def compare(
+        self, system: System, clock: datetime, again: bool = False, tell: Tell = quiet
+    ) -> Sequence[Row]:
+        """Compare the index in force with the shadow index, unless these two were; return verdicts.
+
+        `tell` is told which known queries cannot be asked.
+        """
+        for sentence in query_file.load(self._warehouse, system):
+            tell(sentence)
         row = self._open(system)
         before, after = self._pair(system, row)
         done = self.verdicts(system.name, row["migration_id"])

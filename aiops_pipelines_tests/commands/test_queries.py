@@ -128,8 +128,13 @@ def test_a_file_that_cannot_be_read_is_a_sentence_everywhere(
     project = Project(data)
     warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
     assert load(warehouse, system) == [f"The known queries desk.jsonl cannot be read: {why}"]
-    said = CliRunner().invoke(app, ["--data", str(data), "check", "desk"]).output
-    assert "The known queries desk.jsonl cannot be read" in said
+    for others in (
+        ("check", "desk"),
+        ("rag", "chunk-sweep", "desk"),
+        ("migrate", "start", "desk", "--chunk-characters", "300"),
+    ):
+        said = CliRunner().invoke(app, ["--data", str(data), *others]).output
+        assert "The known queries desk.jsonl cannot be read" in said
 
 
 def test_lines_end_where_those_of_json_do_and_a_link_stays_one(data: Path) -> None:
