@@ -5,7 +5,7 @@ What the attributes mean is the business of `otlp_json`, `otlp_usage` and `otlp_
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -58,6 +58,11 @@ class Span:
     def first(self, *names: str) -> Any:
         """Return the first attribute present under one of the names."""
         return first(self.attributes, *names)
+
+    def saying(self, under: Mapping[str, Any], over: Mapping[str, Any] | None = None) -> "Span":
+        """Return the span, saying `over` above all, and `under` where it says nothing; None is nothing."""
+        beneath, above = ({k: v for k, v in said.items() if v is not None} for said in (under, over or {}))
+        return replace(self, attributes={**beneath, **self.attributes, **above})
 
 
 def moment_of(nanoseconds: int | None) -> datetime | None:
