@@ -5,6 +5,7 @@ What the fields are in a format is the importer's business.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from aiops_pipelines.inference_log.messages import Conversation
@@ -20,6 +21,15 @@ REFUSED, BLOCKED = (
     },
 )
 """Finish reasons, in lower case, of answers that the model or a filter held back."""
+
+
+@lru_cache(maxsize=256)
+def _letters(reason: str) -> str:
+    """Return a reason in one spelling: `content-filter`, `ContentFilter`, `FinishReason.CONTENT_FILTER`."""
+    return reason.rpartition(".")[2].lower().replace("_", "").replace("-", "")
+
+
+_REFUSED, _BLOCKED = (frozenset(map(_letters, reasons)) for reasons in (REFUSED, BLOCKED))
 NOTHING_SAID = Conversation(None, None, "", frozenset())
 
 
@@ -27,8 +37,8 @@ def outcome(failed: bool, finish: Iterable[str]) -> str:
     """Return a call's status from whether it failed and why its answer ended."""
     if failed:
         return "error"
-    reasons = {reason.lower() for reason in finish}
-    return "blocked" if reasons & BLOCKED else "refused" if reasons & REFUSED else "ok"
+    reasons = set(map(_letters, finish))
+    return "blocked" if reasons & _BLOCKED else "refused" if reasons & _REFUSED else "ok"
 
 
 def call_record(

@@ -331,5 +331,20 @@ def test_further_names_of_a_call(name):
     assert one(span("1" * 16, {**USAGE, "gen_ai.operation.name": name}))["tokens_total"] == 2500
 
 
+@pytest.mark.parametrize(
+    ("written", "status"),
+    [
+        (["content-filter"], "blocked"),
+        ('["content-filter"]', "blocked"),
+        (["FinishReason.SAFETY"], "blocked"),
+        (["ContentFilter"], "blocked"),
+        (["FinishReason.STOP", "stop_sequence"], "ok"),
+        (["Refusal"], "refused"),
+    ],
+)
+def test_an_answer_that_was_held_back_however_its_library_spells_it(written, status):
+    assert one(span("1" * 16, {**USAGE, "gen_ai.response.finish_reasons": written}))["status"] == status
+
+
 def test_spans_start_where_these_tests_think():
     assert one(span("1" * 16, USAGE))["occurred_at"].timestamp() == START / 1e9
