@@ -8,10 +8,11 @@ framework's own is known to say more.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from aiops_pipelines.inference_log.langfuse_usage import OPERATIONS as LANGFUSE_OPERATIONS
-from aiops_pipelines.inference_log.messages import by_names, decoded, first, listed
+from aiops_pipelines.inference_log.messages import SHAPES, by_names, decoded, first, listed
 from aiops_pipelines.inference_log.otlp_frameworks import (
     OPERATION,
     adk,
@@ -23,6 +24,7 @@ from aiops_pipelines.inference_log.otlp_frameworks import (
     object_in,
 )
 from aiops_pipelines.inference_log.otlp_spans import Span
+from aiops_pipelines.inference_log.otlp_traces import MODEL_CALLS
 from aiops_pipelines.inference_log.otlp_usage import FRAMEWORK_USAGE, PROVIDER_USAGE
 from aiops_pipelines.inference_log.provider_texts import finish_reasons
 from aiops_pipelines.inference_log.record import RecordError
@@ -30,10 +32,13 @@ from aiops_pipelines.inference_log.times import nanoseconds
 
 _STREAMED = "streaming response from"
 _LANGFUSE = "langfuse.observation."
+_ASKED = (*MODEL_CALLS, "embeddings")
 
 
 def in_conventions(span: Span) -> Span:
     """Return a span with what its framework says under the conventions' names; most are as they are."""
+    if read := _library(span.scope):
+        span = read(span)
     for read in _dialects(span.attributes):
         span = read(span)
     return span
@@ -125,6 +130,15 @@ def logfire(span: Span) -> Span:
     return span
 
 
+def named(span: Span) -> Span:
+    """OpenLIT and Quarkus: a failure says by the span's name alone what was asked for, as `chat gpt-4o`."""
+    asked, _, model = span.name.partition(" ")
+    stated = span.first("gen_ai.request.model")
+    if not span.failed or asked not in _ASKED or not model or (stated != model and span.attributes):
+        return span
+    return span.saying({OPERATION: asked, "gen_ai.request.model": model})
+
+
 DIALECTS: dict[str, Callable[[Span], Span]] = {
     "ai.": ai_sdk,
     "langfuse.": langfuse,
@@ -137,9 +151,16 @@ DIALECTS: dict[str, Callable[[Span], Span]] = {
     "anthropic.message.": anthropic,
 }
 """Frameworks by how the names of their attributes begin."""
+LIBRARIES: dict[str, Callable[[Span], Span]] = {"openlit.": named, "io.quarkus.": named}
+"""Libraries, by how their own names begin, whose spans may have no attributes to be known by."""
 
 
 @by_names
 def _dialects(names: tuple[str, ...]) -> list[Callable[[Span], Span]]:
     spoken = (read for start, read in DIALECTS.items() if any(name.startswith(start) for name in names))
     return list(dict.fromkeys(spoken))
+
+
+@lru_cache(maxsize=SHAPES)
+def _library(scope: str) -> Callable[[Span], Span] | None:
+    return next((read for start, read in LIBRARIES.items() if scope.startswith(start)), None)

@@ -49,6 +49,7 @@ class Span:
     scores: Sequence[dict[str, Any]] = ()
     scope: str = ""
     """Name of the library that made the span."""
+    name: str = ""
 
     @property
     def started_at(self) -> datetime | None:
@@ -184,6 +185,7 @@ def _span(raw: dict[str, Any], resource: dict[str, Any], line: int, scope: str) 
         events,
         scores(found),
         scope,
+        str(raw.get("name") or ""),
     )
 
 

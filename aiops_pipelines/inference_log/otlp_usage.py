@@ -13,8 +13,19 @@ from aiops_pipelines.inference_log.messages import by_names
 from aiops_pipelines.inference_log.provider_usage import provider_tokens
 from aiops_pipelines.inference_log.tokens import Tokens, Usage, completed, first_count, of_embedding, split
 
-INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
-OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
+INPUT = (
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.prompt_tokens",
+    "llm.token_count.prompt",
+    "gen_ai.response.input_tokens",
+)
+OUTPUT = (
+    "gen_ai.usage.output_tokens",
+    "gen_ai.usage.completion_tokens",
+    "llm.token_count.completion",
+    "gen_ai.response.output_tokens",
+)
+"""The last are those of .NET before May 2025."""
 TOTAL = (
     "gen_ai.usage.total_tokens",
     "llm.usage.total_tokens",
@@ -76,6 +87,8 @@ _PREFIXES = (
     "ai.usage.",
     "aiops.usage.",
     "anthropic.usage.",
+    INPUT[-1],
+    OUTPUT[-1],
 )
 _ENCODER = json.JSONEncoder(sort_keys=True)
 

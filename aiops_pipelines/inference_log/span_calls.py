@@ -36,7 +36,7 @@ _INHERITED = Aliases(
     prompt_version=("aiops.prompt.version", "llm.prompt_template.version"),
     index_version=("aiops.index.version",),
     session_id=("session.id", "gen_ai.conversation.id"),
-    user_id=("user.id", "enduser.id"),
+    user_id=("user.id", "enduser.id", "gen_ai.request.user"),
     user_group=("aiops.user.group",),
     known_query_id=("aiops.known_query.id",),
 )

@@ -346,5 +346,35 @@ def test_an_answer_that_was_held_back_however_its_library_spells_it(written, sta
     assert one(span("1" * 16, {**USAGE, "gen_ai.response.finish_reasons": written}))["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("library", "name", "values", "model"),
+    [
+        ("openlit.instrumentation.anthropic", "chat claude-sonnet-4-5", {}, "claude-sonnet-4-5"),
+        ("io.quarkus.opentelemetry", "completion gpt-4o", {"gen_ai.request.model": "gpt-4o"}, "gpt-4o"),
+        ("io.quarkus.opentelemetry", "chat with users", {"code.function": "chat"}, None),
+        ("io.quarkus.opentelemetry", "POST /chat", {}, None),
+        ("app", "chat with users", {}, None),
+    ],
+)
+def test_a_failure_that_only_its_spans_name_tells_of(library, name, values, model):
+    failed = span("1" * 16, values, name=name, status={"code": 2})
+    scope = {"scope": {"name": library}, "spans": [failed]}
+    batch = read([(1, json.dumps({"resourceSpans": [{"scopeSpans": [scope]}]}).encode())])
+    found = [(record["status"], record["model_requested"]) for record in batch.records]
+    assert found == ([("error", model)] if model else [])
+
+
+def test_older_names_of_dotnet_and_the_user_of_openlit():
+    values = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.response.input_tokens": 10,
+        "gen_ai.response.output_tokens": 3,
+        "gen_ai.request.user": "u7",
+    }
+    record = one(span("1" * 16, values))
+    assert (record["tokens_total"], record["user_id"]) == (13, "u7")
+    assert json.loads(record["usage_raw"])["gen_ai.response.input_tokens"] == 10
+
+
 def test_spans_start_where_these_tests_think():
     assert one(span("1" * 16, USAGE))["occurred_at"].timestamp() == START / 1e9
