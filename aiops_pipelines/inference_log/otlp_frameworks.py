@@ -5,6 +5,7 @@ Tracers and the table of all dialects are in `otlp_dialects`.
 
 import ast
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from aiops_pipelines.inference_log.messages import decoded, first
@@ -17,6 +18,8 @@ LONGEST_LITERAL = 20_000
 LONGEST_WAIT_MS = 1e12
 _AI_SDK = {"doGenerate": "chat", "doStream": "chat", "doEmbed": "embeddings"}
 """What the AI SDK's spans of single requests ask for."""
+_INSIDE = ("cachedPromptTokens", "promptCacheHitTokens")
+"""Cached tokens of the input in version 4 of the AI SDK: OpenAI and those compatible, DeepSeek."""
 
 
 def object_in(value: Any) -> dict[str, Any]:
@@ -59,15 +62,52 @@ def ai_sdk(span: Span) -> Span:
         "gen_ai.output.messages": message(first(found, "ai.response.text", "ai.response.object")),
         "gen_ai.tool.definitions": found.get("ai.prompt.tools"),
         "gen_ai.response.time_to_first_chunk": None if waited is None else waited / 1e3,
-        "gen_ai.usage.input_tokens": first(
-            found, "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens"
-        ),
-        "gen_ai.usage.output_tokens": first(found, "ai.usage.outputTokens", "ai.usage.completionTokens"),
-        "gen_ai.usage.cache_read.input_tokens": found.get("ai.usage.inputTokenDetails.cacheReadTokens"),
-        "gen_ai.usage.cache_write.input_tokens": found.get("ai.usage.inputTokenDetails.cacheWriteTokens"),
-        "gen_ai.usage.reasoning.output_tokens": found.get("ai.usage.outputTokenDetails.reasoningTokens"),
     }
-    return span.saying(context | call if asked in _AI_SDK else context)
+    return span.saying(context | call | _ai_sdk_counts(found) if asked in _AI_SDK else context)
+
+
+def _ai_sdk_counts(found: Mapping[str, Any]) -> dict[str, Any]:
+    given = first(found, "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens")
+    said = first(found, "ai.usage.outputTokens", "ai.usage.completionTokens")
+    details = "ai.usage.inputTokenDetails.cacheReadTokens" in found
+    metadata = object_in(found.get("ai.response.providerMetadata"))
+    apart = [object_in(told) for told in metadata.values()]
+    stated = object_in(object_in(metadata.get("anthropic")).get("usage"))
+    return {
+        "gen_ai.usage.input_tokens": given,
+        "gen_ai.usage.output_tokens": said,
+        "gen_ai.usage.cache_read.input_tokens": found.get("ai.usage.inputTokenDetails.cacheReadTokens")
+        if details
+        else next((count for told in apart if (count := first(told, *_INSIDE))), None),
+        "gen_ai.usage.cache_write.input_tokens": found.get("ai.usage.inputTokenDetails.cacheWriteTokens"),
+        "gen_ai.usage.cache_creation": stated.get("cache_creation"),
+        "gen_ai.usage.reasoning.output_tokens": found.get("ai.usage.outputTokenDetails.reasoningTokens")
+        or next((count for told in apart if (count := told.get("reasoningTokens"))), None),
+        PROVIDER_USAGE: None if details else _beside(found, metadata, given, said),
+    }
+
+
+def _beside(
+    found: Mapping[str, Any], metadata: Mapping[str, Any], given: Any, said: Any
+) -> dict[str, Any] | None:
+    """Return the usage of Anthropic or Bedrock as versions 4 and 5 of the AI SDK log it.
+
+    Its input is without what was cached, and its total is the SDK's own sum of input and output.
+    """
+    anthropic_, bedrock = (object_in(metadata.get(name)) for name in ("anthropic", "bedrock"))
+    stated = object_in(anthropic_.get("usage"))
+    if "input_tokens" in stated:
+        return {**stated, "output_tokens": said}  # that of a stream's first event may be there
+    cached = object_in(bedrock.get("usage")) or anthropic_
+    sold = str(found.get("ai.model.provider")).startswith("amazon-bedrock")
+    read = first(cached, "cacheReadInputTokens") or (
+        found.get("ai.usage.cachedInputTokens") if sold else None
+    )
+    write = first(cached, "cacheWriteInputTokens", "cacheCreationInputTokens")
+    if not (read or write):
+        return None
+    counts = {"inputTokens": given, "outputTokens": said}
+    return {**counts, "cacheReadInputTokens": read, "cacheWriteInputTokens": write}
 
 
 def adk(span: Span) -> Span:

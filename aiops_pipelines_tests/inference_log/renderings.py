@@ -156,6 +156,27 @@ def ai_sdk(call):
     })))  # fmt: skip
 
 
+def ai_sdk_older(version, sold):
+    """A request of versions 4 and 5, whose input is without what Anthropic or Bedrock cached, and so is the total."""
+
+    def render(call):
+        usage = call.anthropic_usage | {"output_tokens": 1}  # of a stream's first event
+        cached = {"cacheReadInputTokens": call.read, "cacheWriteInputTokens": call.write}
+        counts = {
+            4: {"promptTokens": call.uncached, "completionTokens": call.said},
+            5: {"inputTokens": call.uncached, "outputTokens": call.said, "totalTokens": call.uncached + call.said,
+                "cachedInputTokens": call.read},
+        }[version]  # fmt: skip
+        return export(span(_written({
+            "ai.operationId": "ai.streamText.doStream", "ai.model.provider": f"{call.provider}.messages",
+            "ai.model.id": call.model, "ai.response.model": call.model, "ai.prompt.messages": TURNS,
+            "ai.response.text": ANSWER, **{f"ai.usage.{name}": count for name, count in counts.items()},
+            "ai.response.providerMetadata": {sold: {"usage": usage if sold == "anthropic" else cached}},
+        })))  # fmt: skip
+
+    return render
+
+
 def langfuse_sdk(disjoint):
     def render(call):
         return export(span(_written({
@@ -409,6 +430,9 @@ RENDERINGS = {
         for read, write in ALIASES.items()
     },
     "otlp of Vercel's AI SDK": ("otlp_json", ai_sdk),
+    "otlp of Vercel's AI SDK 4, Anthropic": ("otlp_json", ai_sdk_older(4, "anthropic")),
+    "otlp of Vercel's AI SDK 5, Anthropic": ("otlp_json", ai_sdk_older(5, "anthropic")),
+    "otlp of Vercel's AI SDK 5, Bedrock": ("otlp_json", ai_sdk_older(5, "bedrock")),
     "otlp of Langfuse's SDK, disjoint": ("otlp_json", langfuse_sdk(True)),
     "otlp of Langfuse's SDK, inclusive": ("otlp_json", langfuse_sdk(False)),
     "otlp of LangSmith": ("otlp_json", langsmith),
@@ -429,6 +453,6 @@ RENDERINGS = {
     "mapped, inclusive": ("mapped", mapped(False)),
 }  # fmt: skip
 """Name to the format and the function that writes a call in it."""
-WITHOUT_REASONING = ("mlflow 2, inclusive", "mlflow 2, disjoint")
+WITHOUT_REASONING = ("mlflow 2, inclusive", "mlflow 2, disjoint", "otlp of Vercel's AI SDK 5, Bedrock")
 """Renderings whose format has no place for reasoning: it stays in the visible output, at the same price. Nor has
 it one for how long cache writes live."""

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from aiops_pipelines.inference_log.cache_lives import hour_writes
 from aiops_pipelines.inference_log.otlp_json import read
+from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
 from aiops_pipelines_tests.inference_log.test_otlp_json import START, export, one, span
 
 USAGE = {
@@ -52,6 +54,46 @@ def test_the_span_around_the_steps_of_the_ai_sdk_is_no_call_and_its_session_hold
     record = one(outer, span("2" * 16, inner, start=1, parent="1" * 16))
     assert (record["tokens_total"], record["session_id"]) == (13, "s1")
     assert (record["time_to_first_token_ms"], record["answer"]) == (120, '{"city": "Bern"}')
+
+
+OLDER = {
+    "ai.operationId": "ai.generateText.doGenerate",
+    "ai.model.id": "m",
+    "ai.usage.promptTokens": 5_000,
+    "ai.usage.completionTokens": 200,
+}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "changes", "counts"),
+    [
+        ({"anthropic": {"cacheCreationInputTokens": 3_000, "cacheReadInputTokens": 1_500}}, {}, (5_000, 1_500, 3_000, 200, 0)),
+        ({"bedrock": {"usage": {"cacheReadInputTokens": None, "cacheWriteInputTokens": 3_000}}}, {}, (5_000, 0, 3_000, 200, 0)),
+        ({}, {"ai.model.provider": "amazon-bedrock", "ai.usage.cachedInputTokens": 1_500, "ai.usage.totalTokens": 5_200}, (5_000, 1_500, 0, 200, 0)),
+        ({}, {"ai.model.provider": "openai.chat", "ai.usage.cachedInputTokens": 1_500, "ai.usage.totalTokens": 5_200}, (3_500, 1_500, 0, 200, 0)),
+        ({"openai": {"cachedPromptTokens": 1_500, "reasoningTokens": 50}}, {}, (3_500, 1_500, 0, 150, 50)),
+        ({"deepseek": {"promptCacheHitTokens": 1_500}}, {}, (3_500, 1_500, 0, 200, 0)),
+        ({"anthropic": {"usage": None, "cacheCreationInputTokens": None}, "openai": "x"}, {}, (5_000, 0, 0, 200, 0)),
+    ],
+)  # fmt: skip
+def test_what_older_versions_of_the_ai_sdk_say_of_caches_by_who_sold_the_call(metadata, changes, counts):
+    record = one(span("1" * 16, {**OLDER, **changes, "ai.response.providerMetadata": json.dumps(metadata)}))
+    assert tuple(record[name] for name in TOKEN_COLUMNS) == counts
+
+
+def test_cache_writes_for_an_hour_are_known_of_the_newest_ai_sdk_too():
+    usage = {"input_tokens": 1, "cache_creation": {"ephemeral_1h_input_tokens": 60}}
+    newest = {
+        "ai.operationId": "ai.generateText.doGenerate",
+        "ai.usage.inputTokens": 101,
+        "ai.usage.outputTokens": 4,
+        "ai.usage.inputTokenDetails.cacheReadTokens": 0,
+        "ai.usage.inputTokenDetails.cacheWriteTokens": 100,
+        "ai.response.providerMetadata": json.dumps({"anthropic": {"usage": usage}}),
+    }
+    record = one(span("1" * 16, newest))
+    assert (record["input_uncached"], record["cache_write"], record["output_visible"]) == (1, 100, 4)
+    assert hour_writes(json.loads(record["usage_raw"])) == {"cache_write_1h": 60}
 
 
 LANGFUSE = {
