@@ -7,7 +7,7 @@ and where the response of the provider was logged with its own usage, that one d
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.otlp_spans import Event, Span, SpanError, attributes, items
 from aiops_pipelines.inference_log.otlp_usage import span_tokens, usage_text
 from aiops_pipelines.inference_log.provider_outcome import stated_tier
+from aiops_pipelines.inference_log.provider_streams import streamed_body
 from aiops_pipelines.inference_log.provider_texts import (
     answer_text,
     finish_reasons,
@@ -40,6 +41,7 @@ OPERATIONS = {
 }
 USAGE, RESPONSE_USAGE = "mlflow.chat.tokenUsage", "mlflow.response.usage"
 TOTALS = ("mlflow.trace.tokenUsage",)
+CHUNK, WAITED = "mlflow.chunk.value", "gen_ai.response.time_to_first_chunk"
 READ = ("cache_read_input_tokens", "cached_tokens")
 WRITE = ("cache_creation_input_tokens", "cache_write_input_tokens")
 
@@ -182,26 +184,40 @@ def _span(raw: Mapping[str, Any], trace_id: str, context: Mapping[str, Any], lin
     code = status.get("code") if isinstance(status, dict) else first(raw, "status_code", "status")
     stored = raw.get("attributes")
     found = attributes(raw) if isinstance(stored, list) else stored if isinstance(stored, dict) else {}
-    events = [
-        Event(str(event.get("name")), None, event["attributes"])
-        for event in items(raw, "events")
-        if isinstance(event.get("attributes"), dict)
-    ]
+    happened = [event for event in items(raw, "events") if isinstance(event.get("attributes"), dict)]
+    began = nanoseconds("start_time", first(raw, "start_time_unix_nano", "start_time_ns", "start_time"))
+    values = {name: _plain(value) for name, value in found.items()}
     return Span(
         line,
         trace_id,
         _hex(span_id),
         _hex(first(raw, "parent_span_id", "parent_id")),
-        nanoseconds("start_time", first(raw, "start_time_unix_nano", "start_time_ns", "start_time")),
+        began,
         nanoseconds("end_time", first(raw, "end_time_unix_nano", "end_time_ns", "end_time")),
         str(code).upper().endswith("ERROR"),
-        _named({name: _plain(value) for name, value in found.items()}),
+        _named(values, [event for event in happened if _chunk(event)], began),
         context,
-        events,
+        [Event(str(event.get("name")), None, event["attributes"]) for event in happened],
     )
 
 
-def _named(found: Mapping[str, Any]) -> dict[str, Any]:
+def _chunk(event: Mapping[str, Any]) -> str:
+    """Return the part of a stream that an event holds, as JSON text: version 2 keeps usage nowhere else."""
+    return str(event["attributes"].get(CHUNK) or "")
+
+
+def _waited(parts: Sequence[Mapping[str, Any]], began: int | None) -> float | None:
+    """Return the seconds until the first part of a stream came: of a long one only the last 128 are kept."""
+    if not parts or not str(parts[0].get("name")).endswith(".0"):
+        return None
+    try:
+        at = nanoseconds("timestamp", first(parts[0], "time_unix_nano", "timestamp"))
+    except RecordError:
+        return None
+    return None if at is None or began is None or at < began else (at - began) / 1e9
+
+
+def _named(found: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], began: int | None) -> dict[str, Any]:
     kind_ = str(found.get("mlflow.spanType") or "").upper()
     given, said = found.get("mlflow.spanInputs"), found.get("mlflow.spanOutputs")
     named = {"gen_ai.operation.name": OPERATIONS.get(kind_, kind_.lower() or "other span")}
@@ -210,17 +226,21 @@ def _named(found: Mapping[str, Any]) -> dict[str, Any]:
         return {**found, **named, "gen_ai.retrieval.query.text": query, "gen_ai.retrieval.documents": said}
     if named["gen_ai.operation.name"] not in ("chat", "embeddings"):
         return {**found, **named}
-    request, response = (value if isinstance(value, dict) else {} for value in (given, said))
+    streamed = {} if isinstance(said, dict) else streamed_body("\n".join(map(_chunk, parts)))
+    request, response = given if isinstance(given, dict) else {}, said if isinstance(said, dict) else streamed
     asked = first(request, "model", "model_name") or found.get("mlflow.llm.model")
     cost = found.get("mlflow.llm.cost")
-    usage = first(response, "usage", "usageMetadata", "usage_metadata")
+    usage = None if response.get("cut") else first(response, "usage", "usageMetadata", "usage_metadata")
     called = {
         "gen_ai.request.model": asked,
         "gen_ai.response.model": first(response, "model", "modelVersion") or found.get("mlflow.llm.model"),
         "gen_ai.provider.name": found.get("mlflow.llm.provider"),
         "gen_ai.input.messages": [{"role": role, "content": text} for role, text in request_turns(given)],
-        "gen_ai.output.messages": [{"role": "assistant", "content": answer_text(said)}],
-        "gen_ai.response.finish_reasons": sorted(finish_reasons(said)),
+        "gen_ai.output.messages": [
+            {"role": "assistant", "content": answer_text(said) or answer_text(streamed)}
+        ],
+        "gen_ai.response.finish_reasons": sorted(finish_reasons(said) | finish_reasons(streamed)),
+        WAITED: _waited(parts, began),
         "gen_ai.tool.definitions": found.get("mlflow.chat.tools") or request_tools(given) or None,
         "gen_ai.usage.cost.amount": cost.get("total_cost") if isinstance(cost, dict) else None,
         RESPONSE_USAGE: usage if isinstance(usage, dict) else None,

@@ -106,3 +106,49 @@ def test_a_span_of_the_genai_conventions_keeps_its_own_model_and_usage():
     assert (record["provider"], record["model_requested"]) == ("openai", "gpt-4o")
     assert (record["input_uncached"], record["cache_read"], record["tokens_total"]) == (600, 400, 1200)
     assert "cache_read" in record["usage_raw"]
+
+
+def test_a_stream_of_version_2_is_told_by_its_chunks():
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 30,
+        "total_tokens": 130,
+        "prompt_tokens_details": {"cached_tokens": 60},
+    }
+    chunks = [
+        {"model": "gpt-4o-2024-08-06", "choices": [{"delta": {"content": "Paris."}}]},
+        {"model": "gpt-4o-2024-08-06", "choices": [{"delta": {}, "finish_reason": "content_filter"}]},
+        {"model": "gpt-4o-2024-08-06", "choices": [], "usage": usage},
+    ]  # fmt: skip
+    asked = CHAT["mlflow.spanInputs"] | {"model": "gpt-4o", "stream": True}
+    one = span("s1", CHAT | {"mlflow.spanInputs": asked, "mlflow.spanOutputs": "Paris."})
+    one["events"] = [
+        {"name": f"mlflow.chunk.item.{n}", "timestamp": START_NS // 1000 + 50_000 + n, "attributes": {"mlflow.chunk.value": json.dumps(chunk)}}
+        for n, chunk in enumerate(chunks)
+    ]  # fmt: skip
+    [record] = batch_of(trace(one)).records
+    assert (record["model_requested"], record["model_served"]) == ("gpt-4o", "gpt-4o-2024-08-06")
+    assert (record["input_uncached"], record["cache_read"], record["tokens_total"]) == (40, 60, 130)
+    assert (record["answer"], record["status"], record["time_to_first_token_ms"]) == ("Paris.", "blocked", 50)
+
+
+def test_the_last_chunks_of_a_long_stream_and_those_of_a_torn_one_tell_less():
+    part = {"type": "message_start", "message": {"usage": {"input_tokens": 9, "output_tokens": 1}}}
+    one = span("s1", CHAT | {"mlflow.spanOutputs": "It is"})
+    event = {"timestamp": START_NS // 1000 + 50_000, "attributes": {"mlflow.chunk.value": json.dumps(part)}}
+    one["events"] = [event | {"name": "mlflow.chunk.item.7"}]
+    [record] = batch_of(trace(one)).records
+    assert (record["tokens_total"], record["time_to_first_token_ms"]) == (None, None)
+
+
+def test_chunks_of_another_shape_and_time_leave_the_span_as_it_is():
+    one = span("s1", CHAT | {"mlflow.spanOutputs": "It is so."})
+    one["events"] = [
+        {"name": "mlflow.chunk.item.0", "timestamp": "soon", "attributes": {"mlflow.chunk.value": '"It"'}}
+    ]
+    [record] = batch_of(trace(one)).records
+    assert (record["answer"], record["tokens_total"], record["time_to_first_token_ms"]) == (
+        "It is so.",
+        None,
+        None,
+    )
