@@ -37,6 +37,10 @@ from aiops_pipelines.inference_log.times import clock_time
 from aiops_pipelines.inference_log.tokens import Tokens, of_embedding, usage_json
 
 LOOKED_FOR = "recorded provider calls with request and response, or the results of a batch"
+BODIES = (
+    "The request is a whole HTTP message, as HAR and VCR write it. Write the bodies of both messages as "
+    "request and response, and beside them host, path, method, status and date."
+)
 CALLS = re.compile(
     r"(chat/completions|/completions?|/responses|/messages|/complete|/chat|/generate|/predictions|/invocations"
     r"|:(stream)?(generatecontent|rawpredict)|/converse(-stream)?|/invoke(-with-response-stream)?|generation/text(_stream)?"
@@ -60,6 +64,13 @@ def _is_exchange(row: Mapping[str, Any]) -> bool:
     return (exchange_ or is_result(row)) and not {"call_type", "spans"} & row.keys()
 
 
+def _is_message(request: Any) -> bool:
+    """Return whether a request is the whole HTTP message, not its body."""
+    return (
+        isinstance(request, Mapping) and "method" in request and not request.keys().isdisjoint(("url", "uri"))
+    )
+
+
 def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = None) -> Batch:
     """Return one record for each line that asked a model, failed ones too, and for each result of a batch.
 
@@ -74,6 +85,8 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
         try:
             if not _is_exchange(row):
                 raise RecordError(f"The object is none of these: {LOOKED_FOR}.")
+            if _is_message(row.get("request")):
+                raise RecordError(BODIES)
             records = [one for call in _calls(row) for one in _records(call, content, count_tokens)]
             batch.records.extend(record | {"source_line": line} for record in records)
             if not records:

@@ -65,6 +65,19 @@ def test_what_asks_a_model(changes, is_call):
     assert (len(batch.records), batch.ignored.total(), batch.rejections) == (is_call, not is_call, [])
 
 
+@pytest.mark.parametrize(
+    ("request_", "response"),
+    [
+        ({"method": "POST", "url": "https://h/v1", "postData": {"text": "{}"}}, {"status": 200, "content": {"text": "{}"}}),
+        ({"method": "POST", "uri": "https://h/v1", "body": "{}"}, {"status": {"code": 200}, "body": {"string": "{}"}}),
+    ],
+)  # fmt: skip
+def test_whole_messages_of_har_and_vcr_are_told_what_to_write_instead(request_, response):
+    batch = batch_of({"request": request_, "response": response})
+    assert batch.records == []
+    assert "host, path, method, status and date" in batch.rejections[0].reason
+
+
 def test_the_model_of_a_path_is_the_model_asked_for():
     path = "/model/us.amazon.nova-lite-v1%3A0/invoke"
     [record] = batch_of(
