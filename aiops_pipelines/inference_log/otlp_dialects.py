@@ -1,9 +1,9 @@
 """What frameworks log under names of their own, put under the names of the GenAI conventions.
 
-One function a framework, found by how its attributes begin; those of frameworks that ask models themselves
-are in `otlp_frameworks`, those of tracers here. What is then read is the business of `otlp_usage`,
-`otlp_messages` and `span_calls`. What a span states in the conventions' names already is kept, but where the
-framework's own is known to say more.
+One function a framework, found by how its attributes begin, or its library's name; those of frameworks that
+ask models themselves are in `otlp_frameworks`, those of tracers here. What is then read is the business of
+`otlp_usage`, `otlp_messages` and `span_calls`. What a span states in the conventions' names already is kept,
+but where the framework's own is known to say more.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from aiops_pipelines.inference_log.otlp_frameworks import (
     anthropic,
     asked_in,
     litellm,
+    llamaindex,
     object_in,
 )
 from aiops_pipelines.inference_log.otlp_spans import Span
@@ -151,7 +152,11 @@ DIALECTS: dict[str, Callable[[Span], Span]] = {
     "anthropic.message.": anthropic,
 }
 """Frameworks by how the names of their attributes begin."""
-LIBRARIES: dict[str, Callable[[Span], Span]] = {"openlit.": named, "io.quarkus.": named}
+LIBRARIES: dict[str, Callable[[Span], Span]] = {
+    "openlit.": named,
+    "io.quarkus.": named,
+    "llamaindex.": llamaindex,
+}
 """Libraries, by how their own names begin, whose spans may have no attributes to be known by."""
 
 

@@ -6,18 +6,24 @@ Tracers and the table of all dialects are in `otlp_dialects`.
 import ast
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from aiops_pipelines.inference_log.messages import decoded, first
+from aiops_pipelines.inference_log.messages import decoded, first, listed
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.otlp_usage import PROVIDER_USAGE
+from aiops_pipelines.inference_log.provider_outcome import stated_tier
 from aiops_pipelines.inference_log.provider_texts import answer_text, finish_reasons, request_turns
+from aiops_pipelines.inference_log.provider_usage import body_usage
 
 OPERATION = "gen_ai.operation.name"
 LONGEST_LITERAL = 20_000
 LONGEST_WAIT_MS = 1e12
 _AI_SDK = {"doGenerate": "chat", "doStream": "chat", "doEmbed": "embeddings"}
 """What the AI SDK's spans of single requests ask for."""
+OPENED = "aiops.stream.opened"
+"""On a span that ended when its stream was handed over, before the model was asked: LlamaIndex's."""
+_FOUND = {"retrieval": "RetrievalEndEvent", "reranking": "ReRankEndEvent"}
 _INSIDE = ("cachedPromptTokens", "promptCacheHitTokens")
 """Cached tokens of the input in version 4 of the AI SDK: OpenAI and those compatible, DeepSeek."""
 
@@ -158,3 +164,92 @@ def anthropic(span: Span) -> Span:
     """Anthropic's SDK: why the answer ended, in its own words."""
     reason = span.attributes.get("anthropic.message.stop_reason")
     return span.saying({"gen_ai.response.finish_reasons": reason})
+
+
+def llamaindex(span: Span) -> Span:
+    """LlamaIndex: a span without attributes, whose events say what was asked for and what came back."""
+    told = {event.name: event.attributes for event in span.events}
+    if begun := first(told, "LLMChatStartEvent", "LLMCompletionStartEvent"):
+        ended = first(told, "LLMChatEndEvent", "LLMCompletionEndEvent")
+        span = span.saying(_llama_asked(begun) | _llama_answered(ended or {}))
+        if ended or span.failed:
+            return span
+        return replace(span, end_ns=None, attributes={**span.attributes, OPENED: True})
+    if begun := told.get("EmbeddingStartEvent"):
+        return span.saying(
+            {OPERATION: "embeddings", "gen_ai.request.model": begun.get("model_dict.model_name")}
+        )
+    for kind, name in _FOUND.items():
+        if ended := told.get(name):
+            return span.saying({OPERATION: kind, **_llama_found(ended)})
+    return span
+
+
+def _llama_found(ended: Mapping[str, Any]) -> dict[str, Any]:
+    nodes = [node for node in listed(decoded(ended.get("nodes"))) if isinstance(node, dict)]
+    return {
+        "gen_ai.retrieval.query.text": first(ended, "str_or_query_bundle.query_str", "str_or_query_bundle"),
+        "gen_ai.retrieval.documents": [_llama_document(node) for node in nodes],
+    }
+
+
+def _llama_asked(begun: Mapping[str, Any]) -> dict[str, Any]:
+    maker, named, _ = str(begun.get("model_dict.class_name")).lower().rpartition("_llm")
+    prompt = begun.get("prompt")
+    return {
+        OPERATION: "chat",
+        "gen_ai.request.model": first(begun, "model_dict.model_name", "model_dict.model"),
+        "gen_ai.provider.name": maker if named else None,
+        "gen_ai.input.messages": [{"role": "user", "content": prompt}]
+        if prompt
+        else _llama_said(begun.get("messages")),
+    }
+
+
+def _llama_answered(ended: Mapping[str, Any]) -> dict[str, Any]:
+    raw, beside = (_within(ended, f"response.{part}.") for part in ("raw", "additional_kwargs"))
+    answer = {"role": "assistant", **_within(ended, "response.message.")}
+    return {
+        "gen_ai.response.id": raw.get("id"),
+        "gen_ai.response.model": first(raw, "model", "modelVersion", "model_version"),
+        "gen_ai.output.messages": message(ended.get("response.text")) or _llama_said([answer]),
+        "gen_ai.response.finish_reasons": sorted(finish_reasons(raw)) or None,
+        "openai.response.service_tier": stated_tier(raw),
+        PROVIDER_USAGE: body_usage(raw) or body_usage({"usage": beside}),
+    }
+
+
+def _within(told: Mapping[str, Any], start: str) -> dict[str, Any]:
+    """Return the object whose parts have such a start: its lists are JSON text, "null" is nothing."""
+    whole: dict[str, Any] = {}
+    for name, value in told.items():
+        if name.startswith(start) and value != "null":
+            *path, last = name.removeprefix(start).split(".")
+            at = whole
+            for step in path:
+                at = at[step] if isinstance(at.get(step), dict) else at.setdefault(step, {})
+            at[last] = decoded(value)
+    return whole
+
+
+def _llama_said(written: Any) -> list[dict[str, Any]] | None:
+    """Return LlamaIndex's messages with the text of their blocks alone, so without reasoning."""
+    told = [one for one in listed(decoded(written)) if isinstance(one, dict)]
+    blocks = (
+        [
+            block
+            for block in listed(one.get("blocks"))
+            if isinstance(block, dict) and block.get("block_type") == "text"
+        ]
+        for one in told
+    )
+    said = [
+        {"role": one.get("role"), "content": texts or one.get("content")}
+        for one, texts in zip(told, blocks, strict=True)
+    ]
+    return [one for one in said if one["content"]] or None
+
+
+def _llama_document(found: Mapping[str, Any]) -> dict[str, Any]:
+    node = object_in(found.get("node"))
+    return {**node, "id": first(node, "id_", "id"), "score": found.get("score")}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from aiops_pipelines.inference_log.otlp_frameworks import OPENED
 from aiops_pipelines.inference_log.otlp_messages import conversation
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.record import RecordError
@@ -69,6 +70,7 @@ def outer_calls(
             answered[response] = name
     made = [spans[name] for name in calls if name]
     found |= _opened(made, found)
+    found |= _handed_over(made, found)
     return _around(made, found, tokens_of)
 
 
@@ -84,6 +86,23 @@ def _opened(calls: Iterable[Span], found: Mapping[str, str]) -> dict[str, str]:
         elif opened[key]:
             ends[call.span_id] = opened[key].pop(0)
     return ends
+
+
+def _handed_over(calls: Iterable[Span], found: Mapping[str, str]) -> dict[str, str]:
+    """Return for a client's call the one whose stream it is: LlamaIndex asks once the stream is read."""
+    waiting, asked = list[Span](), dict[str, str]()
+    holding = set(found.values())
+    for call in calls:
+        if OPENED in call.attributes:
+            waiting += [call] if call.span_id not in holding else []
+        elif waiting and call.span_id not in found:
+            fits = (
+                one for one in waiting if one.scope != call.scope and _alike(one, call) and _agree(one, call)
+            )
+            if opener := next(fits, None):
+                asked[call.span_id] = opener.span_id
+                waiting.remove(opener)
+    return asked
 
 
 def _around(calls: Sequence[Span], found: Mapping[str, str], tokens_of: TokensOf) -> dict[str, str]:

@@ -177,6 +177,46 @@ def ai_sdk_older(version, sold):
     return render
 
 
+def dotted(value, start=""):
+    """Nested objects by dotted names, nothing as "null" and lists as JSON text, as LlamaIndex writes them."""
+    flat = {}
+    for name, inner in value.items():
+        whole = isinstance(inner, str | int | float)
+        if isinstance(inner, dict):
+            flat |= dotted(inner, f"{start}{name}.")
+        else:
+            flat[f"{start}{name}"] = inner if whole else json.dumps(inner)
+    return flat
+
+
+def blocks(turn):
+    return {
+        "role": turn["role"],
+        "additional_kwargs": {},
+        "blocks": [{"block_type": "text", "text": turn["content"]}],
+    }
+
+
+def llamaindex(call):
+    """A call of LlamaIndex: its span has no attributes, only events."""
+    began = {"messages": [blocks(turn) for turn in TURNS], "class_name": "LLMChatStartEvent"}
+    began |= {
+        "model_dict": {"class_name": f"{call.provider}_LLM", "model_name": call.model, "num_output": None}
+    }
+    raw = {"id": "r1", "model": call.model, "usage": call.openai_usage, "service_tier": None}
+    if call.provider == "anthropic":
+        raw["usage"] = call.anthropic_usage
+    ended = {
+        "messages": began["messages"],
+        "response": {"message": blocks(SAID[0]), "raw": raw, "delta": None},
+    }
+    events = [{"name": f"LLMChat{name}Event", "timeUnixNano": str(START_NS), "attributes": attributes(dotted(said))}
+              for name, said in (("Start", began), ("End", ended))]  # fmt: skip
+    scope = {"name": "llamaindex.opentelemetry.tracer"}
+    one = {**span({}), "events": events}
+    return line({"resourceSpans": [{"scopeSpans": [{"scope": scope, "spans": [one]}]}]})
+
+
 def langfuse_sdk(disjoint):
     def render(call):
         return export(span(_written({
@@ -433,6 +473,7 @@ RENDERINGS = {
     "otlp of Vercel's AI SDK 4, Anthropic": ("otlp_json", ai_sdk_older(4, "anthropic")),
     "otlp of Vercel's AI SDK 5, Anthropic": ("otlp_json", ai_sdk_older(5, "anthropic")),
     "otlp of Vercel's AI SDK 5, Bedrock": ("otlp_json", ai_sdk_older(5, "bedrock")),
+    "otlp of LlamaIndex": ("otlp_json", llamaindex),
     "otlp of Langfuse's SDK, disjoint": ("otlp_json", langfuse_sdk(True)),
     "otlp of Langfuse's SDK, inclusive": ("otlp_json", langfuse_sdk(False)),
     "otlp of LangSmith": ("otlp_json", langsmith),

@@ -418,5 +418,86 @@ def test_older_names_of_dotnet_and_the_user_of_openlit():
     assert json.loads(record["usage_raw"])["gen_ai.response.input_tokens"] == 10
 
 
+MODEL = {"model_dict.class_name": "openai_llm", "model_dict.model_name": "gpt-4o"}
+COMPLETED = ("LLMCompletionStartEvent", MODEL | {"prompt": "Why?"})
+NODE = {
+    "node": {"id_": "c1", "metadata": {"file_path": "a.md"}, "text": "It is so."},
+    "score": 0.5,
+}
+
+
+def llama(span_id, name, events, **more):
+    """A span of LlamaIndex, as an export request."""
+    scope = {"name": "llamaindex.opentelemetry.tracer"}
+    spans = [span(span_id, {}, events=events, name=name, **more)]
+    return {"scope": scope, "spans": spans}
+
+
+def read_scopes(*scopes):
+    batch = read([(1, json.dumps({"resourceSpans": [{"scopeSpans": list(scopes)}]}).encode())])
+    assert batch.rejections == []
+    return batch
+
+
+def test_a_completion_of_llamaindex_with_what_was_retrieved():
+    nodes = {"nodes": json.dumps([NODE]), "str_or_query_bundle.query_str": "Why?"}
+    counts = {
+        f"response.additional_kwargs.{name}_tokens": count
+        for name, count in (("prompt", 9), ("completion", 4))
+    }
+    ended = {"response.text": "So.", "response.raw": "null", **counts}
+    batch = read_scopes(
+        llama("1" * 16, "RetrieverQueryEngine.query", [("QueryStartEvent", {"query": "Why?"})]),
+        llama("2" * 16, "VectorIndexRetriever.retrieve", [("RetrievalEndEvent", nodes)], start=1),
+        llama("3" * 16, "OpenAI.predict", [("LLMPredictStartEvent", {})], start=2),
+        llama(
+            "4" * 16,
+            "OpenAI.complete",
+            [COMPLETED, ("LLMCompletionEndEvent", ended)],
+            start=3,
+            parent="3" * 16,
+        ),
+    )
+    [record] = batch.records
+    assert (record["query"], record["answer"], record["tokens_total"]) == ("Why?", "So.", 13)
+    assert (record["model_requested"], record["provider"]) == ("gpt-4o", "openai")
+    assert record["retrieved"] == [{"chunk_id": "c1", "document": "a.md", "score": 0.5}]
+    assert batch.ignored == {"other span": 2, "retrieval": 1}
+
+
+def test_failures_of_llamaindex_before_and_after_a_model_was_asked():
+    failed = {"status": {"code": 2}}
+    raised = ("exception", {"exception.type": "RateLimitError"})
+    batch = read_scopes(
+        llama("1" * 16, "OpenAI.chat", [("SpanDropEvent", {}), raised], **failed),
+        llama("2" * 16, "OpenAI.complete", [COMPLETED, raised], **failed),
+        llama("3" * 16, "OpenAIEmbedding.get_query_embedding", [("EmbeddingStartEvent", {"model_dict.model_name": "text-embedding-3-small"}), raised], **failed),
+        llama("4" * 16, "HuggingFaceEmbedding.get_query_embedding", [("EmbeddingStartEvent", {"model_dict.model_name": "m"})]),
+    )  # fmt: skip
+    told = [
+        (one["operation"], one["status"], one["error_type"], one["model_requested"]) for one in batch.records
+    ]
+    assert told == [
+        ("chat", "error", "RateLimitError", "gpt-4o"),
+        ("embeddings", "error", "RateLimitError", "text-embedding-3-small"),
+    ]
+    assert batch.ignored == {"other span": 1, "embedding without usage": 1}
+
+
+def test_a_stream_of_llamaindex_has_no_known_end_and_is_the_call_that_its_client_made_later():
+    stream = llama("1" * 16, "OpenAI.stream_complete", [COMPLETED])
+    [alone] = read_scopes(stream).records
+    assert (alone["query"], alone["tokens_total"], alone["latency_ms"]) == ("Why?", None, None)
+    values = {**USAGE, "gen_ai.request.model": "gpt-4o"}
+    client = {"scope": {"name": "openai"}, "spans": [span("2" * 16, values, start=300)]}
+    [record] = read_scopes(stream, client).records
+    assert (record["query"], record["tokens_total"], record["latency_ms"]) == ("Why?", 2500, 250)
+    other = {
+        "scope": {"name": "openai"},
+        "spans": [span("2" * 16, {**values, "gen_ai.request.model": "o1"}, start=300)],
+    }
+    assert len(read_scopes(stream, other).records) == 2
+
+
 def test_spans_start_where_these_tests_think():
     assert one(span("1" * 16, USAGE))["occurred_at"].timestamp() == START / 1e9
