@@ -24,6 +24,8 @@ _AI_SDK = {"doGenerate": "chat", "doStream": "chat", "doEmbed": "embeddings"}
 OPENED = "aiops.stream.opened"
 """On a span that ended when its stream was handed over, before the model was asked: LlamaIndex's."""
 _FOUND = {"retrieval": "RetrievalEndEvent", "reranking": "ReRankEndEvent"}
+_DETAILS = ("ai.usage.inputTokenDetails.cacheReadTokens", "ai.usage.inputTokenDetails.noCacheTokens")
+"""Where version 6 of the AI SDK says what its input holds."""
 _INSIDE = ("cachedPromptTokens", "promptCacheHitTokens")
 """Cached tokens of the input in version 4 of the AI SDK: OpenAI and those compatible, DeepSeek."""
 
@@ -75,14 +77,14 @@ def ai_sdk(span: Span) -> Span:
 def _ai_sdk_counts(found: Mapping[str, Any]) -> dict[str, Any]:
     given = first(found, "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens")
     said = first(found, "ai.usage.outputTokens", "ai.usage.completionTokens")
-    details = "ai.usage.inputTokenDetails.cacheReadTokens" in found
+    details = first(found, *_DETAILS) is not None
     metadata = object_in(found.get("ai.response.providerMetadata"))
     apart = [object_in(told) for told in metadata.values()]
     stated = object_in(object_in(metadata.get("anthropic")).get("usage"))
     return {
         "gen_ai.usage.input_tokens": given,
         "gen_ai.usage.output_tokens": said,
-        "gen_ai.usage.cache_read.input_tokens": found.get("ai.usage.inputTokenDetails.cacheReadTokens")
+        "gen_ai.usage.cache_read.input_tokens": found.get(_DETAILS[0])
         if details
         else next((count for told in apart if (count := first(told, *_INSIDE))), None),
         "gen_ai.usage.cache_write.input_tokens": found.get("ai.usage.inputTokenDetails.cacheWriteTokens"),
@@ -105,10 +107,9 @@ def _beside(
     if "input_tokens" in stated:
         return {**stated, "output_tokens": said}  # that of a stream's first event may be there
     cached = object_in(bedrock.get("usage")) or anthropic_
-    sold = str(found.get("ai.model.provider")).startswith("amazon-bedrock")
-    read = first(cached, "cacheReadInputTokens") or (
-        found.get("ai.usage.cachedInputTokens") if sold else None
-    )
+    if not (cached or str(found.get("ai.model.provider")).startswith("amazon-bedrock")):
+        return None
+    read = first(cached, "cacheReadInputTokens") or found.get("ai.usage.cachedInputTokens")
     write = first(cached, "cacheWriteInputTokens", "cacheCreationInputTokens")
     if not (read or write):
         return None

@@ -70,6 +70,8 @@ OLDER = {
         ({"anthropic": {"cacheCreationInputTokens": 3_000, "cacheReadInputTokens": 1_500}}, {}, (5_000, 1_500, 3_000, 200, 0)),
         ({"bedrock": {"usage": {"cacheReadInputTokens": None, "cacheWriteInputTokens": 3_000}}}, {}, (5_000, 0, 3_000, 200, 0)),
         ({}, {"ai.model.provider": "amazon-bedrock", "ai.usage.cachedInputTokens": 1_500, "ai.usage.totalTokens": 5_200}, (5_000, 1_500, 0, 200, 0)),
+        ({"bedrock": {"usage": {"cacheWriteInputTokens": 3_000}}}, {"ai.usage.cachedInputTokens": 1_500}, (5_000, 1_500, 3_000, 200, 0)),
+        ({"bedrock": {"usage": {"cacheWriteInputTokens": 3_000}}}, {"ai.usage.inputTokenDetails.noCacheTokens": 5_000}, (5_000, 0, 0, 200, 0)),
         ({}, {"ai.model.provider": "openai.chat", "ai.usage.cachedInputTokens": 1_500, "ai.usage.totalTokens": 5_200}, (3_500, 1_500, 0, 200, 0)),
         ({"openai": {"cachedPromptTokens": 1_500, "reasoningTokens": 50}}, {}, (3_500, 1_500, 0, 150, 50)),
         ({"deepseek": {"promptCacheHitTokens": 1_500}}, {}, (3_500, 1_500, 0, 200, 0)),
