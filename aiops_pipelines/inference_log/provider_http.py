@@ -41,6 +41,10 @@ BODIES = (
     "The request is a whole HTTP message, as HAR and VCR write it. Write the bodies of both messages as "
     "request and response, and beside them host, path, method, status and date."
 )
+UNDATED = (
+    "The result states no time, as Anthropic's do. Log the request that fetched the results: the whole text "
+    "as response, and beside it request, host, path, method GET and date."
+)
 CALLS = re.compile(
     r"(chat/completions|/completions?|/responses|/messages|/complete|/chat|/generate|/predictions|/invocations"
     r"|:(stream)?(generatecontent|rawpredict)|/converse(-stream)?|/invoke(-with-response-stream)?|generation/text(_stream)?"
@@ -66,9 +70,8 @@ def _is_exchange(row: Mapping[str, Any]) -> bool:
 
 def _is_message(request: Any) -> bool:
     """Return whether a request is the whole HTTP message, not its body."""
-    return (
-        isinstance(request, Mapping) and "method" in request and not request.keys().isdisjoint(("url", "uri"))
-    )
+    places = ("url", "uri", "path")
+    return isinstance(request, Mapping) and "method" in request and not request.keys().isdisjoint(places)
 
 
 def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = None) -> Batch:
@@ -98,7 +101,10 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
 
 def _calls(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     if is_result(row):
-        return [one_result(row)]
+        call = one_result(row)
+        if first(call["response"], *CREATED) is None:
+            raise RecordError(UNDATED)
+        return [call]
     found: Sequence[Mapping[str, Any]] = results(row, _path(row).lower()) or []
     return found or [row]
 

@@ -116,6 +116,12 @@ def test_a_results_file_is_read_as_it_is_downloaded():
     assert records[0]["occurred_at"].isoformat() == "2026-08-19T14:40:42+00:00"
 
 
+def test_a_results_file_without_times_is_set_aside_with_what_to_do():
+    batch = read([(1, line({"custom_id": "0", "result": {"type": "succeeded", "message": MESSAGE}}))])
+    assert batch.records == []
+    assert "Log the request that fetched the results" in batch.rejections[0].reason
+
+
 def test_embeddings_of_a_batch_are_embeddings():
     body = {"object": "list", "model": "text-embedding-3-small", "data": [{"object": "embedding", "embedding": [0.5]}],
             "usage": {"prompt_tokens": 8, "total_tokens": 8}}  # fmt: skip
