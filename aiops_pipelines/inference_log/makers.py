@@ -1,4 +1,4 @@
-"""Who sells a model, by its name alone, for logs that do not name the provider."""
+"""Who sells a model: by what a log calls the provider, or by the model's name where it names none."""
 
 import re
 from typing import Any
@@ -13,6 +13,41 @@ MAKERS = {
     "x-ai": ("grok",),
 }
 """Providers by the start of their models' names."""
+_SELLERS = {
+    "aws.bedrock": "aws",
+    "bedrock": "aws",
+    "aws_bedrock": "aws",
+    "amazon-bedrock": "aws",
+    "bedrock_converse": "aws",
+    "az.ai.openai": "azure",
+    "az.ai.inference": "azure",
+    "azure.ai.openai": "azure",
+    "azure.ai.inference": "azure",
+    "azure_openai": "azure",
+    "azure-openai": "azure",
+    "azure_ai": "azure",
+    "gcp.gemini": "google",
+    "gcp.gen_ai": "google",
+    "gcp.vertex_ai": "google",
+    "gemini": "google",
+    "vertexai": "google",
+    "vertex_ai": "google",
+    "mistral_ai": "mistral",
+    "mistralai": "mistral",
+    "x_ai": "x-ai",
+    "xai": "x-ai",
+    "cohere_chat": "cohere",
+    "fireworks_ai": "fireworks",
+    "together_ai": "together",
+}
+_INTERFACE = re.compile(r"\.(chat|completion|messages|responses|embedding|generative-ai|vertex(\.\w+)?)$")
+"""What the AI SDK adds to the provider: `openai.responses`, `google.generative-ai`."""
+_FRAMEWORKS = frozenset({
+    "strands-agents", "gcp.vertex.agent", "microsoft.agent_framework", "semantic_kernel", "langchain",
+    "langgraph", "llama_index", "llamaindex", "crewai", "autogen", "ag2", "agno", "haystack", "dspy",
+    "litellm", "pydantic_ai", "openai_agents", "unknown",
+})  # fmt: skip
+"""What is written for a provider and sells no model."""
 _BEDROCK = re.compile(
     r"((us|us-gov|eu|apac|jp|au|global)\.)?(anthropic|amazon|meta|mistral|cohere|ai21|deepseek)\.\w"
 )
@@ -30,3 +65,10 @@ def maker(model: Any) -> str | None:
     if _BEDROCK.match(name):
         return "aws"
     return next((provider for provider, starts in MAKERS.items() if name.startswith(starts)), None)
+
+
+def seller(named: str) -> str | None:
+    """Return a provider as price books write it; a framework that asked for somebody is none."""
+    name = named.lower()
+    given = "" if name in _FRAMEWORKS else _INTERFACE.sub("", name)
+    return _SELLERS.get(given, given) or None

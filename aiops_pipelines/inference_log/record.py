@@ -4,7 +4,6 @@ Which keys a format uses for these columns is the importer's business; masking a
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from aiops_pipelines.inference_log.makers import maker
+from aiops_pipelines.inference_log.makers import maker, seller
 
 RETRIEVED = pl.List(pl.Struct({"chunk_id": pl.String, "document": pl.String, "score": pl.Float64}))
 GUARDRAIL_EVENTS = pl.List(pl.Struct({"guardrail": pl.String, "category": pl.String, "action": pl.String}))
@@ -66,47 +65,12 @@ STORING = ("system", *APART_COLUMNS, "pii_counts", "source_format", "source_file
 CALLS = pl.Schema({name: dtype for name, dtype in SCHEMA.items() if name not in STORING})
 """What is known of a call before it is stored."""
 
-_PROVIDERS = {
-    "aws.bedrock": "aws",
-    "bedrock": "aws",
-    "aws_bedrock": "aws",
-    "amazon-bedrock": "aws",
-    "bedrock_converse": "aws",
-    "az.ai.openai": "azure",
-    "az.ai.inference": "azure",
-    "azure.ai.openai": "azure",
-    "azure.ai.inference": "azure",
-    "azure_openai": "azure",
-    "azure-openai": "azure",
-    "azure_ai": "azure",
-    "gcp.gemini": "google",
-    "gcp.gen_ai": "google",
-    "gcp.vertex_ai": "google",
-    "gemini": "google",
-    "vertexai": "google",
-    "vertex_ai": "google",
-    "mistral_ai": "mistral",
-    "mistralai": "mistral",
-    "x_ai": "x-ai",
-    "xai": "x-ai",
-    "cohere_chat": "cohere",
-    "fireworks_ai": "fireworks",
-    "together_ai": "together",
-}
 _OPERATIONS = {
     **dict.fromkeys(("text_completion", "completion", "generate_content", "generation"), CHAT),
     "embedding": EMBEDDINGS,
 }
 _STANDARD = frozenset({"", "default", "standard", "standard_only", "auto", "on_demand"})
 """What providers call the tier of their list prices."""
-_INTERFACE = re.compile(r"\.(chat|completion|messages|responses|embedding|generative-ai|vertex(\.\w+)?)$")
-"""What the AI SDK adds to the provider: `openai.responses`, `google.generative-ai`."""
-_FRAMEWORKS = frozenset({
-    "strands-agents", "gcp.vertex.agent", "microsoft.agent_framework", "semantic_kernel", "langchain",
-    "langgraph", "llama_index", "llamaindex", "crewai", "autogen", "ag2", "agno", "haystack", "dspy",
-    "litellm", "pydantic_ai", "openai_agents", "unknown",
-})  # fmt: skip
-"""What is written for a provider and sells no model."""
 _KINDS = {
     str: "text",
     bool: "true/false",
@@ -288,9 +252,7 @@ def service_tier(name: str, value: Any) -> str | None:
 
 def provider(name: str, value: Any) -> str | None:
     """Return the provider's name as price books write it: gcp.vertex_ai is google, openai.chat is openai."""
-    named = (label(name, value) or "").lower()
-    given = "" if named in _FRAMEWORKS else _INTERFACE.sub("", named)
-    return _PROVIDERS.get(given, given) or None
+    return seller(label(name, value) or "")
 
 
 def rows(readers: Mapping[str, Callable[[str, Any], Any]]) -> Callable[[str, Any], list[dict[str, Any]]]:
