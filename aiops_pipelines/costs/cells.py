@@ -6,15 +6,20 @@ costs.daily_pricing counts them.
 
 import polars as pl
 
+from aiops_pipelines.inference_log.record import CHAT
+
 INPUT_PARTS = ["system_prompt", "tools", "context", "history", "user", "input"]
 """Parts of the input; `input` is what the log does not split, the whole of it where no texts were logged."""
-MODEL = ["system", "endpoint", "model"]
+OUTPUT_PARTS = {"completion": "output_visible", "reasoning": "reasoning"}
+"""What is read of the output, and what is billed beside it without being read."""
+MODEL = ["system", "endpoint", "operation", "model"]
 CELL = [*MODEL, "part"]
 KINDS = {"cache_read": "cache_read_usd", "cache_write": "cache_write_usd"}
 AMOUNTS = ["tokens", "cost_usd", *KINDS, *KINDS.values()]
 """What a cell adds up: its tokens and their cost, and of these the tokens and cost of cached input."""
 NEEDED = [
-    *("system", "event_id", "occurred_at", "endpoint", "model_served", "model_requested"),
+    *("system", "event_id", "occurred_at", "endpoint", "operation"),
+    *("model_served", "model_requested", "service_tier"),
     *(f"{part}_tokens" for part in INPUT_PARTS[:-1]),
     *("input_uncached", "cache_read", "cache_write", "output_visible", "reasoning"),
 ]
@@ -22,10 +27,13 @@ NEEDED = [
 
 
 def spend_cells(inferences: pl.DataFrame, costs: pl.DataFrame, every: str = "1w") -> pl.DataFrame:
-    """Sum the priced calls by system, period, endpoint, model and part.
+    """Sum the priced calls by system, period, endpoint, operation, model and part.
 
-    Each part of the input bears its share of the call's input cost, cached or not; the completion bears the
-    output cost. Returns system, period (its first day, of `every`: a week or a day), endpoint, model, part,
+    Each part of the input bears its share of the call's input cost, cached or not, and each of the output
+    its share of the output cost. A model in a service tier is a model of its own, for it has prices of its
+    own. A call that used no token is none: failures would make the others look shorter.
+
+    Returns system, period (its first day, of `every`: a week or a day), endpoint, operation, model, part,
     calls_of_model (the calls of that model at that endpoint, in every part's row) and AMOUNTS, as floats.
     """
     usd = [pl.col(name).cast(pl.Float64) for name in ("output_usd", *KINDS.values())]
@@ -33,19 +41,24 @@ def spend_cells(inferences: pl.DataFrame, costs: pl.DataFrame, every: str = "1w"
     priced = costs.filter(pl.col("cost_usd").is_not_null()).select(
         "system", "event_id", *usd, input_usd=paid_input
     )
-    calls = inferences.join(priced, on=["system", "event_id"]).select(
-        "system",
-        pl.col("occurred_at").dt.truncate(every).dt.date().alias("period"),
-        pl.col("endpoint").fill_null("unknown"),
-        pl.coalesce("model_served", "model_requested").fill_null("unknown").alias("model"),
-        *_parts(),
-        *(pl.col(kind).fill_null(0).cast(pl.Float64) for kind in KINDS),
-        *(pl.col(cost).fill_null(0) for cost in KINDS.values()),
-        "input_usd",
-        "output_usd",
+    calls = (
+        inferences.join(priced, on=["system", "event_id"])
+        .select(
+            "system",
+            pl.col("occurred_at").dt.truncate(every).dt.date().alias("period"),
+            pl.col("endpoint").fill_null("unknown"),
+            pl.col("operation").fill_null(CHAT),
+            _model().alias("model"),
+            *_parts(),
+            *(pl.col(kind).fill_null(0).cast(pl.Float64) for kind in KINDS),
+            *(pl.col(cost).fill_null(0) for cost in KINDS.values()),
+            "input_usd",
+            "output_usd",
+        )
+        .filter(pl.sum_horizontal(*INPUT_PARTS, *OUTPUT_PARTS) > 0)
     )
     count = pl.len().cast(pl.Float64).over("period", *MODEL).alias("calls_of_model")
-    by_part = [_part(calls.with_columns(count), part) for part in [*INPUT_PARTS, "completion"]]
+    by_part = [_part(calls.with_columns(count), part) for part in [*INPUT_PARTS, *OUTPUT_PARTS]]
     summed = (
         pl.concat(by_part)
         .group_by("system", "period", *CELL[1:])
@@ -58,21 +71,27 @@ def _parts() -> list[pl.Expr]:
     named = [pl.col(f"{part}_tokens").fill_null(0).cast(pl.Float64).alias(part) for part in INPUT_PARTS[:-1]]
     total = pl.sum_horizontal("input_uncached", "cache_read", "cache_write").cast(pl.Float64)
     rest = (total - pl.sum_horizontal(named)).clip(lower_bound=0).alias("input")
-    output = pl.sum_horizontal("output_visible", "reasoning").cast(pl.Float64)
-    return [*named, rest, output.alias("completion")]
+    output = [pl.col(count).fill_null(0).cast(pl.Float64).alias(part) for part, count in OUTPUT_PARTS.items()]
+    return [*named, rest, *output]
+
+
+def _model() -> pl.Expr:
+    name = pl.coalesce("model_served", "model_requested").fill_null("unknown")
+    tier = pl.col("service_tier")
+    return pl.when(tier.is_null()).then(name).otherwise(pl.format("{} ({})", name, tier))
 
 
 def _part(calls: pl.DataFrame, part: str) -> pl.DataFrame:
-    output = part == "completion"
-    share = pl.lit(0.0) if output else pl.col(part) / pl.sum_horizontal(INPUT_PARTS)
+    output = part in OUTPUT_PARTS
+    share = pl.col(part) / pl.sum_horizontal(*(OUTPUT_PARTS if output else INPUT_PARTS))
     return calls.filter(pl.col(part) > 0).select(
         "period",
         *MODEL,
         "calls_of_model",
         part=pl.lit(part),
         tokens=pl.col(part),
-        cost_usd=pl.col("output_usd") if output else pl.col("input_usd") * share,
-        **{name: pl.col(name) * share for name in (*KINDS, *KINDS.values())},
+        cost_usd=pl.col("output_usd" if output else "input_usd") * share,
+        **{name: pl.lit(0.0) if output else pl.col(name) * share for name in (*KINDS, *KINDS.values())},
     )
 
 

@@ -13,6 +13,8 @@ from aiops_pipelines.costs.cells import AMOUNTS, CELL, KINDS, MODEL, summed
 from aiops_pipelines.costs.divisia import Floats, divisia_effects, logarithmic_mean, share_of_effect
 
 ENDPOINT = ["system", "endpoint"]
+OPERATION = [*ENDPOINT, "operation"]
+"""Calls are counted among their like: an embedding beside each chat does not make chats twice as many."""
 REPLACED = "(replaced)"
 FIGURES = ["calls", "model_calls", *AMOUNTS]
 FACTORS = ["volume", "model_mix", "tokens", "price", "cache"]
@@ -55,9 +57,9 @@ def _of_week(before: pl.DataFrame, after: pl.DataFrame, week: date) -> pl.DataFr
 def split_change(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     """Split the change in each endpoint's spend into volume, model_mix, price, cache and tokens:<part>.
 
-    The spend of an endpoint is the sum over its cells (model x part) of
+    The spend of an endpoint is the sum over its cells (operation x model x part) of
 
-        calls x share of calls that went to the model x tokens per call of the part
+        calls of the operation x share of them that went to the model x tokens per call of the part
               x price per uncached token x what is paid of that price.
 
     A cell that goes from x0 to x1 gives each factor f the effect L(x1, x0) ln(f1 / f0), where
@@ -71,6 +73,7 @@ def split_change(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     Models that left an endpoint and models that came to it are compared as one pool, whose price per token
     is model_mix. Cell by cell, the spend of the old model would vanish and that of the new one appear, and
     growth in calls or tokens during a swap (a new snapshot of one model, often) would be blamed on it.
+    A model in another service tier is another model: batches at half the price are no change of prices.
 
     Spend that goes from 800 to 8,000 USD because calls double, tokens grow 2.5-fold and the price doubles:
     L is 7,200 / ln 10, so volume and price are blamed for 7,200 log10(2) = 2,167.42 USD each, and tokens
@@ -152,7 +155,7 @@ def _aligned(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     for keys, frame, sums in (
         (CELL, cells, {name: name for name in AMOUNTS}),
         (MODEL, models, {"model_calls": "calls_of_model"}),
-        (ENDPOINT, models, {"calls": "calls_of_model"}),
+        (OPERATION, models, {"calls": "calls_of_model"}),
     ):
         total = frame.group_by("period", *keys).agg(
             **{name: pl.col(column).sum() for name, column in sums.items()}

@@ -13,7 +13,7 @@ CAUSES_SHOWN = 5
 SMALLEST_REST = Decimal("0.005")
 CAUSES = {
     "volume": "more or fewer calls",
-    "model_mix": "another mix of models",
+    "model_mix": "another mix of models and tiers",
     "price": "changed prices",
     "cache": "another share of cached input",
     "tokens:system_prompt": "length of the system prompt",
@@ -23,6 +23,7 @@ CAUSES = {
     "tokens:user": "length of questions",
     "tokens:input": "input that the log does not split",
     "tokens:completion": "length of answers",
+    "tokens:reasoning": "tokens of reasoning",
 }
 REMEDIES = {
     "volume": "Look for calls that repeat: a semantic cache pays when they do.",
@@ -33,6 +34,7 @@ REMEDIES = {
     "tokens:context": "Prune the retrieved context: fewer or shorter chunks per call.",
     "tokens:history": "Truncate the history that is sent along.",
     "tokens:completion": "Limit the length of answers.",
+    "tokens:reasoning": "Lower the effort that models reason with where answers do not need it.",
 }
 
 

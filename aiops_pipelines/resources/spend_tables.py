@@ -7,14 +7,14 @@ import polars as pl
 
 from aiops_pipelines.costs.cells import NEEDED, spend_cells
 from aiops_pipelines.costs.compared import Compared, Period, compared
-from aiops_pipelines.costs.prices import call_costs
+from aiops_pipelines.costs.prices import APART, call_costs
 from aiops_pipelines.costs.repriced import at_prices_of, repriced
 from aiops_pipelines.resources.prices import PriceBook
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
 BEGINNING, END = date(1, 1, 1), date(9999, 12, 30)
-COLUMNS = ", ".join(f"i.{name}" for name in (*NEEDED, "provider", "service_tier", "token_convention"))
+COLUMNS = ", ".join(f"i.{name}" for name in (*NEEDED, *APART, "provider", "tokens_total", "token_convention"))
 """What cells and prices are made from; the texts of calls stay where they are."""
 
 

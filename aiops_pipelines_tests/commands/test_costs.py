@@ -13,9 +13,10 @@ from aiops_pipelines.cli import app
 from aiops_pipelines.costs.prices import call_costs
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.prices import PriceBook
+from aiops_pipelines.resources.spend_tables import repriced_period
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import ContractPrice
+from aiops_pipelines.systems import ContractPrice, System
 
 JUNE_1 = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PRICES = [{"model": "own", "valid_from": "2026-01-01", "input": 1000, "output": 2000}]
@@ -123,6 +124,23 @@ def test_a_period_is_priced_at_another_date_and_nothing_stored_changes(data):
     code, text, _ = run(data, "prices", "reprice", "shop", "--as-of", "2026-07-01", *over)
     assert code == 0 and "together 100 0 $100.00 $300.00 +$200.00" in text
     assert Project(data).warehouse.read_bytes() == before
+
+
+def test_calls_have_the_price_of_their_date_also_where_parts_are_priced_apart(data, tables):
+    """A million tokens kept for an hour, of a long prompt: 12 USD; for five minutes they were 7.50."""
+    kept = {"model_served": "claude-sonnet-4-5", "provider": "anthropic", "cache_write": 10**6}
+    kept |= {"cache_write_1h": 10**6, "input_uncached": 0, "history_tokens": 10**6}
+    schema = tables["inference_log.inferences"].schema
+    rows = [dict.fromkeys(schema) | row | kept | {"system": "hour"} for row in calls(0, 1, 1, 0)]
+    frame = pl.DataFrame(rows, schema=schema)
+    system = System.model_validate({"name": "hour", "title": "Hour", "inference_log": {"folder": "log"}})
+    warehouse = Warehouse(data / "hour.duckdb", tables)
+    with warehouse.writing() as writer:
+        writer.append("inference_log.inferences", frame)
+        writer.append("costs.call_costs", call_costs(frame, PriceBook().price_of))
+    june = (JUNE_1.date(), JUNE_1.date())
+    found = repriced_period(warehouse, system, JUNE_1.date(), june)
+    assert found.select("cost_usd", "repriced_usd", "change_usd").row(0) == (12, 12, 0)
 
 
 def test_a_price_is_shown_with_its_source(data):

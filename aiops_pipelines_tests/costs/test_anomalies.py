@@ -40,9 +40,9 @@ def daily_cells(calls: np.ndarray, tokens: np.ndarray, price: np.ndarray) -> pl.
         part = slice(day * 24, day * 24 + 24)
         used = float((calls[part] * tokens[part]).sum())
         cost = float((calls[part] * tokens[part] * price[part]).sum())
-        key = ("s", (START + timedelta(days=day)).date(), "chat", "m", "history")
+        key = ("s", (START + timedelta(days=day)).date(), "chat", "chat", "m", "history")
         rows.append((*key, float(calls[part].sum()), used, cost, 0.0, 0.0, 0.0, 0.0))
-    names = ["system", "period", "endpoint", "model", "part", "calls_of_model", *AMOUNTS]
+    names = ["system", "period", "endpoint", "operation", "model", "part", "calls_of_model", *AMOUNTS]
     return pl.DataFrame(rows, schema=names, orient="row")
 
 

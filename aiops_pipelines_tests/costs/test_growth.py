@@ -1,5 +1,6 @@
 """Causes of growth: planted causes come back alone, and every split adds up."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import log, log10
@@ -32,11 +33,11 @@ def cell(
 
 def cells(content: Cells, period: date = JUNE_1, system: str = "s") -> pl.DataFrame:
     rows = [
-        (system, period, endpoint, model, part, float(calls), *cell(float(calls), *use))
+        (system, period, endpoint, "chat", model, part, float(calls), *cell(float(calls), *use))
         for (endpoint, model), (calls, parts) in content.items()
         for part, use in parts.items()
     ]
-    names = ["system", "period", "endpoint", "model", "part", "calls_of_model", *AMOUNTS]
+    names = ["system", "period", "endpoint", "operation", "model", "part", "calls_of_model", *AMOUNTS]
     return pl.DataFrame(rows, schema=names, orient="row", schema_overrides=dict.fromkeys(AMOUNTS, pl.Float64))
 
 
@@ -214,7 +215,7 @@ def test_planted_changes_of_single_calls_are_recovered(seed):
         daily = frame.group_by("period").agg(
             pl.col("tokens", "cost_usd").sum(), calls_of_model=pl.len().cast(float)
         )
-        cell = {"system": "s", "endpoint": "chat", "model": "m", "part": "history"}
+        cell = {"system": "s", "endpoint": "chat", "operation": "chat", "model": "m", "part": "history"}
         zero = dict.fromkeys(AMOUNTS[2:], 0.0)
         return daily.with_columns(**{k: pl.lit(v) for k, v in (cell | zero).items()})
 
@@ -312,6 +313,8 @@ def call(event: str, cost: tuple[str, str] | None = ("0.5", "0.25"), **columns: 
         "endpoint": "chat",
         "model_served": "m",
         "model_requested": "x",
+        "operation": None,
+        "service_tier": None,
         "occurred_at": datetime(2026, 6, 14, 23, 59, tzinfo=UTC),
         "input_uncached": 60,
         "cache_read": 40,
@@ -326,10 +329,7 @@ def call(event: str, cost: tuple[str, str] | None = ("0.5", "0.25"), **columns: 
 
 
 def cells_of(*calls: dict[str, object]) -> dict[str, tuple[float, float, float]]:
-    usd = pl.Decimal(38, 12)
-    money = ["cost_usd", "output_usd", "cache_read_usd", "cache_write_usd"]
-    frame = pl.DataFrame(calls, infer_schema_length=None, schema_overrides=dict.fromkeys(money, usd))
-    result = spend_cells(frame.drop(money), frame.select("system", "event_id", *money))
+    result = spend_cells(*frames(calls))
     assert result["period"].unique().to_list() in ([JUNE_8], [])
     return {row["part"]: (row["calls_of_model"], row["tokens"], row["cost_usd"]) for row in result.to_dicts()}
 
@@ -340,17 +340,76 @@ def test_parts_bear_their_share_of_the_input():
         "system_prompt": (1, 20, pytest.approx(0.05)),
         "context": (1, 70, pytest.approx(0.175)),
         "input": (1, 10, pytest.approx(0.025)),
-        "completion": (1, 10, 0.25),
+        "completion": (1, 7, 0.175),
+        "reasoning": (1, 3, 0.075),
     }
 
 
 def test_a_call_without_parts_is_input_as_a_whole():
-    assert cells_of(call("1"), call("2")) == {"input": (2, 200, 0.5), "completion": (2, 20, 0.5)}
+    silent = {"output_visible": 10, "reasoning": None}
+    assert cells_of(call("1", **silent), call("2", **silent)) == {
+        "input": (2, 200, 0.5),
+        "completion": (2, 20, 0.5),
+    }
 
 
 def test_calls_without_a_price_are_in_no_cell():
-    assert cells_of(call("1"), call("2", None)) == {"input": (1, 100, 0.25), "completion": (1, 10, 0.25)}
+    assert cells_of(call("1", reasoning=0), call("2", None)) == {
+        "input": (1, 100, 0.25),
+        "completion": (1, 7, 0.25),
+    }
     assert cells_of(call("2", None)) == {}
+
+
+def frames(calls: Sequence[dict[str, object]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of inferences, and of their costs."""
+    money = ["cost_usd", "output_usd", "cache_read_usd", "cache_write_usd"]
+    usd = dict.fromkeys(money, pl.Decimal(38, 12)) | dict.fromkeys(["operation", "service_tier"], pl.String)
+    frame = pl.DataFrame(calls, infer_schema_length=None, schema_overrides=usd)
+    return frame.drop(money), frame.select("system", "event_id", *money)
+
+
+def causes_of(before: Sequence[dict[str, object]], after: Sequence[dict[str, object]]) -> dict[str, float]:
+    """Causes with more than a rounding error of the change, from calls and not from cells."""
+    split = split_change(*(summed(spend_cells(*frames(calls))) for calls in (before, after)))
+    found = split.group_by("cause").agg(pl.col("change_usd").sum()).iter_rows()
+    return {cause: change for cause, change in found if abs(change) > 1e-9}
+
+
+CHATS = [call(str(n)) for n in range(10)]
+"""Ten calls at half a dollar, of which 0.25 are the output's; 3 of its 10 tokens are reasoning."""
+
+
+def test_embeddings_beside_chats_are_volume_of_their_own():
+    """Twice as many calls at the endpoint, of which the new ones cost 0.1 USD together."""
+    vectors = [
+        call(f"e{n}", ("0.01", "0"), operation="embeddings", model_served="e", output_visible=0, reasoning=0)
+        for n in range(10)
+    ]
+    assert causes_of(CHATS, CHATS + vectors) == pytest.approx({"volume": 0.1})
+    assert causes_of(CHATS + vectors, CHATS) == pytest.approx({"volume": -0.1})
+
+
+def test_more_reasoning_is_not_longer_answers():
+    """10 tokens more at the price of the output's 10, a fortieth of a dollar each: 0.25 a call."""
+    thinking = [call(str(n), ("0.75", "0.5"), reasoning=13) for n in range(10)]
+    assert causes_of(CHATS, thinking) == pytest.approx({"tokens:reasoning": 2.5})
+
+
+@pytest.mark.parametrize("moved", [4, 10])
+def test_calls_that_move_to_batches_are_another_mix_and_no_change_of_prices(moved):
+    batch = [
+        row | {"service_tier": "batch", "cost_usd": Decimal("0.25"), "output_usd": Decimal("0.125")}
+        | {"cache_read_usd": Decimal("0.005")}
+        for row in CHATS[:moved]
+    ]  # fmt: skip
+    assert causes_of(CHATS, batch + CHATS[moved:]) == pytest.approx({"model_mix": -0.25 * moved})
+
+
+def test_a_failure_that_used_no_token_is_no_call():
+    nothing = dict.fromkeys(("input_uncached", "cache_read", "output_visible", "reasoning"), 0)
+    failed = [call(f"f{n}", ("0", "0"), **nothing) for n in range(5)]
+    assert causes_of(CHATS, CHATS + failed) == {}
 
 
 def test_growth_is_rows_of_the_declared_tables_also_without_any():
