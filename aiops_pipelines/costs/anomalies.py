@@ -11,7 +11,7 @@ import polars as pl
 
 from aiops_pipelines.costs.cells import AMOUNTS, summed
 from aiops_pipelines.costs.growth import split_change
-from aiops_pipelines.costs.unusual import WEEKS, judge
+from aiops_pipelines.costs.unusual import DAYS, WEEKS, judge
 
 HISTORY_DAYS = 14
 """Days of spend before the first one is judged."""
@@ -52,10 +52,23 @@ def hourly_series(hours: pl.DataFrame, silent_hours: int, now: datetime) -> pl.D
 
 
 def known_days(series: pl.DataFrame) -> pl.DataFrame:
-    """Add the hours of `hourly_series` up to days: day and cost_usd, null where an hour of it is missing."""
-    cost = pl.when(pl.col("cost_usd").null_count() == 0).then(pl.col("cost_usd").sum())
-    days = series.group_by(pl.col("hour").dt.date().alias("day")).agg(cost_usd=cost)
-    return days.sort("day")
+    """Add the hours of `hourly_series` up to days: day and cost_usd, null where no call of it has a price.
+
+    A day that was heard for some hours is known: whoever closes at six is silent from then on. So is a day
+    off, at 0 USD: the same weekday was silent in four weeks whose other days mostly were not.
+    """
+    called = pl.col("calls") > 0
+    days = series.group_by(pl.col("hour").dt.date().alias("day")).agg(
+        heard=called.any(),
+        missing=pl.col("calls").is_null().any(),
+        priced=(called & pl.col("cost_usd").is_not_null()).any(),
+        cost_usd=pl.col("cost_usd").sum(),
+    )
+    silent = pl.all_horizontal(~pl.col("heard").shift(DAYS * n) for n in range(WEEKS))
+    mostly_heard = pl.col("heard").rolling_sum(DAYS * WEEKS) >= DAYS * WEEKS / 2
+    off = (silent & mostly_heard).fill_null(value=False)
+    cost = pl.when(pl.col("priced") | ~pl.col("heard") & (~pl.col("missing") | off)).then("cost_usd")
+    return days.sort("day").select("day", cost_usd=cost)
 
 
 def judged_days(system: str, series: pl.DataFrame) -> pl.DataFrame:

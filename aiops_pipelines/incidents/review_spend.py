@@ -123,7 +123,11 @@ def _meaning(total: Decimal | None, grown: float | None, causes: dict[str, Decim
 
 def month_sentence(row: Row) -> str:
     """Say what the month has cost and will: $3.10 so far in August 2026; $4.00 to $5.20 by its end."""
-    so_far = f"{usd(row['spent_usd'])} so far in {month(row['month'])}"
+    unknown = row["through"].day - row["days_known"]
+    gaps = f", {some(unknown, 'day')} of it without a known cost" if unknown else ""
+    if row["days_left"] == 0:
+        return f"{month(row['month'])} is over: {usd(row['spent_usd'])}{gaps}."
+    so_far = f"{usd(row['spent_usd'])} so far in {month(row['month'])}{gaps}"
     if row["forecast_usd"] is None:
         return f"{so_far}; too few days are known to say where the month will end."
     span = f"{usd(row['low_usd'])} to {usd(row['high_usd'])}, most likely {usd(row['forecast_usd'])}"

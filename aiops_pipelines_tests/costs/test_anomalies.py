@@ -81,7 +81,28 @@ def test_hours_without_calls_cost_nothing_and_a_silent_stretch_is_missing():
     hours = hours.with_columns(calls=1, cost_usd=1.0)
     series = hourly_series(hours, 24, NOW)
     assert series["cost_usd"].to_list() == [1, 0, 0, 1, *[None] * 56, 1]
-    assert known_days(series)["cost_usd"].to_list() == [None, None, None]
+    assert known_days(series)["cost_usd"].to_list() == [2, None, 1]
+
+
+def test_an_hour_without_a_price_leaves_the_rest_of_its_day():
+    """A failed call alone in its hour has no cost; the day is what its other calls cost."""
+    hours = pl.DataFrame({"hour": [START + timedelta(hours=n) for n in (0, 3, 30)]})
+    hours = hours.with_columns(calls=1, cost_usd=pl.Series([1.0, None, None]))
+    assert known_days(hourly_series(hours, 24, NOW))["cost_usd"].to_list() == [1, None]
+
+
+def test_a_system_that_closes_at_the_weekend_is_known_every_day():
+    """From eight to six on weekdays: Fridays and Mondays have silent hours, and weekends are days off."""
+    at = np.arange(8 * 7 * 24)
+    open_ = (at % 24 >= 8) & (at % 24 < 18) & (at // 24 % 7 < 5)
+    hours = hours_of(open_.astype(float), np.ones(len(at)), np.ones(len(at)))
+    days = known_days(hourly_series(hours, 24, START + timedelta(weeks=8)))["cost_usd"].to_list()
+    assert days[:7] == [10, 10, 10, 10, 10, None, None]
+    assert days[28:35] == [10, 10, 10, 10, 10, 0, 0]
+    lost = hours.filter(~pl.col("hour").is_between(START + timedelta(days=7), START + timedelta(days=35)))
+    assert known_days(hourly_series(lost, 24, START + timedelta(weeks=8)))["cost_usd"].to_list()[5:35] == (
+        [None] * 30
+    )
 
 
 def test_an_hour_that_is_not_over_or_has_no_price_is_not_known():

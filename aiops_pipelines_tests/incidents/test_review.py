@@ -213,7 +213,14 @@ def test_only_a_week_of_ok_verdicts_is_good(given_verdicts: list[str]) -> None:
 def test_the_month_and_unusual_days_stand_in_the_spend_section() -> None:
     week = WEEKS[11]
     row = {"system": SYSTEM.name, "month": week.replace(day=1), "through": week + timedelta(days=6)}
-    ends = {"spent_usd": 3.1, "forecast_usd": 4.5, "low_usd": 4.0, "high_usd": 5.25}
+    ends = {
+        "days_known": 23,
+        "days_left": 8,
+        "spent_usd": 3.1,
+        "forecast_usd": 4.5,
+        "low_usd": 4.0,
+        "high_usd": 5.25,
+    }
     unusual = {"system": SYSTEM.name, "day": week + timedelta(days=1), "unusual": 2, "cost_usd": 1.0}
     unusual |= {"expected_usd": 0.25, "endpoint": "chat", "cause": "volume"}
     frames = {"month": pl.DataFrame([row | ends]), "anomalies": pl.DataFrame([unusual])}
@@ -231,12 +238,20 @@ def test_the_month_and_unusual_days_stand_in_the_spend_section() -> None:
 def test_too_few_days_are_no_forecast_of_zero() -> None:
     row = {
         "month": date(2026, 8, 1),
+        "through": date(2026, 8, 10),
+        "days_known": 8,
+        "days_left": 21,
         "spent_usd": 3.1,
         "forecast_usd": None,
         "low_usd": None,
         "high_usd": None,
     }
-    assert "too few days are known to say" in month_sentence(row)
+    assert month_sentence(row) == (
+        "$3.10 so far in August\u00a02026, 2 days of it without a known cost; too few days are known to say "
+        "where the month will end."
+    )
+    over = {"through": date(2026, 8, 31), "days_known": 31, "days_left": 0}
+    assert month_sentence(row | over | {"forecast_usd": 3.1}) == "August\u00a02026 is over: $3.10."
 
 
 def test_unpriced_spend_is_unknown_and_not_zero() -> None:

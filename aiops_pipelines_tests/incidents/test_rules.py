@@ -108,16 +108,20 @@ def test_spend_growth_names_the_biggest_causes_over_all_endpoints():
     row = frame.row(0, named=True)
     assert (row["cause"], row["severity"], row["value"]) == ("cost_growth", "P3", pytest.approx(26 / 20 - 1))
     assert row["evidence"] == (
-        "The week cost 26.00 USD, +30% against 20.00 USD in the mean baseline week (limit +25%): "
-        "tokens:context +5.50 USD, volume +0.50 USD, model_mix +0.10 USD."
+        "The week cost $26.00, +30.0\u00a0% against $20.00 in the mean baseline week (limit +25.0\u00a0%): "
+        "length of retrieved context +$5.50, more or fewer calls +$0.50, another mix of models and tiers +$0.10."
     )
     assert found(facts(spend_growth_since_baseline=rows), Limits(weekly_spend_growth=0.31)) == []
 
 
+def spent(on: date, cost: str | None, endpoint: str = "chat") -> dict[str, object]:
+    return {"day": on, "endpoint": endpoint, "cost_usd": cost and Decimal(cost)}
+
+
 def test_a_budget_is_passed_once_a_month_on_the_day_it_is():
-    days = [day(JUNE_1 + timedelta(n), cost_usd=Decimal(1)) for n in range(40)]
+    days = [spent(JUNE_1 + timedelta(n), "1") for n in range(40)]
     days[3]["cost_usd"] = None
-    known = facts(daily_traffic=days)
+    known = facts(daily_pricing=days)
     frame = signals(known, Limits(monthly_budget_usd=Decimal(10)))
     assert frame.select("signal", "period_start", "period_end", "value").rows() == [
         (
