@@ -31,18 +31,28 @@ def spend_growth(cells: pl.DataFrame, week: date) -> pl.DataFrame:
     return _of_week(before, cells.filter(pl.col("period") == week), week)
 
 
+def first_weeks(cells: pl.DataFrame, log_begins: date, weeks: int) -> list[date]:
+    """Return the Mondays of the first weeks with a priced call, `weeks` at most, from the log's beginning on.
+
+    A week in which the log began midway is none of them: a Friday alone would make the mean of two weeks
+    40 % too low, and every later week grown.
+    """
+    return [week for week in sorted(cells["period"].unique()) if week >= log_begins][:weeks]
+
+
 def spend_growth_since_baseline(
     cells: pl.DataFrame, week: date, baseline_weeks: Collection[date]
 ) -> pl.DataFrame:
     """Split a week's change against the mean baseline week: rows of `costs.spend_growth_since_baseline`.
 
-    The mean is over the baseline weeks with a priced call. A week of the baseline has no rows.
+    The mean is over the baseline weeks with a priced call. A week of the baseline has no rows, nor has one
+    before it.
     """
     baseline = cells.filter(pl.col("period").is_in(list(baseline_weeks)))
     weeks = baseline.group_by("system").agg(weeks=pl.col("period").n_unique())
     mean = summed(baseline).join(weeks, on="system")
     mean = mean.with_columns(pl.col("calls_of_model", *AMOUNTS) / pl.col("weeks"))
-    after = cells.filter(pl.col("period") == week, ~pl.col("period").is_in(list(baseline_weeks)))
+    after = cells.filter(pl.col("period") == week, pl.col("period") > max(baseline_weeks, default=week))
     return _of_week(mean, after, week)
 
 

@@ -9,6 +9,7 @@ from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.costs.anomalies import hourly_series, judged_days, known_days, usual_days, with_causes
 from aiops_pipelines.costs.cells import spend_cells
 from aiops_pipelines.costs.forecast import month_forecast
+from aiops_pipelines.costs.growth import first_weeks
 from aiops_pipelines.costs.growth import spend_growth as growth_of_week
 from aiops_pipelines.costs.growth import spend_growth_since_baseline as growth_since_baseline
 from aiops_pipelines.costs.price_edits import edits, entries, sentence
@@ -176,8 +177,10 @@ def growth(
             due = work.weeks(system)
             if not due:
                 continue
-            cells = spend_cells(*calls_and_costs(warehouse, system.name))
-            first = sorted(cells["period"].unique())[: system.baseline.weeks]
+            calls, costs = calls_and_costs(warehouse, system.name)
+            cells = spend_cells(calls, costs)
+            begins = calls.select(pl.col("occurred_at").min().dt.date()).item()
+            first = first_weeks(cells, begins, system.baseline.weeks)
             weekly = [growth_of_week(cells, week) for week in due]
             creep = [growth_since_baseline(cells, week, first) for week in due]
             with warehouse.writing() as writer:

@@ -13,6 +13,7 @@ from aiops_pipelines.monitoring.service_levels import ALL_ENDPOINTS
 from aiops_pipelines.monitoring.sketch import merged, percentiles
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.systems import Baseline
+from aiops_pipelines.wording import some
 
 SERVICE_BASELINES = pl.Schema(
     {
@@ -49,11 +50,13 @@ def freeze_service(hourly: pl.DataFrame, sketch: pl.DataFrame, rule: Baseline, n
         BaselineRefusedError: too few complete weeks or too few calls in them.
     """
     in_weeks = hourly.with_columns(week=pl.col("hour").dt.truncate("1w").dt.date())
-    over = [week for week in sorted(in_weeks["week"].unique()) if midnight(week + timedelta(days=7)) <= now]
+    begins = in_weeks.select(pl.col("hour").min().dt.date()).item()  # a week that lacks days has fewer calls
+    seen = (week for week in sorted(in_weeks["week"].unique()) if week >= begins)
+    over = [week for week in seen if midnight(week + timedelta(days=7)) <= now]
     if len(over) < rule.weeks:
         raise BaselineRefusedError(
-            f"{len(over)} complete weeks have calls; alerts relative to a baseline need {rule.weeks}. Wait, "
-            "or lower baseline.weeks."
+            f"{some(len(over), 'complete week')} with calls so far; alerts relative to a baseline need "
+            f"{rule.weeks}. Wait, or lower baseline.weeks."
         )
     weeks = over[: rule.weeks]
     inside = in_weeks.filter(pl.col("week").is_in(weeks))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiops_pipelines.costs.cells import AMOUNTS, spend_cells, summed
-from aiops_pipelines.costs.growth import spend_growth, spend_growth_since_baseline, split_change
+from aiops_pipelines.costs.growth import first_weeks, spend_growth, spend_growth_since_baseline, split_change
 from aiops_pipelines.resources.tables import declared_tables
 
 JUNE_1, JUNE_8, JUNE_15 = date(2026, 6, 1), date(2026, 6, 8), date(2026, 6, 15)
@@ -304,6 +304,17 @@ def test_growth_against_the_mean_baseline_week():
     growth = spend_growth_since_baseline(frame, JUNE_15, [JUNE_1, JUNE_8])
     assert growth.filter(cause="volume").row(0)[-3:] == pytest.approx((0.42, 0.28, 0.7))
     assert spend_growth_since_baseline(frame, JUNE_8, [JUNE_1, JUNE_8]).height == 0
+
+
+def test_a_week_in_which_the_log_began_midway_is_in_no_mean():
+    """From Friday 5 June on at the same pace: 20 calls, then 100 a week."""
+    weeks = {JUNE_1: 20, JUNE_8: 100, JUNE_15: 100, JUNE_15 + timedelta(days=7): 100}
+    frame = pl.concat([cells({SMALL: (calls, PARTS)}, week) for week, calls in weeks.items()])
+    first = first_weeks(frame, date(2026, 6, 5), 2)
+    assert first == [JUNE_8, JUNE_15] and first_weeks(frame, JUNE_1, 2) == [JUNE_1, JUNE_8]
+    last = spend_growth_since_baseline(frame, JUNE_15 + timedelta(days=7), first)
+    assert last["change_usd"].abs().max() == pytest.approx(0, abs=1e-12)
+    assert spend_growth_since_baseline(frame, JUNE_1, first).height == 0
 
 
 def call(event: str, cost: tuple[str, str] | None = ("0.5", "0.25"), **columns: object) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -36,6 +37,14 @@ def test_later_weeks_do_not_move_a_baseline() -> None:
     assert_frame_equal(short, long, check_row_order=False)
 
 
+def test_a_week_in_which_the_log_began_midway_is_no_baseline() -> None:
+    """The Friday alone would halve the mean of the days of its week."""
+    friday = days((4, 10), *((7 + n, 10) for n in range(14)))
+    frozen = freeze_service(*frames(friday), TWO_WEEKS, LATER)
+    means = frozen.filter(pl.col("measure").str.contains(r"calls_\d"))["value"].to_list()
+    assert means == [10] * 7
+
+
 def test_the_order_of_hours_does_not_move_a_baseline_by_a_bit() -> None:
     traffic, sketch = frames(stream(28, 90, 1))
     seen = {
@@ -50,7 +59,7 @@ def test_the_order_of_hours_does_not_move_a_baseline_by_a_bit() -> None:
 @pytest.mark.parametrize(
     ("now", "calls", "sentence"),
     [
-        (datetime(2026, 6, 14, tzinfo=UTC), 30, "1 complete weeks have calls"),
+        (datetime(2026, 6, 14, tzinfo=UTC), 30, "1 complete week with calls so far"),
         (LATER, 5, "15 calls"),
     ],
 )
