@@ -1,6 +1,6 @@
 """Commands for what is spent: costs growth."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
@@ -24,11 +24,14 @@ def period(text: str) -> tuple[date, date]:
     Raises:
         BadParameter: it is neither.
     """
-    first, _, last = text.partition("..")
+    first, until, last = text.partition("..")
     try:
-        return date.fromisoformat(first), date.fromisoformat(last or first)
+        start, end = (datetime.strptime(day, "%Y-%m-%d").date() for day in (first, last if until else first))
     except ValueError as error:
         raise typer.BadParameter(f"{text} is no period; write it as 2026-06-01..2026-06-30.") from error
+    if end < start:
+        raise typer.BadParameter(f"The period {text} ends before it begins.")
+    return start, end
 
 
 @costs.callback()
@@ -39,7 +42,7 @@ def group() -> None:
 @costs.command("growth")
 def growth(name: given.OneSystem, before: From, after: To, as_json: Json = False) -> None:
     """Split the change in spend into volume, model mix, price, cache and each part of the tokens, exactly."""
-    from aiops_pipelines.incidents.review_spend import cause_name
+    from aiops_pipelines.incidents.review_spend import calls_left_out, cause_name
     from aiops_pipelines.resources.published import published
     from aiops_pipelines.resources.spend_tables import compared_periods
     from aiops_pipelines.wording import day, some, usd
@@ -59,7 +62,10 @@ def growth(name: given.OneSystem, before: From, after: To, as_json: Json = False
     )
     if found.days[0] != found.days[1]:
         terminal.verbatim(
-            f"The periods have {found.days[0]} and {found.days[1]} days; the difference is volume."
+            f"The periods have {found.days[0]} and {some(found.days[1], 'day')}; the difference is volume."
         )
-    if any(found.unpriced):
-        terminal.verbatim(f"{some(sum(found.unpriced), 'call')} without a known price are in no figure.")
+    if found.days_in_both:
+        terminal.verbatim(f"{some(found.days_in_both, 'day')} in both periods.")
+    for which, counts in zip(("first", "second"), found.left_out, strict=True):
+        if said := calls_left_out(counts):
+            terminal.verbatim(f"In no figure of the {which} period: {said}.")

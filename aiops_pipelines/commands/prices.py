@@ -65,6 +65,7 @@ def missing(name: given.AnySystem = None, as_json: Json = False) -> None:
 @prices.command("reprice")
 def reprice(name: given.OneSystem, as_of: AsOf, over: Over = None, as_json: Json = False) -> None:
     """Show what calls would have cost at the prices of a date; what is stored stays."""
+    from aiops_pipelines.costs.repriced import SUMS, together
     from aiops_pipelines.document import plain_data
     from aiops_pipelines.resources.published import published
     from aiops_pipelines.resources.spend_tables import BEGINNING, END, repriced_period
@@ -72,20 +73,20 @@ def reprice(name: given.OneSystem, as_of: AsOf, over: Over = None, as_json: Json
 
     (system,), span = given.systems(name), period(over) if over else (BEGINNING, END)
     found = repriced_period(published(Project.here()), system, as_of.date(), span)
-    totals = found.select("calls", "calls_unpriced", "cost_usd", "repriced_usd", "change_usd").sum()
+    totals = together(found)
     if as_json:
         head = {"system": name, "as_of": as_of.date(), "over": list(span) if over else None}
-        return terminal.data(plain_data(head | totals.row(0, named=True) | {"models": found.to_dicts()}))
+        return terminal.data(plain_data(head | totals | {"models": found.to_dicts()}))
     terminal.block(name, [], f"at the prices of {day(as_of)}")
-    rows = [*found.iter_rows(named=True), {"model": "together"} | totals.row(0, named=True)]
+    rows = [*found.iter_rows(named=True), {"model": "together"} | totals]
     terminal.table(
         ("model", "calls", "without a price", "cost", "at that date", "change"),
         (
             (
                 inert(r["model"]),
                 *(count(r[name]) for name in ("calls", "calls_unpriced")),
-                *(usd(r[name]) for name in ("cost_usd", "repriced_usd")),
-                usd(r["change_usd"], signed=True),
+                *("unknown" if r[name] is None else usd(r[name]) for name in SUMS),
+                "unknown" if r["change_usd"] is None else usd(r["change_usd"], signed=True),
             )
             for r in rows
         ),

@@ -1,5 +1,6 @@
 """Two periods of a system's spend compared: the split of `growth`, added up, beside what it leaves out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -21,15 +22,15 @@ class SpendError(Mendable, ValueError):
 class Compared:
     """What a system spent in two periods and why it changed.
 
-    `split` has endpoint, cause, change_usd, spend_before_usd and spend_after_usd; `unpriced` counts the calls
-    of each period whose cost is not known, and which are in no figure.
+    `split` has endpoint, cause, change_usd, spend_before_usd and spend_after_usd; `left_out` counts the calls
+    of each period whose cost is not known, and which are in no figure, by price status.
     """
 
     system: str
     before: Period
     after: Period
     split: pl.DataFrame
-    unpriced: tuple[int, int]
+    left_out: tuple[Mapping[str, int], Mapping[str, int]]
 
     @property
     def spent(self) -> tuple[float, float]:
@@ -43,6 +44,12 @@ class Compared:
         changes = self.split.group_by("cause").agg(pl.col("change_usd").sum())
         ranked = changes.sort(pl.col("change_usd").abs(), "cause", descending=[True, False])
         return dict(ranked.iter_rows())
+
+    @property
+    def days_in_both(self) -> int:
+        """Days that both periods hold."""
+        first, last = max(self.before[0], self.after[0]), min(self.before[1], self.after[1])
+        return max((last - first).days + 1, 0)
 
     @property
     def days(self) -> tuple[int, int]:
@@ -68,15 +75,24 @@ class Compared:
             "from": [day.isoformat() for day in self.before],
             "to": [day.isoformat() for day in self.after],
             "days": list(self.days),
+            "days_in_both": self.days_in_both,
             "spend_before_usd": before,
             "spend_after_usd": after,
             "change_usd": after - before,
             "residual_usd": after - before - sum(self.causes.values()),
             "causes": self.causes,
             "endpoints": endpoints,
-            "calls_unpriced": list(self.unpriced),
+            "calls_unpriced": [sum(counts.values()) for counts in self.left_out],
+            "calls_unpriced_why": [dict(counts) for counts in self.left_out],
             "method": "LMDI-I",
         }
+
+
+def without_cost(calls: pl.DataFrame, costs: pl.DataFrame) -> dict[str, int]:
+    """Count by price status the calls whose cost is not known; those without a row in `costs` are pending."""
+    unknown = costs.filter(pl.col("cost_usd").is_null()).group_by("price_status").len().sort("price_status")
+    pending = calls.height - costs.height
+    return dict(unknown.iter_rows()) | ({"pending": pending} if pending else {})
 
 
 def compared(
@@ -84,7 +100,7 @@ def compared(
     before: Period,
     after: Period,
     cells: tuple[pl.DataFrame, pl.DataFrame],
-    unpriced: tuple[int, int],
+    left_out: tuple[Mapping[str, int], Mapping[str, int]],
 ) -> Compared:
     """Compare two periods by their cells, of `spend_cells` with any step.
 
@@ -100,4 +116,4 @@ def compared(
                 f"{system} has no call with a known price from {first} to {last}, so nothing can be split."
             )
     split = split_change(summed(cells[0]), summed(cells[1])).drop("system")
-    return Compared(system, before, after, split, unpriced)
+    return Compared(system, before, after, split, left_out)

@@ -4,13 +4,15 @@ The costs that are stored stay as they are: this is an answer, not a correction.
 """
 
 from datetime import date
+from typing import Any
 
 import polars as pl
 
 from aiops_pipelines.costs.compared import SpendError
 from aiops_pipelines.costs.prices import USD
 
-REPRICED = ["model", "calls", "calls_unpriced", "cost_usd", "repriced_usd", "change_usd", "price_source"]
+SUMS = ["cost_usd", "repriced_usd"]
+REPRICED = ["model", "calls", "calls_unpriced", *SUMS, "change_usd", "price_source"]
 
 
 def at_prices_of(calls: pl.DataFrame, day: date) -> pl.DataFrame:
@@ -23,7 +25,7 @@ def repriced(system: str, calls: pl.DataFrame, costs: pl.DataFrame, then: pl.Dat
     """Add up, by model, what calls cost and what they would cost: rows with REPRICED, the largest first.
 
     `costs` and `then` are rows of `costs.call_costs` for these calls. Only calls with both prices are in the
-    sums; `calls_unpriced` counts the others.
+    sums, which are null where there is none; `calls_unpriced` counts the others.
 
     Raises:
         SpendError: there is no call.
@@ -40,9 +42,15 @@ def repriced(system: str, calls: pl.DataFrame, costs: pl.DataFrame, then: pl.Dat
     sums = both.group_by("model").agg(
         calls=pl.len(),
         calls_unpriced=(~known).sum(),
-        cost_usd=pl.col("cost_usd").filter(known).sum().cast(USD),
-        repriced_usd=pl.col("repriced_usd").filter(known).sum().cast(USD),
+        **{name: pl.when(known.any()).then(pl.col(name).filter(known).sum()).cast(USD) for name in SUMS},
         price_source=pl.col("price_source").drop_nulls().first(),
     )
     changed = sums.with_columns(change_usd=pl.col("repriced_usd") - pl.col("cost_usd"))
-    return changed.select(REPRICED).sort(["repriced_usd", "model"], descending=[True, False])
+    return changed.select(REPRICED).sort(["repriced_usd", "model"], descending=[True, False], nulls_last=True)
+
+
+def together(rows: pl.DataFrame) -> dict[str, Any]:
+    """Add the rows of `repriced` up; an amount that no model has is null."""
+    counts = pl.col("calls", "calls_unpriced").sum()
+    usd = (pl.when(pl.col(x).count() > 0).then(pl.col(x).sum()).alias(x) for x in (*SUMS, "change_usd"))
+    return rows.select(counts, *usd).row(0, named=True)

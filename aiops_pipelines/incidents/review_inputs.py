@@ -27,8 +27,8 @@ class ReviewInputs:
     `verdicts` is drift_verdicts, `causes` drift_causes, `growth` spend_growth_since_baseline, `month`
     month_forecast, `anomalies` spend_anomalies, `freshness` index_freshness, `retrieval`
     retrieval_quality, `rankers` retrieval_comparisons, `slices` retrieval_slices, `verifications`
-    audit_verifications, `spend` weekly_spend, `blocks` guardrail_weekly, `traffic` weekly_traffic,
-    `masked` pii_weekly and `percentiles` latency_percentiles.
+    audit_verifications, `spend` weekly_spend, `pricing` daily_pricing, `blocks` guardrail_weekly,
+    `traffic` weekly_traffic, `masked` pii_weekly and `percentiles` latency_percentiles.
     """
 
     system: System
@@ -38,6 +38,7 @@ class ReviewInputs:
     causes: pl.DataFrame = field(default_factory=_none)
     baselines: pl.DataFrame = field(default_factory=_none)
     spend: pl.DataFrame = field(default_factory=_none)
+    pricing: pl.DataFrame = field(default_factory=_none)
     growth: pl.DataFrame = field(default_factory=_none)
     month: pl.DataFrame = field(default_factory=_none)
     anomalies: pl.DataFrame = field(default_factory=_none)

@@ -1,13 +1,14 @@
 """The review's section on spend: what the week cost, how far that is from a baseline week, and why."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
-from aiops_pipelines.wording import Kind, inert, month, percent, some, usd
+from aiops_pipelines.wording import Kind, inert, listed, month, percent, some, usd
 
 CAUSES_SHOWN = 5
 SMALLEST_REST = Decimal("0.005")
@@ -36,6 +37,19 @@ REMEDIES = {
     "tokens:completion": "Limit the length of answers.",
     "tokens:reasoning": "Lower the effort that models reason with where answers do not need it.",
 }
+
+
+NO_COST = {
+    "unknown": "without a known price",
+    "ambiguous": "whose tokens can be read in two ways",
+    "no_usage": "that logged no usage",
+    "pending": "not priced yet",
+}
+
+
+def calls_left_out(by_status: Mapping[str, int]) -> str:
+    """Say how many calls have no cost and why: 3 calls without a known price. Empty where all have one."""
+    return listed([f"{some(by_status[s], 'call')} {why}" for s, why in NO_COST.items() if by_status.get(s)])
 
 
 def cause_name(cause: str) -> str:
@@ -94,6 +108,16 @@ def _by_week_and_part(r: ReviewInputs) -> Chart:
 def _total(rows: list[Row]) -> Decimal | None:
     priced = [row["cost_usd"] for row in rows if row["cost_usd"] is not None]
     return sum(priced, Decimal()) if priced else None
+
+
+def _left_out(r: ReviewInputs) -> str:
+    """Say which calls of the week the spend leaves out; nothing where it was not looked at."""
+    week = [row for row in r.rows("pricing") if r.week <= row["day"] < r.week + timedelta(days=7)]
+    without: Counter[str] = Counter()
+    for row in week:
+        without[row["price_status"]] += row["calls"]
+    said = calls_left_out(without)
+    return f"without {said}" if said else "every call has a price" if week else ""
 
 
 def _endpoints(rows: list[Row], total: Decimal | None) -> Table:
@@ -172,10 +196,8 @@ def spend(r: ReviewInputs) -> Section:
     over = grown is not None and grown > limit
     tone: Tone = "unknown" if total is None else "warn" if over else "plain" if grown is None else "good"
     meaning = _meaning(total, grown, causes)
-    unpriced = sum(row["cost_usd"] is None for row in now)
-    left_out = f"without {some(unpriced, 'line')} of unknown price" if unpriced else "every line has a price"
     figures = (
-        Figure("Spend of the week", total, "usd", left_out if now else ""),
+        Figure("Spend of the week", total, "usd", _left_out(r)),
         Figure("Against a baseline week", grown, "change", f"limit {percent(limit, signed=True)}"),
         Figure("Baseline week", before or None, "usd", "mean of the baseline weeks"),
         *_forecast(r),

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from aiops_pipelines.costs.cells import NEEDED, spend_cells
-from aiops_pipelines.costs.compared import Compared, Period, compared
+from aiops_pipelines.costs.compared import Compared, Period, compared, without_cost
 from aiops_pipelines.costs.prices import APART, call_costs
 from aiops_pipelines.costs.repriced import at_prices_of, repriced
 from aiops_pipelines.resources.prices import PriceBook
@@ -27,7 +27,7 @@ def calls_and_costs(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the calls from one day to another, both included, or of some days, and their costs."""
     of_period = "i.system = ? and i.occurred_at >= ? and i.occurred_at < ?"
-    keys: list[object] = [system, first, last + timedelta(days=1)]
+    keys: list[object] = [system, first, min(last, END) + timedelta(days=1)]
     if days is not None:
         of_period += " and i.occurred_at::date in (select unnest(?::date[]))"
         keys.append(list(days))
@@ -48,8 +48,8 @@ def compared_periods(warehouse: Warehouse, system: str, before: Period, after: P
     """
     of_before, of_after = (calls_and_costs(warehouse, system, *period) for period in (before, after))
     cells = spend_cells(*of_before, every="1d"), spend_cells(*of_after, every="1d")
-    unpriced = tuple(calls.height - costs["cost_usd"].count() for calls, costs in (of_before, of_after))
-    return compared(system, before, after, cells, (unpriced[0], unpriced[1]))
+    left_out = without_cost(*of_before), without_cost(*of_after)
+    return compared(system, before, after, cells, left_out)
 
 
 def repriced_period(warehouse: Warehouse, system: System, as_of: date, period: Period) -> pl.DataFrame:

@@ -89,11 +89,13 @@ def test_growth_is_said_in_words(data):
     assert code == 0
     assert "$100.00 from 1 Jun 2026 to 10 Jun 2026, $300.00" in text
     assert "more or fewer calls +$126.19" in text and "together +$200.00" in text
-    assert "3 calls without a known price are in no figure." in text
+    assert "In no figure of the second period: 3 calls without a known price." in text
     _, text, _ = run(
         data, "costs", "growth", "shop", "--from", "2026-06-01", "--to", "2026-06-11..2026-06-12"
     )
     assert "The periods have 1 and 2 days; the difference is volume." in text
+    _, text, _ = run(data, "costs", "growth", "shop", *PERIODS[:3], "2026-06-10..2026-06-11")
+    assert "1 day in both periods." in text
 
 
 def test_a_period_without_data_or_without_sense_is_refused(data):
@@ -101,6 +103,11 @@ def test_a_period_without_data_or_without_sense_is_refused(data):
     assert code == 1 and "no call with a known price from 2026-05-01 to 2026-05-31" in error
     code, _, error = run(data, "costs", "growth", "shop", "--from", "June", *PERIODS[2:])
     assert code == 2 and "June is no period" in error
+    for wrong in ("2026-06-01..", "2026-W23", "20260601", "2026-06-10..2026-06-01"):
+        code, _, error = run(data, "costs", "growth", "shop", "--from", wrong, *PERIODS[2:])
+        assert code == 2 and wrong in error.replace(" ", "")
+    code, text, _ = run(data, "costs", "growth", "shop", *PERIODS[:3], "2026-06-11..9999-12-31")
+    assert code == 0 and "together +$200.00" in text
 
 
 def test_models_without_a_price_are_listed(data):
@@ -123,6 +130,8 @@ def test_a_period_is_priced_at_another_date_and_nothing_stored_changes(data):
     over = ("--over", "2026-06-01..2026-06-10")
     code, text, _ = run(data, "prices", "reprice", "shop", "--as-of", "2026-07-01", *over)
     assert code == 0 and "together 100 0 $100.00 $300.00 +$200.00" in text
+    _, text, _ = run(data, "prices", "reprice", "shop", "--as-of", "2026-07-01")
+    assert "secret-llm 3 3 unknown unknown unknown" in text
     assert Project(data).warehouse.read_bytes() == before
 
 

@@ -35,7 +35,8 @@ def test_calls_without_a_price_are_counted_and_in_no_sum():
     rows = [{"model_served": name, "input_uncached": 1000} for name in ("o3", "house-llm", "o3")]
     found = priced(*rows, as_of=date(2026, 7, 1))
     assert found["o3"]["calls"] == 2 and found["o3"]["change_usd"] == 0
-    assert (found["house-llm"]["calls_unpriced"], found["house-llm"]["cost_usd"]) == (1, 0)
+    assert (found["house-llm"]["calls_unpriced"], found["house-llm"]["cost_usd"]) == (1, None)
+    assert list(found) == ["o3", "house-llm"]
 
 
 def test_the_time_of_the_day_stays():

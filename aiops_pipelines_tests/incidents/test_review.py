@@ -261,6 +261,20 @@ def test_unpriced_spend_is_unknown_and_not_zero() -> None:
     assert figure(part, "Spend of the week") is None
 
 
+def test_spend_says_which_calls_it_leaves_out() -> None:
+    def note(*counts: tuple[str, int]) -> str:
+        day = {"system": SYSTEM.name, "day": WEEKS[11] + timedelta(days=6)}
+        rows = [day | {"price_status": status, "calls": calls} for status, calls in counts]
+        rows.append(rows[0] | {"day": WEEKS[11] + timedelta(days=7), "price_status": "pending"})
+        part = section(weekly_review(replace(inputs(WEEKS[11]), pricing=pl.DataFrame(rows))), "spend")
+        return next(found.note for found in part.figures if found.label == "Spend of the week")
+
+    assert note(("priced", 9)) == "every call has a price"
+    assert note(("priced", 9), ("unknown", 1), ("unknown", 1), ("no_usage", 1)) == (
+        "without 2 calls without a known price and 1 call that logged no usage"
+    )
+
+
 def test_guardrail_bursts_are_seen() -> None:
     part = section(weekly_review(inputs(WEEKS[9])), "guardrails")
     # 31 + 4 blocks; the eight weeks with calls before had 0+1, 1+0, 2+1, 0+0, 1+1, 2+0, 1+0, 2+1 = 13 of them
