@@ -25,6 +25,7 @@ MONTHS: tuple[str, ...] = (
     "September",
 )
 MONTHS += ("October", "November", "December")
+LEAST_USD = 0.0001
 SPACE = "\u00a0"
 MINUS = "\u2212"
 _ACTIVE = re.compile(
@@ -40,17 +41,31 @@ def inert(text: str) -> str:
 
 def count(number: float | Decimal) -> str:
     """Write a whole number with thousands separators: 5700 -> 5,700."""
-    return f"{number:,.0f}".replace("-", MINUS)
+    return _minus(f"{number:,.0f}")
+
+
+def _minus(written: str) -> str:
+    """Write a minus, or a plus, only before what is not written as zero."""
+    return (
+        written.replace("-", MINUS)
+        if any(digit in written for digit in "123456789")
+        else written.lstrip("+-")
+    )
 
 
 def percent(share: float, signed: bool = False) -> str:
     """Write a share as a percentage with one decimal: 0.0812 -> 8.1 %."""
-    return (f"{share:+,.1%}" if signed else f"{share:,.1%}").replace("%", f"{SPACE}%").replace("-", MINUS)
+    return _minus(f"{share:+,.1%}" if signed else f"{share:,.1%}").replace("%", f"{SPACE}%")
 
 
 def usd(amount: float | Decimal, signed: bool = False) -> str:
-    """Write an amount in US dollars to the cent, below 10 cents to a hundredth of a cent: 3.456 -> $3.46."""
+    """Write an amount in US dollars to the cent, below 10 cents to a hundredth of a cent: 3.456 -> $3.46.
+
+    Less than that is `under $0.0001`, and no change at all.
+    """
     size = abs(float(amount))
+    if 0 < size < LEAST_USD / 2:
+        return "$0.00" if signed else f"under ${LEAST_USD}"
     digits = 4 if 0 < size < 0.1 else 2
     sign = MINUS if amount < 0 else "+" if signed and amount > 0 else ""
     return f"{sign}${abs(amount):,.{digits}f}"

@@ -149,7 +149,7 @@ def test_an_unknown_model_costs_unknown_and_never_nothing(data: Path) -> None:
     )
     assert rows[0] == ("a", "unknown", None)
     assert rows[1][1] == "priced" and rows[1][2] > 0
-    assert "1 calls of the model acme-colossus-9 have no known price" in problems(data, "unknown-model")
+    assert "1 call of the model acme-colossus-9 has no known price" in problems(data, "unknown-model")
 
 
 def test_calls_without_token_usage_cost_nothing_known_and_stop_nobody(data: Path) -> None:

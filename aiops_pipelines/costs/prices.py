@@ -12,6 +12,8 @@ from decimal import Decimal
 
 import polars as pl
 
+from aiops_pipelines.wording import some
+
 USD = pl.Decimal(38, 12)
 PER_TOKEN = pl.lit(Decimal("0.000001"), dtype=USD)
 """Prices are per million tokens."""
@@ -99,6 +101,15 @@ def call_costs(inferences: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:
         pl.when(bounded).then(pl.max_horizontal("cost", "most")).alias("cost_high_usd"),
         *(pl.when(priced).then(part).alias(part) for part in BILLED),
     )
+
+
+def missing_price(model: str | None, tier: str | None, calls: int) -> str:
+    """Say that calls of a model in a service tier have no known price, and what to do."""
+    which = f"of the model {model}" if model else f"that name{'s' * (calls == 1)} no model"
+    which += f" in the tier {tier}" if tier else ""
+    verbs = "has no known price and counts" if calls == 1 else "have no known price and count"
+    what = "add a contract price to the system's file" if model else "log the model and its provider"
+    return f"{some(calls, 'call')} {which} {verbs} as unknown; {what}."
 
 
 def _status() -> pl.Expr:

@@ -14,6 +14,7 @@ from aiops_pipelines.costs.growth import spend_growth as growth_of_week
 from aiops_pipelines.costs.growth import spend_growth_since_baseline as growth_since_baseline
 from aiops_pipelines.costs.price_edits import edits, entries, sentence
 from aiops_pipelines.costs.prices import call_costs as price_calls
+from aiops_pipelines.costs.prices import missing_price
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, weeks
 from aiops_pipelines.project import Project
@@ -55,11 +56,8 @@ def call_costs(
                     writer.append("costs.call_costs", costs)
                 priced.append(costs)
             for row in calls_without_price(warehouse, system.name).iter_rows(named=True):
-                work.problem(
-                    system.name,
-                    f"{row['calls']} calls of the model {row['model']} have no known price and count as "
-                    "unknown; add a contract price to the system's file.",
-                )
+                said = missing_price(row["model"], row["service_tier"], row["calls"])
+                work.problem(system.name, said)
     work.close()
     shown = pl.concat(priced) if priced else warehouse.tables["costs.call_costs"].empty()
     counts = shown.group_by("system", "price_status").agg(pl.len().alias("calls"), pl.col("cost_usd").sum())

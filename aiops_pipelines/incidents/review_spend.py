@@ -14,7 +14,7 @@ CAUSES_SHOWN = 5
 SMALLEST_REST = Decimal("0.005")
 CAUSES = {
     "volume": "more or fewer calls",
-    "model_mix": "another mix of models and tiers",
+    "model_mix": "another mix of models or tiers",
     "price": "changed prices",
     "cache": "another share of cached input",
     "tokens:system_prompt": "length of the system prompt",

@@ -16,6 +16,7 @@ import polars as pl
 
 from aiops_pipelines.monitoring.alert_states import Hysteresis, Level
 from aiops_pipelines.monitoring.daily_alerts import Reading
+from aiops_pipelines.wording import some
 
 BIN = timedelta(minutes=5)
 FAILURES_EXPECTED = 5
@@ -87,11 +88,14 @@ class Burn:
         )
         hours, calls = w.long / timedelta(hours=1), int(self.recent[place])
         said = (
-            f"Up to {end:%Y-%m-%d %H:%M} UTC failures used up the budget of the objective ({self.slo:.2%}) "
-            f"at {rate:.1f} times the sustainable rate over {hours:.0f} hours (limit {w.rate:g})."
+            f"Up to {end:%Y-%m-%d %H:%M} UTC failures used up the budget of the objective "
+            f"({100 * self.slo:.10g}%) at {rate:.1f} times the sustainable rate over "
+            f"{some(round(hours), 'hour')} (limit {w.rate:g})."
         )
         if level == "unknown":
-            said = f"{calls} calls up to {end:%Y-%m-%d %H:%M} UTC are too few for a burn rate."
+            minutes, needed = w.short // timedelta(minutes=1), w.calls_needed(self.slo)
+            said = f"Up to {end:%Y-%m-%d %H:%M} UTC {some(calls, 'call')} in {minutes} minutes, or the mean "
+            said += f"of a week, are too few for a burn rate; {needed} are needed."
         figures = (float(rate), w.rate, 1.0, calls, said)
         return Reading(w.rule, end - w.short, end, level, "errors", w.severity, *figures)
 

@@ -36,7 +36,7 @@ def test_status_says_how_each_topic_stands(aiops, finished):
         "? Quality Week of 29 Jun 2026: 1 verdict, 1 CANNOT TELL.",
         "✗ DEGRADED in the week of 22 Jun 2026: answer support on known queries; most likely the served model",
         "! Spend Week of 29 Jun 2026: $3.00, +50.0 % against a baseline week (limit +25.0 %).",
-        "Most of it: length of retrieved context +$0.60 and another mix of models +$0.30.",
+        "Most of it: length of retrieved context +$0.60 and another mix of models or tiers +$0.30.",
         "✓ Index Week of 29 Jun 2026: The served index was level with the corpus. ! Stale so far: 1 week, 15 Jun 2026.",
         "! Incidents 1 not resolved.",
         "P3 Weekly spend has grown beyond its limit (open); acknowledge by 6 Jul 2026 17:00 UTC.",

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiops_pipelines.costs.prices import Rates, UnitPrices, call_costs
+from aiops_pipelines.costs.prices import Rates, UnitPrices, call_costs, missing_price
 from aiops_pipelines.resources.prices import PriceBook
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines_tests.shared_data import shared
@@ -263,3 +263,13 @@ def test_costs_are_rows_of_the_declared_table():
     table = declared_tables(Path(__file__).parents[2] / "dbt_project")["costs.call_costs"]
     frame = call_costs(calls({"input_uncached": 1}, {}), lambda *_: None)
     assert frame.schema == table.schema
+
+
+def test_a_missing_price_is_said_for_what_was_logged():
+    assert missing_price("m", "batch", 2) == (
+        "2 calls of the model m in the tier batch have no known price and count as unknown; add a contract "
+        "price to the system's file."
+    )
+    assert missing_price(None, None, 1) == (
+        "1 call that names no model has no known price and counts as unknown; log the model and its provider."
+    )

@@ -109,7 +109,7 @@ def test_spend_growth_names_the_biggest_causes_over_all_endpoints():
     assert (row["cause"], row["severity"], row["value"]) == ("cost_growth", "P3", pytest.approx(26 / 20 - 1))
     assert row["evidence"] == (
         "The week cost $26.00, +30.0\u00a0% against $20.00 in the mean baseline week (limit +25.0\u00a0%): "
-        "length of retrieved context +$5.50, more or fewer calls +$0.50, another mix of models and tiers +$0.10."
+        "length of retrieved context +$5.50, more or fewer calls +$0.50, another mix of models or tiers +$0.10."
     )
     assert found(facts(spend_growth_since_baseline=rows), Limits(weekly_spend_growth=0.31)) == []
 

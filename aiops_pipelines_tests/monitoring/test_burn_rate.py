@@ -130,6 +130,20 @@ def test_a_log_that_stops_during_an_outage_leaves_the_alert_open() -> None:
     assert changes(broken, 10).filter(rule="burn_rate_1h")["state"].to_list()[-1] == "firing"
 
 
+def test_a_burn_rate_is_said_with_its_objective_to_the_last_digit() -> None:
+    steady = bins([20_000] * 8 * 288, [0] * 8 * 288)
+    burnt = burn(steady, WINDOWS[0], 0.99995, START + 8 * 288 * BIN)
+    assert burnt is not None
+    assert (
+        "objective (99.995%) at 0.0 times the sustainable rate over 1 hour (limit"
+        in burnt.reading(-1).evidence
+    )
+    assert burnt.reading(0).evidence == (
+        "Up to 2026-06-01 00:05 UTC 20,000 calls in 5 minutes, or the mean of a week, are too few for a burn "
+        "rate; 6945 are needed."
+    )
+
+
 def test_a_rate_that_goes_on_firing_is_kept_every_hour_and_at_the_present() -> None:
     found = traffic(10, 20, 0.001, 1, (200, 240, 0.9))
     fired = read(found, 10).filter(rule="burn_rate_1h", state="firing")
