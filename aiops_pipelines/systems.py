@@ -4,6 +4,7 @@ What a system is and which limits it has lives here; what is done about them liv
 """
 
 import re
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -198,7 +199,7 @@ class ContractPrice(Part):
     million.
     """
 
-    model: str
+    model: str = Field(min_length=1)
     valid_from: date
     service_tier: str | None = None
     """batch, flex, priority or what else the provider calls it; left out for the standard tier."""
@@ -210,6 +211,14 @@ class ContractPrice(Part):
     gpu_hour_usd: Decimal | None = Field(default=None, ge=0)
     tokens_per_gpu_hour: int | None = Field(default=None, gt=0)
     entered_by: str = ""
+
+    @field_validator("service_tier")
+    @classmethod
+    def _as_logged(cls, value: str | None) -> str | None:
+        """Name a tier as calls do, or a price for `standard` or `Batch` would hold for none."""
+        from aiops_pipelines.inference_log.record import service_tier
+
+        return service_tier("service_tier", value) if value else None
 
     @model_validator(mode="after")
     def _one_price(self) -> Self:
@@ -264,6 +273,16 @@ class System(Part):
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("prices")
+    @classmethod
+    def _one_price_a_day(cls, prices: tuple[ContractPrice, ...]) -> tuple[ContractPrice, ...]:
+        named = Counter((price.model.lower(), price.valid_from, price.service_tier) for price in prices)
+        for (model, day, tier), times in named.items():
+            if times > 1:
+                in_tier = f" in the tier {tier}" if tier else ""
+                raise ValueError(f"{model} has {times} prices{in_tier} from {day} on; keep one of them")
+        return prices
 
     def now(self, clock: datetime) -> datetime:
         """Return the system's present: the end of its recorded story, or the clock (UTC-aware)."""

@@ -130,6 +130,17 @@ def test_a_value_where_keys_belong_is_told_without_the_name_of_a_class(tmp_path:
         load_system(written(tmp_path, LEAST | {"corpus": "handbook"}), tmp_path)
 
 
+def test_a_model_has_one_price_from_a_day_on_in_a_tier(tmp_path: Path) -> None:
+    price = {"model": "gpt-4o", "valid_from": date(2026, 1, 1), "input": 1, "output": 2}
+    prices = [price, price | {"service_tier": "Batch"}, price | {"valid_from": date(2026, 7, 1)}]
+    shop = {"name": "shop", "title": "Shop", "inference_log": {"folder": "log"}}
+    system = load_system(written(tmp_path, shop | {"prices": prices}), tmp_path)
+    assert [price.service_tier for price in system.prices] == [None, "batch", None]
+    for again in ({"model": "GPT-4o"}, {"service_tier": "standard"}):
+        with pytest.raises(SystemFileError, match="gpt-4o has 2 prices from 2026-01-01 on; keep one of them"):
+            load_system(written(tmp_path, shop | {"prices": [*prices, price | again]}), tmp_path)
+
+
 def test_the_name_must_be_the_files(tmp_path: Path) -> None:
     with pytest.raises(
         SystemFileError, match=r"desk\.yaml: name is 'shop', so the file must be shop\.yaml\."

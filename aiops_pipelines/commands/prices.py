@@ -27,6 +27,9 @@ Over = Annotated[
 Provider = Annotated[
     str | None, typer.Option(metavar="NAME", help="Who serves the model; read off its name without it.")
 ]
+Tier = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Service tier, such as batch; the standard one without it.")
+]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")]
 
 
@@ -98,6 +101,7 @@ def show(
     model: Model,
     at: Day = None,
     provider: Provider = None,
+    tier: Tier = None,
     system: given.InSystem = None,
     as_json: Json = False,
 ) -> None:
@@ -106,16 +110,20 @@ def show(
     from aiops_pipelines.costs.prices import APART
     from aiops_pipelines.document import plain_data
     from aiops_pipelines.inference_log.makers import maker
+    from aiops_pipelines.inference_log.record import service_tier
     from aiops_pipelines.resources.prices import PriceBook
 
     on: date = at.date() if at else given.clock().date()
     own = given.systems(system)[0].prices if system else ()
     seller = provider or maker(model)
-    found = PriceBook(own).price_of(seller, model, datetime(on.year, on.month, on.day, 12, tzinfo=UTC))
+    noon = datetime(on.year, on.month, on.day, 12, tzinfo=UTC)
+    served = service_tier("--tier", tier) if tier else None
+    called = f"{model} in the tier {served}" if served else model
+    found = PriceBook(own).price_of(seller, model, noon, served)
     if found is None:
         otherwise = "" if seller else ", or say who sells it with --provider"
         raise SpendError(
-            f"{model} has no known price on {on}; add one below `prices` in the system's file{otherwise}."
+            f"{called} has no known price on {on}; add one below `prices` in the system's file{otherwise}."
         )
     names = ("input", "cache_read", "cache_write", "output")
     apart = [name for name in APART if any(name in rate.apart for rate in found.rates)]
@@ -126,10 +134,12 @@ def show(
     ]
     if as_json:
         return terminal.data(
-            plain_data({"model": model, "at": on, "usd_per_million": tiers, "source": found.source})
+            plain_data(
+                {"model": model, "tier": served, "at": on, "usd_per_million": tiers, "source": found.source}
+            )
         )
     source: list[terminal.Said] = [("plain", "", f"{part}.") for part in found.source.split("; ")]
-    terminal.block(f"{model}, USD per million tokens", source)
+    terminal.block(f"{called}, USD per million tokens", source)
     terminal.table(
         ("from input tokens", *(name.replace("_", " ") for name in (*names, *apart))),
         (tuple(_price(value) for value in tier.values()) for tier in tiers),

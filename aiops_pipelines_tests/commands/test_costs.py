@@ -161,5 +161,10 @@ def test_a_price_is_shown_with_its_source(data):
     assert "cache write 1h" in text and "200,001 6 0.6 7.5 22.5 12" in text
     _, text, _ = run(data, "prices", "show", "claude-sonnet-4-5")
     assert "200,001 6 0.6 7.5 22.5 12" in text
+    _, text, _ = run(data, "prices", "show", "gpt-4o", "--tier", "Batch", "--json")
+    found = json.loads(text)
+    assert (found["tier"], found["usd_per_million"][0]["input"]) == ("batch", "1.25")
+    code, _, error = run(data, "prices", "show", "o3-pro", "--tier", "priority")
+    assert code == 1 and "o3-pro in the tier priority has no known price" in error
     code, _, error = run(data, "prices", "show", "secret-llm")
     assert code == 1 and "secret-llm has no known price" in error and "--provider" in error
