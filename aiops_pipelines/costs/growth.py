@@ -75,7 +75,8 @@ def split_change(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     A cell that goes from x0 to x1 gives each factor f the effect L(x1, x0) ln(f1 / f0), where
     L(a, b) = (a - b) / ln(a / b) is the logarithmic mean; the effects of a cell add up to x1 - x0.
     Where a factor is 0 in one period, the limit of that formula gives it the whole change: a new endpoint
-    is volume, a model that joins is model_mix, a part that appears is tokens.
+    is volume, a model that joins is model_mix, a part that appears is tokens. If calls grew too, volume has
+    the mean of what they add without the newcomer, nothing, and with it (L. S. Shapley, 1953).
 
     What is paid of the price is the mean of the rates of uncached, read and written tokens, in units of the
     first, weighted by their shares. The shares' part of its effect is cache, the rates' part is price.
@@ -113,6 +114,11 @@ def _effects(of: dict[str, Floats]) -> Floats:
     factors = np.stack([*ratios, _ratio(cost, tokens * uncached_price)])
     effects = divisia_effects(cost, factors)
     live = (cost > 0).all(axis=0)
+    came = ~live & (calls > 0).all(axis=0)
+    a_call = np.divide(cost, calls, out=np.zeros_like(cost), where=calls > 0).sum(axis=0)
+    grown = np.where(came, (calls[1] - calls[0]) * a_call / 2, 0.0)
+    effects = np.where(came & (effects != 0), effects - grown, effects)
+    effects[0] += grown
     weight = logarithmic_mean(*np.where(live, cost[::-1], 1)) * live
     cache = np.where(live, weight * share_of_effect(shares, rates), effects[4])
     effects[3] += effects[4] - cache

@@ -93,6 +93,18 @@ def test_a_model_that_joins_is_model_mix_alone():
     assert joined == pytest.approx({"model_mix": 10 * 0.014 - 10 * 0.0014})
 
 
+def test_calls_that_double_while_a_model_joins_are_volume_too():
+    """At the old mix the second hundred calls cost 0.14 USD, at the new one 1.022: volume lies between.
+
+    The model that stays goes from 0.14 to 0.084, L = 0.056 / ln(5/3); the newcomer costs 1.96, half of it for
+    the second hundred calls, and volume has the mean of that and of nothing: 0.49.
+    """
+    joined = blamed({SMALL: (100, PARTS)}, {SMALL: (60, PARTS), LARGE: (140, DEAR)})
+    volume = 0.056 / log(5 / 3) * log(2) + 0.49
+    assert 0.14 < volume < 1.022
+    assert joined == pytest.approx({"volume": volume, "model_mix": 1.904 - volume})
+
+
 def test_growth_of_calls_during_a_swap_is_volume():
     """Spend goes from 0.14 to 2.8, 20-fold: calls double and the price is 10-fold, so L = 2.66 / ln 20."""
     swap = blamed({SMALL: (100, PARTS)}, {LARGE: (200, DEAR)})
