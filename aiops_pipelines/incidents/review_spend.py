@@ -88,10 +88,16 @@ def _waterfall(before: Decimal, causes: dict[str, Decimal], after: Decimal) -> C
     return Chart("spend_waterfall", title, "US dollars a week; the steps add up.", tuple(rows))
 
 
+def _weeks_of_use(r: ReviewInputs) -> set[date]:
+    """Return the weeks in which any call used a token: embeddings too, which are no traffic."""
+    return {row["week"] for row in r.rows("spend") if row["tokens"]}
+
+
 def _by_week_and_part(r: ReviewInputs) -> Chart:
     sums: defaultdict[tuple[date, str], Decimal] = defaultdict(Decimal)
+    used = _weeks_of_use(r)
     for row in r.rows("spend"):
-        if row["cost_usd"] is not None and row["week"] in r.heard():
+        if row["cost_usd"] is not None and row["week"] in used:
             sums[row["week"], row["part"]] += row["cost_usd"]
     shown, known = r.weeks(), {week for week, _ in sums}
     rows = [
@@ -188,7 +194,7 @@ def _because(row: Row) -> str:
 
 def spend(r: ReviewInputs) -> Section:
     """Say what the week cost, how far that is from a baseline week, and why."""
-    now = r.this_week("spend") if r.week in r.heard() else []
+    now = r.this_week("spend") if r.week in _weeks_of_use(r) else []
     total = _total(now)
     before, causes, after = growth(r.this_week("growth") if total is not None else [])
     grown = float((after - before) / before) if before else None

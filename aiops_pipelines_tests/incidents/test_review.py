@@ -261,6 +261,14 @@ def test_unpriced_spend_is_unknown_and_not_zero() -> None:
     assert figure(part, "Spend of the week") is None
 
 
+def test_a_week_of_embeddings_alone_has_its_spend() -> None:
+    silent = next(week for week in WEEKS if not any(weeks.spend().filter(week=week)["tokens"]))
+    embedded = weeks.spend().filter(week=WEEKS[11]).with_columns(week=pl.lit(silent))
+    given = pl.concat([weeks.spend().filter(pl.col("week") != silent), embedded])
+    part = section(weekly_review(inputs(silent, spend=given)), "spend")
+    assert figure(part, "Spend of the week") == embedded["cost_usd"].sum()
+
+
 def test_spend_says_which_calls_it_leaves_out() -> None:
     def note(*counts: tuple[str, int]) -> str:
         day = {"system": SYSTEM.name, "day": WEEKS[11] + timedelta(days=6)}

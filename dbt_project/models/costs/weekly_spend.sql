@@ -10,11 +10,17 @@ with spend as (
     group by all
 ),
 
+-- traffic is about chats; embeddings may be spent on in weeks without any
 weeks as (
     select
         system,
         week
     from {{ ref('weekly_traffic') }}
+    union
+    select
+        system,
+        week
+    from spend
 ),
 
 lines as (
