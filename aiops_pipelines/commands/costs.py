@@ -51,10 +51,12 @@ def growth(name: given.OneSystem, before: From, after: To, as_json: Json = False
     found = compared_periods(published(Project.here()), system.name, period(before), period(after))
     if as_json:
         return terminal.data(found.as_data())
-    spent = (
-        f"{usd(found.spent[0])} from {day(found.before[0])} to {day(found.before[1])}, {usd(found.spent[1])} "
+    spans = (
+        f"on {day(first)}" if first == last else f"from {day(first)} to {day(last)}"
+        for first, last in (found.before, found.after)
     )
-    terminal.block(system.name, [], f"{spent}from {day(found.after[0])} to {day(found.after[1])}")
+    spent = (f"{usd(amount)} {span}" for amount, span in zip(found.spent, spans, strict=True))
+    terminal.block(system.name, [], ", ".join(spent))
     shown = {cause: change for cause, change in found.causes.items() if abs(change) >= SMALLEST_SHOWN}
     rows = [(cause_name(cause), usd(change, signed=True)) for cause, change in shown.items()]
     terminal.table(

@@ -84,9 +84,10 @@ def spend_anomaly(facts: Facts, limits: Limits) -> Readings:
     usual = _usual_days(_costs(facts))
     for row in facts.spend_anomalies.rows(named=True):
         expected, cost = row["expected_usd"], row["cost_usd"]
-        excess = cost / expected - 1 if expected else float(cost > 0)
+        excess = cost / expected - 1 if expected else None  # beyond any limit where nothing is usual
+        beyond = cost > expected * (1 + limits.spend_anomaly)
         matters = cost - expected > MATERIAL * usual.get(row["day"], 0.0)
-        broken = bool(row["unusual"]) and excess > limits.spend_anomaly and matters
+        broken = bool(row["unusual"]) and beyond and matters
         hours = f"{row['unusual']} of {row['judged']} hours of" if row["step"] == "hour" else "All of"
         evidence = f"{hours} {row['day']} cost {usd(cost)} where {usd(expected)} is usual "
         evidence += f"(limit {percent(limits.spend_anomaly, signed=True)})"

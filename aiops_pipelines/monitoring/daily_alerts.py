@@ -89,7 +89,8 @@ def errors(day: Day, base: Baselines, limits: Limits, alpha: float) -> Found:
     over = by_limit == "breach"
     limit = limits.error_rate if over or before[0] is None else SHARE_FACTOR * before[0]
     said = (
-        f"{day.errors} of {day.calls} calls on {day.day} failed ({share:.1%}, limit {limits.error_rate:.1%}"
+        f"{day.errors} of {day.calls} calls on {day.day} failed "
+        f"({share:.1%}, limit {100 * limits.error_rate:.10g}%"
     )
     return level, "P2" if over else "P3", share, limit, before[0], f"{said}{_was(before[0])})."
 

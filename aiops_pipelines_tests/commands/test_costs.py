@@ -94,6 +94,7 @@ def test_growth_is_said_in_words(data):
         data, "costs", "growth", "shop", "--from", "2026-06-01", "--to", "2026-06-11..2026-06-12"
     )
     assert "The periods have 1 and 2 days; the difference is volume." in text
+    assert "$10.00 on 1 Jun 2026, $60.00 from 11 Jun 2026 to 12 Jun 2026" in text
     _, text, _ = run(data, "costs", "growth", "shop", *PERIODS[:3], "2026-06-10..2026-06-11")
     assert "1 day in both periods." in text
 

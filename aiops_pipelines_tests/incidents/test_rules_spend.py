@@ -42,9 +42,12 @@ def test_hours_that_usually_cost_nothing_are_unusual_without_a_cause():
             unusual(expected_usd=0.0, step="day", judged=1, unusual=1, cause=None, endpoint=None)
         ]
     )
-    assert signals(known, LIMITS)["evidence"].to_list() == [
-        "All of 2026-06-01 cost $9.00 where $0.00 is usual (limit +50.0\u00a0%)."
+    assert [name for name, *_ in found(known, Limits(spend_anomaly=3, silent_hours=10**6))] == [
+        "spend_anomaly"
     ]
+    row = signals(known, LIMITS).row(0, named=True)
+    assert row["value"] is None
+    assert [row["evidence"]] == ["All of 2026-06-01 cost $9.00 where $0.00 is usual (limit +50.0\u00a0%)."]
 
 
 @pytest.mark.parametrize(("cost", "broken"), [("1.5", False), ("1.51", True), (None, False)])

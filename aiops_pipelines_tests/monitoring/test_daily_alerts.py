@@ -53,6 +53,12 @@ def test_failures_by_hand(failures: int, calls: int, level: str, severity: str) 
     assert (found.level, found.severity) == (level, severity)
 
 
+def test_a_limit_is_said_to_its_last_digit() -> None:
+    strict = Limits(error_rate=0.0005)
+    (found,) = daily_readings({MONDAY: Day(MONDAY, 90, 1)}, {}, strict, LATER)["errors"][:1]
+    assert found.evidence == "1 of 90 calls on 2026-06-01 failed (1.1%, limit 0.05%)."
+
+
 @given(st.integers(1, 400), st.data())
 def test_without_a_baseline_the_failure_rule_is_the_binomial_test_of_the_limit(
     calls: int, data: st.DataObject
