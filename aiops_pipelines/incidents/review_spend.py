@@ -123,7 +123,7 @@ def _left_out(r: ReviewInputs) -> str:
     for row in week:
         without[row["price_status"]] += row["calls"]
     said = calls_left_out(without)
-    return f"without {said}" if said else "every call has a price" if week else ""
+    return f"leaves out {said}" if said else "every call has a price" if week else ""
 
 
 def _endpoints(rows: list[Row], total: Decimal | None) -> Table:
@@ -177,10 +177,13 @@ def _forecast(r: ReviewInputs) -> tuple[Figure, ...]:
 
 
 def _unusual_days(r: ReviewInputs) -> tuple[Table, ...]:
+    """List the days whose unusual hours are beyond the limit; a steady day in fifteen has some by chance."""
+    limit = 1 + r.system.limits.spend_anomaly
     days = [
         (row["day"], row["unusual"], row["cost_usd"], row["expected_usd"], _because(row))
         for row in r.rows("anomalies")
-        if row["unusual"] and r.week <= row["day"] < r.week + timedelta(days=7)
+        if row["unusual"] and row["cost_usd"] > limit * row["expected_usd"]
+        if r.week <= row["day"] < r.week + timedelta(days=7)
     ]
     kinds: dict[str, Kind] = {"Day": "day", "Unusual hours or days": "count", "Cost": "usd", "Usual": "usd"}
     columns = tuple(Column(label, kind) for label, kind in (kinds | {"Mostly": "text"}).items())

@@ -223,7 +223,8 @@ def test_the_month_and_unusual_days_stand_in_the_spend_section() -> None:
     }
     unusual = {"system": SYSTEM.name, "day": week + timedelta(days=1), "unusual": 2, "cost_usd": 1.0}
     unusual |= {"expected_usd": 0.25, "endpoint": "chat", "cause": "volume"}
-    frames = {"month": pl.DataFrame([row | ends]), "anomalies": pl.DataFrame([unusual])}
+    slight = unusual | {"day": week + timedelta(days=2), "cost_usd": 0.3}
+    frames = {"month": pl.DataFrame([row | ends]), "anomalies": pl.DataFrame([unusual, slight])}
     part = section(weekly_review(replace(inputs(week), **frames)), "spend")
     (forecast,) = [found for found in part.figures if found.label.startswith("Forecast of ")]
     assert forecast.value == Decimal("4.5")
@@ -279,7 +280,7 @@ def test_spend_says_which_calls_it_leaves_out() -> None:
 
     assert note(("priced", 9)) == "every call has a price"
     assert note(("priced", 9), ("unknown", 1), ("unknown", 1), ("no_usage", 1)) == (
-        "without 2 calls without a known price and 1 call that logged no usage"
+        "leaves out 2 calls without a known price and 1 call that logged no usage"
     )
 
 
