@@ -8,7 +8,7 @@ with calls as (
         endpoint,
         model,
         user_group,
-        operation,
+        {{ operation_code() }} as operation_code,
         cost_usd,
         input_usd,
         output_usd,
@@ -58,7 +58,7 @@ totals as (
         endpoint,
         model,
         user_group,
-        operation,
+        operation_code,
         count(*) as calls,
         count(*) filter (where cost_usd is null) as calls_unpriced,
         sum(cost_usd) as cost_usd,
@@ -74,7 +74,7 @@ totals as (
         {{ usd_of("sum(cost_up_to_" ~ part ~ ")") }} as usd_up_to_{{ part }}{{ "," if not loop.last }}
         {%- endfor %}
     from running_cost
-    group by system, hour, endpoint, model, user_group, operation
+    group by system, hour, endpoint, model, user_group, operation_code
 )
 
 -- a part costs what it adds to the running cost and unsplit input takes what is left, so nothing is lost to rounding
@@ -84,7 +84,7 @@ select
     endpoint,
     model,
     user_group,
-    operation,
+    {{ operation_named() }} as operation,
     calls,
     calls_unpriced,
     cost_usd,
