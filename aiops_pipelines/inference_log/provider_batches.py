@@ -10,6 +10,8 @@ from aiops_pipelines.inference_log.provider_streams import events
 RESULTS = re.compile(r"/batches/[^/]+(/results)?$|/files/[^/]+/content$|/batch/jobs/[^/]+$")
 """Where OpenAI, Anthropic, Mistral, xAI and Gemini give the results of a batch."""
 CREATED = ("created", "created_at", "createTime", "createdAt")
+FAILED = ("errored", "canceled", "expired")
+"""How Anthropic calls a result without an answer."""
 _LISTS = ("results", "outputs", "inlinedResponses")
 _WRAPPERS = ("batch_result", "result", "response", "chat_get_completion", "message", "body")
 """What stands around an answer, from the outside in."""
@@ -53,8 +55,9 @@ def _dated(call: dict[str, Any]) -> dict[str, Any]:
 def one_result(one: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result as a recorded call; its own id, for a batch may be fetched again and again."""
     body, code = _answer(one)
-    metadata = one.get("metadata") if isinstance(one.get("metadata"), Mapping) else {}
-    named = one.get("custom_id") or one.get("batch_request_id") or (metadata or {}).get("custom_id")
+    metadata = one.get("metadata")
+    within = metadata if isinstance(metadata, Mapping) else {}
+    named = one.get("custom_id") or one.get("batch_request_id") or within.get("custom_id")
     error = body if body.get("type") == "error" else one.get("error")
     return {
         "id": body.get("id") or body.get("responseId") or one.get("id") or named,
@@ -94,11 +97,8 @@ def _answer(one: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
         if isinstance(inner, Mapping):
             body = inner
             code = body.get("status_code", code)
-    failed = one.get("result") if isinstance(one.get("result"), Mapping) else {}
-    if (failed or {}).get("type") in ("errored", "canceled", "expired"):
-        told = (failed or {}).get("error")
-        return {
-            "type": "error",
-            "error": told if isinstance(told, dict) else {"type": (failed or {})["type"]},
-        }, code
+    failed = one.get("result")
+    if isinstance(failed, Mapping) and failed.get("type") in FAILED:
+        told = failed.get("error")
+        return {"type": "error", "error": told if isinstance(told, dict) else {"type": failed["type"]}}, code
     return dict(body), code

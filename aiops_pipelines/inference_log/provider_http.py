@@ -90,12 +90,19 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
                 raise RecordError(f"The object is none of these: {LOOKED_FOR}.")
             if _is_message(row.get("request")):
                 raise RecordError(BODIES)
-            records = [one for call in _calls(row) for one in _records(call, content, count_tokens)]
-            batch.records.extend(record | {"source_line": line} for record in records)
-            if not records:
-                batch.ignored[f"{row.get('method') or 'call'} {_shape(row)}"] += 1
+            calls = _calls(row)
         except RecordError as error:
             batch.rejections.append(Rejection(line, str(error), content))
+            continue
+        before = len(batch.records) + len(batch.rejections)
+        for call in calls:  # a result that is broken takes no other of its batch with it
+            try:
+                for record in _records(call, content, count_tokens):
+                    batch.records.append(record | {"source_line": line})
+            except RecordError as error:
+                batch.rejections.append(Rejection(line, str(error), content))
+        if len(batch.records) + len(batch.rejections) == before:
+            batch.ignored[f"{row.get('method') or 'call'} {_shape(row)}"] += 1
     return batch
 
 

@@ -106,6 +106,20 @@ def test_failed_results_are_failed_calls():
     ]  # fmt: skip
 
 
+def test_a_broken_result_takes_no_other_with_it():
+    broken = MESSAGE | {"id": "msg_0", "usage": {"input_tokens": -1, "output_tokens": 5}}
+    ones = [
+        {"custom_id": str(n), "result": {"type": "succeeded", "message": m}}
+        for n, m in enumerate((broken, MESSAGE))
+    ]
+    raw = fetched("api.anthropic.com", "/v1/messages/batches/b1/results", "\n".join(map(json.dumps, ones)))
+    batch = read([(1, raw)])
+    assert [r["event_id"] for r in batch.records] == ["msg_1"] and batch.ignored == {}
+    assert [rejection.reason for rejection in batch.rejections] == [
+        "usage.input_tokens is -1; it must be from 0 to below 1,000,000,000."
+    ]
+
+
 def test_a_results_file_is_read_as_it_is_downloaded():
     rows = [file_line(COMPLETION), file_line(COMPLETION | {"id": "chat_2"}, custom_id="1")]
     assert detected(rows) == "provider_http"
