@@ -4,6 +4,7 @@ A row of a data frame is a span: `context.trace_id`, `span_kind`, `attributes.ll
 on, nested or dotted. Spans of the GenAI conventions among them are read as well.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from aiops_pipelines.inference_log.times import clock_time, nanoseconds
 LOOKED_FOR = "OTLP spans with openinference.span.kind, or rows with context.span_id and span_kind"
 _WHOLE = ("metadata", "variables", "json_schema", "vector", "arguments")
 """Last names of attributes that are kept as they are, however deep."""
+_SPELLED = re.compile(r"attributes(\.\w+)?|events").fullmatch
+"""Columns that may hold JSON text: Parquet takes no column in which lists and single values are mixed."""
 
 
 def recognises(value: Any) -> bool:
@@ -59,7 +62,7 @@ def flat(values: Mapping[str, Any], start: str = "") -> dict[str, Any]:
 
 def _flat(values: Mapping[str, Any], start: str) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
-        name, inner = f"{start}{key}", decoded(value) if not start and key == "attributes" else value
+        name, inner = f"{start}{key}", decoded(value) if not start and _SPELLED(str(key)) else value
         if str(key).rsplit(".", 1)[-1] in _WHOLE:
             yield name, value
         elif isinstance(inner, dict):

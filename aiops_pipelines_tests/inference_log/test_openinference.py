@@ -38,6 +38,16 @@ def nested(row):
     return found
 
 
+def test_a_column_of_nested_attributes_or_events_may_be_text():
+    text = {
+        "attributes.llm": json.dumps({"model_name": "gpt-4o", "token_count": {"prompt": 9, "completion": 2}}),
+        "events": json.dumps([{"name": "exception", "attributes": {"exception.type": "Timeout"}}]),
+    }
+    kept = {name: value for name, value in LLM.items() if not name.startswith("attributes.llm")}
+    [record] = batch_of(kept | text | {"status_code": "ERROR"}).records
+    assert (record["model_served"], record["tokens_total"], record["error_type"]) == ("gpt-4o", 11, "Timeout")
+
+
 @pytest.mark.parametrize("shape", [dict, nested, lambda row: row | {"attributes": json.dumps({"a": 1})}])
 def test_rows_are_spans_dotted_or_nested(shape):
     [record] = batch_of(shape(LLM), shape(RETRIEVER)).records
