@@ -27,9 +27,6 @@ STEPS = {
 }
 
 
-PID_TAG = "aiops/pid"
-
-
 class RunFailed(Mendable, RuntimeError):
     """A cadence did not finish; the message says which step and where the log is."""
 
@@ -55,12 +52,13 @@ def operate(project: Project, say: Say) -> None:
 
     from aiops_pipelines.definitions import defs
     from aiops_pipelines.defs.cadences import period_range, range_tags, systems
+    from aiops_pipelines.defs.dead_runs import end_dead_runs
 
     definitions = defs() if callable(defs) else defs
     usable, _ = load_systems(project.systems, project.data)
     warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
     with dg.DagsterInstance.get() as instance:
-        _reap(instance)
+        end_dead_runs(instance)
         known = instance.get_dynamic_partitions(systems.name or "")
         instance.add_dynamic_partitions(systems.name or "", [name for name in usable if name not in known])
         registered = list(instance.get_dynamic_partitions(systems.name or ""))
@@ -82,24 +80,14 @@ def operate(project: Project, say: Say) -> None:
                 say(f"{cadence}: nothing is due")
 
 
-def _reap(instance: Any) -> None:
-    """End runs of this command whose process was killed, and give back the pool slots they still hold."""
-    from dagster import DagsterRunStatus, RunsFilter
-
-    started = RunsFilter(statuses=[DagsterRunStatus.STARTED, DagsterRunStatus.STARTING])
-    for run in instance.get_runs(started):
-        pid = run.tags.get(PID_TAG)
-        if pid and not Path(f"/proc/{pid}").exists():
-            instance.report_run_failed(run, "The process was killed; the next run goes on from here.")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-
-
 class _Runner:
     def __init__(self, definitions: Any, instance: Any, home: Path, say: Say):
         self._definitions, self._instance, self._say = definitions, instance, say
         self._log = home / "run.log"
 
     def __call__(self, cadence: str, tags: dict[str, str], note: str = "") -> None:
+        from aiops_pipelines.defs.dead_runs import PID_TAG
+
         self._say(f"{cadence}{note}:")
         run_id, begun = str(uuid.uuid4()), time.monotonic()
         with (

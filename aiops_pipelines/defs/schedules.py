@@ -16,6 +16,7 @@ from aiops_pipelines.defs.cadences import (
     systems,
     utc_now,
 )
+from aiops_pipelines.defs.dead_runs import end_dead_runs
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import documents as corpora
 from aiops_pipelines.resources.completion import due_months, due_weeks
@@ -94,7 +95,9 @@ def _due_run(
 def landed(
     context: dg.SensorEvaluationContext, project: dg.ResourceParam[Project]
 ) -> dg.SensorResult | dg.SkipReason:
-    """Notice new systems, log files, documents and known queries."""
+    """Notice new systems, log files, documents and known queries, and runs whose process is gone."""
+    for run in end_dead_runs(context.instance):
+        context.log.warning(f"Run {run} is ended: its process was killed. The next run goes on from there.")
     usable, mistakes = load_systems(project.systems, project.data)
     for sentence in mistakes.values():
         context.log.warning(sentence)
