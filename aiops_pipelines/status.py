@@ -12,8 +12,7 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.document import TONES, Tone
-from aiops_pipelines.incidents.clocks import Step
-from aiops_pipelines.incidents.lifecycle import WAITS_FOR
+from aiops_pipelines.incidents.lifecycle import due_at, waits_for
 from aiops_pipelines.incidents.review_alerts import present_alerts
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.incidents.review_quality import CAUSES, WORST_FIRST, metric_name
@@ -26,7 +25,6 @@ from aiops_pipelines.wording import day, inert, listed, moment, percent, some, u
 
 CAUSES_SHOWN = 2
 FORECAST = ("month", "through", "spent_usd", "forecast_usd", "low_usd", "high_usd")
-STEPS: tuple[Step, ...] = ("acknowledge", "mitigate", "resolve")
 VERDICT_TONES: Mapping[str, Tone] = {"OK": "good", "CANNOT TELL": "unknown", "DEGRADED": "bad"}
 NOT_YET = "Not worked out yet: it comes with the first complete week."
 
@@ -230,17 +228,6 @@ def open_incidents(rows: Iterable[Row]) -> list[Row]:
     """Return the incidents that are not resolved, the gravest and oldest first."""
     still = [row for row in rows if row["status"] != "resolved"]
     return sorted(still, key=lambda row: (row["severity"], row["opened_at"], row["incident_id"]))
-
-
-def waits_for(row: Mapping[str, Any]) -> Step:
-    """Return the step an unresolved incident waits for: acknowledge, mitigate or resolve."""
-    return STEPS[WAITS_FOR[row["status"]]]
-
-
-def due_at(row: Mapping[str, Any]) -> datetime | None:
-    """Return by when an unresolved incident's next step is due."""
-    due: datetime | None = row[f"{waits_for(row)}_due_at"]
-    return due
 
 
 def is_late(row: Mapping[str, Any], now: datetime) -> bool:

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from aiops_pipelines.incidents.settings import BusinessHours, Notification
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.mistakes import mistakes
 from aiops_pipelines.rag.store_settings import Publish
@@ -240,13 +241,6 @@ class Retention(Part):
     """Never below six months, the floor of AI Act articles 19(1) and 26(6)."""
 
 
-class Notification(Part):
-    """Where incidents are announced; a log file is the offline default."""
-
-    kind: Literal["log", "webhook"] = "log"
-    url: str | None = None
-
-
 class System(Part):
     """One AI system under operation.
 
@@ -268,6 +262,7 @@ class System(Part):
     prices: tuple[ContractPrice, ...] = ()
     retention: Retention = Retention()
     notifications: tuple[Notification, ...] = (Notification(),)
+    business_hours: BusinessHours = BusinessHours()
 
     @field_validator("profile", mode="before")
     @classmethod

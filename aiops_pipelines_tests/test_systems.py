@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,12 @@ MISTAKES = {
     "prices.0.valid_from": {"prices": [{"model": "m", "input": 1, "output": 2}]},
     "prices.0.input": {"prices": [{"model": "m", "valid_from": date(2026, 1, 1), "input": -1, "output": 2}]},
     "notifications.0.kind": {"notifications": [{"kind": "mail"}]},
+    "notifications.0.secrets": {"notifications": [{"secrets": {"url": "https://example.com/hook"}}]},
+    "notifications.0.changes.0": {"notifications": [{"changes": ["closed"]}]},
+    "business_hours": {"business_hours": {"time_zone": "Berlin"}},
+    "business_hours.closes": {"business_hours": {"closes": "late"}},
+    "business_hours.days": {"business_hours": {"days": []}},
+    "business_hours.days.0": {"business_hours": {"days": ["Mon"]}},
     "as_of": {"as_of": "tomorrow"},
     "known_queries": {"known_queries": 3},
     "title": {"title": None},
@@ -288,3 +294,14 @@ def test_a_monday_is_one_and_at_most_six_days_back(day: date) -> None:
     assert monday(day).isoweekday() == 1
     assert 0 <= (day - monday(day)).days <= 6
     assert monday(monday(day)) == monday(day)
+
+
+@pytest.mark.parametrize("written_as", ["09:30", "9:30", '"9:30"', "09:30:00"])
+def test_hours_are_read_as_people_write_them(tmp_path: Path, written_as: str) -> None:
+    """YAML takes 9:30 for 570, as minutes of an angle."""
+    hours = f"{{time_zone: Europe/Berlin, opens: {written_as}, closes: 18:00, holidays: [2026-12-25]}}"
+    text = f"name: shop\ntitle: Shop\ninference_log: {{folder: l}}\nbusiness_hours: {hours}\n"
+    (tmp_path / "shop.yaml").write_text(text)
+    calendar = load_system(tmp_path / "shop.yaml", tmp_path).business_hours.calendar
+    assert (calendar.opens, calendar.closes, calendar.day) == (time(9, 30), time(18), timedelta(hours=8.5))
+    assert calendar.holidays == {date(2026, 12, 25)} and calendar.weekdays == {0, 1, 2, 3, 4}

@@ -9,13 +9,14 @@ from aiops_pipelines.defs.bodies import Work, labels, plot, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, weeks
 from aiops_pipelines.document import Chart
 from aiops_pipelines.incidents import lifecycle, rules
+from aiops_pipelines.incidents.announcements import announcements
 from aiops_pipelines.incidents.facts import Facts
 from aiops_pipelines.incidents.review import weekly_review as review_week
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
 from aiops_pipelines.incidents.runbooks import RunbookError, runbook_of_cause
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.completion import enter
-from aiops_pipelines.resources.notifier import announce
+from aiops_pipelines.resources.notifier import deliver
 from aiops_pipelines.resources.pages import review_page
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -155,17 +156,22 @@ def _update(work: Work, system: System) -> None:
         runbook_of_cause(work.project.runbooks),
         rules.calm_periods(facts_of(warehouse, system, work.clock), system.limits),
         before,
+        system.business_hours.calendar,
     ).with_columns(looked_at=pl.lit(now))
     since = before["looked_at"].max() if before.height else now
     news = lifecycle.changes(before, after, since, now)  # type: ignore[arg-type]
-    warehouse.replace("incidents.incidents", after, system=system.name)
+    with (
+        warehouse.writing() as writer
+    ):  # what is to be announced is kept with the change itself, or neither is
+        writer.replace("incidents.incidents", after, system=system.name)
+        writer.append("incidents.announcements", announcements(news, after, system, now))
     for number in lifecycle.unmatched_events(after, decided)["incident_id"].unique().sort():
         work.problem(
             system.name,
             f"What was decided on {number} (incidents.incident_events) has no incident any more: late data "
             "moved its start. Look for the incident of the same cause in `aiops status` and decide again.",
         )
-    for sentence in announce(news, after, system, work.project.notifications, now):
+    for sentence in deliver(warehouse, system, work.project.notifications, now):
         work.problem(system.name, sentence)
 
 

@@ -8,10 +8,11 @@ Clocks are in `clocks`, what to do is in the runbooks.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 import polars as pl
 
-from aiops_pipelines.incidents.clocks import UTC_WEEK, BusinessCalendar, clocks
+from aiops_pipelines.incidents.clocks import UTC_WEEK, BusinessCalendar, Step, clocks
 from aiops_pipelines.incidents.course import Course, Row
 from aiops_pipelines.incidents.rules import CAUSES
 
@@ -34,6 +35,7 @@ EPISODE_GAP = timedelta(days=14)
 """Signals of a cause at least this far apart are two incidents."""
 WAITS_FOR = {"open": 0, "acknowledged": 1, "mitigated": 2}
 """Which of the three clocks runs out next."""
+STEPS: tuple[Step, ...] = ("acknowledge", "mitigate", "resolve")
 SENTENCES_SHOWN = 3
 
 
@@ -76,6 +78,17 @@ def incidents(
             | {"opened_at": start, "runbook": (runbooks or {}).get(first["cause"])}
         )
     return pl.DataFrame(rows, schema=INCIDENTS).sort("opened_at", "system", "incident_id")
+
+
+def waits_for(row: Mapping[str, Any]) -> Step:
+    """Return the step an unresolved incident waits for: acknowledge, mitigate or resolve."""
+    return STEPS[WAITS_FOR[row["status"]]]
+
+
+def due_at(row: Mapping[str, Any]) -> datetime | None:
+    """Return by when an unresolved incident's next step is due."""
+    due: datetime | None = row[f"{waits_for(row)}_due_at"]
+    return due
 
 
 def unmatched_events(incidents: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:

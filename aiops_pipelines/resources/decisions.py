@@ -35,6 +35,7 @@ def incidents_now(warehouse: Warehouse, system: System, clock: datetime) -> pl.D
         system.now(clock),
         dict(stored.select("cause", "runbook").iter_rows()),
         known=stored,
+        calendar=system.business_hours.calendar,
     )
     opened = current.join(stored, on="incident_id", how="semi")  # a signal alone is no incident before a run
     evidence = stored.select("incident_id", "evidence")

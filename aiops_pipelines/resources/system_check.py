@@ -3,6 +3,7 @@
 Mistakes in the YAML itself are `systems`' sentences. Nothing is stored here.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,9 +56,7 @@ def check_system(system: System, clock: datetime) -> Iterator[Check]:
         yield from _clock(system, sample, clock)
     yield from _known_queries(system, files, now)
     yield from _publish(system)
-    for channel in system.notifications:
-        if channel.kind == "webhook" and not channel.url:
-            yield Check("bad", "A webhook of notifications has no url; add it, or use kind: log.")
+    yield from _notifications(system)
 
 
 def _newest(system: System, now: datetime) -> Snapshot | CorpusError | None:
@@ -226,6 +225,16 @@ def _publish(system: System) -> Iterator[Check]:
         yield Check("bad", inert(str(error)))
     else:
         yield Check("good", f"The index will be published to {system.publish.store}.")
+
+
+def _notifications(system: System) -> Iterator[Check]:
+    for place in system.notifications:
+        named = f"A place of kind {place.kind} in notifications"
+        if place.missing:
+            yield Check("bad", f"{named} has no {listed(place.missing)}; add it, or use kind: log.")
+        for variable in sorted(set(place.secrets.values()) - os.environ.keys()):
+            said = f"needs the environment variable {variable}, which is not set here"
+            yield Check("warn", f"{named} {said}; set it where runs are made.")
 
 
 def _known_queries(system: System, files: list[File] | CorpusError, now: datetime) -> Iterator[Check]:

@@ -11,6 +11,7 @@ import typer
 
 from aiops_pipelines.cli import PANELS, app
 from aiops_pipelines.commands.operate import show_outputs
+from aiops_pipelines.incidents.settings import BusinessHours
 from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.resources.published import ReadOnlyWarehouse
 from aiops_pipelines.systems import Baseline, Index, Limits, Retention, System, load_system
@@ -61,6 +62,7 @@ def test_init_writes_one_file_that_states_every_default_and_says_what_goes_where
     system = load_system(tmp_path / "systems/desk-help.yaml", tmp_path)
     assert (system.limits, system.baseline, system.retention) == (Limits(), Baseline(), Retention())
     assert system.index == Index()
+    assert system.business_hours == BusinessHours()
     assert system.notifications == System.model_fields["notifications"].default
 
 
@@ -72,7 +74,7 @@ def test_a_data_folder_that_cannot_be_is_a_sentence(aiops, tmp_path):
 def test_init_explains_every_key(aiops, tmp_path):
     aiops(tmp_path, "init", "desk")
     lines = (tmp_path / "systems/desk.yaml").read_text().splitlines()
-    parts = [System, Index, Limits, Baseline, Retention]
+    parts = [System, Index, Limits, Baseline, Retention, BusinessHours]
     for key in sorted({name for part in parts for name in part.model_fields}):
         at = next(n for n, line in enumerate(lines) if line.lstrip("# ").startswith(f"{key}:"))
         assert lines[at - 1].lstrip().startswith("# "), key
@@ -127,7 +129,13 @@ CHECKS = [
     ({"as_of": "2026-06-20T06:00:00Z"}, 0, "! The log goes on after as_of, until 29 Jun 2026"),
     ({"as_of": "2099-01-01T00:00:00Z"}, 0, "! as_of is 1 Jan 2099 00:00 UTC, which is still to come"),
     ({"as_of": None}, 0, "! The last call is of 29 Jun 2026 17:00 UTC: silence."),
-    ({"notifications": [{"kind": "webhook"}]}, 1, "✗ A webhook of notifications has no url"),
+    ({"notifications": [{"kind": "webhook"}]}, 1, "✗ A place of kind webhook in notifications has no url"),
+    ({"notifications": [{"kind": "email", "server": "x"}]}, 1, "in notifications has no sender and to; add"),
+    (
+        {"notifications": [{"kind": "slack", "secrets": {"url": "NO_SUCH_VARIABLE"}}]},
+        0,
+        "! A place of kind slack in notifications needs the environment variable NO_SUCH_VARIABLE",
+    ),
 ]
 
 
