@@ -99,8 +99,9 @@ def unmatched_events(incidents: pl.DataFrame, events: pl.DataFrame) -> pl.DataFr
 def changes(before: pl.DataFrame, after: pl.DataFrame, since: datetime, now: datetime) -> pl.DataFrame:
     """Return what to announce between two looks at the incidents: system, incident_id, change.
 
-    A change is opened, a new status, a raised severity, or escalate: 80 % of the next clock has passed
-    since the last look.
+    A change is opened, a new status, a raised severity, or escalate: 80 % of the clock that runs now has
+    passed, which the last look did not see. The clock may have run since before that look: a week that is
+    judged on Monday morning was over at midnight, and a severity that is raised keeps the original start.
     """
     earlier = {(row["system"], row["incident_id"]): row for row in before.rows(named=True)}
     rows = []
@@ -117,8 +118,13 @@ def _news(old: Row | None, new: Row, since: datetime, now: datetime) -> Iterator
         yield "reopened" if new["status"] == "open" else new["status"]
     if old is not None and new["severity"] < old["severity"]:
         yield f"raised to {new['severity']}"
-    if new["escalate_at"] is not None and since < new["escalate_at"] <= now:
+    same = old is not None and all(old[name] == new[name] for name in ("status", "severity"))
+    if _passed(new, now) and not (same and _passed(old, since)):
         yield "escalate"
+
+
+def _passed(row: Row | None, at: datetime) -> bool:
+    return row is not None and row["escalate_at"] is not None and bool(row["escalate_at"] <= at)
 
 
 def _episodes(signals: pl.DataFrame) -> Iterator[list[Row]]:

@@ -1,6 +1,6 @@
 """Incidents out of signals and events."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aiops_pipelines.incidents.course import EVENTS
 from aiops_pipelines.incidents.lifecycle import changes, incidents, unmatched_events
 from aiops_pipelines.incidents.rules import CALM, SIGNALS
+from aiops_pipelines.incidents.settings import BusinessHours
 from aiops_pipelines.resources.tables import declared_tables
 
 NOW = datetime(2026, 9, 7, 6, tzinfo=UTC)
@@ -258,6 +259,34 @@ def test_changes_are_announced_once():
     )
     assert news(first, closed, "2026-06-08T10:30", "2026-06-08T12:00") == ["resolved"]
     assert news(closed, again, "2026-06-09T10:30", "2026-06-09T11:30") == ["reopened"]
+
+
+def test_a_clock_that_ran_before_anybody_looked_is_escalated_once():
+    """A P1 of a week that ended at midnight, seen at 06:00: 80 % of its 15 minutes had passed at 00:12."""
+    grave = incidents(signals(signal("2026-06-01", severity="P1")), NO_EVENTS, utc("2026-06-08T06:00"))
+    assert news(grave.clear(), grave, "2026-06-08T05:45", "2026-06-08T06:00") == ["opened", "escalate"]
+    assert news(grave, grave, "2026-06-08T06:00", "2026-06-08T06:15") == []
+
+
+def test_a_raised_severity_is_escalated_though_its_clock_began_long_ago():
+    mild = incidents(signals(signal("2026-06-01", severity="P3")), NO_EVENTS, utc("2026-06-08T12:00"))
+    grave = incidents(signals(signal("2026-06-01", severity="P1")), NO_EVENTS, utc("2026-06-08T12:15"))
+    assert news(mild, grave, "2026-06-08T12:00", "2026-06-08T12:15") == ["raised to P1", "escalate"]
+
+
+def test_the_next_clock_may_be_past_when_a_step_is_taken():
+    """Acknowledged at 16:00 on Monday: 80 % of the 8 hours to mitigate had passed at 15:24."""
+    before = incidents(signals(signal("2026-06-01")), NO_EVENTS, utc("2026-06-08T15:45"))
+    events = events_of(before.row(0, named=True), ("acknowledged", "2026-06-08T16:00"))
+    after = incidents(signals(signal("2026-06-01")), events, utc("2026-06-08T16:00"))
+    assert news(before, after, "2026-06-08T15:45", "2026-06-08T16:00") == ["acknowledged", "escalate"]
+
+
+def test_clocks_run_in_the_hours_and_days_that_people_work():
+    """Friday 5 June 2026, 16:30 in Berlin; Monday is a holiday, so one hour ends on Tuesday at 09:30, 07:30 UTC."""
+    hours = BusinessHours(time_zone="Europe/Berlin", holidays=[date(2026, 6, 8)])
+    late = signal("2026-06-01", period_end=utc("2026-06-05T14:30"))
+    assert opened(late, calendar=hours.calendar)[0]["acknowledge_due_at"] == utc("2026-06-09T07:30")
 
 
 starts = st.lists(st.integers(0, 120), min_size=1, max_size=12)
