@@ -13,6 +13,7 @@ from itertools import pairwise
 import polars as pl
 
 from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
+from aiops_pipelines.incidents.review_quality import metric_name
 from aiops_pipelines.incidents.rules_spend import (
     daily_budget,
     endpoint_budget,
@@ -67,15 +68,22 @@ Readings = Iterator[Reading]
 
 
 def quality_degraded(facts: Facts, limits: Limits) -> Readings:
-    """A week's metric is DEGRADED with statistical certainty; the week's strongest cause is blamed."""
+    """A week's metric is DEGRADED with statistical certainty; the week's strongest cause is blamed.
+
+    What speaks for the cause is said once a week, with the metric that fell most.
+    """
     causes = {row["week"]: row for row in facts.drift_causes.rows(named=True) if row["rank"] == 1}
-    for row in facts.drift_verdicts.rows(named=True):
-        if row["verdict"] in ("OK", "DEGRADED"):
-            found = causes.get(row["week"], {"cause": "quality_unexplained", "evidence": ""})
-            evidence = f"{row['reason']} {found['evidence']}".strip()
-            week = week_of(row["week"])
-            subject, broken = f"{row['metric']} ({row['sample']})", row["verdict"] == "DEGRADED"
-            yield Reading(*week, broken, found["cause"], "P2", row["drop"], row["margin"], evidence, subject)
+    judged = [row for row in facts.drift_verdicts.rows(named=True) if row["verdict"] in ("OK", "DEGRADED")]
+    fell = sorted((row for row in judged if row["verdict"] == "DEGRADED"), key=lambda row: row["drop"])
+    worst = {row["week"]: row for row in fell}
+    for row in judged:
+        found = causes.get(row["week"], {"cause": "quality_unexplained", "evidence": ""})
+        name = metric_name(row)
+        said = [f"{name[0].upper()}{name[1:]}: {row['reason'][0].lower()}{row['reason'][1:]}"]
+        said += [found["evidence"]] if row is worst.get(row["week"]) and found["evidence"] else []
+        subject, broken = f"{row['metric']} ({row['sample']})", row["verdict"] == "DEGRADED"
+        figures, evidence = (row["drop"], row["margin"]), " ".join(said)
+        yield Reading(*week_of(row["week"]), broken, found["cause"], "P2", *figures, evidence, subject)
 
 
 def index_stale(facts: Facts, limits: Limits) -> Readings:

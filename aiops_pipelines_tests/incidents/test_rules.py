@@ -70,8 +70,21 @@ def test_a_degraded_week_is_blamed_on_its_strongest_cause():
             0.02,
         )
     ]
-    assert frame["evidence"].item() == "It fell by 8 %. model_change it was."
+    assert (
+        frame["evidence"].item()
+        == "Answer correctness on known queries: it fell by 8 %. model_change it was."
+    )
     assert calm_periods(known, LIMITS)["subject"].to_list() == ["groundedness (known)"]
+
+
+def test_what_speaks_for_a_cause_is_said_once_a_week_with_the_metric_that_fell_most():
+    weeks = [(JUNE_1, "a", 0.1), (JUNE_1, "b", 0.3), (JUNE_8, "a", 0.2)]
+    verdicts = [verdict(metric=metric, week=week) | {"drop": drop} for week, metric, drop in weeks]
+    known = facts(
+        drift_verdicts=verdicts, drift_causes=[cause(1, "query_mix", week) for week in (JUNE_1, JUNE_8)]
+    )
+    told = [(e.split()[0], e.endswith("query_mix it was.")) for e in signals(known, LIMITS)["evidence"]]
+    assert sorted(told) == [("A", False), ("A", True), ("B", True)]
 
 
 def test_a_degraded_week_without_a_cause_is_unexplained():
