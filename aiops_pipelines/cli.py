@@ -18,6 +18,7 @@ from aiops_pipelines.commands import (
     bring_in,
     costs,
     decide,
+    incident,
     index,
     look,
     migrate,
@@ -86,7 +87,7 @@ for _panel, _functions in _commands.items():
 app.add_typer(costs.costs, name="costs", rich_help_panel=LOOK)
 app.add_typer(prices.prices, name="prices", rich_help_panel=LOOK)
 app.add_typer(rag.rag, name="rag", rich_help_panel=LOOK)
-app.add_typer(decide.incident, name="incident", rich_help_panel=DECIDE)
+app.add_typer(incident.incident, name="incident", rich_help_panel=DECIDE)
 app.add_typer(decide.baseline, name="baseline", rich_help_panel=DECIDE)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=DECIDE)
 app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel=DECIDE)

@@ -1,6 +1,5 @@
-"""Commands for what people decide: what is done with incidents, and which baseline holds."""
+"""Commands for which baseline holds; what is decided on incidents is in `incident`."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,18 +12,9 @@ from aiops_pipelines.project import Project
 if TYPE_CHECKING:
     import polars as pl
 
-incident = typer.Typer(no_args_is_help=True, help="Show an incident; acknowledge, mitigate or resolve it.")
 baseline = typer.Typer(
     no_args_is_help=True, help="Show, approve or replace what every week is compared with."
 )
-EVENTS = {
-    "ack": ("acknowledged", "Say that somebody has taken an incident on."),
-    "mitigate": ("mitigated", "Say that an incident does no more harm."),
-    "resolve": ("resolved", "Say that the cause of an incident is gone; takes a reason."),
-    "reopen": ("reopened", "Say that an incident is back; takes a reason."),
-    "pause": ("paused", "Stop the clocks while others are waited for; takes a reason."),
-    "resume": ("resumed", "Let the clocks run again."),
-}
 FirstWeek = Annotated[
     datetime, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Monday of its first week.")
 ]
@@ -32,50 +22,6 @@ FirstWeek = Annotated[
 Service = Annotated[
     bool, typer.Option("--service", help="That of the service (failures, latency, volume), not of quality.")
 ]
-
-
-@incident.command("show")
-def show_incident(number: given.Incident, system: given.InSystem = None) -> None:
-    """Show an incident with its evidence, its runbook and what was done."""
-    from aiops_pipelines.resources.decisions import find_incident
-    from aiops_pipelines.resources.published import latest
-    from aiops_pipelines.status import incident_line
-    from aiops_pipelines.wording import inert, moment
-
-    project = Project.here()
-    books = latest(project)
-    owner, row = find_incident(books, given.systems(system), number, given.clock())
-    tone, sentence = incident_line(row, owner.now(given.clock()))
-    runbook = given.shown(project.runbooks / f"{row['runbook']}.yaml") if row["runbook"] else "none"
-    lines: list[terminal.Said] = [(tone, "Incident", sentence), ("plain", "Opened", moment(row["opened_at"]))]
-    lines += [("plain", "Evidence", inert(row["evidence"] or "none")), ("plain", "Runbook", runbook)]
-    key = {"system": owner.name, "incident_id": row["incident_id"]}
-    for event in (
-        books.rows("incidents.incident_events", **key).sort("at", maintain_order=True).rows(named=True)
-    ):
-        done = f"{moment(event['at'])}, by {event['actor']}: {event['reason'] or 'no reason given'}"
-        lines.append(("plain", event["event"].capitalize(), inert(done)))
-    terminal.block(row["incident_id"], lines, owner.name)
-
-
-def _command(event: str) -> Callable[..., None]:
-    def record(
-        number: given.Incident, by: given.By, reason: given.Reason = "", system: given.InSystem = None
-    ) -> None:
-        from aiops_pipelines.resources.decisions import record_event
-        from aiops_pipelines.status import incident_line
-
-        clock, books = given.clock(), given.warehouse()
-        owner, row = record_event(books, given.systems(system), number, event, by, reason, clock)
-        tone, sentence = incident_line(row, owner.now(clock))
-        terminal.block(owner.name, [(tone, row["incident_id"], sentence)])
-        terminal.verbatim("The next run announces it and enters it into the audit log.")
-
-    return record
-
-
-for _verb, (_event, _help) in EVENTS.items():
-    incident.command(_verb, help=_help)(_command(_event))
 
 
 @baseline.command("show")

@@ -1,6 +1,8 @@
 """Incidents: broken limits become signals, signals of one cause one incident, and a week becomes a page."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -13,9 +15,10 @@ from aiops_pipelines.incidents.announcements import announcements
 from aiops_pipelines.incidents.facts import Facts
 from aiops_pipelines.incidents.review import weekly_review as review_week
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
-from aiops_pipelines.incidents.runbooks import RunbookError, runbook_of_cause
+from aiops_pipelines.incidents.runbooks import Runbook, RunbookError, by_cause, digests, load_runbooks
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.completion import enter
+from aiops_pipelines.resources.diagnosis import diagnose
 from aiops_pipelines.resources.notifier import deliver
 from aiops_pipelines.resources.pages import review_page
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -120,9 +123,20 @@ def incidents(
 ) -> dg.MaterializeResult:
     """One incident per cause, however many signals point to it: severity, clocks, runbook."""
     work = Work(context, project, warehouse, "incidents")
+    called: list[dict[str, Any]] = []
+    try:
+        runbooks, mistake = load_runbooks(project.runbooks), ""
+    except RunbookError as error:
+        runbooks, mistake = {}, str(error)
     for system in work.operated():
         with work.guarding(system.name, RunbookError):
-            _update(work, system)
+            called += _update(work, system, runbooks)
+            if mistake:
+                work.problem(system.name, mistake)
+    if called:
+        answers = diagnose(warehouse, called, runbooks, work.clock)
+        with warehouse.writing() as writer:
+            writer.append("incidents.diagnoses", answers)
     work.close()
     shown = warehouse.rows("incidents.incidents").sort("opened_at", descending=True)
     still = shown.filter(pl.col("status") != "resolved").height
@@ -145,7 +159,8 @@ def incidents(
     )
 
 
-def _update(work: Work, system: System) -> None:
+def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list[dict[str, Any]]:
+    """Bring a system's incidents up to date and announce what changed; return those that call somebody."""
     warehouse, now = work.warehouse, system.now(work.clock)
     before = warehouse.rows("incidents.incidents", system=system.name)
     decided = warehouse.rows("incidents.incident_events", system=system.name)
@@ -153,11 +168,12 @@ def _update(work: Work, system: System) -> None:
         warehouse.rows("incidents.signals", system=system.name),
         decided,
         now,
-        runbook_of_cause(work.project.runbooks),
+        by_cause(runbooks) or dict(before.select("cause", "runbook").iter_rows()),
         rules.calm_periods(facts_of(warehouse, system, work.clock), system.limits),
         before,
         system.business_hours.calendar,
     ).with_columns(looked_at=pl.lit(now))
+    after = _with_digests(after, before, digests(work.project.runbooks))
     since = before["looked_at"].max() if before.height else now
     news = lifecycle.changes(before, after, since, now)  # type: ignore[arg-type]
     with (
@@ -173,6 +189,17 @@ def _update(work: Work, system: System) -> None:
         )
     for sentence in deliver(warehouse, system, work.project.notifications, now):
         work.problem(system.name, sentence)
+    calls = news.filter(pl.col("change").str.contains("^(opened|reopened|raised)"))
+    return after.join(calls, on="incident_id", how="semi").rows(named=True)
+
+
+def _with_digests(after: pl.DataFrame, before: pl.DataFrame, now: Mapping[str, str]) -> pl.DataFrame:
+    """Add the digest that each incident's runbook had when it was first seen."""
+    first = before.select("incident_id", "runbook_digest")
+    present = pl.col("runbook").replace_strict(now, default=None, return_dtype=pl.String)
+    joined = after.join(first, on="incident_id", how="left", maintain_order="left")
+    known = pl.col("incident_id").is_in(before["incident_id"].to_list())
+    return joined.with_columns(runbook_digest=pl.when(known).then("runbook_digest").otherwise(present))
 
 
 @dg.asset(

@@ -6,6 +6,7 @@ queries of an incident is the warehouse's part; which causes there are is said i
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import yaml
@@ -85,7 +86,7 @@ def load_runbooks(folder: Path) -> dict[str, Runbook]:
     Raises:
         RunbookError: a file is not a runbook, a cause has two of them, or a cause has none.
     """
-    runbooks = {file.stem: _load(file) for file in sorted(folder.glob("*.yaml"))}
+    runbooks = {file.stem: load_runbook(file) for file in sorted(folder.glob("*.yaml"))}
     owners: dict[str, str] = {}
     for name, runbook in runbooks.items():
         for cause in runbook.causes:
@@ -99,16 +100,22 @@ def load_runbooks(folder: Path) -> dict[str, Runbook]:
     return runbooks
 
 
-def runbook_of_cause(folder: Path) -> Mapping[str, str]:
-    """Return the name of the runbook of every cause.
+def by_cause(runbooks: Mapping[str, Runbook]) -> Mapping[str, str]:
+    """Return the name of the runbook of every cause."""
+    return {cause: name for name, runbook in runbooks.items() for cause in runbook.causes}
+
+
+def digests(folder: Path) -> Mapping[str, str]:
+    """Return the SHA-256 of each runbook's file by its name."""
+    return {file.stem: sha256(file.read_bytes()).hexdigest() for file in sorted(folder.glob("*.yaml"))}
+
+
+def load_runbook(file: Path) -> Runbook:
+    """Return the runbook of a file.
 
     Raises:
-        RunbookError: as `load_runbooks` does.
+        RunbookError: it is none.
     """
-    return {cause: name for name, runbook in load_runbooks(folder).items() for cause in runbook.causes}
-
-
-def _load(file: Path) -> Runbook:
     try:
         runbook = Runbook.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -38,7 +38,7 @@ def incidents_now(warehouse: Warehouse, system: System, clock: datetime) -> pl.D
         calendar=system.business_hours.calendar,
     )
     opened = current.join(stored, on="incident_id", how="semi")  # a signal alone is no incident before a run
-    evidence = stored.select("incident_id", "evidence")
+    evidence = stored.select("incident_id", "evidence", "runbook_digest")
     return opened.drop("evidence").join(evidence, on="incident_id", how="left", maintain_order="left")
 
 
@@ -67,18 +67,46 @@ def record_event(
     actor: str,
     reason: str,
     clock: datetime,
+    learned: str = "",
 ) -> tuple[System, Row]:
     """Append what a person did with an incident; return its system and the incident as it stands then.
+
+    `learned` is what closing an incident takes besides its reason, as `lesson` gives it.
 
     Raises:
         IncidentError: there is no such incident, or this cannot happen to it now.
     """
     system, incident = find_incident(warehouse, systems, number, clock)
+    reason = " ".join(part for part in (reason.strip(), learned) if part)
     events = warehouse.rows("incidents.incident_events", system=system.name)
-    row = new_event(dict(incident), events, event, actor.strip(), reason.strip(), system.now(clock))
+    row = new_event(dict(incident), events, event, actor.strip(), reason, system.now(clock))
     with warehouse.writing() as writer:
         writer.append("incidents.incident_events", row)
     return find_incident(warehouse, [system], incident["incident_id"], clock)
+
+
+def lesson(incident: Row, digests: Mapping[str, str], runbook_change: str, waiver: str) -> str:
+    """Return what an incident taught, in words: what changed in its runbook, or why it stays as it is.
+
+    Raises:
+        IncidentError: neither is said, or both; or the runbook is as it was when the incident was opened.
+    """
+    number, name = incident["incident_id"], f"{incident['runbook'] or 'its runbook'}.yaml"
+    changed, waived = runbook_change.strip(), waiver.strip()
+    if bool(changed) == bool(waived):
+        raise IncidentError(
+            f"{number} is resolved with what it taught: --runbook-change says what is new in {name}, or "
+            "--waiver why it stays as it is. Give one of them."
+        )
+    if (
+        changed
+        and incident["runbook_digest"]
+        and digests.get(incident["runbook"]) == incident["runbook_digest"]
+    ):
+        raise IncidentError(
+            f"{name} is as it was when {number} was opened; change it first, or say with --waiver why not."
+        )
+    return f"Runbook changed: {changed}" if changed else f"Runbook not changed: {waived}"
 
 
 def approve_baseline(warehouse: Warehouse, system: System, by: str) -> pl.DataFrame:

@@ -41,6 +41,10 @@ FRUGAL = {
 takes 6.4 s with few checkpoints and 10.7 s with one every 16 MB, for each writes the table's end anew.
 Compressing the numbers of vectors takes half of a checkpoint's time and saves an eighth of the file."""
 
+FREE: Mapping[str, str] = {}
+LOCKED = {"enable_external_access": "false", "lock_configuration": "true"}
+"""For SQL that is not ours: no file and no network besides the tables, and no way to change that."""
+
 
 class WarehouseBusy(Mendable, RuntimeError):
     """Another process is writing; the message names it."""
@@ -108,7 +112,9 @@ class Warehouse:
                         connection.execute(statement)
 
     @contextmanager
-    def _open(self, file: Path | str, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _open(
+        self, file: Path | str, read_only: bool = False, config: Mapping[str, str] = FREE
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         if self._held is not None and file == self.file:
             with self._held.cursor() as cursor:
                 yield cursor
@@ -116,7 +122,7 @@ class Warehouse:
         deadline = time.monotonic() + self.wait_seconds
         while True:
             try:
-                connection = duckdb.connect(str(file), read_only=read_only)
+                connection = duckdb.connect(str(file), read_only=read_only, config=dict(config))
                 break
             except (duckdb.IOException, duckdb.ConnectionException) as error:
                 if not any(sign in str(error) for sign in HELD):
@@ -167,6 +173,16 @@ class Warehouse:
         told = _disk_errors(f"{self.file.name} cannot be read; what was stored stays")
         with told, self._open(self.file, read_only=True) as connection:
             return read_rows(connection, sql, parameters, wanted)
+
+    @contextmanager
+    def locked(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection that only reads, for SQL that is not ours; the file must not be held."""
+        if not self._ready:
+            self.prepare()
+        if self._held is not None:
+            raise RuntimeError("A file that is held for writing cannot be locked.")
+        with self._open(self.file, read_only=True, config=LOCKED) as connection:
+            yield connection
 
     def rows(self, table: str, **keys: Any) -> pl.DataFrame:
         """Return the rows of a table whose key columns have these values; a list means any of them."""

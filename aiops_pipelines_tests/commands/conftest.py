@@ -73,7 +73,9 @@ def finished(tmp_path_factory) -> Path:
         ),
         "rag.stale_answers": frame("rag.stale_answers", stale),
         "incidents.signals": signals,
-        "incidents.incidents": opened.with_columns(looked_at=pl.lit(AS_OF)),
+        "incidents.incidents": opened.with_columns(
+            looked_at=pl.lit(AS_OF), runbook_digest=pl.lit(None, pl.String)
+        ),
         "compliance.audit_verifications": frame("compliance.audit_verifications", verified),
         "operations.problems": frame("operations.problems", problem),
     }

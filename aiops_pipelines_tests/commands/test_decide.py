@@ -1,11 +1,13 @@
 """The command line: decisions on incidents and baselines, and the proofs of the audit log."""
 
 import json
+import shutil
 from datetime import date, timedelta
 
 import polars as pl
 import pytest
 
+from aiops_pipelines.incidents.runbooks import digests
 from aiops_pipelines.monitoring.daily_alerts import Day
 from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.project import Project
@@ -15,6 +17,7 @@ from aiops_pipelines_tests.commands.small_run import (
     AS_OF,
     TABLES,
     WEEKS,
+    frame,
     number,
     refused,
     stored,
@@ -43,6 +46,8 @@ def test_an_incident_goes_from_open_to_resolved_and_back(aiops, data):
         " Mira ",
         "--reason",
         "Prompt cut.",
+        "--waiver",
+        "It said so already.",
         "--system",
         "support",
     )
@@ -53,8 +58,68 @@ def test_an_incident_goes_from_open_to_resolved_and_back(aiops, data):
     assert "(open)" in aiops(data, "status").text
     events = stored(data).rows("incidents.incident_events")
     assert events["event"].to_list() == ["acknowledged", "mitigated", "resolved", "reopened"]
-    assert events.row(2) == ("support", incident, AS_OF, "resolved", "Mira", "Prompt cut.")
+    assert events.row(2) == (
+        "support",
+        incident,
+        AS_OF,
+        "resolved",
+        "Mira",
+        "Prompt cut. Runbook not changed: It said so already.",
+    )
     assert stored(data).rows("incidents.incidents")["status"].to_list() == ["open"]  # a run's to change
+
+
+def resolving(incident: str, *options: str) -> list[str]:
+    return ["incident", "resolve", incident, "--by", "Mira", "--reason", "Prompt cut.", *options]
+
+
+def test_an_incident_is_not_resolved_without_a_changed_runbook_or_a_waiver(aiops, data):
+    incident, project = number(data), Project(data)
+    books = Warehouse(project.warehouse, TABLES)
+    row = books.rows("incidents.incidents")
+    own = data / "runbooks"
+    shutil.copytree(project.runbooks, own)
+    seen = digests(own)["cost-growth"]
+    books.replace(
+        "incidents.incidents",
+        row.with_columns(runbook=pl.lit("cost-growth"), runbook_digest=pl.lit(seen)),
+        system="support",
+    )
+    for options in ([], ["--waiver", " "], ["--waiver", "None.", "--runbook-change", "A query."]):
+        refused(
+            aiops(data, *resolving(incident, *options)), "is resolved with what it taught: --runbook-change"
+        )
+    changed = resolving(incident, "--runbook-change", "A query by endpoint.")
+    refused(aiops(data, *changed), "cost-growth.yaml is as it was when")
+    assert stored(data).rows("incidents.incident_events").is_empty()
+    with (own / "cost-growth.yaml").open("a") as file:
+        file.write("# A query by endpoint.\n")
+    assert "(resolved" in aiops(data, *changed).text
+    told = stored(data).rows("incidents.incident_events")["reason"].to_list()
+    assert told == ["Prompt cut. Runbook changed: A query by endpoint."]
+
+
+def test_an_incident_is_shown_with_its_runbook_and_the_answers_to_its_queries(aiops, data):
+    incident = number(data)
+    key = {"system": "support", "incident_id": incident, "runbook": "cost-growth", "asked_at": AS_OF}
+    answer = '{"columns": ["endpoint", "cost"], "rows": [["draft\\u001b[2J", 1.23456], ["ask", null]]}'
+    rows = [
+        key | {"position": 2, "question": "And why?", "failure": "No such table."},
+        key | {"position": 1, "question": "Where?", "answer": answer, "has_more": True},
+        key | {"position": 1, "question": "Long ago?", "asked_at": AS_OF - timedelta(days=1)},
+    ]
+    with Warehouse(Project(data).warehouse, TABLES).writing() as writer:
+        writer.append("incidents.diagnoses", frame("incidents.diagnoses", *rows))
+    text = aiops(data, "incident", "show", incident).text
+    for said in (
+        "Decide If",
+        "Where?",
+        "draft<U+001B>[2J 1.235 ask",
+        "And why?",
+        "No answer: No such table.",
+    ):
+        assert said in text, said
+    assert "Long ago?" not in text and "More rows are in incidents.diagnoses" in text
 
 
 def test_clocks_are_paused_with_a_reason(aiops, data):

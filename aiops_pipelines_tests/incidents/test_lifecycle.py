@@ -303,8 +303,10 @@ def test_every_signal_is_in_one_incident_and_incidents_are_far_apart(days):
 
 
 def test_incidents_and_events_are_rows_of_the_declared_tables():
-    """When the incidents were looked at is added by who looks."""
+    """When the incidents were looked at, and their runbook as it was then, is added by who looks."""
     tables = declared_tables(Path(__file__).parents[2] / "dbt_project")
-    frame = incidents(signals(signal("2026-06-01")), NO_EVENTS, NOW).with_columns(looked_at=pl.lit(NOW))
+    frame = incidents(signals(signal("2026-06-01")), NO_EVENTS, NOW).with_columns(
+        looked_at=pl.lit(NOW), runbook_digest=pl.lit(None, pl.String)
+    )
     assert dict(frame.schema) == dict(tables["incidents.incidents"].schema)
     assert tables["incidents.incident_events"].schema == EVENTS

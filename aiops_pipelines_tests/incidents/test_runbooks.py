@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from aiops_pipelines.incidents.rules import RULES
-from aiops_pipelines.incidents.runbooks import Query, RunbookError, load_runbooks, runbook_of_cause
+from aiops_pipelines.incidents.runbooks import Query, RunbookError, by_cause, load_runbooks
 from aiops_pipelines.resources.tables import declared_tables
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ def answer(connection: duckdb.DuckDBPyConnection, query: Query) -> list[tuple[ob
 def test_every_cause_of_every_rule_has_exactly_one_runbook_and_vice_versa():
     claimed = [cause for runbook in RUNBOOKS.values() for cause in runbook.causes]
     assert sorted(claimed) == sorted({cause for rule in RULES.values() for cause in rule.causes})
-    assert runbook_of_cause(FOLDER)["model_change"] == "model-change"
+    assert by_cause(RUNBOOKS)["model_change"] == "model-change"
 
 
 @pytest.mark.parametrize("query", QUERIES)

@@ -1,0 +1,84 @@
+"""The asset on a small warehouse: an incident opens, is announced once, and its runbook's queries are asked."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from aiops_pipelines.incidents.rules import SIGNALS
+from aiops_pipelines.project import ROOT
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is currently in beta")
+SYSTEM = "name: desk\ntitle: Desk\nas_of: 2026-06-08T12:00:00Z\ninference_log: {folder: log}\n"
+START, END = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 6, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def defs() -> Any:
+    from aiops_pipelines.defs import incidents
+
+    return incidents
+
+
+@pytest.fixture
+def desk(project, warehouse):
+    """A system with a signal, and runbooks of its own."""
+    project.systems.mkdir()
+    (project.systems / "desk.yaml").write_text(SYSTEM)
+    shutil.copytree(ROOT / "data" / "runbooks", project.data / "runbooks")
+    row = ("desk", START, END, "latency_p95", "", "latency", "P3", 12_000.0, 10_000.0, "It was slow.")
+    warehouse.replace("incidents.signals", pl.DataFrame([row], schema=SIGNALS, orient="row"), system="desk")
+    return project
+
+
+def run(project, warehouse) -> dg.ExecuteInProcessResult:
+    from aiops_pipelines.defs import incidents as defs
+
+    return dg.materialize(
+        [defs.incidents], resources={"project": project, "warehouse": warehouse}, raise_on_error=False
+    )
+
+
+def told(project) -> list[str]:
+    file = project.notifications / "desk.jsonl"
+    return [json.loads(line)["change"] for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def test_an_incident_opens_once_with_its_queries_answered(desk, warehouse):
+    assert run(desk, warehouse).success and run(desk, warehouse).success
+    (row,) = warehouse.rows("incidents.incidents").rows(named=True)
+    assert (row["cause"], row["runbook"], len(row["runbook_digest"])) == ("latency", "latency", 64)
+    assert told(desk) == ["opened"]
+    answers = warehouse.rows("incidents.diagnoses")
+    assert answers["position"].to_list() == [1, 2, 3] and answers["failure"].null_count() == 3
+    assert warehouse.rows("operations.problems").is_empty()
+
+
+def test_the_digest_stays_that_of_the_first_look(desk, warehouse):
+    run(desk, warehouse)
+    first = warehouse.rows("incidents.incidents")["runbook_digest"].to_list()
+    with (desk.runbooks / "latency.yaml").open("a") as file:
+        file.write("# more\n")
+    run(desk, warehouse)
+    assert warehouse.rows("incidents.incidents")["runbook_digest"].to_list() == first
+
+
+def test_a_runbook_that_cannot_be_read_keeps_no_incident_from_opening(desk, warehouse):
+    (desk.runbooks / "volume.yaml").write_text("name: [")
+    assert run(desk, warehouse).success
+    assert told(desk) == ["opened"]
+    (sentence,) = warehouse.rows("operations.problems")["problem"]
+    assert "volume.yaml cannot be read as YAML" in sentence
+
+
+def test_a_run_that_stops_before_it_announces_loses_nothing(desk, warehouse, defs, monkeypatch):
+    monkeypatch.setattr(defs, "deliver", lambda *_: 1 / 0)
+    assert not run(desk, warehouse).success
+    assert told(desk) == []
+    monkeypatch.undo()
+    assert run(desk, warehouse).success
+    assert told(desk) == ["opened"]
