@@ -153,6 +153,29 @@ def test_nothing_stands_outside_the_groups(specs: dict[str, dg.AssetSpec]) -> No
     ] == []
 
 
+def test_tables_show_their_columns_with_types_and_meaning(materialisable: dict[str, dg.AssetSpec]) -> None:
+    """A table that Python writes as it is declared, one that dbt builds as its model describes it."""
+    shown = {
+        name: {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
+        for name, spec in materialisable.items()
+        if "dagster/column_schema" in spec.metadata
+    }
+    assert {"incidents", "signals", "inferences", "drift_verdicts", "weekly_traffic"} <= shown.keys()
+    severity = shown["incidents"]["severity"]
+    assert (severity.type, severity.description) == ("VARCHAR", "Highest severity of its signals.")
+    assert materialisable["incidents"].metadata["dagster/table_name"] == "incidents.incidents"
+
+
+def test_checks_say_what_they_ask_in_words(repository: dg.RepositoryDefinition) -> None:
+    graph = repository.asset_graph
+    said = [
+        graph.get(key).description or ""
+        for key in graph.asset_check_keys
+        if key.asset_key.path == ["inferences"]
+    ]
+    assert len(said) == 13 and all(text.endswith(".") and "{" not in text for text in said), said
+
+
 def test_freshness_follows_the_cadence(materialisable: dict[str, dg.AssetSpec]) -> None:
     policies: dict[str, set[Any]] = {}
     for spec in materialisable.values():

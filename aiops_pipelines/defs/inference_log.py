@@ -72,7 +72,10 @@ LOOKED_AT = {*TOKEN_COLUMNS, "tokens_total", "source_file", *chain.from_iterable
     ],
     check_specs=[
         dg.AssetCheckSpec(
-            check_name(entry), asset="inferences", blocking="mostly" not in entry, description=str(entry)
+            check_name(entry),
+            asset="inferences",
+            blocking="mostly" not in entry,
+            description=entry["meaning"],
         )
         for entry in SUITE
     ],

@@ -30,7 +30,7 @@ class ExpectationResult:
 
 
 def load_suite(file: Path) -> list[dict[str, Any]]:
-    """Return a suite: a list of {expectation, and its arguments}."""
+    """Return a suite: a list of {expectation, its meaning, and its arguments}."""
     suite: list[dict[str, Any]] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return suite
 
@@ -40,7 +40,7 @@ def validate(frame: pl.DataFrame, suite: Sequence[Mapping[str, Any]]) -> list[Ex
 
     Args:
         frame: the rows; only the columns that the suite names are looked at, times as UTC without offset.
-        suite: mappings with `expectation` (name in snake case) and its keyword arguments.
+        suite: mappings with `expectation` (name in snake case), its arguments and its `meaning`.
 
     Raises:
         ValueError: the suite names an expectation that does not exist.
@@ -75,7 +75,7 @@ def _built(suite: Sequence[Mapping[str, Any]]) -> list[Any]:
             raise ValueError(
                 f"Great Expectations has no expectation {entry['expectation']}; correct the suite."
             )
-        arguments = {key: value for key, value in entry.items() if key != "expectation"}
+        arguments = {key: value for key, value in entry.items() if key not in ("expectation", "meaning")}
         built.append(getattr(gxe, name)(**arguments, meta={_POSITION: position}))
     return built
 
