@@ -56,9 +56,8 @@ MISTAKES = {
     "notifications.0.kind": {"notifications": [{"kind": "mail"}]},
     "notifications.0.secrets": {"notifications": [{"secrets": {"url": "https://example.com/hook"}}]},
     "notifications.0.changes.0": {"notifications": [{"changes": ["closed"]}]},
-    "business_hours": {"business_hours": {"time_zone": "Berlin"}},
+    "business_hours": {"business_hours": {"days": []}},
     "business_hours.closes": {"business_hours": {"closes": "late"}},
-    "business_hours.days": {"business_hours": {"days": []}},
     "business_hours.days.0": {"business_hours": {"days": ["Mon"]}},
     "as_of": {"as_of": "tomorrow"},
     "known_queries": {"known_queries": 3},
@@ -294,6 +293,20 @@ def test_a_monday_is_one_and_at_most_six_days_back(day: date) -> None:
     assert monday(day).isoweekday() == 1
     assert 0 <= (day - monday(day)).days <= 6
     assert monday(monday(day)) == monday(day)
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        ({"time_zone": "Berlin"}, "There is no time zone 'Berlin'; write one like Europe/Berlin"),
+        ({"closes": 9}, "closes lies after opens"),
+        ({"closes": "9:00"}, "closes lies after opens"),
+        ({"opens": 24}, "opens"),
+    ],
+)
+def test_hours_that_cannot_be_are_refused(tmp_path: Path, hours: dict[str, object], said: str) -> None:
+    with pytest.raises(SystemFileError, match=said):
+        load_system(written(tmp_path, LEAST | {"business_hours": hours}), tmp_path)
 
 
 @pytest.mark.parametrize("written_as", ["09:30", "9:30", '"9:30"', "09:30:00"])

@@ -85,19 +85,23 @@ class BusinessHours(Settings):
     time_zone: str = "UTC"
     opens: time = time(9)
     closes: time = time(17)
-    days: tuple[Weekday, ...] = Field(default=WEEK[:5], min_length=1)
+    days: tuple[Weekday, ...] = WEEK[:5]
     holidays: tuple[date, ...] = ()
 
     @field_validator("opens", "closes", mode="before")
     @classmethod
     def _as_written(cls, value: Any) -> Any:
-        """Read 9:30 and 17:00, which YAML takes for numbers to the base of 60."""
-        if isinstance(value, int) and not isinstance(value, bool):
-            return time(*divmod(value, 60)) if 0 <= value < 24 * 60 else value
+        """Read 9:30 and 17:00, which YAML takes for numbers to the base of 60, and 9 for nine o'clock."""
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+            if 24 <= value < 60:
+                raise ValueError(f"{value} is no hour; write a time as 09:00")
+            return time(value) if value < 24 else time(*divmod(value, 60))
         return f"0{value}" if isinstance(value, str) and re.match(r"\d:", value) else value
 
     @model_validator(mode="after")
     def _runs(self) -> Self:
+        if not self.days:
+            raise ValueError("days names the working days, one at least")
         if self.closes <= self.opens:
             raise ValueError("closes lies after opens, on the same day")
         self.calendar.zone  # noqa: B018 - it says which zone there is not

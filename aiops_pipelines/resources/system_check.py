@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from aiops_pipelines.document import Tone
+from aiops_pipelines.incidents.settings import SECRETS
 from aiops_pipelines.inference_log.formats import IMPORTERS
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.rag.known_queries import in_force, parse_known_queries
@@ -231,7 +232,13 @@ def _notifications(system: System) -> Iterator[Check]:
     for place in system.notifications:
         named = f"A place of kind {place.kind} in notifications"
         if place.missing:
-            yield Check("bad", f"{named} has no {listed(place.missing)}; add it, or use kind: log.")
+            secret = next((name for name in place.missing if name in SECRETS), "")
+            hint = (
+                f" (secrets: {{{secret}: NAME}} names the environment variable that holds it)"
+                if secret
+                else ""
+            )
+            yield Check("bad", f"{named} has no {listed(place.missing)}; add it{hint}, or use kind: log.")
         for variable in sorted(set(place.secrets.values()) - os.environ.keys()):
             said = f"needs the environment variable {variable}, which is not set here"
             yield Check("warn", f"{named} {said}; set it where runs are made.")

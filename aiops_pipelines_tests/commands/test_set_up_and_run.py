@@ -130,6 +130,11 @@ CHECKS = [
     ({"as_of": "2099-01-01T00:00:00Z"}, 0, "! as_of is 1 Jan 2099 00:00 UTC, which is still to come"),
     ({"as_of": None}, 0, "! The last call is of 29 Jun 2026 17:00 UTC: silence."),
     ({"notifications": [{"kind": "webhook"}]}, 1, "✗ A place of kind webhook in notifications has no url"),
+    (
+        {"notifications": [{"kind": "pagerduty"}]},
+        1,
+        "has no routing_key; add it (secrets: {routing_key: NAME}",
+    ),
     ({"notifications": [{"kind": "email", "server": "x"}]}, 1, "in notifications has no sender and to; add"),
     (
         {"notifications": [{"kind": "slack", "secrets": {"url": "NO_SUCH_VARIABLE"}}]},
