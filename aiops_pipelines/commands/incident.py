@@ -54,6 +54,18 @@ def show_incident(number: given.Incident, system: given.InSystem = None) -> None
     _show_diagnosis(books.rows("incidents.diagnoses", **key))
 
 
+@incident.command("review")
+def review_incident(number: given.Incident, system: given.InSystem = None) -> None:
+    """Draft the post-incident review, as Markdown: times, timeline, evidence, and what people have to add."""
+    from aiops_pipelines.incidents.post_incident import draft
+    from aiops_pipelines.resources.decisions import find_incident, known_of
+    from aiops_pipelines.resources.published import latest
+
+    books, clock = latest(Project.here()), given.clock()
+    owner, row = find_incident(books, given.systems(system), number, clock)
+    terminal.verbatim(draft(known_of(books, row), owner.title, owner.now(clock)))
+
+
 def _show_runbook(project: Project, name: str | None) -> None:
     """Print what a runbook says, besides its queries."""
     from aiops_pipelines.incidents.runbooks import load_runbook

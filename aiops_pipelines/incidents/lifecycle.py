@@ -127,6 +127,15 @@ def _passed(row: Row | None, at: datetime) -> bool:
     return row is not None and row["escalate_at"] is not None and bool(row["escalate_at"] <= at)
 
 
+def signals_of(incident_id: str, signals: pl.DataFrame) -> pl.DataFrame:
+    """Return the signals that an incident is made of, earliest first; none if late data moved its start."""
+    for episode in _episodes(signals):
+        first = episode[0]
+        if _incident_id(first["system"], first["cause"], first["period_start"]) == incident_id:
+            return pl.DataFrame(episode, schema=signals.schema)
+    return signals.clear()
+
+
 def _episodes(signals: pl.DataFrame) -> Iterator[list[Row]]:
     """Yield the signals of each episode, in order of their periods."""
     ordered = signals.sort("system", "cause", "period_start", "period_end", "signal", "subject")

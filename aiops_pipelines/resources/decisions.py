@@ -13,6 +13,7 @@ import polars as pl
 from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.incidents import lifecycle
 from aiops_pipelines.incidents.course import IncidentError, new_event
+from aiops_pipelines.incidents.post_incident import Known
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
 from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.periods import midnight
@@ -57,6 +58,15 @@ def find_incident(
                 return system, row
     names = ", ".join(system.name for system in systems) or "no system"
     raise IncidentError(f"There is no incident {wanted} of {names}; `aiops incidents` lists them.")
+
+
+def known_of(warehouse: Warehouse, incident: Row) -> Known:
+    """Return what the tables hold of an incident."""
+    key = {"system": incident["system"], "incident_id": incident["incident_id"]}
+    signals = warehouse.rows("incidents.signals", system=incident["system"], cause=incident["cause"])
+    mine = lifecycle.signals_of(incident["incident_id"], signals)
+    names = ("incident_events", "announcements", "diagnoses")
+    return Known(dict(incident), mine, *(warehouse.rows(f"incidents.{name}", **key) for name in names))
 
 
 def record_event(

@@ -137,6 +137,13 @@ def test_an_incident_is_shown_with_its_evidence_and_history_but_no_control_chara
     assert "Acknowledged 6 Jul 2026 06:00 UTC, by Mira: [b]Mine[/b]." in answer.text
 
 
+def test_a_review_is_drafted_from_what_was_recorded(aiops, data):
+    aiops(data, "incident", "ack", number(data), "--by", "Mira", "--reason", "Mine.")
+    answer = aiops(data, "incident", "review", number(data))
+    assert answer.code == 0 and "signal spend_growth (P3): The week cost 3 USD." in answer.text
+    assert "acknowledged by Mira: Mine." in answer.text and "Root cause:" in answer.text
+
+
 def test_an_unknown_incident_is_refused(aiops, finished):
     refused(aiops(finished, "incident", "show", "INC-0"), "There is no incident INC-0 of support")
 
