@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 KEPT := $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run status ui test test-all lint format lock sample clean
+DATA := $(abspath $(or $(AIOPS_DATA),data))
+.PHONY: help install run status ui docs test test-all lint format lock sample clean
 
 help: ## Show what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +32,13 @@ status: $(READY) ## Say what the last run found
 
 ui: $(READY) ## Open Dagster on http://127.0.0.1:3000 with the schedules running
 	@$(BIN)/aiops ui
+
+docs: $(READY) ## Describe every table on a page to search, data/docs/static_index.html
+	@test -f $(DATA)/aiops.duckdb || { echo "Nothing was run yet: make run"; exit 1; }
+	@mkdir -p $(DATA)/docs && cp $(DATA)/aiops.duckdb $(DATA)/docs/tables.duckdb # dbt opens what it describes for writing
+	@AIOPS_WAREHOUSE=$(DATA)/docs/tables.duckdb $(BIN)/dbt --quiet docs generate --static \
+	  --project-dir dbt_project --profiles-dir dbt_project --target-path $(DATA)/docs
+	@rm $(DATA)/docs/tables.duckdb && echo "Wrote $(DATA)/docs/static_index.html"
 
 # in the order of conftest.py
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -58,4 +66,4 @@ sample: $(READY) ## Make the sample inference logs again (the same bytes on the 
 	@$(BIN)/python -m aiops_pipelines.sample
 
 clean: ## Remove everything the pipelines produced
-	@rm -rf data/aiops.duckdb data/warehouse data/reports data/audit data/keys data/notifications data/dagster
+	@rm -rf data/aiops.duckdb data/warehouse data/reports data/audit data/keys data/notifications data/dagster data/docs
