@@ -46,16 +46,20 @@ def audit_log_line(entries: int, checkpoints: pl.DataFrame, verifications: Itera
         sealed = (
             f"the last checkpoint covers {count(signed['tree_size'])}, signed {moment(signed['signed_at'])}"
         )
-    sentence = f"{count(entries)} entries; {sealed}."
+    sentence = f"{_entries(entries)}; {sealed}."
     tone, verified = _verification(checked)
     return Line("Audit log", tone, sentence, ((tone, verified),), figures)
+
+
+def _entries(number: int) -> str:
+    return "1 entry" if number == 1 else f"{count(number)} entries"
 
 
 def _verification(row: Row | None) -> tuple[Tone, str]:
     if row is None:
         return "unknown", "It was never verified by a run: aiops audit verify"
     if row["intact"]:
-        return "good", f"Verified in the week of {day(row['week'])}: {count(row['entries'])} entries, intact."
+        return "good", f"Verified in the week of {day(row['week'])}: {_entries(row['entries'])}, intact."
     findings = row["findings"] or ["no finding was kept"]
     return "bad", inert(f"It did NOT verify in the week of {day(row['week'])}: {findings[0]}")
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 
 from aiops_pipelines.resources.tables import Table
-from aiops_pipelines.status_books import Line, report_line
+from aiops_pipelines.status_books import Line, audit_log_line, report_line
 
 JULY, AT = date(2026, 7, 1), datetime(2026, 8, 1, 8, tzinfo=UTC)
 LATE = {"month": pl.Date, "calls": pl.Int64}
@@ -62,3 +62,9 @@ def test_late_calls_that_wait_for_an_amendment_are_a_warning(tables: dict[str, T
 def test_without_a_report_nothing_is_green(tables: dict[str, Table]) -> None:
     none = (tables[f"compliance.{name}"].empty() for name in ("compliance_reports", "report_amendments"))
     assert report_line(*none, pl.DataFrame(schema=LATE)).tone == "plain"
+
+
+def test_one_entry_is_one_entry() -> None:
+    nothing = pl.DataFrame(schema={"tree_size": pl.Int64, "signed_at": pl.Datetime("us", "UTC")})
+    said = [audit_log_line(entries, nothing, ()).sentence for entries in (1, 1000)]
+    assert said == ["1 entry; nothing is signed yet.", "1,000 entries; nothing is signed yet."]
