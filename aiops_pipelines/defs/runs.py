@@ -25,6 +25,9 @@ STEPS = {
     "STEP_SUCCESS": "  {step} done in {seconds:.1f} s",
     "STEP_FAILURE": "  {step} FAILED",
 }
+WAITS = "blocked by limit for pool"
+"""How Dagster says that a step waits until another run lets go."""
+WAITING = "  run {run} is at work (see aiops ui); this one goes on when its step is done ..."
 
 
 class RunFailed(Mendable, RuntimeError):
@@ -123,20 +126,30 @@ class _Runner:
             watcher.join()
 
     def _watch(self, run_id: str, stop: threading.Event, out: Any) -> None:
-        cursor, started = None, {}
+        cursor, started = None, dict[str, float]()
         while True:
             last = stop.is_set()
             found = self._instance.get_records_for_run(run_id, cursor=cursor)
             cursor = found.cursor
             for record in found.records:
-                entry = record.event_log_entry
-                kind = entry.dagster_event.event_type_value if entry.dagster_event else ""
-                if kind == "STEP_START":
-                    started[entry.step_key] = entry.timestamp
-                if kind in ("STEP_SUCCESS", "STEP_FAILURE"):
-                    took = entry.timestamp - started.get(entry.step_key, entry.timestamp)
-                    out.write(STEPS[kind].format(step=entry.step_key, seconds=took) + "\n")
+                if line := self._line(record.event_log_entry, started):
+                    out.write(line + "\n")
                     out.flush()
             if last:
                 return
             stop.wait(0.5)
+
+    def _line(self, entry: Any, started: dict[str, float]) -> str | None:
+        """Say what an entry of Dagster's log means to who waits; `started` keeps when each step began."""
+        kind = entry.dagster_event.event_type_value if entry.dagster_event else ""
+        if kind == "STEP_START":
+            started[entry.step_key] = entry.timestamp
+        if kind in STEPS and kind != "STEP_START":
+            took = entry.timestamp - started.get(entry.step_key, entry.timestamp)
+            return STEPS[kind].format(step=entry.step_key, seconds=took)
+        if kind == "ENGINE_EVENT" and WAITS in entry.dagster_event.message and WAITS not in started:
+            started[WAITS] = entry.timestamp
+            pool = entry.dagster_event.engine_event_data.metadata["pool"].value
+            slots = self._instance.event_log_storage.get_concurrency_info(pool).claimed_slots
+            return WAITING.format(run=" and ".join(slot.run_id[:8] for slot in slots) or "another")
+        return None
