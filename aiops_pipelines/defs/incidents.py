@@ -160,7 +160,7 @@ def incidents(
 
 
 def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list[dict[str, Any]]:
-    """Bring a system's incidents up to date and announce what changed; return those that call somebody."""
+    """Bring a system's incidents up to date and announce what changed; return those to diagnose."""
     warehouse, now = work.warehouse, system.now(work.clock)
     before = warehouse.rows("incidents.incidents", system=system.name)
     decided = warehouse.rows("incidents.incident_events", system=system.name)
@@ -189,8 +189,9 @@ def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list
         )
     for sentence in deliver(warehouse, system, work.project.notifications, now):
         work.problem(system.name, sentence)
-    calls = news.filter(pl.col("change").str.contains("^(opened|reopened|raised)"))
-    return after.join(calls, on="incident_id", how="semi").rows(named=True)
+    again = news.filter(pl.col("change").str.contains("^(reopened|raised)"))["incident_id"]
+    asked = pl.col("incident_id").is_in(before["incident_id"].to_list()).not_()
+    return after.filter(asked | pl.col("incident_id").is_in(again.to_list())).rows(named=True)
 
 
 def _with_digests(after: pl.DataFrame, before: pl.DataFrame, now: Mapping[str, str]) -> pl.DataFrame:

@@ -102,6 +102,8 @@ def changes(before: pl.DataFrame, after: pl.DataFrame, since: datetime, now: dat
     A change is opened, a new status, a raised severity, or escalate: 80 % of the clock that runs now has
     passed, which the last look did not see. The clock may have run since before that look: a week that is
     judged on Monday morning was over at midnight, and a severity that is raised keeps the original start.
+    What is first seen when its last signal is two weeks old is history, of a log just brought in say: it
+    stands in the tables and calls nobody.
     """
     earlier = {(row["system"], row["incident_id"]): row for row in before.rows(named=True)}
     rows = []
@@ -112,6 +114,8 @@ def changes(before: pl.DataFrame, after: pl.DataFrame, since: datetime, now: dat
 
 
 def _news(old: Row | None, new: Row, since: datetime, now: datetime) -> Iterator[str]:
+    if old is None and now - new["last_signal_at"] >= EPISODE_GAP:
+        return
     if old is None:
         yield "opened"
     elif old["status"] != new["status"]:

@@ -58,6 +58,13 @@ def test_an_incident_opens_once_with_its_queries_answered(desk, warehouse):
     assert warehouse.rows("operations.problems").is_empty()
 
 
+def test_history_is_diagnosed_and_calls_nobody(desk, warehouse):
+    file = desk.systems / "desk.yaml"
+    file.write_text(file.read_text().replace("2026-06-08", "2026-07-08"))
+    assert run(desk, warehouse).success and run(desk, warehouse).success
+    assert told(desk) == [] and warehouse.rows("incidents.diagnoses").height == 3
+
+
 def test_the_digest_stays_that_of_the_first_look(desk, warehouse):
     run(desk, warehouse)
     first = warehouse.rows("incidents.incidents")["runbook_digest"].to_list()

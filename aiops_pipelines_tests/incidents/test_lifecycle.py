@@ -261,6 +261,14 @@ def test_changes_are_announced_once():
     assert news(closed, again, "2026-06-09T10:30", "2026-06-09T11:30") == ["reopened"]
 
 
+def test_history_calls_nobody_when_it_is_first_seen():
+    """A signal that ended on 8 June is news until 22 June."""
+    found = incidents(signals(signal("2026-06-01")), NO_EVENTS, NOW)
+    assert news(found.clear(), found, "2026-06-21T23:00", "2026-06-21T23:59") == ["opened", "escalate"]
+    assert news(found.clear(), found, "2026-06-21T23:00", "2026-06-22T00:00") == []
+    assert news(found, found, "2026-06-22T00:00", "2026-06-22T00:15") == []
+
+
 def test_a_clock_that_ran_before_anybody_looked_is_escalated_once():
     """A P1 of a week that ended at midnight, seen at 06:00: 80 % of its 15 minutes had passed at 00:12."""
     grave = incidents(signals(signal("2026-06-01", severity="P1")), NO_EVENTS, utc("2026-06-08T06:00"))
