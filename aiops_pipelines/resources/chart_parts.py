@@ -109,3 +109,9 @@ def value_axis(field: str, number_format: str, scale: Any = None) -> Any:
 
     axis = alt.Axis(format=number_format, tickCount=5)
     return alt.Y(f"{field}:Q", title=None, axis=axis, **({"scale": scale} if scale else {}))
+
+
+def usd_ticks(largest: float) -> str:
+    """Return the format of an axis in US dollars on which no two of four or five ticks read the same."""
+    step = largest / 5
+    return f"$,.{0 if step >= 1 else 2 if step >= 0.01 else 4 if step >= 0.0001 else 6}f"

@@ -26,6 +26,7 @@ from aiops_pipelines.resources.chart_parts import (
     canvas,
     limit_line,
     style,
+    usd_ticks,
     value_axis,
     week_axis,
 )
@@ -158,7 +159,11 @@ def spend_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
     order = [p for p in PARTS if p in found] + [p for p in found if p not in PARTS]
     names = {part: part.replace("_", " ") for part in order}
     named = [row | {"part": names.get(row["part"])} for row in rows]
-    return _stacked(named, "part", "cost_usd", list(names.values()), "$,.2f", HALF)
+    weeks: dict[Any, float] = {}
+    for row in rows:
+        weeks[row["week"]] = weeks.get(row["week"], 0.0) + float(row["cost_usd"] or 0)
+    ticks = usd_ticks(max(weeks.values(), default=0.0))
+    return _stacked(named, "part", "cost_usd", list(names.values()), ticks, HALF)
 
 
 def guardrail_blocks_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
@@ -190,7 +195,7 @@ def spend_waterfall(rows: Rows, settings: dict[str, Any]) -> Any:
     x = alt.X(
         "start:Q",
         title=None,
-        axis=alt.Axis(format="$,.0f", tickCount=4),
+        axis=alt.Axis(format=usd_ticks(highest), tickCount=4),
         scale=alt.Scale(domain=[0, highest * 1.18]),
     )
     base = canvas(labelled, HALF - 150, height).encode(y=y)

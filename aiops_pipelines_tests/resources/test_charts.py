@@ -1,6 +1,7 @@
 """Charts as SVG: well-formed, inert, repeatable, and honest about what is missing."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from aiops_pipelines.document import Chart
 from aiops_pipelines.incidents.review import weekly_review
 from aiops_pipelines.resources.charts import KINDS, draw
+from aiops_pipelines.wording import usd
 from aiops_pipelines_tests.incidents.fourteen_weeks import WEEKS, inputs
 
 CHARTS = {
@@ -53,6 +55,22 @@ def test_a_chart_is_static_well_formed_and_repeatable(kind: str) -> None:
 )
 def test_a_missing_week_says_so(kind: str) -> None:
     assert "no data" in texts(draw(BY_KIND[kind]))
+
+
+@pytest.mark.parametrize("factor", [0.00002, 0.001, 0.07, 1, 4, 5000])
+@pytest.mark.parametrize("kind", ["spend_by_week", "spend_waterfall"])
+def test_no_two_ticks_of_money_read_the_same(kind: str, factor: float) -> None:
+    chart = BY_KIND[kind]
+    money = {"cost_usd", "start", "end"}
+    rows = [
+        {name: float(v) * factor if name in money and v is not None else v for name, v in row.items()}
+        for row in chart.rows
+    ]
+    steps = [row for row in rows if "step" in row]
+    said = {usd(row["end"]) for row in steps} | {usd(row["end"] - row["start"], signed=True) for row in steps}
+    ticks = [text for text in texts(draw(replace(chart, rows=rows))) if re.fullmatch(r"\$[\d,.]+", text)]
+    ticks = [text for text in ticks if text not in said]
+    assert len(ticks) > 1 and len(set(ticks)) == len(ticks), ticks
 
 
 def test_verdicts_have_shapes_as_well_as_colours() -> None:
