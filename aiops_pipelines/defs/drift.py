@@ -8,6 +8,7 @@ from aiops_pipelines.defs.cadences import MONTHLY, WEEKLY, months, one_run, week
 from aiops_pipelines.drift.causes import causes
 from aiops_pipelines.drift.proposals import proposals
 from aiops_pipelines.drift.verdict import verdicts
+from aiops_pipelines.inference_log.late import with_trace_facts
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.warehouse import Warehouse
 
@@ -58,7 +59,7 @@ def drift_verdicts(
 
 
 @dg.asset(
-    deps=["drift_verdicts", "quality_scores", "inferences", "index_freshness", "stale_answers"],
+    deps=["drift_verdicts", "quality_scores", "inferences", "traces", "index_freshness", "stale_answers"],
     partitions_def=weeks,
     backfill_policy=one_run,
     pool="duckdb",
@@ -79,6 +80,7 @@ def drift_causes(
                 warehouse.rows("monitoring.quality_scores", system=name),
                 warehouse.rows("inference_log.inferences", system=name),
             )
+            calls = with_trace_facts(calls, warehouse.rows("inference_log.traces", system=name))
             stale, baselines = (
                 warehouse.rows("rag.stale_answers", system=name),
                 warehouse.rows("monitoring.baselines", system=name),

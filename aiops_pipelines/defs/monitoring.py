@@ -1,7 +1,6 @@
 """Monitoring: how good the answers are, what users signal, and the baseline everything is compared with."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
 
 import dagster as dg
 import polars as pl
@@ -11,19 +10,14 @@ from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, 
 from aiops_pipelines.inference_log.late import with_late_facts
 from aiops_pipelines.monitoring.alerts import alert_readings, alerts, baselines_of, days_of
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
-from aiops_pipelines.monitoring.quality import quality_scores as score_rows
-from aiops_pipelines.monitoring.samples import judge_samples, named_documents
-from aiops_pipelines.monitoring.sampling import known_probes, production_sample
 from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.monitoring.service_levels import call_rates, latency_percentiles
 from aiops_pipelines.monitoring.signals import user_signals as find_signals
-from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.judge import OfflineJudge
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.week_scores import score_week
 from aiops_pipelines.systems import System
-
-PRODUCTION_SAMPLE = 400
 
 
 @dg.asset(
@@ -170,7 +164,7 @@ def _service(warehouse: Warehouse, system: str) -> tuple[pl.DataFrame, pl.DataFr
 
 
 @dg.asset(
-    deps=["inferences", "chunks", "index_versions", "known_queries", "judgements"],
+    deps=["inferences", "traces", "chunks", "index_versions", "known_queries", "judgements"],
     partitions_def=weeks,
     backfill_policy=one_run,
     pool="duckdb",
@@ -188,7 +182,7 @@ def quality_scores(
     for system in work.operated():
         with work.guarding(system.name):
             for week in work.weeks(system):
-                scores = _score_week(warehouse, judge, system, week)
+                scores = score_week(warehouse, judge, system.name, week)
                 warehouse.replace("monitoring.quality_scores", scores, system=system.name, week=week)
                 done.append(scores)
     work.close()
@@ -203,25 +197,6 @@ def quality_scores(
             "dagster/row_count": shown.height,
             "means": table(means.sort("system", "metric", "sample", "week"), 60),
         }
-    )
-
-
-def _score_week(warehouse: Warehouse, judge: OfflineJudge, system: System, week: date) -> pl.DataFrame:
-    calls = _calls_of_week(warehouse, system.name, week)
-    samples = [known_probes(calls, week), production_sample(calls, week, PRODUCTION_SAMPLE)]
-    chosen = pl.concat(samples)
-    tables = ("rag.chunks", "rag.known_queries", "rag.judgements")
-    chunks, known, judgements = (warehouse.rows(name, system=system.name) for name in tables)
-    places = warehouse.rows("rag.index_chunks", system=system.name)
-    judged = judge.score(judge_samples(named_documents(chosen, places), chunks, known, judgements))
-    return score_rows(judged, chosen, week)
-
-
-def _calls_of_week(warehouse: Warehouse, system: str, week: date) -> pl.DataFrame:
-    start, end = midnight(week), midnight(week + timedelta(days=7))
-    return warehouse.read(
-        "select * from inference_log.inferences where system = ? and occurred_at >= ? and occurred_at < ?",
-        [system, start.replace(tzinfo=None), end.replace(tzinfo=None)],
     )
 
 

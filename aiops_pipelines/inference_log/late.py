@@ -41,16 +41,26 @@ def with_late_facts(calls: pl.DataFrame, feedback: pl.DataFrame, traces: pl.Data
         feedback: inference_log.feedback of the same systems.
         traces: inference_log.traces of the same systems.
     """
-    known = calls.join(traces.select(TRACE_FACTS), on=["system", "trace_id"], how="left", suffix="_late")
-    facts = ("session_id", "user_id", "endpoint")
-    known = known.with_columns(pl.coalesce(name, f"{name}_late").alias(name) for name in facts)
-    known = known.drop(f"{name}_late" for name in facts)
+    known = with_trace_facts(calls, traces)
     rated = _rated(known, feedback.filter(pl.col("rating").is_not_null()))
     known = known.join(rated, on=["system", "event_id"], how="left", maintain_order="left")
     return known.with_columns(pl.coalesce("rating", "rating_late").alias("rating")).drop("rating_late")
 
 
-TRACE_FACTS = ("system", "trace_id", "session_id", "user_id", "endpoint")
+def with_trace_facts(calls: pl.DataFrame, traces: pl.DataFrame) -> pl.DataFrame:
+    """Return the calls with the session, user and endpoint of their traces where they name none."""
+    known = calls.join(
+        traces.select("system", "trace_id", *TRACE_FACTS),
+        on=["system", "trace_id"],
+        how="left",
+        suffix="_late",
+        maintain_order="left",
+    )
+    filled = (pl.coalesce(name, f"{name}_late").alias(name) for name in TRACE_FACTS)
+    return known.with_columns(filled).drop(f"{name}_late" for name in TRACE_FACTS)
+
+
+TRACE_FACTS = ("session_id", "user_id", "endpoint")
 
 
 def _rated(calls: pl.DataFrame, feedback: pl.DataFrame) -> pl.DataFrame:

@@ -24,7 +24,11 @@ INPUTS = """
         (select coalesce(bit_xor(hash(revision, valid_from)), 0) from rag.corpus_revisions
          where system = $1 and valid_from < $3),
         (select coalesce(bit_xor(hash(metric, sample, fingerprint)), 0) from monitoring.baselines
-         where system = $1 and last_week < $2::date)
+         where system = $1 and last_week < $2::date),
+        (select coalesce(bit_xor(hash(trace_id, session_id, user_id, endpoint)), 0)
+         from inference_log.traces where system = $1 and trace_id in
+             (select trace_id from inference_log.inferences
+              where system = $1 and occurred_at >= $2 and occurred_at < $3))
 """
 MONTH_INPUTS = """
     with calls as (
@@ -43,7 +47,7 @@ MONTH_INPUTS = """
 
 
 def inputs(warehouse: Warehouse, system: System, start: datetime, end: datetime, *queries: str) -> str:
-    """Return a fingerprint of what a period's work is made from: calls, truth, corpus, baseline, limits."""
+    """Return a fingerprint of what a period is made from: calls, users, truth, corpus, baseline, limits."""
     parameters = [system.name, start.replace(tzinfo=None), end.replace(tzinfo=None)]
     rows = [warehouse.read(query, parameters).row(0) for query in (INPUTS, *queries)]
     settings = f"{system.limits.model_dump_json()}{system.profile}{system.baseline.model_dump_json()}"

@@ -214,3 +214,13 @@ def test_cadences_are_entered_apart(warehouse: Warehouse) -> None:
     enter(warehouse, system(), "weekly", [JUNE], CLOCK)  # 1 June is a Monday and the first of a month
     assert due_weeks(warehouse, system(), CLOCK) == WEEKS[1:]
     assert due_months(warehouse, system(), CLOCK) == [JUNE]
+
+
+def test_a_user_who_becomes_known_later_makes_the_weeks_of_the_trace_due(
+    warehouse: Warehouse, done: Due
+) -> None:
+    insert(warehouse, "inference_log.inferences", call("e3", 6, 9) | {"trace_id": "t3"})
+    enter(warehouse, system(), "weekly", WEEKS, CLOCK)
+    insert(warehouse, "inference_log.traces", {"system": "shop", "trace_id": "t3", "user_id": "u3"})
+    insert(warehouse, "inference_log.traces", {"system": "shop", "trace_id": "t9", "user_id": "u3"})
+    assert done()[0] == [WEEKS[1]]

@@ -1,0 +1,45 @@
+"""Scores one week of one system: what is in the warehouse about its calls goes to the judge.
+
+Which calls are taken lives in `monitoring.sampling`, what scores become in `monitoring.quality`.
+"""
+
+from datetime import date, timedelta
+from typing import Protocol
+
+import polars as pl
+
+from aiops_pipelines.inference_log.late import with_trace_facts
+from aiops_pipelines.monitoring.quality import quality_scores
+from aiops_pipelines.monitoring.samples import judge_samples, named_documents
+from aiops_pipelines.monitoring.sampling import known_probes, production_sample
+from aiops_pipelines.periods import midnight
+from aiops_pipelines.resources.warehouse import Warehouse
+
+PRODUCTION_SAMPLE = 400
+
+
+class Judge(Protocol):
+    """Scores calls; see `resources.judge`."""
+
+    def score(self, samples: pl.DataFrame) -> pl.DataFrame:
+        """Return one row per sample and metric."""
+
+
+def score_week(warehouse: Warehouse, judge: Judge, system: str, week: date) -> pl.DataFrame:
+    """Return monitoring.quality_scores of the known-query probes and a sample of the production calls."""
+    calls = _calls_of_week(warehouse, system, week)
+    chosen = pl.concat([known_probes(calls, week), production_sample(calls, week, PRODUCTION_SAMPLE)])
+    tables = ("rag.chunks", "rag.known_queries", "rag.judgements", "rag.index_chunks")
+    chunks, known, judgements, places = (warehouse.rows(name, system=system) for name in tables)
+    judged = judge.score(judge_samples(named_documents(chosen, places), chunks, known, judgements))
+    return quality_scores(judged, chosen, week)
+
+
+def _calls_of_week(warehouse: Warehouse, system: str, week: date) -> pl.DataFrame:
+    """Return the calls with the users that their traces name: who asked decides what is independent."""
+    start, end = midnight(week), midnight(week + timedelta(days=7))
+    calls = warehouse.read(
+        "select * from inference_log.inferences where system = ? and occurred_at >= ? and occurred_at < ?",
+        [system, start.replace(tzinfo=None), end.replace(tzinfo=None)],
+    )
+    return with_trace_facts(calls, warehouse.rows("inference_log.traces", system=system))
