@@ -80,7 +80,7 @@ def causes(
         frozen = baselines.filter(pl.col("sample") == sample, pl.col("metric") == metric)
         rows = scored.filter(pl.col("sample") == sample, pl.col("metric") == metric, pl.col("judge") == judge)
         found += _explain(rows, frozen["last_week"].item(), week, freshness)
-    found += _judge_change(verdicts, baselines, bad.height)
+    found += _judge_change(verdicts, baselines, bad.height) if found else []
     return _ranked(found, bad.height, system, week)
 
 
@@ -251,7 +251,10 @@ def _mean(rows: pl.DataFrame) -> float:
 
 
 def _judge_change(verdicts: pl.DataFrame, baselines: pl.DataFrame, degraded: int) -> list[Explanation]:
-    """Return a changed judge as the weakest cause: it explains no drop that the old judge measured."""
+    """Return a changed judge as the weakest cause, beside others only.
+
+    It explains no drop that the baseline's judge measured; that it changed is a signal of its own.
+    """
     before = baselines.select("sample", "metric", pl.col("judge").alias("before"))
     changed = verdicts.join(before, on=["sample", "metric"]).filter(pl.col("judge") != pl.col("before"))
     if changed.is_empty():

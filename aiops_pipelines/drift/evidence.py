@@ -12,6 +12,7 @@ import polars as pl
 
 from aiops_pipelines.drift.comparison import Comparison, Floats, clustered, effective_clusters, paired
 from aiops_pipelines.monitoring.baseline import fingerprint
+from aiops_pipelines.monitoring.quality import JUDGE_CHANGED
 
 FEWEST_UNITS = 10
 """Below ten independent observations no variance can be trusted, and 2^-n, the least p, passes 0.1 %."""
@@ -88,7 +89,7 @@ class Evidence:
             yield f"Several judges scored the week ({', '.join(self.judges)}); score it again with one."
         elif self.judges[0] != self.frozen["judge"].item():
             before = self.frozen["judge"].item()
-            yield f"The judge changed from {before} to {self.judges[0]}; re-score the baseline."
+            yield f"{JUDGE_CHANGED} from {before} to {self.judges[0]}; re-score the baseline."
         else:
             yield from self._thin_scores()
 

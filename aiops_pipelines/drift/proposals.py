@@ -9,6 +9,7 @@ from datetime import date
 
 import polars as pl
 
+from aiops_pipelines.monitoring.quality import JUDGE_CHANGED
 from aiops_pipelines.periods import midnight, next_month
 from aiops_pipelines.systems import Limits
 
@@ -176,7 +177,7 @@ def _more_queries(judged: pl.DataFrame, limits: Limits) -> Iterator[Proposal]:
 
 def _judge(judged: pl.DataFrame, blamed: pl.DataFrame) -> Iterator[Proposal]:
     changed = judged.filter(
-        pl.col("verdict") == "CANNOT TELL", pl.col("reason").str.starts_with("The judge changed")
+        pl.col("verdict") == "CANNOT TELL", pl.col("reason").str.starts_with(JUDGE_CHANGED)
     )
     if changed.height or "judge_change" in blamed["cause"]:
         names = ", ".join(sorted(changed["metric"].unique())) or "one metric"

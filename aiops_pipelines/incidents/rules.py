@@ -21,6 +21,7 @@ from aiops_pipelines.incidents.rules_spend import (
     spend_anomaly,
     spend_growth,
 )
+from aiops_pipelines.monitoring.quality import JUDGE_CHANGED
 from aiops_pipelines.systems import Limits
 
 CAUSES = {
@@ -28,7 +29,7 @@ CAUSES = {
     "index_staleness": "Answers are given from an index that lags behind its documents",
     "prompt_change": "Answers got worse after the prompt changed",
     "query_mix": "Answers got worse because users ask about other things",
-    "judge_change": "Quality scores moved because the judge changed",
+    "judge_change": "Quality cannot be told because the judge of the scores changed",
     "quality_unexplained": "Answers got worse without a known cause",
     "cost_growth": "Weekly spend has grown beyond its limit",
     "cost_anomaly": "A day cost more than is usual for its hours",
@@ -62,7 +63,7 @@ CALM = pl.Schema(
     {name: SIGNALS[name] for name in ("system", "signal", "subject", "period_start", "period_end")}
 )
 
-DRIFT_CAUSES = ("model_change", "index_staleness", "prompt_change", "query_mix", "judge_change")
+DRIFT_CAUSES = ("model_change", "index_staleness", "prompt_change", "query_mix")
 
 Readings = Iterator[Reading]
 
@@ -84,6 +85,16 @@ def quality_degraded(facts: Facts, limits: Limits) -> Readings:
         subject, broken = f"{row['metric']} ({row['sample']})", row["verdict"] == "DEGRADED"
         figures, evidence = (row["drop"], row["margin"]), " ".join(said)
         yield Reading(*week_of(row["week"]), broken, found["cause"], "P2", *figures, evidence, subject)
+
+
+def judge_changed(facts: Facts, limits: Limits) -> Readings:
+    """Another judge than the baseline's scored a week, so nothing is known of how good its answers were."""
+    for row in facts.drift_verdicts.rows(named=True):
+        changed = (row["reason"] or "").startswith(JUDGE_CHANGED)
+        if changed or row["verdict"] in ("OK", "DEGRADED"):
+            subject = f"{row['metric']} ({row['sample']})"
+            week, reason = week_of(row["week"]), row["reason"] or ""
+            yield Reading(*week, changed, "judge_change", "P3", None, None, reason, subject)
 
 
 def index_stale(facts: Facts, limits: Limits) -> Readings:
@@ -179,6 +190,7 @@ class Rule:
 
 RULES: Mapping[str, Rule] = {
     "quality_degraded": Rule(quality_degraded, (*DRIFT_CAUSES, "quality_unexplained")),
+    "judge_changed": Rule(judge_changed, ("judge_change",)),
     "index_stale": Rule(index_stale, ("index_staleness",)),
     "spend_growth": Rule(spend_growth, ("cost_growth",)),
     "spend_anomaly": Rule(spend_anomaly, ("cost_anomaly",)),

@@ -39,6 +39,9 @@ QUALITY_SCORES = pl.Schema(
     }
 )
 
+JUDGE_CHANGED = "The judge changed"
+"""How the reason of a verdict begins that is left open because the baseline has another judge."""
+
 Score = tuple[float | None, str | None]
 """A value and no reason, or no value and the reason."""
 

@@ -144,7 +144,8 @@ def test_shift_to_a_hard_endpoint_is_a_query_mix(story: Story) -> None:
     assert found["evidence"][0].startswith("40 % of the calls moved")
 
 
-def test_changed_judge_of_another_metric_is_listed_last(scores: Scores, baseline: Baseline) -> None:
+def beside_a_new_judge(scores: Scores, baseline: Baseline, model: str) -> pl.DataFrame:
+    """Return the causes of a week in which one metric fell and another got a new judge."""
     values = np.linspace(0.6, 0.9, 100)
     frozen, observations = baseline(scores(0, values), scores(0, values, metric="recall"))
     week = pl.concat([scores(5, values * 0.8), scores(5, values, metric="recall", judge="j/2")])
@@ -152,15 +153,25 @@ def test_changed_judge_of_another_metric_is_listed_last(scores: Scores, baseline
         {
             "event_id": [*scores(0, values)["event_id"], *scores(5, values)["event_id"]],
             "endpoint": "ask",
-            "model_served": ["m1"] * 100 + ["m2"] * 100,
+            "model_served": ["m1"] * 100 + [model] * 100,
             "prompt_version": "p1",
         }
     )
     verdict = verdicts(week, frozen, observations, Limits(), NOW)
-    found = causes(verdict, pl.concat([scores(0, values), week]), calls, STALE, FRESHNESS.clear(), frozen)
+    return causes(verdict, pl.concat([scores(0, values), week]), calls, STALE, FRESHNESS.clear(), frozen)
+
+
+def test_changed_judge_of_another_metric_is_listed_last(scores: Scores, baseline: Baseline) -> None:
+    found = beside_a_new_judge(scores, baseline, "m2")
     assert found["cause"].to_list() == ["model_change", "judge_change"]
     assert found["rank"].to_list() == [1, 2]
     assert "recall" in found["evidence"][1]
+
+
+def test_changed_judge_of_another_metric_is_not_blamed_for_an_unexplained_drop(
+    scores: Scores, baseline: Baseline
+) -> None:
+    assert beside_a_new_judge(scores, baseline, "m1").is_empty()
 
 
 def test_ridge_splits_the_worked_example() -> None:

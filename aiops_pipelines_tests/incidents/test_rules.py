@@ -74,7 +74,8 @@ def test_a_degraded_week_is_blamed_on_its_strongest_cause():
         frame["evidence"].item()
         == "Answer correctness on known queries: it fell by 8 %. model_change it was."
     )
-    assert calm_periods(known, LIMITS)["subject"].to_list() == ["groundedness (known)"]
+    calm = calm_periods(known, LIMITS).filter(signal="quality_degraded")
+    assert calm["subject"].to_list() == ["groundedness (known)"]
 
 
 def test_what_speaks_for_a_cause_is_said_once_a_week_with_the_metric_that_fell_most():
@@ -90,6 +91,17 @@ def test_what_speaks_for_a_cause_is_said_once_a_week_with_the_metric_that_fell_m
 def test_a_degraded_week_without_a_cause_is_unexplained():
     assert found(facts(drift_verdicts=[verdict()])) == [
         ("quality_degraded", "quality_unexplained", "P2", JUNE_1)
+    ]
+
+
+def test_another_judge_is_a_signal_until_a_week_is_compared_again():
+    said = {"reason": "The judge changed from a/1 to a/2; re-score the baseline."}
+    rows = [verdict("CANNOT TELL") | said, verdict("CANNOT TELL", "recall"), verdict("OK", week=JUNE_8)]
+    known = facts(drift_verdicts=rows)
+    assert found(known) == [("judge_changed", "judge_change", "P3", JUNE_1)]
+    calm = calm_periods(known, LIMITS).filter(signal="judge_changed")
+    assert calm.select("subject", pl.col("period_start").dt.date()).rows() == [
+        ("answer_correctness (known)", JUNE_8)
     ]
 
 
