@@ -29,6 +29,8 @@ WEAKEST = 0.1
 """A cause that explains less than a tenth of the drop is not worth a look."""
 SURE = 1.645
 """Standard errors above zero from which an effect counts, one-sided 5 %."""
+GROWN_BY = 0.1
+"""A model or prompt that the baseline knows counts as a change once it serves a tenth more of the calls."""
 RIDGE = 2.0
 """Pseudo-calls of no effect for every factor. When two factors cannot be told apart, because all calls of the
 week have both, they share the drop instead of one taking it all."""
@@ -58,7 +60,8 @@ def causes(
     A cause's strength is its share of the drop, averaged over the degraded metrics. Changes of model and
     prompt and stale chunks are estimated together, by a ridge regression of every call's loss on them over
     all scored weeks: a prompt that was already in use in a healthy week cannot be blamed for this one, and a
-    new model is compared with the other calls of the same week. Whatever else happened in the week
+    new model is compared with the other calls of the same week. One that the baseline knows counts as changed
+    where it serves more of the calls than there. Whatever else happened in the week
     competes as a factor of its own: a change that hit all calls at once explains about half of the drop.
     Effects that noise explains count as nothing.
 
@@ -175,8 +178,7 @@ def _served_differently(rows: pl.DataFrame, total: float, freshness: pl.DataFram
     columns: dict[str, list[str]] = {"model_change": [], "prompt_change": [], "index_staleness": ["stale"]}
     factors = [pl.col("stale")]
     for cause, column in (("model_change", "model_served"), ("prompt_change", "prompt_version")):
-        known = rows.filter("frozen")[column].drop_nulls().unique()
-        for value in sorted(set(rows[column].drop_nulls()) - set(known)):
+        for value in _more_than_before(rows, column):
             columns[cause].append(f"{column} {value}")
             factors.append((pl.col(column) == value).fill_null(False).alias(f"{column} {value}"))
     table = rows.select("frozen", "now", "loss", "value", "metric", *factors)
@@ -194,9 +196,19 @@ def _served_differently(rows: pl.DataFrame, total: float, freshness: pl.DataFram
             weights[2 + names.index(name)] = float(now[name].mean()) - float(frozen[name].mean())  # type: ignore[arg-type]
         explained, error = float(weights @ effects), math.sqrt(float(weights @ covariance @ weights))
         if explained > SURE * error and explained / total > 0:
-            sentence = _contrast(now, cause, group, freshness)
+            sentence = _contrast(frozen, now, cause, group, freshness)
             found.append(Explanation(cause, min(1.0, explained / total), sentence))
     return found
+
+
+def _more_than_before(rows: pl.DataFrame, column: str) -> list[str]:
+    """Return the values that the baseline does not have, and those that serve clearly more calls now."""
+    before, now = (
+        dict(rows.filter(period)[column].drop_nulls().value_counts(normalize=True).iter_rows())
+        for period in ("frozen", "now")
+    )
+    grown = {value for value, share in now.items() if share - before.get(value, 0.0) >= GROWN_BY}
+    return sorted(grown | (set(rows[column].drop_nulls()) - set(before)))
 
 
 def ridge_effects(factors: Floats, loss: Floats, units: Sequence[str]) -> tuple[Floats, Floats]:
@@ -224,14 +236,16 @@ def ridge_effects(factors: Floats, loss: Floats, units: Sequence[str]) -> tuple[
     return effects, sums.T @ sums
 
 
-def _contrast(now: pl.DataFrame, cause: str, group: Sequence[str], freshness: pl.DataFrame) -> str:
+def _contrast(
+    frozen: pl.DataFrame, now: pl.DataFrame, cause: str, group: Sequence[str], freshness: pl.DataFrame
+) -> str:
     """Return the numbers behind a cause: who was affected, and their scores beside the others'."""
     touched = now.filter(pl.any_horizontal(group))
     others = now.filter(~pl.any_horizontal(group))
-    seen = [name.partition(" ")[2] for name in group if name != "stale" and now[name].any()]
+    seen = [name for name in group if now[name].any()]
     what = {
-        "model_change": f"by models that are not in the baseline ({', '.join(seen)})",
-        "prompt_change": f"with prompts that are not in the baseline ({', '.join(seen)})",
+        "model_change": f"by models that {_unlike_before(frozen, seen)}",
+        "prompt_change": f"with prompts that {_unlike_before(frozen, seen)}",
         "index_staleness": "from at least one chunk that was no longer in the corpus",
     }[cause]
     share = f"{100 * touched.height / now.height:.0f} % of the scored calls were answered {what}"
@@ -244,6 +258,15 @@ def _contrast(now: pl.DataFrame, cause: str, group: Sequence[str], freshness: pl
     if cause == "index_staleness" and freshness.height and freshness["lag_days"][0]:
         lag = f" The served index was {freshness['lag_days'][0]:.0f} days behind its corpus."
     return f"{share}; {scored}, {rest}.{lag}"
+
+
+def _unlike_before(frozen: pl.DataFrame, seen: Sequence[str]) -> str:
+    """Return how factors differ from the baseline: "are not in the baseline (m2)"."""
+    shares = {name.partition(" ")[2]: float(frozen[name].mean()) for name in seen}  # type: ignore[arg-type]
+    if not any(shares.values()):
+        return f"are not in the baseline ({', '.join(shares)})"
+    served = ", ".join(f"{name}: {100 * share:.0f} %" for name, share in shares.items())
+    return f"served fewer of the calls in the baseline ({served})"
 
 
 def _mean(rows: pl.DataFrame) -> float:

@@ -186,3 +186,33 @@ def test_ridge_splits_the_worked_example() -> None:
     alone, _ = ridge_effects(both[:, None], 0.2 * both, units)
     assert alone[1] == pytest.approx(0.2 * 50 / 52)
     assert np.allclose(covariance, covariance.T)
+
+
+def test_more_calls_on_the_weaker_of_two_known_models(story: Story) -> None:
+    def serve(week: int, call: int) -> dict[str, object]:
+        small = (call + 7 * week) % 10 < (9 if week == 5 else 1)
+        return {"model": "small" if small else "large", "loss": 0.12 if small else 0.0}
+
+    found = story.told(serve)
+    assert found["cause"].to_list() == ["model_change"]
+    assert found["strength"][0] > 0.8
+    assert "90 % of the scored calls were answered by models that " in found["evidence"][0]
+    assert "(small: 10 %)" in found["evidence"][0]
+
+
+def test_return_to_a_prompt_of_the_first_baseline_weeks(story: Story) -> None:
+    def serve(week: int, call: int) -> dict[str, object]:
+        old = week < 1 or week == 5
+        return {"prompt": "p1" if old else "p2", "loss": 0.12 if old else 0.0}
+
+    found = story.told(serve)
+    assert found["cause"].to_list() == ["prompt_change"]
+    assert "(p1: 25 %)" in found["evidence"][0]
+
+
+def test_more_calls_on_a_known_model_that_is_as_good_are_not_blamed(story: Story) -> None:
+    def serve(week: int, call: int) -> dict[str, object]:
+        other = (call + 7 * week) % 10 < (9 if week == 5 else 3)
+        return {"model": "m2" if other else "m1", "loss": 0.1 if week == 5 else 0.0}
+
+    assert story.told(serve).is_empty()
