@@ -74,6 +74,8 @@ def answer_bigram_support(answer: str | None, contexts: Sequence[str] | None, st
     """
     if status != "ok":
         return None, f"the call ended as {status}: there is no answer to support"
+    if not (answer or "").strip():
+        return None, "no answer was logged"
     words = _words(answer or "")
     if len(words) < 2:
         return None, "the answer has fewer than two words"

@@ -1,15 +1,18 @@
-"""Which calls of a week are scored: a fair sample of production, and every probe with a known query.
+"""Which calls of a week are scored: fair samples of production, and every probe with a known query.
 
 Scoring them lives in `quality`.
 """
 
 import hashlib
 from datetime import date, timedelta
+from math import ceil
 
 import polars as pl
 
 from aiops_pipelines.inference_log.record import IS_CHAT
 from aiops_pipelines.periods import midnight
+
+ANSWERED = pl.col("answer").fill_null("").str.strip_chars().str.len_chars() > 0
 
 
 def calls_of_week(inferences: pl.DataFrame, week: date) -> pl.DataFrame:
@@ -42,20 +45,39 @@ def production_sample(inferences: pl.DataFrame, week: date, size: int, seed: int
     """
     if size < 1:
         raise ValueError(f"A sample needs at least one call, not {size}.")
-    answered = calls_of_week(inferences, week).filter(
-        pl.col("known_query_id").is_null(), pl.col("answer").str.strip_chars().str.len_chars() > 0
-    )
+    answered = _production(inferences, week).filter(ANSWERED)
     seats = largest_remainders(dict(answered.group_by("endpoint").len().iter_rows()), size)
-    draw = pl.Series("draw", [_draw(seed, event) for event in answered["event_id"]], dtype=pl.String)
     strata = [
-        calls.sort("draw", "event_id").head(seats[endpoint])
-        for (endpoint,), calls in answered.with_columns(draw).group_by("endpoint")
+        calls.head(seats[endpoint]) for (endpoint,), calls in _drawn(answered, seed).group_by("endpoint")
     ]
-    return pl.concat([answered.clear().with_columns(draw.clear()), *strata]).drop("draw").sort("event_id")
+    return pl.concat([answered.clear(), *strata]).sort("event_id")
 
 
-def _draw(seed: int, event_id: str) -> str:
-    return hashlib.sha256(f"{seed}:{event_id}".encode()).hexdigest()
+def unanswered_sample(inferences: pl.DataFrame, week: date, size: int, seed: int = 0) -> pl.DataFrame:
+    """Return as great a share of the production calls that ended well and answered nothing, `size` at most.
+
+    They cannot be scored, and count as that: a week is not as good as before because what was said was.
+
+    Args:
+        inferences: inference_log.inferences of one system.
+        week: Monday of the week.
+        size: answered calls wanted, as in `production_sample`.
+        seed: changes the draw.
+    """
+    calls = _production(inferences, week)
+    answered, silent = calls.filter(ANSWERED), calls.filter(IS_CHAT, ~ANSWERED, pl.col("status") == "ok")
+    seats = min(size, ceil(silent.height * min(1, size / max(1, answered.height))))
+    return _drawn(silent, seed).head(seats).sort("event_id")
+
+
+def _production(inferences: pl.DataFrame, week: date) -> pl.DataFrame:
+    return calls_of_week(inferences, week).filter(pl.col("known_query_id").is_null())
+
+
+def _drawn(calls: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Return the calls in the order in which they are drawn."""
+    draw = [hashlib.sha256(f"{seed}:{event}".encode()).hexdigest() for event in calls["event_id"]]
+    return calls.with_columns(draw=pl.Series(draw, dtype=pl.String)).sort("draw", "event_id").drop("draw")
 
 
 def largest_remainders(sizes: dict[str | None, int], seats: int) -> dict[str | None, int]:

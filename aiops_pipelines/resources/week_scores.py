@@ -11,7 +11,7 @@ import polars as pl
 from aiops_pipelines.inference_log.late import with_trace_facts
 from aiops_pipelines.monitoring.quality import quality_scores
 from aiops_pipelines.monitoring.samples import judge_samples, named_documents
-from aiops_pipelines.monitoring.sampling import known_probes, production_sample
+from aiops_pipelines.monitoring.sampling import known_probes, production_sample, unanswered_sample
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.resources.warehouse import Warehouse
 
@@ -26,9 +26,13 @@ class Judge(Protocol):
 
 
 def score_week(warehouse: Warehouse, judge: Judge, system: str, week: date) -> pl.DataFrame:
-    """Return monitoring.quality_scores of the known-query probes and a sample of the production calls."""
+    """Return monitoring.quality_scores of the known-query probes and of samples of the production calls."""
     calls = _calls_of_week(warehouse, system, week)
-    chosen = pl.concat([known_probes(calls, week), production_sample(calls, week, PRODUCTION_SAMPLE)])
+    samples = (
+        production_sample(calls, week, PRODUCTION_SAMPLE),
+        unanswered_sample(calls, week, PRODUCTION_SAMPLE),
+    )
+    chosen = pl.concat([known_probes(calls, week), *samples])
     tables = ("rag.chunks", "rag.known_queries", "rag.judgements", "rag.index_chunks")
     chunks, known, judgements, places = (warehouse.rows(name, system=system) for name in tables)
     judged = judge.score(judge_samples(named_documents(chosen, places), chunks, known, judgements))

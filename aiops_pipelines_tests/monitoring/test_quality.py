@@ -59,7 +59,7 @@ def test_support_by_hand() -> None:
     ("answer", "contexts", "status", "reason"),
     [
         ("Yes.", ["Yes of course."], "ok", "fewer than two words"),
-        (None, ["Some text."], "ok", "fewer than two words"),
+        (None, ["Some text."], "ok", "no answer was logged"),
         ("It is open.", [], "ok", "no retrieved context"),
         ("It is open.", None, "ok", "no retrieved context"),
         ("It is open.", ["", " "], "ok", "no retrieved context"),

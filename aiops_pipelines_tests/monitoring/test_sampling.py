@@ -10,6 +10,7 @@ from aiops_pipelines.monitoring.sampling import (
     known_probes,
     largest_remainders,
     production_sample,
+    unanswered_sample,
 )
 
 WEEK = date(2026, 6, 1)
@@ -21,6 +22,7 @@ SCHEMA = pl.Schema(
         "occurred_at": pl.Datetime("us", "UTC"),
         "endpoint": pl.String(),
         "answer": pl.String(),
+        "status": pl.String(),
         "known_query_id": pl.String(),
     }
 )
@@ -32,10 +34,11 @@ def calls(
     known: str | None = None,
     prefix: str = "c",
     operation: str = "chat",
+    status: str = "ok",
 ) -> pl.DataFrame:
     names = [endpoint for endpoint, count in endpoints.items() for _ in range(count)]
     rows = [
-        (f"{prefix}{i}", operation, START + timedelta(minutes=i), name, answer, known)
+        (f"{prefix}{i}", operation, START + timedelta(minutes=i), name, answer, status, known)
         for i, name in enumerate(names)
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
@@ -82,6 +85,24 @@ def test_probes_and_calls_without_an_answer_stay_out() -> None:
     assert production_sample(log.clear(), WEEK, 5).is_empty()
     with pytest.raises(ValueError, match="at least one call"):
         production_sample(log, WEEK, 0)
+
+
+def test_as_great_a_share_of_the_calls_without_an_answer_is_taken() -> None:
+    log = pl.concat(
+        [
+            calls({"ask": 100}),
+            calls({"ask": 20, None: 10}, answer=" ", prefix="b"),
+            calls({"ask": 10}, answer=None, prefix="n"),
+            calls({"ask": 50}, answer=None, prefix="e", status="error"),
+            calls({"ask": 50}, answer=None, prefix="v", operation="embeddings"),
+            calls({"ask": 5}, answer=None, known="q1", prefix="k"),
+        ]
+    )
+    assert unanswered_sample(log, WEEK, 25).height == 10
+    assert set(unanswered_sample(log, WEEK, 200)["event_id"].str.head(1)) == {"b", "n"}
+    assert unanswered_sample(log, WEEK, 200).height == 40
+    assert unanswered_sample(log.filter(pl.col("answer").is_null()), WEEK, 4).height == 4
+    assert unanswered_sample(log.clear(), WEEK, 5).is_empty()
 
 
 def test_adding_calls_changes_only_what_it_must() -> None:

@@ -1,21 +1,35 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
+from aiops_pipelines.drift.verdict import verdicts
+from aiops_pipelines.monitoring.baseline import freeze
 from aiops_pipelines.monitoring.quality import JUDGED
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.week_scores import score_week
+from aiops_pipelines.systems import Baseline, Limits
 from aiops_pipelines_tests.resources.test_completion import call, insert
 
-JUNE_1 = date(2026, 6, 1)
+JUNE_1, NOW = date(2026, 6, 1), datetime(2026, 7, 1, tzinfo=UTC)
 
 
 class Content:
     """A judge that finds every answer good."""
 
     def score(self, samples: pl.DataFrame) -> pl.DataFrame:
-        rows = [(event, "support", 1.0, None, "j/1") for event in samples["event_id"]]
+        rows = [
+            (event, "support", 1.0 if answer else None, None if answer else "no answer was logged", "j/1")
+            for event, answer in samples.select("event_id", "answer").iter_rows()
+        ]
         return pl.DataFrame(rows, schema=JUDGED, orient="row")
+
+
+class Uneven(Content):
+    """A judge that finds answers to even and odd calls a little different."""
+
+    def score(self, samples: pl.DataFrame) -> pl.DataFrame:
+        odd = pl.col("event_id").str.tail(1).is_in(list("13579"))
+        return super().score(samples).with_columns(value=pl.col("value") - 0.001 * odd)
 
 
 def test_a_user_whom_only_the_trace_names_is_the_cluster_of_the_call(warehouse: Warehouse) -> None:
@@ -30,3 +44,22 @@ def test_a_user_whom_only_the_trace_names_is_the_cluster_of_the_call(warehouse: 
     )
     scores = score_week(warehouse, Content(), "shop", JUNE_1).sort("event_id")
     assert scores["cluster"].to_list() == ["u1", "u1", "u3", "e4"]
+
+
+def test_a_week_in_which_answers_vanish_is_not_ok(warehouse: Warehouse) -> None:
+    """From one week to the next every second call ends well and says nothing."""
+    base = {"query": "Really?", "status": "ok"}
+    log = [
+        call(f"{day}-{n}", 6, day) | base | {"user_id": f"u{n}", "answer": answer}
+        for day in (2, 9)
+        for n in range(60)
+        for answer in ["" if day == 9 and n % 2 else f"Yes {n}."]
+    ]
+    insert(warehouse, "inference_log.inferences", *log)
+    before, after = (
+        score_week(warehouse, Uneven(), "shop", JUNE_1 + timedelta(days=days)) for days in (0, 7)
+    )
+    baselines, observations = freeze(before, Baseline(weeks=1, minimum_rows=1), NOW)
+    [row] = verdicts(after, baselines, observations, Limits(), JUNE_1 + timedelta(days=7)).rows(named=True)
+    assert (row["verdict"], row["n"]) == ("CANNOT TELL", 30)
+    assert "could not be measured rose by 50.0 points" in row["reason"]
