@@ -69,7 +69,7 @@ class Comparison:
         """Return the two-sided interval of the relative drop, or None when the baseline mean may be zero.
 
         Every ratio q = week / baseline that the t test does not reject is inside (Fieller 1954): the q
-        between the roots of (q b - w)^2 = t^2 (q^2 Vb - 2 q C + Vw).
+        between the roots of (q b - w)^2 = t^2 (q^2 Vb - 2 q C + Vw). Scores are never negative: 1 is most.
 
         Worked example: as in `p_value`; t = 1.972, the roots are q = 0.8542 and 0.9480, the drop 5.2 to 14.6
         %.
@@ -81,7 +81,7 @@ class Comparison:
         if a <= 0:
             return None
         root = math.sqrt(max(0.0, b * b - a * c))
-        return 1 - (b + root) / a, 1 - (b - root) / a
+        return 1 - (b + root) / a, min(1.0, 1 - (b - root) / a)
 
     def smallest_detectable_drop(self, margin: float, alpha: float, power: float = POWER) -> float:
         """Return the relative drop that a test at level `alpha` finds with the given power.

@@ -183,10 +183,13 @@ def _decide(m: Measurement, p_adjusted: float, rise: float, limits: Limits, test
             "verdict": OK,
             "reason": f"{seen}; {matters} would have been found with 80 % power, and was not.",
         }
+    least = f"the smallest drop found with 80 % power is {_percent(m.smallest_detectable_drop)} %"
+    if m.smallest_detectable_drop > 1:
+        least = "no drop is found with 80 % power, not even one to 0"
     return {
         "verdict": CANNOT_TELL,
         "reason": f"{seen}; {matters} is neither shown nor excluded. With {m.clusters} independent "
-        f"observations the smallest drop found with 80 % power is {_percent(m.smallest_detectable_drop)} %.",
+        f"observations {least}.",
     }
 
 

@@ -84,6 +84,16 @@ def test_noise_that_hides_a_drop_cannot_tell(
     assert "neither shown nor excluded" in str(row["reason"])
 
 
+def test_no_drop_exceeds_all_of_the_score(scores: Scores, baseline: Baseline) -> None:
+    before = [1.0 if i % 5 == 0 else 0.0 for i in range(50)]
+    row = only(judged(scores(5, [1.0, *[0.0] * 49]), baseline(scores(0, before))))
+    assert row["verdict"] == "DEGRADED" and row["drop_high"] == 1
+    assert "to 100.0 %)" in str(row["reason"])
+    few = only(judged(scores(5, [*before[1:20], 0.0]), baseline(scores(0, before[:20]))))
+    assert few["smallest_detectable_drop"] > 1  # type: ignore[operator]
+    assert str(few["reason"]).endswith("no drop is found with 80 % power, not even one to 0.")
+
+
 def test_metrics_share_one_alpha(scores: Scores, baseline: Baseline, rng: np.random.Generator) -> None:
     frames, weeks = [], []
     for index in range(8):
