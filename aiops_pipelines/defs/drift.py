@@ -7,7 +7,7 @@ from aiops_pipelines.defs.bodies import Work, labels, table
 from aiops_pipelines.defs.cadences import MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
 from aiops_pipelines.drift.causes import causes
 from aiops_pipelines.drift.proposals import proposals
-from aiops_pipelines.drift.verdict import verdicts
+from aiops_pipelines.drift.verdict import verdicts, weeks_to_judge
 from aiops_pipelines.inference_log.late import with_trace_facts
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -27,7 +27,7 @@ def drift_verdicts(
     project: dg.ResourceParam[Project],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.MaterializeResult:
-    """OK, DEGRADED or CANNOT TELL per metric, with interval; baseline weeks are not judged."""
+    """OK, DEGRADED or CANNOT TELL per metric, with interval; weeks after the baseline are judged."""
     work = Work(context, project, warehouse, "drift")
     judged: list[pl.DataFrame] = []
     for system in work.operated():
@@ -36,14 +36,9 @@ def drift_verdicts(
             frozen = warehouse.rows("monitoring.baseline_scores", system=system.name)
             if baselines.is_empty() and work.weeks(system):
                 work.problem(system.name, "No baseline is frozen yet, so no week can be judged.")
-            for week in work.weeks(system):
+            for week in weeks_to_judge(baselines, work.weeks(system)):
                 scores = warehouse.rows("monitoring.quality_scores", system=system.name, week=week)
-                if baselines.is_empty() or week <= baselines["last_week"].max():  # type: ignore[operator]
-                    found = warehouse.tables[
-                        "drift.drift_verdicts"
-                    ].empty()  # it is what weeks are compared with
-                else:
-                    found = verdicts(scores, baselines, frozen, system.limits, week)
+                found = verdicts(scores, baselines, frozen, system.limits, week)
                 warehouse.replace("drift.drift_verdicts", found, system=system.name, week=week)
                 judged.append(found)
     work.close()
@@ -85,7 +80,7 @@ def drift_causes(
                 warehouse.rows("rag.stale_answers", system=name),
                 warehouse.rows("monitoring.baselines", system=name),
             )
-            for week in work.weeks(system):
+            for week in weeks_to_judge(baselines, work.weeks(system)):
                 judged = warehouse.rows("drift.drift_verdicts", system=name, week=week)
                 fresh = warehouse.rows("rag.index_freshness", system=name, week=week)
                 found = causes(judged, scores, calls, stale, fresh, baselines)

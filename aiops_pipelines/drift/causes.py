@@ -82,7 +82,10 @@ def causes(
     for sample, metric, judge in bad.select("sample", "metric", "judge").iter_rows():
         frozen = baselines.filter(pl.col("sample") == sample, pl.col("metric") == metric)
         rows = scored.filter(pl.col("sample") == sample, pl.col("metric") == metric, pl.col("judge") == judge)
-        found += _explain(rows, frozen["last_week"].item(), week, freshness)
+        first, last = frozen.select("first_week", "last_week").row(0)
+        rows = rows.filter(pl.col("week") >= first)  # before a baseline that was replaced lies another one
+        rows = rows.with_columns(frozen=pl.col("week") <= last, now=pl.col("week") == week)
+        found += _explain(rows, freshness)
     found += _judge_change(verdicts, baselines, bad.height) if found else []
     return _ranked(found, bad.height, system, week)
 
@@ -113,13 +116,9 @@ def _scored_calls(
     )
 
 
-def _explain(
-    rows: pl.DataFrame, last_baseline_week: date, week: date, freshness: pl.DataFrame
-) -> list[Explanation]:
-    """Return what explains the drop of one metric."""
-    rows = _with_loss(
-        rows.with_columns(frozen=pl.col("week") <= last_baseline_week, now=pl.col("week") == week)
-    )
+def _explain(rows: pl.DataFrame, freshness: pl.DataFrame) -> list[Explanation]:
+    """Return what explains the drop of one metric, whose baseline is `frozen` and whose week is `now`."""
+    rows = _with_loss(rows)
     frozen, now = rows.filter("frozen"), rows.filter("now")
     if frozen.is_empty() or now.is_empty():
         return []

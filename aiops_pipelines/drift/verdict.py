@@ -3,6 +3,7 @@
 A verdict says what happened and how surely; why lives in `causes`, what to do in `proposals`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -55,6 +56,15 @@ class Measurement:
     smallest_detectable_drop: float
     clusters: int
     unchanged: bool = False
+
+
+def weeks_to_judge(baselines: pl.DataFrame, weeks: Iterable[date]) -> list[date]:
+    """Return the weeks after the baseline's last one: earlier ones are what is compared with, or older.
+
+    What was said of a week before the baseline was replaced by later weeks stays said.
+    """
+    last = baselines["last_week"].max()
+    return [week for week in weeks if last is not None and week > last]  # type: ignore[operator]
 
 
 def verdicts(
