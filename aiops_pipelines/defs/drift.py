@@ -10,6 +10,7 @@ from aiops_pipelines.drift.proposals import proposals
 from aiops_pipelines.drift.verdict import verdicts, weeks_to_judge
 from aiops_pipelines.inference_log.late import with_trace_facts
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources.question_vectors import question_vectors
 from aiops_pipelines.resources.warehouse import Warehouse
 
 SHOWN = ("system", "week", "sample", "metric", "drop", "drop_low", "drop_high", "p_adjusted")
@@ -83,7 +84,8 @@ def drift_causes(
             for week in weeks_to_judge(baselines, work.weeks(system)):
                 judged = warehouse.rows("drift.drift_verdicts", system=name, week=week)
                 fresh = warehouse.rows("rag.index_freshness", system=name, week=week)
-                found = causes(judged, scores, calls, stale, fresh, baselines)
+                asked = question_vectors(judged, scores, calls, baselines)
+                found = causes(judged, scores, calls, stale, fresh, baselines, asked)
                 warehouse.replace("drift.drift_causes", found, system=name, week=week)
                 ranked.append(found)
     work.close()

@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from aiops_pipelines.drift.query_mix import SURE, between_endpoints, between_questions
+
 DRIFT_CAUSES = pl.Schema(
     {
         "system": pl.String(),
@@ -27,8 +29,6 @@ CAUSES = ("model_change", "index_staleness", "prompt_change", "query_mix", "judg
 
 WEAKEST = 0.1
 """A cause that explains less than a tenth of the drop is not worth a look."""
-SURE = 1.645
-"""Standard errors above zero from which an effect counts, one-sided 5 %."""
 GROWN_BY = 0.1
 """A model or prompt that the baseline knows counts as a change once it serves a tenth more of the calls."""
 RIDGE = 2.0
@@ -54,6 +54,7 @@ def causes(
     stale_answers: pl.DataFrame,
     freshness: pl.DataFrame,
     baselines: pl.DataFrame,
+    vectors: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return drift.drift_causes of one system and week, strongest first; empty when the week is not DEGRADED.
 
@@ -72,6 +73,7 @@ def causes(
         stale_answers: rag.stale_answers of the same weeks; may be empty.
         freshness: rag.index_freshness of the week; may be empty.
         baselines: monitoring.baselines.
+        vectors: event_id and vector of the questions of production, where they are to be looked at.
     """
     bad = verdicts.filter(pl.col("verdict") == "DEGRADED")
     if bad.is_empty():
@@ -85,7 +87,7 @@ def causes(
         first, last = frozen.select("first_week", "last_week").row(0)
         rows = rows.filter(pl.col("week") >= first)  # before a baseline that was replaced lies another one
         rows = rows.with_columns(frozen=pl.col("week") <= last, now=pl.col("week") == week)
-        found += _explain(rows, freshness)
+        found += _explain(rows, freshness, vectors)
     found += _judge_change(verdicts, baselines, bad.height) if found else []
     return _ranked(found, bad.height, system, week)
 
@@ -116,14 +118,13 @@ def _scored_calls(
     )
 
 
-def _explain(rows: pl.DataFrame, freshness: pl.DataFrame) -> list[Explanation]:
+def _explain(rows: pl.DataFrame, freshness: pl.DataFrame, vectors: pl.DataFrame | None) -> list[Explanation]:
     """Return what explains the drop of one metric, whose baseline is `frozen` and whose week is `now`."""
     rows = _with_loss(rows)
-    frozen, now = rows.filter("frozen"), rows.filter("now")
-    if frozen.is_empty() or now.is_empty():
+    if not rows["frozen"].any() or not rows["now"].any():
         return []
-    mix, mix_evidence = _query_mix(frozen, now)
-    total = float(now["loss"].mean()) + mix  # type: ignore[arg-type]
+    rows, mix, mix_evidence = _query_mix(rows, vectors)
+    total = float(rows.filter("now")["loss"].mean()) + mix  # type: ignore[arg-type]
     if total <= 0:
         return []
     found = [Explanation("query_mix", min(1.0, mix / total), mix_evidence)] if mix > 0 else []
@@ -143,33 +144,22 @@ def _with_loss(rows: pl.DataFrame) -> pl.DataFrame:
     return (
         rows.with_columns(unit=unit)
         .join(expected, on="unit", how="left", maintain_order="left")
-        .with_columns(loss=pl.coalesce("expected", overall) - pl.col("value"))
+        .with_columns(expected=pl.coalesce("expected", overall))
+        .with_columns(loss=pl.col("expected") - pl.col("value"))
         .filter(pl.col("loss").is_not_null())
     )
 
 
-def _query_mix(frozen: pl.DataFrame, now: pl.DataFrame) -> tuple[float, str]:
-    """Return the drop that a shift between endpoints alone makes (Kitagawa 1955), and a sentence about it.
-
-    Worked example: endpoint a scores 0.9 and b 0.5 in the baseline; from 80:20 to 50:50 the mean falls from
-    0.82 to 0.70 without any answer getting worse: 0.12. The shift is the total variation distance, 30 %.
-    """
-    if now["sample"][0] == "known":
-        return 0.0, ""
-    shares = {
-        name: dict(rows.select(pl.col("unit").value_counts(normalize=True)).unnest("unit").iter_rows())
-        for name, rows in (("before", frozen), ("now", now))
-    }
-    means = dict(frozen.group_by("unit").agg(pl.col("value").mean()).iter_rows())
-    overall = float(frozen["value"].mean())  # type: ignore[arg-type]
-    units = sorted({*shares["before"], *shares["now"]})
-    shift = {unit: shares["now"].get(unit, 0.0) - shares["before"].get(unit, 0.0) for unit in units}
-    effect = -sum(change * means.get(unit, overall) for unit, change in shift.items())
-    distance = sum(abs(change) for change in shift.values()) / 2
-    return effect, (
-        f"{100 * distance:.0f} % of the calls moved to other endpoints than in the baseline; at baseline "
-        f"scores that alone lowers {now['metric'][0]} by {effect:.3f}."
-    )
+def _query_mix(rows: pl.DataFrame, vectors: pl.DataFrame | None) -> tuple[pl.DataFrame, float, str]:
+    """Return the calls without what the mix of questions explains of their loss, its drop, and a sentence."""
+    if rows["sample"][0] == "known":
+        return rows, 0.0, ""
+    endpoints, said = between_endpoints(rows.filter("frozen"), rows.filter("now"))
+    if vectors is None:
+        return rows, endpoints, said
+    rows, questions, asked = between_questions(rows, vectors)
+    found = " ".join(sentence for drop, sentence in ((endpoints, said), (questions, asked)) if drop > 0)
+    return rows, endpoints + questions, found
 
 
 def _served_differently(rows: pl.DataFrame, total: float, freshness: pl.DataFrame) -> list[Explanation]:

@@ -48,7 +48,7 @@ def production_sample(inferences: pl.DataFrame, week: date, size: int, seed: int
     answered = _production(inferences, week).filter(ANSWERED)
     seats = largest_remainders(dict(answered.group_by("endpoint").len().iter_rows()), size)
     strata = [
-        calls.head(seats[endpoint]) for (endpoint,), calls in _drawn(answered, seed).group_by("endpoint")
+        calls.head(seats[endpoint]) for (endpoint,), calls in drawn(answered, seed).group_by("endpoint")
     ]
     return pl.concat([answered.clear(), *strata]).sort("event_id")
 
@@ -67,14 +67,14 @@ def unanswered_sample(inferences: pl.DataFrame, week: date, size: int, seed: int
     calls = _production(inferences, week)
     answered, silent = calls.filter(ANSWERED), calls.filter(IS_CHAT, ~ANSWERED, pl.col("status") == "ok")
     seats = min(size, ceil(silent.height * min(1, size / max(1, answered.height))))
-    return _drawn(silent, seed).head(seats).sort("event_id")
+    return drawn(silent, seed).head(seats).sort("event_id")
 
 
 def _production(inferences: pl.DataFrame, week: date) -> pl.DataFrame:
     return calls_of_week(inferences, week).filter(pl.col("known_query_id").is_null())
 
 
-def _drawn(calls: pl.DataFrame, seed: int) -> pl.DataFrame:
+def drawn(calls: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Return the calls in the order in which they are drawn."""
     draw = [hashlib.sha256(f"{seed}:{event}".encode()).hexdigest() for event in calls["event_id"]]
     return calls.with_columns(draw=pl.Series(draw, dtype=pl.String)).sort("draw", "event_id").drop("draw")

@@ -24,8 +24,16 @@ class Story:
     def __init__(self, scores: Scores, baseline: Baseline, rng: np.random.Generator) -> None:
         self.scores, self.freeze, self.rng = scores, baseline, rng
 
-    def told(self, serve: Callable[[int, int], dict[str, object]], sample: str = "known") -> pl.DataFrame:
-        """Return the causes; `serve(week, call)` gives model, prompt, endpoint, stale and loss."""
+    def told(
+        self,
+        serve: Callable[[int, int], dict[str, object]],
+        sample: str = "known",
+        topic: Callable[[int, int], int] | None = None,
+    ) -> pl.DataFrame:
+        """Return the causes; `serve(week, call)` gives model, prompt, endpoint, stale and loss.
+
+        `topic(week, call)` gives the axis that the vector of the question lies near, one of four.
+        """
         weeks, calls, quality = [], [], self.rng.uniform(0.6, 0.9, 120)
         for week in range(LAST + 1):
             acts = [
@@ -50,7 +58,15 @@ class Story:
         baselines, observations = self.freeze(*weeks[:4], weeks=4)
         self.verdict = verdicts(weeks[-1], baselines, observations, Limits(), NOW)
         served = pl.concat(calls)
-        return causes(self.verdict, pl.concat(weeks), served, served.filter("stale"), FRESHNESS, baselines)
+        stale = served.filter("stale")
+        vectors = topic and self.questions(weeks, topic)
+        return causes(self.verdict, pl.concat(weeks), served, stale, FRESHNESS, baselines, vectors)
+
+    def questions(self, weeks: list[pl.DataFrame], topic: Callable[[int, int], int]) -> pl.DataFrame:
+        near = np.array([np.eye(4)[topic(week, call)] for week in range(LAST + 1) for call in range(120)])
+        near += self.rng.normal(0, 0.05, near.shape)
+        near /= np.linalg.norm(near, axis=1, keepdims=True)
+        return pl.DataFrame({"event_id": pl.concat(weeks)["event_id"], "vector": near.tolist()})
 
 
 @pytest.fixture
@@ -216,3 +232,36 @@ def test_more_calls_on_a_known_model_that_is_as_good_are_not_blamed(story: Story
         return {"model": "m2" if other else "m1", "loss": 0.1 if week == 5 else 0.0}
 
     assert story.told(serve).is_empty()
+
+
+def test_shift_to_harder_questions_of_one_endpoint_is_a_query_mix(story: Story) -> None:
+    def topic(week: int, call: int) -> int:
+        return (call + week) % 2 + (2 if (call + 3 * week) % 10 < (7 if week == 5 else 2) else 0)
+
+    found = story.told(
+        lambda week, call: {"loss": 0.2 if topic(week, call) >= 2 else 0.0}, "production", topic
+    )
+    assert found["cause"].to_list() == ["query_mix"]
+    assert found["strength"][0] > 0.8
+    assert "answered as the 10 most alike were there" in found["evidence"][0]
+
+
+def test_harder_questions_are_not_blamed_for_what_hit_all(story: Story) -> None:
+    def topic(week: int, call: int) -> int:
+        return (call + 3 * week) % 4
+
+    hard = story.told(
+        lambda week, call: {"loss": 0.1 * topic(week, call) + (0.1 if week == 5 else 0.0)},
+        "production",
+        topic,
+    )
+    assert hard.is_empty()
+
+
+def test_other_questions_that_are_as_hard_are_not_blamed(story: Story) -> None:
+    found = story.told(
+        lambda week, call: {"model": "m2", "loss": 0.1} if week == 5 else {},
+        "production",
+        lambda week, call: 3 if week == 5 and call % 2 else call % 3,
+    )
+    assert found["cause"].to_list() == ["model_change"]
