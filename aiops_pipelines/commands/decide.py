@@ -54,6 +54,7 @@ def replace_baseline(
 ) -> None:
     """Freeze a new baseline from a week on, because the system has changed for good."""
     from aiops_pipelines.resources import decisions
+    from aiops_pipelines.resources.judge import judge
 
     (system,), books = given.systems(name), given.warehouse()
     book, week = given.audit_book(books), first_week.date()
@@ -62,7 +63,8 @@ def replace_baseline(
         _show_service(name, new)
         terminal.verbatim("It is entered into the audit log. The next run reads every day against it.")
         return
-    _show(name, decisions.replace_baseline(books, book, system, by, reason, week, given.clock()))
+    new = decisions.replace_baseline(books, book, system, by, reason, week, given.clock(), judge())
+    _show(name, new)
     terminal.verbatim("It is entered into the audit log. The next run judges the weeks after it anew.")
 
 

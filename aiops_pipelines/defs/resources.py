@@ -13,7 +13,7 @@ from packaging.version import Version
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.index_book import IndexBook
-from aiops_pipelines.resources.judge import OfflineJudge
+from aiops_pipelines.resources.judge import judge
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.publishing import Publisher
 from aiops_pipelines.resources.recipes import Recipes
@@ -60,7 +60,7 @@ def resources() -> dg.Definitions:
             "warehouse": warehouse,
             "index_book": IndexBook(warehouse),
             "retrieval_bench": RetrievalBench(warehouse),
-            "judge": OfflineJudge(),
+            "judge": judge(),
             "audit_book": audit_book,
             "publisher": Publisher(warehouse, Recipes(warehouse), audit_book),
             "dbt": Dbt(project_dir=dbt_project),  # type: ignore[arg-type]  # a subclass loses its signature

@@ -111,13 +111,18 @@ def _digest(rows: pl.Series) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def complete_weeks(scores: pl.DataFrame, now: datetime) -> list[date]:
+    """Return the Mondays of the scored weeks that are over by now, in order."""
+    return [week for week in sorted(scores["week"].unique()) if midnight(week + timedelta(days=7)) <= now]
+
+
 def _first_weeks(scores: pl.DataFrame, rule: Baseline, now: datetime) -> list[date]:
     names = scores["system"].unique().to_list()
     if len(names) > 1:
         raise BaselineRefusedError(
             f"A baseline belongs to one system; these scores are of {', '.join(sorted(names))}."
         )
-    weeks = [week for week in sorted(scores["week"].unique()) if midnight(week + timedelta(days=7)) <= now]
+    weeks = complete_weeks(scores, now)
     if len(weeks) < rule.weeks:
         raise BaselineRefusedError(
             f"{len(weeks)} complete weeks are scored; a baseline needs {rule.weeks}. Wait, or "

@@ -14,14 +14,16 @@ from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.incidents import lifecycle
 from aiops_pipelines.incidents.course import IncidentError, new_event
 from aiops_pipelines.incidents.post_incident import Known
-from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
+from aiops_pipelines.monitoring.baseline import BaselineRefusedError, complete_weeks, freeze
 from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.week_scores import Judge, score_week
 from aiops_pipelines.systems import System, monday
 
 BASELINES, BASELINE_SCORES = "monitoring.baselines", "monitoring.baseline_scores"
+SCORES = "monitoring.quality_scores"
 SERVICE_BASELINES = "monitoring.service_baselines"
 HOURLY = ("monitoring.hourly_traffic", "monitoring.latency_sketch")
 Row = Mapping[str, Any]
@@ -138,10 +140,12 @@ def replace_baseline(
     reason: str,
     first_week: date,
     clock: datetime,
+    judge: Judge,
 ) -> pl.DataFrame:
     """Freeze a new baseline from a week on in place of the old one; return it.
 
-    The decision goes to the audit log first: one that is logged and not carried out does no harm.
+    Weeks of the new one are scored again where another judge scored weeks since. The decision goes to the
+    audit log first: one that is logged and not carried out does no harm.
 
     Raises:
         BaselineRefusedError: there is none to replace, nobody signs, there is no reason, the date is no
@@ -149,18 +153,34 @@ def replace_baseline(
     """
     old, now = _frozen(warehouse, system, by, BASELINES), system.now(clock)
     _justified(reason, first_week)
-    scores = warehouse.rows("monitoring.quality_scores", system=system.name)
+    scores = warehouse.rows(SCORES, system=system.name)
     weeks = sorted(scores["week"].unique())
     if first_week not in weeks:
         span = f"scored weeks begin on {weeks[0]} to {weeks[-1]}" if weeks else "no week is scored yet"
         raise BaselineRefusedError(f"The week of {first_week} has no scores; {span}.")
     later = scores.filter(pl.col("week") >= first_week)
-    baselines, observations = freeze(later, system.baseline, now, by.strip())
-    book.append(system.name, [_replacement(system, old, baselines, by.strip(), reason.strip(), now)])
+    anew = _judged_anew(warehouse, judge, system, later, now)
+    kept = later.filter(~pl.col("week").is_in(list(anew)))
+    baselines, observations = freeze(pl.concat([*anew.values(), kept]), system.baseline, now, by.strip())
+    entry = _replacement(system, old, baselines, by.strip(), reason.strip(), now, sorted(anew))
+    book.append(system.name, [entry])
     with warehouse.writing() as writer:
+        for week, scored in anew.items():
+            writer.replace(SCORES, scored, system=system.name, week=week)
         writer.replace(BASELINES, baselines, system=system.name)
         writer.replace(BASELINE_SCORES, observations, system=system.name)
     return baselines
+
+
+def _judged_anew(
+    warehouse: Warehouse, judge: Judge, system: System, scores: pl.DataFrame, now: datetime
+) -> dict[date, pl.DataFrame]:
+    """Return the new baseline's weeks as the judge in use scores them; none if all weeks have one judge."""
+    judges = scores.drop_nulls("value").group_by("sample", "metric").agg(pl.col("judge").n_unique())
+    if judges.filter(pl.col("judge") > 1).is_empty():
+        return {}
+    weeks = complete_weeks(scores, now)[: system.baseline.weeks]
+    return {week: score_week(warehouse, judge, system.name, week) for week in weeks}
 
 
 def replace_service_baseline(
@@ -220,11 +240,18 @@ def _frozen(warehouse: Warehouse, system: System, by: str, table: str) -> pl.Dat
 
 
 def _replacement(
-    system: System, old: pl.DataFrame, new: pl.DataFrame, by: str, reason: str, now: datetime
+    system: System,
+    old: pl.DataFrame,
+    new: pl.DataFrame,
+    by: str,
+    reason: str,
+    now: datetime,
+    scored_again: list[date],
 ) -> dict[str, Any]:
     first, last = new["first_week"][0], new["last_week"][0]
     details = {"reason": reason, "old": _fingerprints(old), "new": _fingerprints(new)}
     details |= {"first_week": first.isoformat(), "last_week": last.isoformat()}
+    details |= {"scored_again": [week.isoformat() for week in scored_again]}
     summary = f"The baseline was replaced by the weeks from {first} to {last}: {reason}"
     return decision_entry(system.name, "baseline_replaced", now, by, summary, details)
 

@@ -71,6 +71,11 @@ class OfflineJudge:
         ).sort("event_id", "metric", maintain_order=True)
 
 
+def judge() -> OfflineJudge:
+    """Return the judge in use, for assets and commands alike; one of your own takes its place here."""
+    return OfflineJudge()
+
+
 def context_scores(
     retrieved: Mapping[str, Sequence[str]], relevant: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, float]]:
