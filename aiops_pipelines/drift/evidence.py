@@ -71,6 +71,19 @@ class Evidence:
         frozen = before / (before + int(self.frozen["n"].item()))
         return 1 - self.measured.height / self.week.height - frozen
 
+    def missing(self) -> str:
+        """Return in words which scores are not there."""
+        if self.sample == "known":
+            lost = self.baseline.height - self.pairs.height
+            has = "has" if lost == 1 else "have"
+            return (
+                f"{lost:,} of the {self.baseline.height:,} known queries of the baseline {has} no score now"
+            )
+        points = 100 * self.rise_in_unmeasured()
+        return (
+            f"the share of scores that could not be measured rose by {points:.1f} points against the baseline"
+        )
+
     def obstacle(self) -> str | None:
         """Return why the week cannot be compared, in a sentence, or None."""
         return next(self._obstacles(), None)
@@ -95,7 +108,7 @@ class Evidence:
 
     def _thin_scores(self) -> Iterator[str]:
         if self.sample == "known" and self.pairs.height < FEWEST_UNITS:
-            found = f"{self.pairs.height} known queries are scored in both the baseline and the week"
+            found = f"Known queries scored in both the baseline and the week: {self.pairs.height}"
             yield f"{found}; at least {FEWEST_UNITS} are needed."
             return
         if self.sample != "known":

@@ -112,7 +112,7 @@ def verdicts(
         if m is None or p_adjusted is None:
             row |= {"verdict": CANNOT_TELL, "reason": obstacle}
         else:
-            row |= _decide(m, p_adjusted, found.rise_in_unmeasured(), limits, tests)
+            row |= _decide(m, p_adjusted, found, limits, tests)
         rows.append(row)
     return pl.DataFrame(rows, schema=DRIFT_VERDICTS)
 
@@ -170,7 +170,7 @@ def _row(found: Evidence, m: Measurement | None) -> dict[str, Any]:
     }
 
 
-def _decide(m: Measurement, p_adjusted: float, rise: float, limits: Limits, tests: int) -> dict[str, str]:
+def _decide(m: Measurement, p_adjusted: float, found: Evidence, limits: Limits, tests: int) -> dict[str, str]:
     seen = _seen(m)
     if p_adjusted < limits.alpha and m.drop > limits.margin:
         several = f" after Holm's correction for {tests} metrics" if tests > 1 else ""
@@ -180,11 +180,10 @@ def _decide(m: Measurement, p_adjusted: float, rise: float, limits: Limits, test
             f"{_chance(p_adjusted)}{several}.",
         }
     matters = f"a drop of {_percent(limits.drop_that_matters)} %"
-    if rise > RISE_IN_UNMEASURED:
+    if found.rise_in_unmeasured() > RISE_IN_UNMEASURED:
         return {
             "verdict": CANNOT_TELL,
-            "reason": f"{seen}, but the share of scores that could not be measured rose by {_percent(rise)} "
-            "points against the baseline, and a drop may be among them.",
+            "reason": f"{seen}, but {found.missing()}, and a drop may be among them.",
         }
     if m.high < limits.drop_that_matters:
         return {"verdict": OK, "reason": f"{seen}; {matters} is excluded."}

@@ -110,8 +110,8 @@ def test_metrics_share_one_alpha(scores: Scores, baseline: Baseline, rng: np.ran
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [
-        ([0.9], [0.1], "1 known queries are scored"),
-        ([0.9] * 9, [0.1] * 9, "9 known queries are scored"),
+        ([0.9], [0.1], "Known queries scored in both the baseline and the week: 1;"),
+        ([0.9] * 9, [0.1] * 9, "Known queries scored in both the baseline and the week: 9;"),
         ([1.0] * 200, [1.0] * 200, "never moves"),
         ([0.0] * 200, [0.0] * 200, "baseline mean is 0"),
         ([0.9] * 200, [None] * 200, "None of the 200 scores could be measured"),
@@ -175,7 +175,11 @@ def test_scores_that_vanish_are_not_health(
     week = scores(5, [v if i >= 30 else None for i, v in enumerate(after)])
     row = only(judged(week, baseline(scores(0, before))))
     assert row["verdict"] == "CANNOT TELL"
-    assert "rose by 15.0 points" in str(row["reason"])
+    assert "but 30 of the 200 known queries of the baseline have no score now" in str(row["reason"])
+    calls = scores(5, [v if i >= 30 else None for i, v in enumerate(after)], "production")
+    row = only(judged(calls, baseline(scores(0, before, "production"))))
+    assert row["verdict"] == "CANNOT TELL"
+    assert "could not be measured rose by 15.0 points" in str(row["reason"])
 
 
 def test_production_counts_users_not_calls(
