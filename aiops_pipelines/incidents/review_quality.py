@@ -5,6 +5,7 @@ from datetime import date
 
 from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
+from aiops_pipelines.monitoring.quality import JUDGE_CHANGED
 from aiops_pipelines.wording import day, inert, listed, percent, some
 
 SAMPLES = {"known": "known queries", "production": "production calls"}
@@ -20,7 +21,7 @@ REMEDIES = {
     "index_staleness": "Re-index the corpus, then ask the known queries again.",
     "prompt_change": "Roll the prompt back, or prove the new one on the known queries.",
     "query_mix": "Add known queries for the new topics before changing the system.",
-    "judge_change": "Score the baseline again with the new judge before believing the drop.",
+    "judge_change": "Put the old judge back, or replace the baseline: its weeks are scored with the new one.",
 }
 WORST_FIRST = ("DEGRADED", "CANNOT TELL", "OK")
 DRIFT = "drift.drift_verdicts"
@@ -127,11 +128,11 @@ def _meaning(r: ReviewInputs, now: list[Row], causes: list[Row]) -> tuple[str, T
         why = f"{metric_name(unsure[0])}: {unsure[0]['reason'] or 'no reason was given'}"
         said = f"Cannot tell whether quality held ({len(unsure)} of {some(len(now), 'verdict')}); {why}"
         return inert(said).removesuffix(".") + ".", "unknown"
-    matters = percent(r.system.limits.drop_that_matters)
-    return (
-        f"Quality held: a drop of {matters} or more is ruled out by {some(len(now), 'verdict')}, all OK.",
-        "good",
-    )
+    limit = r.system.limits.drop_that_matters
+    excluded = all(row["drop_high"] is not None and row["drop_high"] < limit for row in now)
+    how = "is ruled out" if excluded else "would have been found four times in five, and was not,"
+    said = f"Quality held: a drop of {percent(limit)} or more {how} by {some(len(now), 'verdict')}, all OK."
+    return said, "good"
 
 
 def _actions(tone: Tone, now: list[Row], causes: list[Row]) -> tuple[Action, ...]:
@@ -141,7 +142,9 @@ def _actions(tone: Tone, now: list[Row], causes: list[Row]) -> tuple[Action, ...
         return (
             Action("Read the worst answers of the week by hand.", "No cause was found by itself.", "bad"),
         )
-    if tone == "unknown" and now:
+    if changed := [row for row in now if (row["reason"] or "").startswith(JUDGE_CHANGED)]:
+        return (Action(REMEDIES["judge_change"], changed[0]["reason"], "unknown"),)
+    if tone == "unknown" and any(row["n"] for row in now):
         why = "A verdict that cannot tell is not a good one; more scores make it sharper."
         return (Action("Add known queries, or score more calls.", why, "unknown"),)
     if tone == "unknown":

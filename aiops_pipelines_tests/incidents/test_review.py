@@ -53,6 +53,33 @@ def test_a_week_of_ok_verdicts_is_quiet_when_all_else_is_known_and_well() -> Non
     assert review.actions == ()
 
 
+def test_a_week_that_is_ok_by_power_alone_rules_nothing_out() -> None:
+    known = weeks.verdicts().filter(pl.col("sample") == "known").with_columns(drop_high=pl.lit(0.061))
+    part = section(weekly_review(inputs(WEEKS[7], verdicts=known)), "quality")
+    assert part.tone == "good"
+    assert "5.0\u00a0% or more would have been found four times in five, and was not, by 3" in part.meaning
+
+
+@pytest.mark.parametrize(
+    ("scores", "reason", "what"),
+    [
+        (
+            150,
+            "The judge changed from a/1 to a/2; re-score the baseline.",
+            "Put the old judge back, or replace",
+        ),
+        (0, "Nothing was scored in this week.", "Find out why no score arrived this week."),
+        (150, "Scores fell 1.0 %.", "Add known queries, or score more calls."),
+    ],
+)
+def test_what_helps_a_week_that_cannot_tell(scores: int, reason: str, what: str) -> None:
+    unsure = weeks.verdicts().with_columns(
+        verdict=pl.lit("CANNOT TELL"), n=pl.lit(scores, pl.Int64), reason=pl.lit(reason)
+    )
+    [action] = section(weekly_review(inputs(WEEKS[7], verdicts=unsure)), "quality").actions
+    assert action.what.startswith(what)
+
+
 def test_a_broken_audit_log_speaks_first() -> None:
     row = weeks.verifications().row(11, named=True) | {
         "intact": False,
