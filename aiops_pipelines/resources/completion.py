@@ -23,7 +23,7 @@ INPUTS = """
          where system = $1 and valid_from < $3),
         (select coalesce(bit_xor(hash(revision, valid_from)), 0) from rag.corpus_revisions
          where system = $1 and valid_from < $3),
-        (select coalesce(bit_xor(hash(metric, sample, fingerprint)), 0) from monitoring.baselines
+        (select coalesce(bit_xor(hash(metric, sample, judge, fingerprint)), 0) from monitoring.baselines
          where system = $1 and last_week < $2::date),
         (select coalesce(bit_xor(hash(trace_id, session_id, user_id, endpoint)), 0)
          from inference_log.traces where system = $1 and trace_id in

@@ -224,3 +224,16 @@ def test_a_user_who_becomes_known_later_makes_the_weeks_of_the_trace_due(
     insert(warehouse, "inference_log.traces", {"system": "shop", "trace_id": "t3", "user_id": "u3"})
     insert(warehouse, "inference_log.traces", {"system": "shop", "trace_id": "t9", "user_id": "u3"})
     assert done()[0] == [WEEKS[1]]
+
+
+def test_a_baseline_that_another_judge_scored_alike_makes_the_weeks_after_it_due(
+    warehouse: Warehouse, done: Due
+) -> None:
+    row = {"system": "shop", "sample": "known", "metric": "m", "fingerprint": "f", "last_week": WEEKS[1]}
+    insert(warehouse, "monitoring.baselines", row | {"judge": "m/1"})
+    enter(warehouse, system(), "weekly", WEEKS, CLOCK)
+    assert done()[0] == []
+    with warehouse.writing() as writer:
+        writer.delete("monitoring.baselines", system="shop")
+    insert(warehouse, "monitoring.baselines", row | {"judge": "m/2"})
+    assert done()[0] == WEEKS[2:]
