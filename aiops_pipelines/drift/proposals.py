@@ -30,7 +30,7 @@ REMEDIES = {
     "model_change": "Pin the served model to the baseline's version, or take a new baseline with it.",
     "prompt_change": "Roll the system prompt back, and test the new one on the known queries first.",
     "index_staleness": "Re-index whenever the corpus changes, and alert when it has not happened in a day.",
-    "query_mix": "Add known queries for the endpoints that grew, and review what they are asked.",
+    "query_mix": "Add known queries for what users ask more often now, and review how it is answered.",
     "judge_change": "Pin the judge's version and re-score the baseline with the judge in use.",
 }
 
