@@ -13,6 +13,7 @@ import polars as pl
 
 from aiops_pipelines.drift.comparison import CONFIDENCE, holm, paired_p_value, unseen_change
 from aiops_pipelines.drift.evidence import SAME, Evidence, gather
+from aiops_pipelines.monitoring.quality import UNSEEN
 from aiops_pipelines.systems import Limits
 
 DRIFT_VERDICTS = pl.Schema(
@@ -183,7 +184,7 @@ def _decide(m: Measurement, p_adjusted: float, found: Evidence, limits: Limits, 
     if found.rise_in_unmeasured() > RISE_IN_UNMEASURED:
         return {
             "verdict": CANNOT_TELL,
-            "reason": f"{seen}, but {found.missing()}, and a drop may be among them.",
+            "reason": f"{seen}, but {found.missing()}, {UNSEEN}",
         }
     if m.high < limits.drop_that_matters:
         return {"verdict": OK, "reason": f"{seen}; {matters} is excluded."}

@@ -21,8 +21,8 @@ from aiops_pipelines.incidents.rules_spend import (
     spend_anomaly,
     spend_growth,
 )
-from aiops_pipelines.monitoring.quality import JUDGE_CHANGED
-from aiops_pipelines.systems import Limits
+from aiops_pipelines.monitoring.quality import JUDGE_CHANGED, UNSEEN
+from aiops_pipelines.systems import Limits, monday
 
 CAUSES = {
     "model_change": "Answers got worse after the served model changed",
@@ -30,6 +30,7 @@ CAUSES = {
     "prompt_change": "Answers got worse after the prompt changed",
     "query_mix": "Answers got worse because users ask about other things",
     "judge_change": "Quality cannot be told because the judge of the scores changed",
+    "scores_missing": "Scores are missing, so quality cannot be told",
     "quality_unexplained": "Answers got worse without a known cause",
     "cost_growth": "Weekly spend has grown beyond its limit",
     "cost_anomaly": "A day cost more than is usual for its hours",
@@ -95,6 +96,17 @@ def judge_changed(facts: Facts, limits: Limits) -> Readings:
             subject = f"{row['metric']} ({row['sample']})"
             week, reason = week_of(row["week"]), row["reason"] or ""
             yield Reading(*week, changed, "judge_change", "P3", None, None, reason, subject)
+
+
+def scores_missing(facts: Facts, limits: Limits) -> Readings:
+    """A metric has fewer scores than in the baseline in a week with calls; a week without any is silence."""
+    heard = {monday(day["day"]) for day in days(facts)}
+    for row in facts.drift_verdicts.rows(named=True):
+        if row["week"] in heard:
+            reason, week = row["reason"] or "", week_of(row["week"])
+            missing = row["verdict"] == "CANNOT TELL" and (not row["n"] or reason.endswith(UNSEEN))
+            subject = f"{row['metric']} ({row['sample']})"
+            yield Reading(*week, missing, "scores_missing", "P3", None, None, reason, subject)
 
 
 def index_stale(facts: Facts, limits: Limits) -> Readings:
@@ -191,6 +203,7 @@ class Rule:
 RULES: Mapping[str, Rule] = {
     "quality_degraded": Rule(quality_degraded, (*DRIFT_CAUSES, "quality_unexplained")),
     "judge_changed": Rule(judge_changed, ("judge_change",)),
+    "scores_missing": Rule(scores_missing, ("scores_missing",)),
     "index_stale": Rule(index_stale, ("index_staleness",)),
     "spend_growth": Rule(spend_growth, ("cost_growth",)),
     "spend_anomaly": Rule(spend_anomaly, ("cost_anomaly",)),

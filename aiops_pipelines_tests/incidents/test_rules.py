@@ -43,7 +43,7 @@ def found(known: Facts, limits: Limits = LIMITS) -> list[tuple[str, str, str, da
 def verdict(
     verdict: str = "DEGRADED", metric: str = "answer_correctness", week: date = JUNE_1
 ) -> dict[str, object]:
-    shown = {"sample": "known", "drop": 0.08, "margin": 0.02, "reason": "It fell by 8 %."}
+    shown = {"sample": "known", "drop": 0.08, "margin": 0.02, "n": 150, "reason": "It fell by 8 %."}
     return {"week": week, "metric": metric, "verdict": verdict} | shown
 
 
@@ -92,6 +92,27 @@ def test_a_degraded_week_without_a_cause_is_unexplained():
     assert found(facts(drift_verdicts=[verdict()])) == [
         ("quality_degraded", "quality_unexplained", "P2", JUNE_1)
     ]
+
+
+def test_scores_that_are_missing_in_a_week_with_calls_are_a_signal() -> None:
+    lost = {
+        "reason": "Scores fell 1 %, but 30 of the 200 known queries have no score now, and a drop may be among them."
+    }
+    rows = [
+        verdict("CANNOT TELL") | {"n": 0},
+        verdict("CANNOT TELL", "recall") | lost,
+        verdict("CANNOT TELL", "noisy"),
+        verdict("OK", week=JUNE_8),
+        verdict("CANNOT TELL", week=JUNE_8 + timedelta(days=7)) | {"n": 0},
+    ]
+    known = facts(drift_verdicts=rows, daily_traffic=[day(), day(JUNE_8)])
+    frame = signals(known, LIMITS)
+    assert frame.select("signal", "cause", "severity", "subject").rows() == [
+        ("scores_missing", "scores_missing", "P3", f"{metric} (known)")
+        for metric in ("answer_correctness", "recall")
+    ]
+    calm = calm_periods(known, LIMITS).filter(signal="scores_missing")
+    assert calm["subject"].to_list() == ["noisy (known)", "answer_correctness (known)"]
 
 
 def test_another_judge_is_a_signal_until_a_week_is_compared_again():
