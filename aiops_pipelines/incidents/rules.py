@@ -1,8 +1,9 @@
 """The rules that turn measurements into signals: which limit was broken, when, and what that points to.
 
 A rule reads the facts of one system and tells, period by period, whether its limit held. A period that
-could not be judged gives no reading: missing data neither opens nor calms anything, except by the rule that
-watches for silence. Adding a rule takes its function, its line in RULES and a runbook for each new cause.
+could not be judged gives no reading: missing data neither opens nor calms anything, except by the rules
+that watch for silence, missing scores and another judge. Adding a rule takes its function, its line in RULES
+and a runbook for each new cause.
 """
 
 from collections.abc import Callable, Iterator, Mapping
