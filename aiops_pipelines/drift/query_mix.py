@@ -61,7 +61,8 @@ def between_questions(rows: pl.DataFrame, vectors: pl.DataFrame) -> tuple[pl.Dat
     """
     asked = rows.join(vectors, on="event_id", how="inner", maintain_order="left")
     frozen, now = asked["frozen"].to_numpy(), asked["now"].to_numpy()
-    if frozen.sum() < FEWEST_QUESTIONS or 2 * now.sum() < rows["now"].sum():
+    users = min(asked.filter(period)["cluster"].n_unique() for period in ("frozen", "now"))
+    if frozen.sum() < FEWEST_QUESTIONS or 2 * now.sum() < rows["now"].sum() or users < 2:
         return rows, 0.0, ""
     matrix = np.stack(asked["vector"].to_list())
     likeness = matrix @ matrix[frozen].T
