@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from aiops_pipelines.document import plain_data
 from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.keys import Keys
@@ -290,6 +291,17 @@ def test_pages_and_reports_are_written_for_every_closed_period(world: World) -> 
     report = json.loads((reports / "monthly" / "2026-08.json").read_text(encoding="utf-8"))
     assert report["month"] == "2026-08-01"
     assert "NOT EVIDENCED" in (reports / "monthly" / "2026-08.html").read_text(encoding="utf-8")
+
+
+def test_every_figure_of_every_published_report_is_recomputed_by_its_sql(world: World) -> None:
+    for file in world.project.reports.rglob("monthly/*.json"):
+        sections = json.loads(file.read_text(encoding="utf-8"))["sections"]
+        for figure in (figure for section in sections for figure in section["figures"] if figure["sql"]):
+            rows = world.sql(figure["sql"])
+            found = plain_data(rows[0][0]) if rows else None
+            said = figure["value"]
+            said = said.removesuffix("+00:00") if isinstance(said, str) else said
+            assert found == pytest.approx(said) if isinstance(said, float) else found == said, figure["key"]
 
 
 def test_analysts_find_a_description_on_every_table_and_column(world: World) -> None:

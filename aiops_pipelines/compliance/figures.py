@@ -61,6 +61,7 @@ def _conditions(e: MonthEvidence) -> dict[str, str]:
         "month": f"date '{e.month}'",
         "last_report": stamp(e.last_report),
         "audit_days": str(e.system.retention.audit_days),
+        "tree_size": str(_last_checkpoint(e).get("tree_size", 0)),
     }
 
 
@@ -92,8 +93,12 @@ def figures(e: MonthEvidence) -> dict[str, Figure]:
     }
 
 
+def _last_checkpoint(e: MonthEvidence) -> dict[str, Any]:
+    return max(e.rows("checkpoints"), key=lambda row: (row["tree_size"], row["signed_at"]), default={})
+
+
 def _integrity(e: MonthEvidence) -> Values:
-    last = max(e.rows("checkpoints"), key=lambda row: (row["tree_size"], row["signed_at"]), default={})
+    last = _last_checkpoint(e)
     runs, log, entries = e.weekly("verifications"), e.audit_log, e.entries()
     conflicts = entries.filter(pl.col("kind") == "conflict").height
     return {

@@ -113,6 +113,24 @@ def test_every_figure_is_recomputed_by_its_sql(database: duckdb.DuckDBPyConnecti
         ), figure.key
 
 
+def test_a_checkpoint_signed_in_the_same_instant_by_the_publication_moves_no_figure(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    e = evidence()
+    last = e.checkpoints.sort("tree_size").row(-1, named=True)
+
+    def signed(*sizes: int) -> MonthEvidence:
+        rows = [last | {"tree_size": n, "root_hash": f"of {n}", "signed_at": e.until} for n in sizes]
+        return replace(e, checkpoints=pl.concat([e.checkpoints, pl.DataFrame(rows, e.checkpoints.schema)]))
+
+    fill(database, signed(11, 12))  # the twelfth entry is the publication
+    e = signed(11)
+    known = figures(e)
+    assert known["integrity.tree_size"].value == 11
+    for key in ("integrity.tree_size", "integrity.root_hash", "integrity.signed_at"):
+        assert computed(database, known[key].sql) == known[key].value, key
+
+
 def test_every_sql_runs_on_empty_tables_and_agrees(database: duckdb.DuckDBPyConnection) -> None:
     for figure in recomputable(figures(EMPTY)):
         assert computed(database, figure.sql) == figure.value, figure.key
