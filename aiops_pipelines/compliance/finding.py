@@ -10,13 +10,18 @@ MAX_NAMED = 100
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a log, as exactly located as it can be."""
+    """One thing that is wrong with a log, as exactly located as it can be; a note is nothing wrong."""
 
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "warning", "note"]
     entry_index: int | None
     entry_id: str | None
     column: str | None
     message: str
+
+
+def intact(findings: Iterable[Finding]) -> bool:
+    """Say whether nothing is wrong."""
+    return all(finding.severity == "note" for finding in findings)
 
 
 def capped(findings: Iterable[Finding], what: str) -> list[Finding]:

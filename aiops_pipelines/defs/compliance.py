@@ -1,6 +1,5 @@
 """Compliance: one audit entry for every inference and every decision, verified weekly, reported monthly."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -10,24 +9,19 @@ import polars as pl
 
 from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance.editions import publications
+from aiops_pipelines.compliance.finding import intact
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
+from aiops_pipelines.resources.audit_calls import new_entries
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.report_book import AMENDMENTS, REPORTS, ReportBook
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
-NOT_YET_LOGGED = """
-    select inferences.*, call_costs.cost_usd, call_costs.price_status from inference_log.inferences
-    left join costs.call_costs using (system, event_id)
-    where system = ? and event_id not in
-        (select event_id from compliance.audit_log where system = ? and event_id is not null)
-    order by occurred_at, event_id
-"""
 AUTOMATIC = "aiops_pipelines"
 Entry = dict[str, Any]
 
@@ -70,19 +64,8 @@ def audit_log(
 
 
 def _entries(warehouse: Warehouse, system: System, keys: Keys) -> list[Entry]:
-    calls = warehouse.read(NOT_YET_LOGGED, [system.name, system.name])
     made = sorted(decisions(warehouse, system), key=lambda entry: (entry["occurred_at"], entry["entry_id"]))
-    return [*(_inference(system.name, row, keys) for row in calls.iter_rows(named=True)), *made]
-
-
-def _inference(system: str, row: Mapping[str, Any], keys: Keys) -> Entry:
-    subject = row["user_id"] or row["session_id"] or row["event_id"]
-    record = {
-        **row,
-        "pii_counts": json.loads(row["pii_counts"] or "{}"),
-        "price_status": row["price_status"] or "unknown",
-    }
-    return log.inference_entry(record, keys.subject(system, subject))
+    return [*new_entries(warehouse, system.name, keys), *made]
 
 
 def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:
@@ -144,7 +127,7 @@ def audit_verifications(
     warehouse: dg.ResourceParam[Warehouse],
     audit_book: dg.ResourceParam[AuditBook],
 ) -> dg.MaterializeResult:
-    """Every leaf hashed again, every column compared with its leaf, every root with its signed checkpoint."""
+    """Every leaf hashed again; every column, every call and every signed root compared with the leaves."""
     work = Work(context, project, warehouse, "audit verification")
     done: list[pl.DataFrame] = []
     for system in work.operated():
@@ -155,12 +138,12 @@ def audit_verifications(
             findings, entries, root = audit_book.verify(system.name)
             sentences = [finding.message for finding in findings]
             rows = pl.DataFrame(
-                [(system.name, week, not findings, entries, sentences, root) for week in due],
+                [(system.name, week, intact(findings), entries, sentences, root) for week in due],
                 schema=warehouse.tables["compliance.audit_verifications"].schema,
                 orient="row",
             )
             warehouse.replace("compliance.audit_verifications", rows, system=system.name, week=due)
-            for sentence in sentences[:5]:
+            for sentence in [finding.message for finding in findings if finding.severity != "note"][:5]:
                 work.problem(system.name, f"The audit log is not intact. {sentence}")
             done.append(rows.tail(1))
     work.close()

@@ -16,6 +16,7 @@ from aiops_pipelines.compliance import checkpoint, tiles
 from aiops_pipelines.compliance.merkle import root_hash
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources.audit_calls import altered
 from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -89,6 +90,7 @@ class AuditBook:
         stored = self._warehouse.rows("compliance.audit_checkpoints", system=system)["note"].to_list()
         notes = list(dict.fromkeys([*files.checkpoints(), *stored]))
         findings = log.verify(entries, notes, vkey, files.tiles())
+        findings += altered(self._warehouse, system, self.keys)
         root = root_hash(entries.sort("entry_index")["leaf_hash"].to_list())
         return findings, entries.height, base64.b64encode(root).decode()
 

@@ -47,12 +47,22 @@ class Keys:
 
     def subject(self, system: str, subject: str) -> bytes:
         """Return the secret of one person, 32 bytes; the file's name does not tell who it is."""
-        name = hashlib.sha256(self.pepper(system) + subject.encode()).hexdigest()[:32]
-        return self._secret(self._folder / system / "subjects" / f"{name}.key")
+        return self._secret(self._subject_file(system, subject))
+
+    def kept_subject(self, system: str, subject: str) -> bytes | None:
+        """Return the secret of one person if it is still there; none is made."""
+        if not (self._folder / system / "pepper.key").exists():
+            return None
+        file = self._subject_file(system, subject)
+        return file.read_bytes() if file.exists() else None
 
     def pepper(self, system: str) -> bytes:
         """Return the system's own secret, for pseudonyms and file names."""
         return self._secret(self._folder / system / "pepper.key")
+
+    def _subject_file(self, system: str, subject: str) -> Path:
+        name = hashlib.sha256(self.pepper(system) + subject.encode()).hexdigest()[:32]
+        return self._folder / system / "subjects" / f"{name}.key"
 
     def _secret(self, file: Path) -> bytes:
         if not file.exists():

@@ -6,7 +6,7 @@ What is verified is `compliance.integrity`; signing belongs to the runs.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aiops_pipelines.compliance.finding import Finding
+from aiops_pipelines.compliance.finding import Finding, intact
 from aiops_pipelines.document import Tone
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -14,6 +14,8 @@ from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.published import working
 from aiops_pipelines.resources.warehouse import WarehouseError
 from aiops_pipelines.wording import count, inert
+
+TONES: dict[str, Tone] = {"error": "bad", "warning": "warn", "note": "unknown"}
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Proof:
 
     @property
     def intact(self) -> bool:
-        """True when nothing was found."""
-        return not self.findings
+        """True when nothing is wrong."""
+        return intact(self.findings)
 
     def lines(self) -> Iterator[tuple[Tone, str]]:
         """Yield the proof in sentences, each with its tone."""
@@ -38,7 +40,7 @@ class Proof:
         tree = f"{count(self.entries)} entries, Merkle root {self.root}"
         yield ("good", f"Intact: {tree}.") if self.intact else ("bad", f"NOT intact: {tree}.")
         for finding in self.findings:
-            yield "bad" if finding.severity == "error" else "warn", inert(finding.message)
+            yield TONES[finding.severity], inert(finding.message)
 
 
 def verified(project: Project, system: str) -> Proof:

@@ -1,0 +1,60 @@
+"""The stored calls and the audit log: entries for those that have none, and each record against its entry.
+
+What is compared is `compliance.records`; keeping and signing the log is `audit_book`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from aiops_pipelines.compliance.audit_entry import inference_entry
+from aiops_pipelines.compliance.finding import Finding
+from aiops_pipelines.compliance.records import Record, against_records, subject_of, unlogged
+from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.warehouse import Warehouse
+
+INFERENCES = "inference_log.inferences"
+NOT_YET_LOGGED = """
+    from inference_log.inferences {join}
+    where system = ? and event_id not in
+        (select event_id from compliance.audit_log where system = ? and event_id is not null)
+"""
+LOGGED = """
+    select log.entry_index, log.entry_id, log.leaf, inferences.* exclude (guardrail_events)
+    from compliance.audit_log as log left join inference_log.inferences using (system, event_id)
+    where log.system = ? and log.kind = 'inference' order by log.entry_index
+"""
+
+
+def new_entries(warehouse: Warehouse, system: str, keys: Keys) -> Iterator[dict[str, Any]]:
+    """Yield an entry for every call that has none."""
+    calls = warehouse.read(
+        "select inferences.*, call_costs.cost_usd, call_costs.price_status "
+        + NOT_YET_LOGGED.format(join="left join costs.call_costs using (system, event_id)")
+        + "order by occurred_at, event_id",
+        [system, system],
+    )
+    for row in calls.iter_rows(named=True):
+        record = {**_record(row), "price_status": row["price_status"] or "unknown"}
+        yield inference_entry(record, keys.subject(system, subject_of(row)))
+
+
+def altered(warehouse: Warehouse, system: str, keys: Keys) -> list[Finding]:
+    """Return what is no longer as it was logged, and notes on what could not be compared."""
+    if not warehouse.built(INFERENCES):
+        return []
+    rows = warehouse.read(LOGGED, [system]).iter_rows(named=True)
+    logged = (
+        (row["entry_index"], row["entry_id"], row["leaf"], _record(row) if row["occurred_at"] else None)
+        for row in rows
+    )
+    findings = against_records(logged, cache(lambda subject: keys.kept_subject(system, subject)))
+    missing = warehouse.read("select count(*) as n " + NOT_YET_LOGGED.format(join=""), [system, system])["n"][
+        0
+    ]
+    return [*findings, Finding("note", None, None, None, unlogged(missing))] if missing else findings
+
+
+def _record(row: Mapping[str, Any]) -> Record:
+    return {**row, "pii_counts": json.loads(row["pii_counts"] or "{}")}

@@ -1,0 +1,143 @@
+"""The stored calls held against the log: each edit is named, and an untouched one is not."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.audit_calls import new_entries
+from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.warehouse import Warehouse
+
+NOW = datetime(2026, 6, 8, tzinfo=UTC)
+CALLS = 3
+
+
+def call(number: int) -> dict[str, Any]:
+    return {
+        "system": "shop",
+        "event_id": f"e{number}",
+        "occurred_at": NOW + timedelta(minutes=number),
+        "model_served": "m-1",
+        "latency_ms": 800,
+        "status": "ok",
+        "query": "How long?",
+        "answer": "30 days.",
+        "user_id": None if number == 2 else f"u{number}",
+        "session_id": "s",
+        "pii_counts": '{"EMAIL": 1}' if number else None,
+    }
+
+
+def rows(warehouse: Warehouse, table: str, *made: dict[str, Any]) -> pl.DataFrame:
+    schema = warehouse.tables[table].schema
+    return pl.DataFrame([dict.fromkeys(schema) | row for row in made], schema=schema)
+
+
+@pytest.fixture
+def keys(project: Project) -> Keys:
+    return Keys(project.keys)
+
+
+@pytest.fixture
+def book(project: Project, warehouse: Warehouse, keys: Keys) -> AuditBook:
+    """Three calls of two users and a session, priced, logged and signed."""
+    costs = [
+        {
+            "system": "shop",
+            "event_id": f"e{n}",
+            "cost_usd": Decimal("0.1"),
+            "price_status": "priced",
+        }
+        for n in range(CALLS)
+    ]
+    with warehouse.writing() as writer:
+        writer.append(
+            "inference_log.inferences", rows(warehouse, "inference_log.inferences", *map(call, range(CALLS)))
+        )
+        writer.append("costs.call_costs", rows(warehouse, "costs.call_costs", *costs))
+    book = AuditBook(project, warehouse, keys)
+    book.append("shop", list(new_entries(warehouse, "shop", keys)))
+    book.sign("shop", NOW)
+    return book
+
+
+def found(book: AuditBook) -> list[tuple[str, int | None, str | None]]:
+    return [(one.severity, one.entry_index, one.column) for one in book.verify("shop")[0]]
+
+
+def tamper(warehouse: Warehouse, sql: str) -> None:
+    with warehouse.writing() as writer:
+        writer._connection.execute(sql)
+
+
+def test_calls_as_they_were_logged_are_no_finding(book: AuditBook, warehouse: Warehouse, keys: Keys) -> None:
+    assert found(book) == []
+    assert list(new_entries(warehouse, "shop", keys)) == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "column"),
+    [
+        ("answer = 'No refund.'", "answer"),
+        ("answer = null", "answer"),
+        ("query = 'How much?'", "query"),
+        ("model_served = 'm-2'", "model_served"),
+        ("latency_ms = 1", "latency_ms"),
+        ("status = 'error'", "status"),
+        ("tokens_total = 7", "tokens_total"),
+        ("occurred_at = occurred_at + interval 1 month", "occurred_at"),
+        ("pii_counts = '{}'", "pii_counts"),
+    ],
+)
+def test_an_edited_call_is_named_with_its_column(
+    book: AuditBook, warehouse: Warehouse, edit: str, column: str
+) -> None:
+    tamper(warehouse, f"update inference_log.inferences set {edit} where event_id = 'e1'")
+    assert found(book) == [("error", 1, column)]
+
+
+def test_a_call_given_to_another_user_is_named(book: AuditBook, warehouse: Warehouse) -> None:
+    tamper(warehouse, "update inference_log.inferences set user_id = 'u0' where event_id = 'e1'")
+    assert {column for _, _, column in found(book)} == {"user_id", "query", "answer"}
+
+
+def test_a_deleted_call_is_named(book: AuditBook, warehouse: Warehouse) -> None:
+    tamper(warehouse, "delete from inference_log.inferences where event_id = 'e1'")
+    (finding,) = book.verify("shop")[0]
+    assert finding.message == "The call of entry 1 (inference:e1) is gone from inference_log.inferences."
+
+
+def test_a_price_that_became_known_later_is_no_edit(book: AuditBook, warehouse: Warehouse) -> None:
+    tamper(warehouse, "update costs.call_costs set cost_usd = 0.2, price_status = 'ambiguous'")
+    assert found(book) == []
+
+
+def test_a_call_without_a_key_is_not_vouched_for_and_no_key_is_made(
+    book: AuditBook, project: Project
+) -> None:
+    folder = project.keys / "shop" / "subjects"
+    for file in folder.iterdir():
+        file.unlink()
+    (finding,) = book.verify("shop")[0]
+    assert finding.severity == "warning" and "The keys of 3 calls are gone" in finding.message
+    assert list(folder.iterdir()) == []
+
+
+def test_without_its_key_the_rest_of_a_call_is_still_compared(
+    book: AuditBook, project: Project, warehouse: Warehouse
+) -> None:
+    (project.keys / "shop" / "pepper.key").unlink()
+    tamper(warehouse, "update inference_log.inferences set status = 'error' where event_id = 'e0'")
+    assert found(book) == [("error", 0, "status"), ("warning", None, None)]
+
+
+def test_a_call_that_waits_for_its_entry_is_noted(book: AuditBook, warehouse: Warehouse) -> None:
+    with warehouse.writing() as writer:
+        writer.append("inference_log.inferences", rows(warehouse, "inference_log.inferences", call(3)))
+    (finding,) = book.verify("shop")[0]
+    assert finding.severity == "note" and finding.message.startswith("1 stored call not in the log yet")
