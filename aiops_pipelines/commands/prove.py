@@ -1,24 +1,77 @@
-"""Commands that prove what the audit log says: audit verify and audit checkpoint."""
+"""Commands that prove what the audit log says: audit verify, bundle and checkpoint."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from aiops_pipelines import terminal
 from aiops_pipelines.commands import given
 from aiops_pipelines.project import Project
+from aiops_pipelines.wording import count
 
-audit = typer.Typer(no_args_is_help=True, help="Verify the audit log, or print its signed checkpoint.")
+Kept = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="A checkpoint kept elsewhere: a note, or a monthly report that prints it.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.", file_okay=False)]
+Entries = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ID", help="Only this entry, or the entry of this call, and the proof that it is there."
+    ),
+]
+Opened = Annotated[
+    bool, typer.Option("--open", help="With question and answer, and the secret that opens them.")
+]
+audit = typer.Typer(
+    no_args_is_help=True, help="Verify the audit log, hand it to an auditor, or print its signed checkpoint."
+)
 
 
 @audit.command("verify")
-def verify(name: given.AnySystem = None) -> None:
-    """Recompute the whole log: every leaf, every column, every signed root."""
-    from aiops_pipelines.resources.proofs import verified
+def verify(name: given.AnySystem = None, kept: Kept = None) -> None:
+    """Recompute the whole log: every leaf, every column, every stored call, every signed root."""
+    from aiops_pipelines.resources.proofs import kept_notes, verified
 
-    proofs = [verified(Project.here(), system.name) for system in given.systems(name)]
+    if kept and not name:
+        raise typer.BadParameter("--kept is about one system: give its NAME.")
+    proofs = []
+    for system in given.systems(name):
+        notes = [note for file in kept or () for note in kept_notes(file, system.name)]
+        proofs.append(verified(Project.here(), system.name, notes))
     for proof in proofs:
         terminal.block(proof.system, ((tone, "", sentence) for tone, sentence in proof.lines()))
     if not all(proof.intact for proof in proofs):
         raise typer.Exit(1)
+
+
+@audit.command("bundle")
+def bundle(
+    name: given.OneSystem, folder: Folder, entry: Entries = None, opened: Opened = False, kept: Kept = None
+) -> None:
+    """Write what an auditor verifies without this project: the whole log, or single entries of it."""
+    from aiops_pipelines.resources import auditor
+    from aiops_pipelines.resources.keys import Keys
+    from aiops_pipelines.resources.proofs import kept_notes
+    from aiops_pipelines.resources.published import working
+
+    (system,) = given.systems(name)
+    project = Project.here()
+    made = auditor.Bundle(project, working(project), system.name)
+    notes = [note for file in kept or () for note in kept_notes(file, system.name)]
+    files = made.single(entry, opened, Keys(project.keys)) if entry else made.whole()
+    auditor.write(folder, files | made.since(notes))
+    what = f"entry {', '.join(entry)}" if entry else "the whole log"
+    terminal.verbatim(
+        f"{given.shown(folder)} holds {what} of {system.name}, as of the checkpoint of {count(made.size)} "
+        "entries.\nWhoever gets it runs python3 verify.py there; VERIFY.md says what each file is."
+    )
 
 
 @audit.command("checkpoint")

@@ -59,7 +59,8 @@ class MonthEvidence:
 
     `inferences` and `audit_log` need the columns of INFERENCES and AUDIT_LOG only. Frames may reach back as
     far as they go, and the audit log must: its gaps are counted. `changes` is drift.change_events, `costs` is
-    costs.call_costs, and `reports` and `amendments` are what was published so far.
+    costs.call_costs, and `reports` and `amendments` are what was published so far. `verifier_key` is the
+    key that the checkpoints are verified with.
     """
 
     system: System
@@ -80,6 +81,7 @@ class MonthEvidence:
     user_signals: pl.DataFrame = field(default_factory=_none)
     reports: pl.DataFrame = field(default_factory=_none)
     amendments: pl.DataFrame = field(default_factory=_none)
+    verifier_key: str = ""
 
     def __post_init__(self) -> None:
         if self.month.day != 1:

@@ -11,6 +11,7 @@ from aiops_pipelines.document import Table, Tone
 from aiops_pipelines.wording import count, inert, listed, month, percent, some
 
 KEEP = "Last signed checkpoint, in full: keep it, and a later log that contradicts it is proven wrong"
+KEY = "The key it is verified with: compare it with the one you were given before"
 REASONS_SHOWN = 10
 
 
@@ -18,6 +19,7 @@ def integrity(e: MonthEvidence, known: Known) -> ReportSection:
     """Say whether the log is whole and unchanged, and print the checkpoint that others can hold us to."""
     last = max(e.rows("checkpoints"), key=lambda row: (row["tree_size"], row["signed_at"]), default=None)
     note = last["note"] if last else f"{NOT_EVIDENCED}: no checkpoint was signed."
+    key = e.verifier_key or f"{NOT_EVIDENCED}: there is no signing key."
     rows = tuple(
         (
             row["week"],
@@ -36,7 +38,14 @@ def integrity(e: MonthEvidence, known: Known) -> ReportSection:
     )
     meaning, tone = _integrity_meaning(e, known)
     return ReportSection(
-        "integrity", "Integrity", meaning, tone, known.of("integrity"), (), (runs,), ((KEEP, note),)
+        "integrity",
+        "Integrity",
+        meaning,
+        tone,
+        known.of("integrity"),
+        (),
+        (runs,),
+        ((KEEP, note), (KEY, key)),
     )
 
 

@@ -82,13 +82,22 @@ class AuditBook:
         )
         return found["size"][0] or 0
 
-    def verify(self, system: str) -> tuple[list[log.Finding], int, str]:
-        """Recompute a whole log; return what is wrong, how many entries were read and their root, base64."""
+    def verifier_key(self, system: str) -> str:
+        """Return the key that checkpoints are verified with; empty where nothing was signed."""
+        if not self.keys.has_signing(system):
+            return ""
+        return checkpoint.vkey(origin(system), self.keys.signing(system).public_key())
+
+    def verify(self, system: str, kept: Sequence[str] = ()) -> tuple[list[log.Finding], int, str]:
+        """Recompute a whole log; return what is wrong, how many entries were read and their root, base64.
+
+        `kept` are signed notes that somebody kept elsewhere: they must sign what this log begins with.
+        """
         entries = self._warehouse.rows("compliance.audit_log", system=system).select(list(log.SCHEMA))
         files = AuditFiles(self._folder / system)
         vkey = checkpoint.vkey(origin(system), self.keys.signing(system).public_key())
         stored = self._warehouse.rows("compliance.audit_checkpoints", system=system)["note"].to_list()
-        notes = list(dict.fromkeys([*files.checkpoints(), *stored]))
+        notes = list(dict.fromkeys([*files.checkpoints().values(), *stored, *kept]))
         findings = log.verify(entries, notes, vkey, files.tiles())
         findings += altered(self._warehouse, system, self.keys)
         root = root_hash(entries.sort("entry_index")["leaf_hash"].to_list())

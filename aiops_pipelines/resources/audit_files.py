@@ -24,11 +24,13 @@ class AuditFiles:
             names = (f.relative_to(self.folder).as_posix() for f in found)
         return {name: (self.folder / name).read_bytes() for name in names if (self.folder / name).is_file()}
 
-    def checkpoints(self) -> list[str]:
-        """Return every signed checkpoint kept, the smallest first."""
+    def checkpoints(self) -> dict[str, str]:
+        """Return every signed checkpoint kept by its path, the smallest first."""
         files = (self.folder / "checkpoints").glob("*.note")
         by_size = sorted(files, key=lambda file: (len(file.stem), file.stem))
-        return [file.read_text(encoding="utf-8", errors="replace") for file in by_size]
+        return {
+            f"checkpoints/{file.name}": file.read_text(encoding="utf-8", errors="replace") for file in by_size
+        }
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write files by path below the folder, each durably and as a whole."""

@@ -3,29 +3,49 @@
 What is verified is `compliance.integrity`; signing belongs to the runs.
 """
 
-from collections.abc import Iterator
+import html
+import json
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiops_pipelines.compliance.finding import Finding, intact
 from aiops_pipelines.document import Tone
+from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.audit_book import AuditBook, origin
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.published import working
 from aiops_pipelines.resources.warehouse import WarehouseError
 from aiops_pipelines.wording import count, inert
 
+KEPT: tuple[Tone, str] = ("plain", "Held against what was kept elsewhere too.")
+UNKEPT: tuple[Tone, str] = (
+    "unknown",
+    "Not held against a checkpoint that somebody kept elsewhere (--kept FILE): whoever has the signing key "
+    "could have written another log.",
+)
+_NOTE = re.compile(
+    '[^\\s"<>]+\n[0-9]+\n[A-Za-z0-9+/]{43}=\n(?:time [0-9]+\n)?\n\u2014 [^\n ]+ [A-Za-z0-9+/=]+\n?'
+)
+"""A signed note as `checkpoint.sign` writes it, in the midst of other text."""
 TONES: dict[str, Tone] = {"error": "bad", "warning": "warn", "note": "unknown"}
+
+
+class NothingKept(Mendable, ValueError):
+    """A file that holds no checkpoint; the message says which."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What recomputing one log found; `root` is its Merkle root, base64."""
+    """What recomputing one log found; `root` is its Merkle root, base64, `kept` how many notes were kept."""
 
     system: str
     entries: int
     root: str
     findings: tuple[Finding, ...]
+    kept: int = 0
 
     @property
     def intact(self) -> bool:
@@ -34,30 +54,63 @@ class Proof:
 
     def lines(self) -> Iterator[tuple[Tone, str]]:
         """Yield the proof in sentences, each with its tone."""
-        if not self.entries and self.intact:
+        if not self.entries and self.intact and not self.kept:
             yield "unknown", "The log has no entry yet, so there is nothing to verify."
             return
         tree = f"{count(self.entries)} entries, Merkle root {self.root}"
         yield ("good", f"Intact: {tree}.") if self.intact else ("bad", f"NOT intact: {tree}.")
+        yield KEPT if self.kept else UNKEPT
         for finding in self.findings:
             yield TONES[finding.severity], inert(finding.message)
 
 
-def verified(project: Project, system: str) -> Proof:
+def verified(project: Project, system: str, kept: Sequence[str] = ()) -> Proof:
     """Recompute a system's whole log from the working file, the tile files and the signed checkpoints.
+
+    Args:
+        project: where they are.
+        system: its name.
+        kept: signed notes that somebody kept elsewhere.
 
     Raises:
         WarehouseError: nothing was run yet, or the key that signed the log is gone.
     """
     warehouse = working(project)
     if not (project.keys / system / "checkpoint.pem").exists():  # else the book would make a new key
-        if warehouse.rows("compliance.audit_log", system=system).is_empty():
+        if warehouse.rows("compliance.audit_log", system=system).is_empty() and not kept:
             return Proof(system, 0, "", ())
         raise WarehouseError(
             f"The key that signed the log of {system} is missing; restore {project.keys} from its backup."
         )
-    findings, entries, root = AuditBook(project, warehouse, Keys(project.keys)).verify(system)
-    return Proof(system, entries, root, tuple(findings))
+    findings, entries, root = AuditBook(project, warehouse, Keys(project.keys)).verify(system, kept)
+    return Proof(system, entries, root, tuple(findings), len(kept))
+
+
+def kept_notes(file: Path, system: str) -> list[str]:
+    """Return the checkpoints of a system printed in a file: a signed note, or a report as HTML or JSON.
+
+    Raises:
+        NothingKept: there is none.
+    """
+    text = file.read_text(encoding="utf-8", errors="replace")
+    text = "\n".join(_texts(text)) if file.suffix == ".json" else html.unescape(text)
+    found = [note for note in _NOTE.findall(text) if note.startswith(f"{origin(system)}\n")]
+    if not found:
+        raise NothingKept(f"{file.name} holds no checkpoint of {system}.")
+    return list(dict.fromkeys(found))
+
+
+def _texts(data: str) -> Iterator[str]:
+    try:
+        values = [json.loads(data)]
+    except json.JSONDecodeError:
+        return
+    while values:
+        value = values.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list):
+            values += value.values() if isinstance(value, dict) else value
 
 
 def newest_checkpoint(project: Project, system: str) -> tuple[str, str]:

@@ -107,6 +107,7 @@ class ReportBook:
             now,
             inferences=calls.select(list(INFERENCES)),
             audit_log=self._columns("compliance.audit_log", *AUDIT_LOG),
+            verifier_key=self._audit.verifier_key(self._system.name),
             **frames,
         )
         weekly = self._rows("operations.completed_periods").filter(pl.col("cadence") == "weekly")

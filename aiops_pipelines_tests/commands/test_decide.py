@@ -257,6 +257,32 @@ def test_a_lost_key_is_not_made_anew(aiops, data):
     assert not key.exists()
 
 
+def test_a_checkpoint_kept_elsewhere_is_held_against_the_log(aiops, data, tmp_path):
+    kept = tmp_path / "kept.note"
+    kept.write_text((data / "audit/support/checkpoint").read_text())
+    assert "Not held against a checkpoint" in aiops(data, "audit", "verify", "support").text
+    answer = aiops(data, "audit", "verify", "support", "--kept", str(kept))
+    assert (answer.code, "Held against what was kept" in answer.text) == (0, True)
+    with Warehouse(Project(data).warehouse, TABLES).writing() as writer:
+        for table in ("compliance.audit_log", "compliance.audit_checkpoints"):
+            writer._connection.execute(f"delete from {table}")
+    shutil.rmtree(data / "audit")
+    assert "nothing to verify" in aiops(data, "audit", "verify", "support").text
+    answer = aiops(data, "audit", "verify", "support", "--kept", str(kept))
+    assert answer.code == 1 and "2 entries lost" in answer.text
+    assert aiops(data, "audit", "verify", "--kept", str(kept)).code == 2  # of which system?
+
+
+def test_a_bundle_is_written_with_what_verifies_it(aiops, data, tmp_path):
+    folder = tmp_path / "bundle"
+    answer = aiops(data, "audit", "bundle", "support", str(folder))
+    assert answer.code == 0 and "holds the whole log of support" in answer.text
+    assert {"checkpoint", "keys.txt", "verify.py", "VERIFY.md"} <= {file.name for file in folder.iterdir()}
+    refused(aiops(data, "audit", "bundle", "support", str(folder)), "is not empty")
+    missing = aiops(data, "audit", "bundle", "support", str(tmp_path / "b"), "--entry", "e9")
+    refused(missing, "No signed entry of support has the id e9")
+
+
 def test_the_newest_checkpoint_is_printed_as_it_was_signed(aiops, finished, tmp_path):
     answer = aiops(finished, "audit", "checkpoint", "support")
     assert answer.raw.startswith((finished / "audit/support/checkpoint").read_text())

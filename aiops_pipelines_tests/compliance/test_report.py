@@ -179,6 +179,9 @@ def test_every_week_belongs_to_exactly_one_month() -> None:
 def test_the_last_checkpoint_is_printed_in_full() -> None:
     section = compliance_report(evidence())["sections"][0]
     assert section["texts"][0][1] == NOTE
+    assert section["texts"][1][1].startswith("NOT EVIDENCED")
+    keyed = compliance_report(replace(evidence(), verifier_key="aiops.example/support+1+2"))
+    assert keyed["sections"][0]["texts"][1][1] == "aiops.example/support+1+2"
     assert section["meaning"] == "The log verified in 5 of 5 weeks; no entry is missing."
 
 

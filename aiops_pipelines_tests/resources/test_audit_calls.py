@@ -1,10 +1,5 @@
 """The stored calls held against the log: each edit is named, and an untouched one is not."""
 
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any
-
-import polars as pl
 import pytest
 
 from aiops_pipelines.project import Project
@@ -12,30 +7,7 @@ from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_calls import new_entries
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
-
-NOW = datetime(2026, 6, 8, tzinfo=UTC)
-CALLS = 3
-
-
-def call(number: int) -> dict[str, Any]:
-    return {
-        "system": "shop",
-        "event_id": f"e{number}",
-        "occurred_at": NOW + timedelta(minutes=number),
-        "model_served": "m-1",
-        "latency_ms": 800,
-        "status": "ok",
-        "query": "How long?",
-        "answer": "30 days.",
-        "user_id": None if number == 2 else f"u{number}",
-        "session_id": "s",
-        "pii_counts": '{"EMAIL": 1}' if number else None,
-    }
-
-
-def rows(warehouse: Warehouse, table: str, *made: dict[str, Any]) -> pl.DataFrame:
-    schema = warehouse.tables[table].schema
-    return pl.DataFrame([dict.fromkeys(schema) | row for row in made], schema=schema)
+from aiops_pipelines_tests.resources.audited_shop import audited, call, rows, tamper
 
 
 @pytest.fixture
@@ -44,35 +16,12 @@ def keys(project: Project) -> Keys:
 
 
 @pytest.fixture
-def book(project: Project, warehouse: Warehouse, keys: Keys) -> AuditBook:
-    """Three calls of two users and a session, priced, logged and signed."""
-    costs = [
-        {
-            "system": "shop",
-            "event_id": f"e{n}",
-            "cost_usd": Decimal("0.1"),
-            "price_status": "priced",
-        }
-        for n in range(CALLS)
-    ]
-    with warehouse.writing() as writer:
-        writer.append(
-            "inference_log.inferences", rows(warehouse, "inference_log.inferences", *map(call, range(CALLS)))
-        )
-        writer.append("costs.call_costs", rows(warehouse, "costs.call_costs", *costs))
-    book = AuditBook(project, warehouse, keys)
-    book.append("shop", list(new_entries(warehouse, "shop", keys)))
-    book.sign("shop", NOW)
-    return book
+def book(project: Project, warehouse: Warehouse) -> AuditBook:
+    return audited(project, warehouse)
 
 
 def found(book: AuditBook) -> list[tuple[str, int | None, str | None]]:
     return [(one.severity, one.entry_index, one.column) for one in book.verify("shop")[0]]
-
-
-def tamper(warehouse: Warehouse, sql: str) -> None:
-    with warehouse.writing() as writer:
-        writer._connection.execute(sql)
 
 
 def test_calls_as_they_were_logged_are_no_finding(book: AuditBook, warehouse: Warehouse, keys: Keys) -> None:

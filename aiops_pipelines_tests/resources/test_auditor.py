@@ -1,0 +1,260 @@
+"""The auditor's bundle: verified by the script that lies in it, in a process that knows nothing of the project."""
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiops_pipelines.compliance import checkpoint, leaf, merkle
+from aiops_pipelines.compliance.audit_log import decision_entry
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources import auditor
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.proofs import NothingKept, kept_notes, verified
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines_tests.resources.audited_shop import NOW, audited, tamper
+
+SIZE = 300  # a full bundle of entries and a partial one
+REPORT = "reports/shop/monthly/2026-06.json"
+spec = importlib.util.spec_from_file_location("verify", auditor.TEMPLATES / "verify.py")
+assert spec and spec.loader
+alone = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(alone)
+
+
+@pytest.fixture
+def book(project: Project, warehouse: Warehouse) -> AuditBook:
+    """298 calls, a published report and a decision, signed at three sizes."""
+    book = audited(project, warehouse, SIZE - 2)
+    note = (project.audit / "shop" / "checkpoint").read_text()
+    report = project.data / REPORT
+    report.parent.mkdir(parents=True)
+    report.write_text(json.dumps({"sections": [{"notes": [["Keep it", note]]}]}))
+    report.with_suffix(".html").write_text(f"<pre>{note}</pre>")
+    details = {"json_file": REPORT, "json_sha256": hashlib.sha256(report.read_bytes()).hexdigest()}
+    for what, said in (("report_published", details), ("noted", {})):
+        book.append("shop", [decision_entry("shop", what, NOW, "us", f"It was {what}.", said)])
+        book.sign("shop", NOW)
+    return book
+
+
+@pytest.fixture
+def bundle(book: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path) -> Path:
+    folder = tmp_path / "bundle"
+    auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+    return folder
+
+
+def ran(folder: Path, *arguments: object) -> tuple[int, str]:
+    command = [sys.executable, "-I", folder / "verify.py", *arguments]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd="/", timeout=60)
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def failed(folder: Path, *arguments: object) -> list[str]:
+    code, said = ran(folder, *arguments)
+    lines = [line.removeprefix("FAILED").strip() for line in said.splitlines() if line.startswith("FAILED")]
+    assert code == (1 if lines else 0) and ("NOT intact." in said) == bool(lines)
+    return lines
+
+
+def replaced(file: Path, before: bytes, after: bytes) -> None:
+    content = file.read_bytes()
+    assert before in content
+    file.write_bytes(content.replace(before, after, 1))
+
+
+# --- the whole log
+
+
+def test_an_untouched_bundle_verifies_and_says_what_it_does_not_show(bundle: Path) -> None:
+    code, said = ran(bundle)
+    assert code == 0
+    assert said.count("\nok      Checkpoint ") == 3
+    assert f"{REPORT} is as it was published" in said
+    assert "Nothing you kept yourself was held against it" in said
+
+
+@pytest.mark.parametrize("kept", ["reports/shop/monthly/2026-06.json", "reports/shop/monthly/2026-06.html"])
+def test_a_checkpoint_printed_in_a_report_is_held_against_the_log(bundle: Path, kept: str) -> None:
+    code, said = ran(bundle, "--kept", bundle / kept)
+    assert (code, "Nothing you kept" in said) == (0, False)
+
+
+def test_an_edited_entry_breaks_the_checkpoints_after_it(bundle: Path) -> None:
+    replaced(bundle / "tile/entries/001.p/44", b'"latency_ms":800', b'"latency_ms":100')
+    lines = failed(bundle)
+    assert [line.split(":")[0] for line in lines] == [f"Checkpoint {n} holds" for n in (298, 299, 300)]
+
+
+def test_a_lost_bundle_a_cut_one_and_a_lost_tail_are_found(bundle: Path) -> None:
+    tail = bundle / "tile/entries/001.p/44"
+    content = tail.read_bytes()
+    tail.write_bytes(content[:-1])
+    assert any("bundle 1 is damaged" in line for line in failed(bundle))
+    tail.unlink()
+    assert any("256 entries are here" in line for line in failed(bundle))
+    tail.write_bytes(content)
+    (bundle / "tile/entries/000").unlink()
+    assert any("one before it is missing" in line for line in failed(bundle))
+
+
+def test_an_edited_or_missing_report_is_found(bundle: Path) -> None:
+    replaced(bundle / REPORT, b"Keep", b"Lose")
+    assert failed(bundle) == [
+        f"{REPORT} is as it was published: it is not the file whose hash the log holds."
+    ]
+    (bundle / REPORT).unlink()
+    assert failed(bundle) == [f"{REPORT} is as it was published: it is not here."]
+
+
+def test_another_key_than_the_one_that_was_given_is_found(bundle: Path) -> None:
+    other = checkpoint.vkey("aiops_pipelines/shop", Ed25519PrivateKey.generate().public_key())
+    assert any("it is not signed by" in line for line in failed(bundle, "--key", other))
+
+
+def test_a_rewritten_log_contradicts_what_was_kept(
+    book: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    """The administrator edits an entry everywhere and signs anew with the real key."""
+    kept = tmp_path / "kept.note"
+    shutil.copy(project.audit / "shop" / "checkpoint", kept)
+    row = warehouse.rows("compliance.audit_log", entry_index=SIZE - 1).row(0, named=True)
+    forged = leaf.encode(leaf.decode(row["leaf"]) | {"summary": "Nothing."})
+    shutil.rmtree(project.audit / "shop")
+    tamper(warehouse, "delete from compliance.audit_checkpoints")
+    sql = (
+        "update compliance.audit_log set leaf = ?, leaf_hash = ?, summary = 'Nothing.' where entry_index = ?"
+    )
+    tamper(warehouse, sql, forged, merkle.leaf_hash(forged), SIZE - 1)
+    book.sign("shop", NOW)
+    assert verified(project, "shop").intact  # by itself it cannot tell
+    assert not verified(project, "shop", kept_notes(kept, "shop")).intact
+    folder = tmp_path / "bundle"
+    auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+    assert failed(folder) == []
+    (line,) = failed(folder, "--kept", kept)
+    assert "its first 300 entries are not those that were signed" in line
+
+
+# --- single entries
+
+
+def single(project: Project, warehouse: Warehouse, folder: Path, *entries: str, opened: bool = False) -> Path:
+    made = auditor.Bundle(project, warehouse, "shop")
+    auditor.write(folder, made.single(entries, opened, Keys(project.keys)))
+    return folder
+
+
+def test_one_entry_is_proved_without_showing_any_other(
+    book: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder = single(project, warehouse, tmp_path / "b", "e7", opened=True)
+    assert failed(folder) == []
+    said = b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+    assert b"inference:e7" in said and b"30 days." in said
+    assert b"inference:e8" not in said
+    replaced(folder / "entries/7.json", b"30 days.", b"31 days.")
+    assert failed(folder) == ["Entry 7 is in the log: its answer is not the text that was committed to."]
+
+
+def test_a_closed_entry_holds_no_text_and_a_decision_none_to_open(
+    book: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder = single(project, warehouse, tmp_path / "b", "e7")
+    assert not any(b"30 days." in file.read_bytes() for file in folder.rglob("*.json"))
+    entry = warehouse.rows("compliance.audit_log", entry_index=SIZE - 1)["entry_id"][0]
+    assert failed(single(project, warehouse, tmp_path / "c", entry, opened=True)) == []
+
+
+def test_a_forged_entry_is_not_in_the_log(
+    book: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder = single(project, warehouse, tmp_path / "b", "e7")
+    replaced(folder / "entries/7.json", b'latency_ms\\":800', b'latency_ms\\":100')
+    assert failed(folder) == ["Entry 7 is in the log: the proof does not lead to the signed root."]
+
+
+def test_a_text_that_was_edited_and_an_entry_that_is_not_there_are_not_handed_out(
+    book: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    tamper(warehouse, "update inference_log.inferences set answer = '31 days.' where event_id = 'e7'")
+    with pytest.raises(auditor.NoBundle, match="The answer of e7 is not what was logged"):
+        single(project, warehouse, tmp_path / "b", "e7", opened=True)
+    with pytest.raises(auditor.NoBundle, match="No signed entry of shop has the id e999"):
+        single(project, warehouse, tmp_path / "b", "e999")
+
+
+def test_the_log_is_proved_to_have_only_grown(
+    book: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    kept = project.data / REPORT
+    made = auditor.Bundle(project, warehouse, "shop")
+    files = made.single(["e7"], False, Keys(project.keys)) | made.since(kept_notes(kept, "shop"))
+    auditor.write(tmp_path / "b", files)
+    assert failed(tmp_path / "b", "--kept", kept) == []
+    shutil.rmtree(tmp_path / "b/consistency")
+    (line,) = failed(tmp_path / "b", "--kept", kept)
+    assert "no proof from 298 entries on is here" in line
+
+
+# --- what is asked for
+
+
+def test_a_bundle_goes_into_a_new_folder(bundle: Path) -> None:
+    with pytest.raises(auditor.NoBundle, match="is not empty"):
+        auditor.write(bundle, {})
+
+
+def test_a_file_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    file.write_text("{")
+    with pytest.raises(NothingKept, match=r"x\.json holds no checkpoint of shop"):
+        kept_notes(file, "shop")
+
+
+# --- the script alone
+
+
+@given(st.binary(max_size=40), st.integers(0, 511))
+@settings(max_examples=20)
+def test_signatures_are_checked_as_the_library_does(message: bytes, bit: int) -> None:
+    key = Ed25519PrivateKey.generate()
+    public, signature = key.public_key().public_bytes_raw(), bytearray(key.sign(message))
+    assert alone.signed_by(public, message, bytes(signature))
+    assert not alone.signed_by(public, message + b"x", bytes(signature))
+    signature[bit // 8] ^= 1 << bit % 8
+    assert not alone.signed_by(public, message, bytes(signature))
+
+
+def test_a_signature_has_one_spelling() -> None:
+    key = Ed25519PrivateKey.generate()
+    signature = key.sign(b"x")
+    s = int.from_bytes(signature[32:], "little") + alone.ORDER
+    again = signature[:32] + s.to_bytes(32, "little")
+    assert not alone.signed_by(key.public_key().public_bytes_raw(), b"x", again)
+
+
+@given(st.integers(1, 70).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1), st.integers(1, n))))
+def test_the_script_proves_what_the_log_proves(sizes: tuple[int, int, int]) -> None:
+    size, index, kept = sizes
+    leaves = [hashlib.sha256(bytes([n])).digest() for n in range(size)]
+    root, kept_root = merkle.root_hash(leaves), merkle.root_hash(leaves[:kept])
+    assert alone.roots(leaves, [kept, size]) == {0: merkle.EMPTY_ROOT, kept: kept_root, size: root}
+    alone.included(leaves[index], index, size, merkle.inclusion_proof(leaves, index, size), root)
+    path = merkle.consistency_proof(leaves, kept, size)
+    alone.extends(kept, kept_root, size, root, path)
+    with pytest.raises(alone.Wrong):
+        alone.extends(kept, merkle.EMPTY_ROOT, size, root, path)
+    with pytest.raises(alone.Wrong):
+        alone.included(root[::-1], index, size, merkle.inclusion_proof(leaves, index, size), root)
