@@ -21,6 +21,13 @@ from aiops_pipelines.incidents.review_incidents import clock_results
 from aiops_pipelines.wording import Kind
 
 BLOCKS = ("block", "blocked")
+OF_PIPELINES = (
+    *("decision.drift_verdict", "decision.incident_opened", "decision.index_built"),
+    *("decision.index_published", "decision.report_published", "decision.report_amended"),
+)
+"""Decisions that no person takes."""
+NOBODY = ("aiops", "aiops_pipelines", "automatic")
+"""Actors of decisions that a person could have taken."""
 Value = int | float | Decimal | str | datetime | None
 Values = dict[str, Value]
 
@@ -61,6 +68,7 @@ def _conditions(e: MonthEvidence) -> dict[str, str]:
         "month": f"date '{e.month}'",
         "last_report": stamp(e.last_report),
         "audit_days": str(e.system.retention.audit_days),
+        "texts_until": stamp(e.texts_until),
         "tree_size": str(_last_checkpoint(e).get("tree_size", 0)),
     }
 
@@ -172,6 +180,7 @@ def _privacy(e: MonthEvidence) -> Values:
     return {
         "privacy.masked": sum(times for _, times in e.masked()) if calls.height else None,
         "privacy.calls_with_masking": touched if calls.height else None,
+        "privacy.texts_over_term": e.texts_over_term,
         "privacy.recipients": calls["provider"].drop_nulls().n_unique() or None,
     }
 
@@ -179,7 +188,8 @@ def _privacy(e: MonthEvidence) -> Values:
 def _guardrails(e: MonthEvidence) -> Values:
     calls, events = e.calls(), e.guardrail_events()
     blocks = events.filter(pl.col("action").is_in(BLOCKS)).height
-    decided = e.entries().filter(pl.col("kind").str.starts_with("decision.")).height
+    decided = e.entries().filter(pl.col("kind").str.starts_with("decision."))
+    by_people = ~pl.col("kind").is_in(OF_PIPELINES) & ~pl.col("actor").is_in(NOBODY)
     took = [
         (row["acknowledged_at"] - row["opened_at"]) // timedelta(seconds=1)
         for row in e.rows("incidents")
@@ -191,7 +201,8 @@ def _guardrails(e: MonthEvidence) -> Values:
         "guardrails.calls_blocked": calls.filter(pl.col("status") == "blocked").height
         if calls.height
         else None,
-        "oversight.decisions": decided or None,
+        "oversight.decisions": decided.height or None,
+        "oversight.by_people": decided.filter(by_people).height or None,
         "oversight.acknowledge_minutes": median(took) / 60 if took else None,
     }
 

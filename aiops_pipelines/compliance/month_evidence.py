@@ -60,7 +60,8 @@ class MonthEvidence:
     `inferences` and `audit_log` need the columns of INFERENCES and AUDIT_LOG only. Frames may reach back as
     far as they go, and the audit log must: its gaps are counted. `changes` is drift.change_events, `costs` is
     costs.call_costs, and `reports` and `amendments` are what was published so far. `verifier_key` is the
-    key that the checkpoints are verified with.
+    key that the checkpoints are verified with, `texts_over_term` how many calls from before `texts_until`
+    still hold their question or answer.
     """
 
     system: System
@@ -82,6 +83,7 @@ class MonthEvidence:
     reports: pl.DataFrame = field(default_factory=_none)
     amendments: pl.DataFrame = field(default_factory=_none)
     verifier_key: str = ""
+    texts_over_term: int = 0
 
     def __post_init__(self) -> None:
         if self.month.day != 1:
@@ -114,6 +116,11 @@ class MonthEvidence:
         stamps += [row["amended_at"] for row in self.rows("amendments")]
         latest: datetime = max([self.now, *(stamp for stamp in stamps if stamp is not None)])
         return latest
+
+    @property
+    def texts_until(self) -> datetime:
+        """The moment before which no text should be left, by the system's file."""
+        return self.until - timedelta(days=self.system.retention.text_days)
 
     @property
     def last_report(self) -> datetime:

@@ -84,6 +84,11 @@ def privacy(e: MonthEvidence, known: Known) -> ReportSection:
         meaning = (
             f"Personal data was found and masked {some(masked, 'time')} in {where}, before it was stored."
         )
+    over = known["privacy.texts_over_term"]
+    if over:
+        meaning += (
+            f" {some(over, 'inference')} {'is' if over == 1 else 'are'} kept with text beyond its term."
+        )
     kinds = table(
         "Personal data masked, by type",
         {"Type": "text", "Times": "count"},
@@ -101,20 +106,24 @@ def privacy(e: MonthEvidence, known: Known) -> ReportSection:
         f"{NOT_EVIDENCED}: no inference of the month names a provider.",
     )
     tables = (kinds, _processing(e, [row[0] for row in recipients.rows]), recipients)
-    tone: Tone = "unknown" if masked is None else "plain"
+    tone: Tone = "bad" if over else "unknown" if masked is None else "plain"
     return ReportSection("privacy", "Privacy", meaning, tone, known.of("privacy"), (), tables)
 
 
 def _processing(e: MonthEvidence, recipients: list[str]) -> Table:
-    keep = e.system.retention
+    keep, over = e.system.retention, e.texts_over_term
     rows = (
         ("System", f"{e.system.title} ({e.system.name})"),
         ("Purpose", e.system.title),
         ("Responsible", e.system.owner),
         ("Data", "questions and answers with personal data masked, keyed pseudonyms of users"),
         ("Recipients", listed(recipients) or NOT_EVIDENCED),
-        ("Retention of texts", f"{count(keep.text_days)} days"),
-        ("Retention of the audit log", f"{count(keep.audit_days)} days"),
+        (
+            "Retention of texts",
+            f"{count(keep.text_days)} days by the system file; nothing deletes them by itself, and "
+            f"{some(over, 'inference')} hold{'s' if over == 1 else ''} text beyond that",
+        ),
+        ("Retention of the audit log", f"{count(keep.audit_days)} days at least; nothing deletes entries"),
         (
             "Security",
             "masking before storage, keyed commitments instead of text in the log, signed checkpoints",

@@ -7,7 +7,7 @@ audit log: until its rows are there an edition is not published, and the next ru
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -47,6 +47,10 @@ EVIDENCE = {
 }
 STORED = ("ingested_at", "trace_id", "session_id", "source_file")
 """What is read of inference_log.inferences beside INFERENCES, to say what arrived late."""
+TEXTS_BEFORE = """
+    select count(*) as texts from inference_log.inferences
+    where system = ? and (query is not null or answer is not null) and occurred_at < ?
+"""
 Row = Mapping[str, Any]
 
 
@@ -100,7 +104,9 @@ class ReportBook:
 
     def _evidence(self, month: date, now: datetime) -> tuple[MonthEvidence, Stored]:
         calls = self._columns("inference_log.inferences", *INFERENCES, *STORED)
-        frames = {name: self._rows(table) for name, table in EVIDENCE.items() if self._warehouse.built(table)}
+        frames: dict[str, Any] = {
+            name: self._rows(table) for name, table in EVIDENCE.items() if self._warehouse.built(table)
+        }
         evidence = MonthEvidence(
             self._system,
             month,
@@ -109,6 +115,12 @@ class ReportBook:
             audit_log=self._columns("compliance.audit_log", *AUDIT_LOG),
             verifier_key=self._audit.verifier_key(self._system.name),
             **frames,
+        )
+        evidence = replace(
+            evidence,
+            texts_over_term=self._warehouse.read(
+                TEXTS_BEFORE, [self._system.name, evidence.texts_until.replace(tzinfo=None)]
+            )["texts"][0],
         )
         weekly = self._rows("operations.completed_periods").filter(pl.col("cadence") == "weekly")
         others = ("inference_log.feedback", "costs.price_edits", "incidents.incident_events")

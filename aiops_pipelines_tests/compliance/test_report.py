@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -49,10 +49,12 @@ BY_HAND = {
     "privacy.masked": 12,  # e-mail 2 x 3 + 1 x 3, phone 3
     "privacy.calls_with_masking": 6,
     "privacy.recipients": 2,
+    "privacy.texts_over_term": 0,
     "guardrails.events": 3,
     "guardrails.blocks": 2,
     "guardrails.calls_blocked": 2,
     "oversight.decisions": 1,
+    "oversight.by_people": 1,
     "oversight.acknowledge_minutes": 510.0,  # median of 3 h and 14 h
     "incidents.opened": 3,
     "incidents.open_at_end": 2,
@@ -129,6 +131,47 @@ def test_a_checkpoint_signed_in_the_same_instant_by_the_publication_moves_no_fig
     assert known["integrity.tree_size"].value == 11
     for key in ("integrity.tree_size", "integrity.root_hash", "integrity.signed_at"):
         assert computed(database, known[key].sql) == known[key].value, key
+
+
+def test_what_pipelines_decide_is_no_human_oversight(database: duckdb.DuckDBPyConnection) -> None:
+    log = evidence().audit_log
+    kinds = [f"decision.{what}" for what in ("drift_verdict", "index_published", "baseline_frozen")]
+    actors = ["aiops_pipelines", "2f6c0c1e-run", "automatic"]
+    rows = [
+        {"system": NAME, "entry_index": n, "kind": kind, "occurred_at": NOW.replace(month=8), "actor": actor}
+        for n, (kind, actor) in enumerate(zip(kinds, actors, strict=True))
+    ]
+    e = evidence(audit_log=pl.DataFrame([dict.fromkeys(log.schema) | row for row in rows], log.schema))
+    fill(database, e)
+    found = figures(e)
+    assert (found["oversight.decisions"].value, found["oversight.by_people"].value) == (3, None)
+    assert computed(database, found["oversight.by_people"].sql) is None
+    oversight = next(row for row in compliance_report(e)["controls"] if row["id"] == "R6")
+    assert (oversight["cells"][0]["label"], oversight["cells"][0]["figure"]) == (
+        "Decisions of people in the log",
+        None,
+    )
+
+
+def test_texts_beyond_their_term_are_said(database: duckdb.DuckDBPyConnection) -> None:
+    e = evidence()
+    term = e.until - timedelta(days=e.system.retention.text_days)
+    database.executemany(
+        "insert into inference_log.inferences (system, event_id, occurred_at, query) values (?, ?, ?, ?)",
+        [
+            (NAME, "old", (term - timedelta(seconds=1)).replace(tzinfo=None), "?"),
+            (NAME, "emptied", (term - timedelta(days=9)).replace(tzinfo=None), None),
+            (NAME, "young", term.replace(tzinfo=None), "?"),
+            ("handbook", "another's", (term - timedelta(days=9)).replace(tzinfo=None), "?"),
+        ],
+    )
+    assert computed(database, figures(e)["privacy.texts_over_term"].sql) == 1
+    privacy = compliance_report(replace(e, texts_over_term=1))["sections"][3]
+    assert privacy["tone"] == "bad" and "1 inference is kept with text beyond its term" in privacy["meaning"]
+    stated = dict(privacy["tables"][1]["rows"])["Retention of texts"]
+    assert stated == (
+        "180 days by the system file; nothing deletes them by itself, and 1 inference holds text beyond that"
+    )
 
 
 def test_every_sql_runs_on_empty_tables_and_agrees(database: duckdb.DuckDBPyConnection) -> None:
