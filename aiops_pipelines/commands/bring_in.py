@@ -70,7 +70,7 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
 
     project = Project.here()
     books = Warehouse(project.warehouse, known_tables(project.dbt), given.WRITE_SECONDS)
-    key = given.audit_book(books).keys.pepper(system.name)
+    key = given.audit_book(books).whole_keys(system.name).pepper(system.name)
     tally, waiting, whole = Tally(), Counter[str](), True
     with terminal.progress() as say:
         for path in files:

@@ -17,7 +17,6 @@ from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
 from aiops_pipelines.resources.audit_calls import new_entries
 from aiops_pipelines.resources.completion import enter
-from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.report_book import AMENDMENTS, REPORTS, ReportBook
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -50,7 +49,7 @@ def audit_log(
     rows = []
     for system in work.operated():
         with work.guarding(system.name, SigningKeyMissing):
-            appended = audit_book.append(system.name, _entries(warehouse, system, audit_book.keys))
+            appended = audit_book.append(system.name, _entries(warehouse, system, audit_book))
             for conflict in appended.conflicts:
                 clash = f"{conflict.entry['entry_id']} arrived again with other content; the first stands."
                 work.problem(system.name, clash)
@@ -63,7 +62,8 @@ def audit_log(
     )
 
 
-def _entries(warehouse: Warehouse, system: System, keys: Keys) -> list[Entry]:
+def _entries(warehouse: Warehouse, system: System, book: AuditBook) -> list[Entry]:
+    keys = book.whole_keys(system.name)
     made = sorted(decisions(warehouse, system), key=lambda entry: (entry["occurred_at"], entry["entry_id"]))
     return [*new_entries(warehouse, system.name, keys), *made]
 

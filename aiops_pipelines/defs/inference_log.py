@@ -16,7 +16,7 @@ from aiops_pipelines.defs.cadences import CONTINUOUS, one_run, systems
 from aiops_pipelines.inference_log.ingestion import Landing, Source, Tally, for_expectations
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
 from aiops_pipelines.resources.expectations import ExpectationResult, load_suite, validate
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
@@ -93,12 +93,12 @@ def ingestion(
     work = Work(context, project, warehouse, "inference log")
     landed: list[Landing] = []
     for system in work.operated():
-        with work.guarding(system.name, LogFolderError):
+        with work.guarding(system.name, LogFolderError, SigningKeyMissing):
             source = Source(
                 system.name,
                 system.inference_log.format,
                 work.clock,
-                audit_book.keys.pepper(system.name),
+                audit_book.whole_keys(system.name).pepper(system.name),
                 mapping=system.inference_log.mapping,
             )
             landed += _ingest(work, system, source)

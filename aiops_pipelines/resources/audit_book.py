@@ -32,6 +32,20 @@ class AuditBook:
     def __init__(self, project: Project, warehouse: Warehouse, keys: Keys):
         self._folder, self._warehouse, self.keys = project.audit, warehouse, keys
 
+    def whole_keys(self, system: str) -> Keys:
+        """Return the keys that a system's calls are stored and logged with.
+
+        Raises:
+            SigningKeyMissing: they were lost; new ones would give known people new names.
+        """
+        lost = not self.keys.has_signing(system) or self.keys.lost_pepper(system)
+        if lost and self.signed_size(system):
+            raise SigningKeyMissing(
+                f"Keys of {system} are missing, so nothing is read or logged for it; restore the folder keys "
+                "from its backup."
+            )
+        return self.keys
+
     def append(self, system: str, entries: Sequence[Mapping[str, Any]]) -> log.Appended:
         """Write the entries that are not there yet, in one transaction."""
         stored = self._warehouse.read(

@@ -45,13 +45,18 @@ class Keys:
         """Say whether a system's signing key is there."""
         return (self._folder / system / "checkpoint.pem").exists()
 
+    def lost_pepper(self, system: str) -> bool:
+        """Say whether people have keys that nothing leads to, since the system's own secret is gone."""
+        folder = self._folder / system
+        return not (folder / "pepper.key").exists() and (folder / "subjects").exists()
+
     def subject(self, system: str, subject: str) -> bytes:
         """Return the secret of one person, 32 bytes; the file's name does not tell who it is."""
         return self._secret(self._subject_file(system, subject))
 
     def kept_subject(self, system: str, subject: str) -> bytes | None:
         """Return the secret of one person if it is still there; none is made."""
-        if not (self._folder / system / "pepper.key").exists():
+        if self.lost_pepper(system) or not (self._folder / system / "subjects").exists():
             return None
         file = self._subject_file(system, subject)
         return file.read_bytes() if file.exists() else None

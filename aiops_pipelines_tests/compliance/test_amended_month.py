@@ -209,3 +209,20 @@ def test_the_next_report_names_the_amendment(office: Office, instance: dg.Dagste
         report = json.loads((office.project.reports / f"{name}/monthly/2026-08.json").read_text())
         named[name] = [(row[0], row[1]) for row in report["sections"][1]["tables"][2]["rows"]]
     assert named == {"desk": [("July\u00a02026", 1)], "shop": []}
+
+
+def test_nothing_is_read_or_logged_under_new_keys_when_the_old_ones_are_lost(
+    office: Office, instance: dg.DagsterInstance
+) -> None:
+    office.log("desk", call(3, event_id="new-1"), "new.jsonl")
+    office.log("shop", call(3, event_id="new-1"), "new.jsonl")
+    before = office.warehouse.rows("compliance.audit_log", system="desk").height
+    shutil.rmtree(office.project.keys / "desk")
+    office.run(instance)
+    assert not (office.project.keys / "desk").exists()
+    assert office.warehouse.rows("compliance.audit_log", system="desk").height == before
+    new = office.warehouse.rows("inference_log.inferences", event_id="new-1")["system"].to_list()
+    assert new == ["shop"]
+    problems = office.warehouse.rows("operations.problems", system="desk")
+    assert set(problems["area"]) >= {"inference log", "audit log"}
+    assert all("Keys of desk are missing" in said for said in problems["problem"])

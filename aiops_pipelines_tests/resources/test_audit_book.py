@@ -16,7 +16,7 @@ from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance import checkpoint
 from aiops_pipelines.compliance.merkle import leaf_hash, node_hash, root_hash
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_book import AuditBook, origin
+from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing, origin
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -224,6 +224,19 @@ def test_a_lost_key_is_told_and_the_rows_can_still_be_read(book: AuditBook, proj
     (project.keys / "shop" / "checkpoint.pem").unlink()
     assert all("cannot be trusted" in message for message in findings(book))
     assert len(findings(book)) == 2
+
+
+@pytest.mark.parametrize("lost", ["checkpoint.pem", "pepper.key"])
+def test_lost_keys_are_not_made_anew_for_a_log_that_was_signed(
+    book: AuditBook, project: Project, lost: str
+) -> None:
+    assert book.whole_keys("desk").pepper("desk")  # a new system
+    book.keys.subject("shop", "u1")
+    assert book.whole_keys("shop") is book.keys
+    (project.keys / "shop" / lost).unlink()
+    with pytest.raises(SigningKeyMissing, match="Keys of shop are missing"):
+        book.whole_keys("shop")
+    assert not (project.keys / "shop" / lost).exists()
 
 
 # --- crashes
