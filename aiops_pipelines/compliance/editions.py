@@ -4,7 +4,7 @@ Edition 0 is the report as it was published, edition n its nth amendment. No edi
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isclose
 from typing import Any
 
@@ -63,20 +63,34 @@ def publications(system: str, reports: pl.DataFrame, amendments: pl.DataFrame) -
     """
     for row in reports.drop_nulls("published_at").iter_rows(named=True):
         summary = f"The compliance report of {row['month']:%Y-%m} was published."
-        details = {name: str(row[name]) for name in ("month", "json_file", "json_sha256")}
+        details = {"month": str(row["month"])} | _files(row)
         yield decision_entry(system, "report_published", row["published_at"], ACTOR, summary, details)
     for row in amendments.iter_rows(named=True):
         what = f"Amendment {row['number']} to the compliance report of {row['month']:%Y-%m}"
         summary = f"{what} was made: {some(len(row['changed']), 'figure')} changed."
-        details = {name: str(row[name]) for name in ("month", "number", "json_file", "json_sha256")}
+        details = {name: str(row[name]) for name in ("month", "number")} | _files(row)
         yield decision_entry(
             system, "report_amended", row["amended_at"], ACTOR, summary, details | {"changed": row["changed"]}
         )
 
 
-def tampered(row: Mapping[str, Any], digest: str | None) -> str:
-    """Say what is wrong with an edition's file, whose hash is now `digest`; empty when nothing is."""
-    if digest == row["json_sha256"]:
-        return ""
-    state = "is gone" if digest is None else "is no longer as it was published"
-    return f"{row['json_file']} {state}; restore it from a copy. Its SHA-256 stands in the audit log."
+def _files(row: Mapping[str, Any]) -> dict[str, str]:
+    # An edition from before pages were hashed keeps its entry as it was.
+    kinds = ("json", "html") if row["html_sha256"] else ("json",)
+    return {name: row[name] for kind in kinds for name in (f"{kind}_file", f"{kind}_sha256")}
+
+
+def tampered(row: Mapping[str, Any], digest_of: Callable[[str], str | None]) -> list[str]:
+    """Say what is wrong with an edition's files.
+
+    Args:
+        row: of compliance.compliance_reports or compliance.report_amendments.
+        digest_of: the SHA-256 of a file as it is now, or None if it is gone.
+    """
+    files, problems = _files(row), []
+    for kind in ("json", "html"):
+        name = files.get(f"{kind}_file")
+        if name and (digest := digest_of(name)) != files[f"{kind}_sha256"]:
+            state = "is gone" if digest is None else "is no longer as it was published"
+            problems.append(f"{name} {state}; restore it from a copy. Its SHA-256 stands in the audit log.")
+    return problems

@@ -56,11 +56,12 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Files:
-    """The two files of an edition, relative to the data folder, and the hash of the data."""
+    """The two files of an edition, relative to the data folder, and their hashes."""
 
     html: str
     json: str
-    sha256: str
+    json_sha256: str
+    html_sha256: str
 
 
 class ReportBook:
@@ -93,7 +94,7 @@ class ReportBook:
         self._audit.append(self._system.name, list(publications(self._system.name, *rows)))
         self._audit.sign(self._system.name, now)
         editions = [row for frame in rows for row in frame.rows(named=True) if row["month"] == month]
-        return [problem for row in editions if (problem := tampered(row, self._digest(row)))]
+        return [problem for row in editions for problem in tampered(row, self._digest)]
 
     def _rows(self, table: str) -> pl.DataFrame:
         return self._warehouse.rows(table, system=self._system.name)
@@ -131,7 +132,8 @@ class ReportBook:
         report = compliance_report(e)
         files = self._write(f"{e.month:%Y-%m}", report_page(report), canonical_json(report))
         counts = (report["evidenced"], report["not_evidenced"])
-        row = (self._system.name, e.month, files.html, files.json, files.sha256, *counts, clock)
+        written = (files.html, files.json, files.json_sha256)
+        row = (self._system.name, e.month, *written, *counts, clock, files.html_sha256)
         self._store(REPORTS, row, edition_rows(self._system.name, e.month, 0, figures(e)))
 
     def _amend(self, e: MonthEvidence, stored: Stored, report: Row, clock: datetime) -> None:
@@ -149,7 +151,8 @@ class ReportBook:
         name = f"{e.month:%Y-%m}-amendment-{of.number}"
         files = self._write(name, amendment_page(document), canonical_json(document))
         told = ([figure.key for figure in moved], document["why"])
-        row = (self._system.name, e.month, of.number, clock, *told, files.html, files.json, files.sha256)
+        written = (files.html, files.json, files.json_sha256, files.html_sha256)
+        row = (self._system.name, e.month, of.number, clock, *told, *written)
         self._store(AMENDMENTS, row, edition_rows(self._system.name, e.month, of.number, known))
 
     def _write(self, name: str, page: str, data: str) -> Files:
@@ -161,7 +164,8 @@ class ReportBook:
         html_name, json_name = (
             file.relative_to(self._project.data).as_posix() for file in (html, figures_file)
         )
-        return Files(html_name, json_name, hashlib.sha256(data.encode()).hexdigest())
+        digests = (hashlib.sha256(text.encode()).hexdigest() for text in (data, page))
+        return Files(html_name, json_name, *digests)
 
     def _store(self, table: str, row: tuple[Any, ...], edition: pl.DataFrame) -> None:
         frame = pl.DataFrame([row], schema=self._warehouse.tables[table].schema, orient="row")
@@ -172,6 +176,6 @@ class ReportBook:
             writer.append(table, frame)
             writer.append(FIGURES, edition)
 
-    def _digest(self, row: Row) -> str | None:
-        file = self._project.data / row["json_file"]
+    def _digest(self, name: str) -> str | None:
+        file = self._project.data / name
         return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None

@@ -193,9 +193,15 @@ def test_a_published_file_that_was_edited_is_told_and_left_alone(
     file.write_text(file.read_text().replace('"regulated"', '"light"').replace("31", "99"))
     edited = file.read_bytes()
     office.run(instance)
+    said = "reports/desk/monthly/2026-07.{} is no longer as it was published"
     [problem] = office.warehouse.rows("operations.problems", area="compliance report")["problem"]
-    assert problem.startswith("reports/desk/monthly/2026-07.json is no longer as it was published")
+    assert problem.startswith(said.format("json"))
     assert file.read_bytes() == edited and office.amendments() == []
+    page = file.with_suffix(".html")
+    page.write_text(page.read_text().replace("31", "99"))
+    office.run(instance)
+    problems = office.warehouse.rows("operations.problems", area="compliance report")["problem"]
+    assert [one.split(";")[0] for one in problems] == [said.format("json"), said.format("html")]
 
 
 def test_the_next_report_names_the_amendment(office: Office, instance: dg.DagsterInstance) -> None:

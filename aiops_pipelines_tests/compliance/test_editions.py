@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aiops_pipelines.compliance.editions import changed, edition_rows, publications, said, tampered
 from aiops_pipelines.compliance.figures import figures
-from aiops_pipelines_tests.compliance.august import JULY, MONTH, NAME, amendments, evidence, reports
+from aiops_pipelines_tests.compliance.august import MONTH, NAME, amendments, evidence, reports
 
 KNOWN = figures(evidence())
 ROWS = edition_rows(NAME, MONTH, 0, KNOWN)
@@ -86,9 +86,19 @@ def test_each_publication_is_one_entry_and_always_the_same() -> None:
 
 
 def test_a_file_that_is_gone_or_edited_is_told() -> None:
-    row = {"month": JULY, "json_file": "reports/support/monthly/2026-07.json", "json_sha256": "ab"}
-    assert tampered(row, "ab") == ""
-    assert tampered(row, "cd").startswith(
-        "reports/support/monthly/2026-07.json is no longer as it was published;"
-    )
-    assert "is gone; restore it" in tampered(row, None)
+    row = {"json_file": "2026-07.json", "json_sha256": "ab", "html_file": "2026-07.html", "html_sha256": "cd"}
+    there: dict[str, str | None] = {"2026-07.json": "ab", "2026-07.html": "cd"}
+    assert tampered(row, there.get) == []
+    [edited] = tampered(row, (there | {"2026-07.html": "ef"}).get)
+    assert edited.startswith("2026-07.html is no longer as it was published;")
+    [gone] = tampered(row, (there | {"2026-07.json": None}).get)
+    assert gone.startswith("2026-07.json is gone; restore it")
+    before = row | {"html_sha256": None}  # pages were not hashed then
+    assert tampered(before, (there | {"2026-07.html": "ef"}).get) == []
+
+
+def test_an_entry_from_before_pages_were_hashed_stays_the_same() -> None:
+    [*_, hashed] = publications(NAME, reports(), amendments().with_columns(html_sha256=pl.lit("cd")))
+    [*_, before] = publications(NAME, reports(), amendments().with_columns(html_sha256=pl.lit(None)))
+    assert before["details"].keys() == {"month", "number", "json_file", "json_sha256", "changed"}
+    assert hashed["details"].keys() - before["details"].keys() == {"html_file", "html_sha256"}

@@ -40,7 +40,15 @@ def book(project: Project, warehouse: Warehouse) -> AuditBook:
     report.parent.mkdir(parents=True)
     report.write_text(json.dumps({"sections": [{"notes": [["Keep it", note]]}]}))
     report.with_suffix(".html").write_text(f"<pre>{note}</pre>")
-    details = {"json_file": REPORT, "json_sha256": hashlib.sha256(report.read_bytes()).hexdigest()}
+    details = {
+        name: value
+        for kind in ("json", "html")
+        for file in [report.with_suffix(f".{kind}")]
+        for name, value in (
+            (f"{kind}_file", file.relative_to(project.data).as_posix()),
+            (f"{kind}_sha256", hashlib.sha256(file.read_bytes()).hexdigest()),
+        )
+    }
     for what, said in (("report_published", details), ("noted", {})):
         book.append("shop", [decision_entry("shop", what, NOW, "us", f"It was {what}.", said)])
         book.sign("shop", NOW)
@@ -115,7 +123,12 @@ def test_an_edited_or_missing_report_is_found(bundle: Path) -> None:
         f"{REPORT} is as it was published: it is not the file whose hash the log holds."
     ]
     (bundle / REPORT).unlink()
-    assert failed(bundle) == [f"{REPORT} is as it was published: it is not here."]
+    page = REPORT.replace("json", "html")
+    replaced(bundle / page, b"<pre>", b"<pre >")
+    assert failed(bundle) == [
+        f"{REPORT} is as it was published: it is not here.",
+        f"{page} is as it was published: it is not the file whose hash the log holds.",
+    ]
 
 
 def test_another_key_than_the_one_that_was_given_is_found(bundle: Path) -> None:

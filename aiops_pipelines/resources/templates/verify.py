@@ -256,15 +256,18 @@ def whole_log(checks, vkey, newest, kept):
 def reports(checks, said):
     """The files of the monthly reports, against their hashes in the log."""
     kinds = ("decision.report_published", "decision.report_amended")
-    for details in [entry["details"] for entry in said if entry["kind"] in kinds]:
+    published = [entry["details"] for entry in said if entry["kind"] in kinds]
+    for name, digest in [
+        (d[f"{k}_file"], d[f"{k}_sha256"]) for d in published for k in ("json", "html") if f"{k}_file" in d
+    ]:
 
-        def same(details=details, file=HERE / details["json_file"]):
+        def same(file=HERE / name, digest=digest):
             if not file.is_file():
                 raise Wrong("it is not here")
-            if hashlib.sha256(file.read_bytes()).hexdigest() != details["json_sha256"]:
+            if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
                 raise Wrong("it is not the file whose hash the log holds")
 
-        checks.check(f"{details['json_file']} is as it was published", same)
+        checks.check(f"{name} is as it was published", same)
 
 
 def proof(file, vkey):
