@@ -17,6 +17,7 @@ from aiops_pipelines.compliance.checkpoint import verify as verify_note
 from aiops_pipelines.compliance.finding import Finding, capped
 from aiops_pipelines.compliance.merkle import leaf_hash, roots_at
 from aiops_pipelines.compliance.tile_integrity import Rows, against_tiles, confirmed_size
+from aiops_pipelines.wording import some
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 SCHEMA: dict[str, Any] = {
@@ -62,10 +63,9 @@ def verify(
         message = "No checkpoint was given: nothing shows that no entry was removed or rewritten."
         findings.append(Finding("warning", None, None, None, message))
     placed = _placed(indexes, ids, leaves, hashes)
-    findings += _roots(placed, signed)
-    if tiles:
+    if tiles:  # before the roots, for tiles tell which entry it was
         findings += against_tiles(placed, signed, confirmed_size(placed.hashes, signed), tiles)
-    return findings
+    return [*findings, *_roots(placed, signed)]
 
 
 def _placed(
@@ -180,16 +180,22 @@ def _systems(rows: pl.DataFrame) -> Iterator[Finding]:
 
 
 def _roots(placed: Rows, signed: Sequence[Checkpoint]) -> Iterator[Finding]:
-    roots, confirmed = roots_at(placed.hashes, [checkpoint.size for checkpoint in signed]), 0
+    roots = roots_at(placed.hashes, [checkpoint.size for checkpoint in signed])
+    confirmed = wrong = 0
     for checkpoint in signed:
         if roots.get(checkpoint.size) == checkpoint.root:
             confirmed = checkpoint.size
-        elif checkpoint.size in roots:
+        elif checkpoint.size in roots and (wrong := wrong + 1) == 1:
             where = (
                 f"an entry from {confirmed} to {checkpoint.size - 1} was edited, inserted, removed or moved"
             )
             message = f"The root of the first {checkpoint.size:,} entries is not the signed one: {where}."
             yield Finding("error", None, None, None, message)
+    if wrong > 1:
+        message = (
+            f"{some(wrong - 1, 'later checkpoint')} sign{'s' if wrong == 2 else ''} another root as well."
+        )
+        yield Finding("error", None, None, None, message)
     if signed and (lost := signed[-1].size - placed.end) > 0:
         what = f"{lost:,} {'entry' if lost == 1 else 'entries'} lost"
         message = f"{what}: a checkpoint signs {signed[-1].size:,} and the log ends after {placed.end:,}."

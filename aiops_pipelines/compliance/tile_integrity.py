@@ -7,7 +7,7 @@ was changed.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count, takewhile
+from itertools import count, groupby, takewhile
 
 from aiops_pipelines.compliance.checkpoint import Checkpoint
 from aiops_pipelines.compliance.finding import Finding, capped
@@ -89,19 +89,41 @@ def _entries(rows: Rows, read: _Read, confirmed: int, log_confirmed: int) -> Ite
         index for index, hashed in read.hashes.items() if rows.hashes.get(index, hashed) != hashed
     )
     places = {hashed: index for index, hashed in read.hashes.items()} if differing else {}
+    there = set(rows.hashes.values()) if differing else set()
     for index in differing:
-        entry_id, tile = rows.ids[index], read.source[index]
-        if index < log_confirmed:
-            message = f"Tile {tile} was changed: its hash for entry {index} is not that of the signed entry."
-            yield Finding("error", index, entry_id, None, message)
-            continue
-        was = places.get(rows.hashes[index])
-        moved = "" if was is None else f" It is what was written as entry {was}."
+        if index >= log_confirmed and rows.hashes[index] in places and read.hashes[index] not in there:
+            yield Finding(
+                "error", index, None, None, f"What was written as entry {index} is nowhere in the log."
+            )
+    was_at = [places.get(rows.hashes[index]) if index >= log_confirmed else None for index in differing]
+    for first, last, was in _runs(list(zip(differing, was_at, strict=True))):
+        entry_id, tile = rows.ids[first], read.source[first]
         doubt = (
-            "" if index < confirmed else " No checkpoint confirms the tile: either of the two may be changed."
+            "" if first < confirmed else " No checkpoint confirms the tile: either of the two may be changed."
         )
-        message = f"Entry {index} ({entry_id}) is not the one in tile {tile}.{moved}{doubt}"
-        yield Finding("error", index, entry_id, "leaf", message)
+        if first < log_confirmed:
+            message = f"Tile {tile} was changed: its hash for entry {first} is not that of the signed entry."
+        elif last > first and was is not None:
+            message = (
+                f"Entries {first} to {last} are what was written as {was} to {was + last - first}.{doubt}"
+            )
+        else:
+            moved = "" if was is None else f" It is what was written as entry {was}."
+            message = f"Entry {first} ({entry_id}) is not the one in tile {tile}.{moved}{doubt}"
+        yield Finding("error", first, entry_id, None if first < log_confirmed else "leaf", message)
+
+
+def _runs(found: Sequence[tuple[int, int | None]]) -> Iterator[tuple[int, int, int | None]]:
+    """Join neighbours that were moved by as much: first and last place, and where the first was written."""
+    for _, run in groupby(enumerate(found), lambda item: (item[1][0] - item[0], _moved(*item[1]))):
+        places = [place for _, place in run]
+        whole = places[0][1] is not None
+        for group in [places] if whole else [[place] for place in places]:
+            yield group[0][0], group[-1][0], group[0][1]
+
+
+def _moved(index: int, was: int | None) -> int | None:
+    return None if was is None else was - index
 
 
 def _bundled(rows: Rows, read: _Read, confirmed: int) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiops_pipelines.compliance import checkpoint, leaf, tiles
 from aiops_pipelines.compliance.audit_log import append, inference_entry, verify
-from aiops_pipelines.compliance.finding import MAX_NAMED, Finding
+from aiops_pipelines.compliance.finding import MAX_NAMED, Finding, capped
 from aiops_pipelines.compliance.merkle import leaf_hash, root_hash
 from aiops_pipelines_tests.compliance.example_log import (
     BUNDLES,
@@ -118,7 +118,7 @@ def test_a02_an_edited_stored_hash_is_named_and_the_root_still_stands():
 def test_a03_an_edit_of_leaf_hash_and_columns_is_named_by_its_tile():
     forged = edited_leaf(150, latency_ms=1)
     log = at(150, leaf=forged, leaf_hash=leaf_hash(forged), latency_ms=1)
-    root, tile = found(log)
+    tile, root = found(log)
     assert "an entry from 120 to 279 was edited" in root.message
     assert (tile.entry_index, tile.entry_id, tile.column) == (150, "inference:call-150", "leaf")
     assert tile.message == "Entry 150 (inference:call-150) is not the one in tile tile/0/000."
@@ -155,11 +155,10 @@ def test_a05_a_deleted_row_with_the_rest_closed_up_is_found():
     log = LOG.filter(INDEX != 150).with_columns(entry_index=pl.int_range(SIZE - 1))
     findings = found(log)
     assert "The root of the first 280 entries is not the signed one" in said(findings)
-    assert min(named(findings)) == 150
-    assert (
-        "Entry 150 (inference:call-151) is not the one in tile tile/0/000. It is what was written as entry 151."
-        in said(findings)
-    )
+    assert [finding.message for finding in findings[:2]] == [
+        "What was written as entry 150 is nowhere in the log.",
+        "Entries 150 to 278 are what was written as 151 to 279.",
+    ]
 
 
 def inserted(index: int) -> pl.DataFrame:
@@ -172,11 +171,25 @@ def test_a06_an_inserted_row_is_named_and_those_after_it_are_said_to_have_moved(
     findings = found(inserted(150))
     places = [finding for finding in findings if finding.entry_index is not None]
     assert places[0].message == "Entry 150 (inference:call-9999) is not the one in tile tile/0/000."
-    assert places[1].message.endswith("It is what was written as entry 150.")
-    assert len(places) == MAX_NAMED
-    assert findings[-1].message == f"{280 - 150 - MAX_NAMED} more: entries that differ from their tile."
-    assert "The root of the first 280 entries" in said(findings)
-    assert "first 120 " not in said(findings)
+    assert places[1].message == "Entries 151 to 279 are what was written as 150 to 278."
+    assert findings[-1].message.startswith("The root of the first 280 entries is not the signed one")
+    assert len(findings) == 3
+
+
+def test_findings_of_one_check_are_named_up_to_a_hundred_and_then_counted():
+    many = capped((Finding("error", n, None, None, "It is wrong.") for n in range(MAX_NAMED + 3)), "things")
+    assert (len(many), many[-1].message) == (MAX_NAMED + 1, "3 more: things.")
+
+
+def test_roots_after_the_first_that_does_not_hold_are_counted():
+    forged = edited_leaf(50, latency_ms=1)
+    log = at(50, leaf=forged, leaf_hash=leaf_hash(forged), latency_ms=1)
+    tile, first, rest = found(log)
+    assert tile.entry_index == 50
+    assert first.message.startswith(
+        "The root of the first 120 entries is not the signed one: an entry from 0"
+    )
+    assert rest.message == "1 later checkpoint signs another root as well."
 
 
 def test_a06_a_row_added_at_a_place_that_is_taken_is_named():
