@@ -5,7 +5,7 @@ files, never behind, and the next run signs what is missing. What an entry says 
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,8 @@ from aiops_pipelines.resources.audit_calls import altered
 from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
+
+KEY_GONE = "The key that signed the log of {} is missing; restore the folder keys from its backup."
 
 
 class SigningKeyMissing(Mendable, RuntimeError):
@@ -66,9 +68,7 @@ class AuditBook:
         if size <= signed:
             return size  # a log that is shorter than its checkpoint is for `verify` to report
         if signed and not self.keys.has_signing(system):
-            raise SigningKeyMissing(
-                f"The key that signed the log of {system} is missing; restore it from its backup."
-            )
+            raise SigningKeyMissing(KEY_GONE.format(system))
         files, key, hashes = (
             AuditFiles(self._folder / system),
             self.keys.signing(system),
@@ -109,13 +109,37 @@ class AuditBook:
         """
         entries = self._warehouse.rows("compliance.audit_log", system=system).select(list(log.SCHEMA))
         files = AuditFiles(self._folder / system)
-        vkey = checkpoint.vkey(origin(system), self.keys.signing(system).public_key())
-        stored = self._warehouse.rows("compliance.audit_checkpoints", system=system)["note"].to_list()
-        notes = list(dict.fromkeys([*files.checkpoints().values(), *stored, *kept]))
-        findings = log.verify(entries, notes, vkey, files.tiles())
+        vkey = self.verifier_key(system) or files.key()  # none is made, it would go on under another name
+        stored = self._warehouse.rows("compliance.audit_checkpoints", system=system)
+        notes = [*files.checkpoints().values(), *files.newest(), *stored["note"].to_list(), *kept]
+        findings = log.verify(entries, list(dict.fromkeys(notes)), vkey, files.tiles())
+        findings += [*_said_of_checkpoints(stored, vkey), *_handed_out(files, vkey)]
+        if notes and not self.keys.has_signing(system):
+            findings.insert(0, log.Finding("error", None, None, None, KEY_GONE.format(system)))
         findings += altered(self._warehouse, system, self.keys)
         root = root_hash(entries.sort("entry_index")["leaf_hash"].to_list())
         return findings, entries.height, base64.b64encode(root).decode()
+
+
+def _said_of_checkpoints(stored: pl.DataFrame, vkey: str) -> Iterator[log.Finding]:
+    """Compare size and root that the table states with those that were signed: reports print them."""
+    for row in stored.iter_rows(named=True):
+        try:
+            signed = checkpoint.verify(row["note"], vkey)
+        except checkpoint.CheckpointInvalid:
+            continue  # found already
+        if (row["tree_size"], row["root_hash"]) != (signed.size, base64.b64encode(signed.root).decode()):
+            what = f"{row['tree_size']:,} entries in compliance.audit_checkpoints"
+            message = (
+                f"Size or root of the checkpoint of {what} is not what it signs ({signed.size:,} entries)."
+            )
+            yield log.Finding("error", None, None, None, message)
+
+
+def _handed_out(files: AuditFiles, vkey: str) -> Iterator[log.Finding]:
+    """Compare the key that is handed out with the one that signs."""
+    if (key := files.key()) and key != vkey:
+        yield log.Finding("error", None, None, None, "keys.txt does not hold the key that signs this log.")
 
 
 def origin(system: str) -> str:

@@ -32,6 +32,16 @@ class AuditFiles:
             f"checkpoints/{file.name}": file.read_text(encoding="utf-8", errors="replace") for file in by_size
         }
 
+    def newest(self) -> list[str]:
+        """Return the newest checkpoint as it is handed out, if there is one."""
+        file = self.folder / "checkpoint"
+        return [file.read_text(encoding="utf-8", errors="replace")] if file.is_file() else []
+
+    def key(self) -> str:
+        """Return the verifier key as it is handed out; empty if it is not there."""
+        file = self.folder / "keys.txt"
+        return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write files by path below the folder, each durably and as a whole."""
         for name, content in files.items():

@@ -204,6 +204,26 @@ def test_deleted_files_are_no_finding_while_the_rows_stand(book: AuditBook, proj
     assert findings(book) == OK  # the notes are in the warehouse too
 
 
+@pytest.mark.parametrize("edit", ["tree_size = 4", "root_hash = 'AAAA'"])
+def test_a_checkpoint_row_that_says_other_than_its_note_is_named(
+    book: AuditBook, warehouse: Warehouse, edit: str
+) -> None:
+    tamper(warehouse, f"update compliance.audit_checkpoints set {edit} where tree_size = 5")
+    (found,) = findings(book)
+    assert found.startswith("Size or root of the checkpoint of ") and "signs (5 entries)" in found
+
+
+def test_what_is_handed_out_is_checked(book: AuditBook, project: Project) -> None:
+    newest, keys = published(project) / "checkpoint", published(project) / "keys.txt"
+    newest.write_text(newest.read_text().replace("\n5\n", "\n6\n"))
+    (found,) = findings(book)
+    assert found.startswith("Checkpoint 2 cannot be trusted: ")
+    newest.unlink()
+    thief = Keys(project.data / "thief").signing("shop").public_key()
+    keys.write_text(checkpoint.vkey(origin("shop"), thief))
+    assert findings(book) == ["keys.txt does not hold the key that signs this log."]
+
+
 # --- keys
 
 
@@ -222,8 +242,11 @@ def test_a_checkpoint_of_another_key_is_refused(
 
 def test_a_lost_key_is_told_and_the_rows_can_still_be_read(book: AuditBook, project: Project) -> None:
     (project.keys / "shop" / "checkpoint.pem").unlink()
-    assert all("cannot be trusted" in message for message in findings(book))
-    assert len(findings(book)) == 2
+    (found,) = findings(book)  # verified with the key in keys.txt
+    assert found.startswith("The key that signed the log of shop is missing")
+    (published(project) / "keys.txt").unlink()
+    assert sum("cannot be trusted" in message for message in findings(book)) == 2
+    assert not book.keys.has_signing("shop")
 
 
 @pytest.mark.parametrize("lost", ["checkpoint.pem", "pepper.key"])
