@@ -14,8 +14,10 @@ Found = dict[int, Counter[str]]
 """What was masked, by row and type."""
 _SECRETS = (
     "sk-", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
-    "xox", "AIza", "eyJ", "earer ", "PRIVATE KEY",
+    "xox", "AIza", "eyJ", "earer ", "PRIVATE KEY", "sk_", "rk_", "hf_", "npm_", "pypi-", "SG.", "hooks.slack",
+    "uthorization: ",
 )  # fmt: skip
+_ASSIGNED = r"""(?i:passw(?:or)?d|pwd|secret|key|token)["']?[ \t]{0,3}[:=]"""
 _SIGNS = r"[A-Za-z]{2}\d{2}|\d\.\d|:[0-9A-Fa-f]{0,4}:|(?s:\d(?:.{0,3}\d){6})"
 """One of these stands in every IBAN, address of a machine, and number of a card or a person."""
 _WORD = r"^[0-9A-Za-z_]*$"
@@ -56,7 +58,8 @@ def _changed(
 
 def _doubtful(texts: pl.Series) -> pl.Series:
     """Say which texts could hold personal data; of the others `mask` finds nothing in any."""
-    signs = texts.str.contains_any(["@", *_SECRETS]) | texts.str.contains(_SIGNS)
+    signs = texts.str.contains_any(["@", "\uff20", *_SECRETS]) | texts.str.contains(_SIGNS)
+    signs |= texts.str.contains(_ASSIGNED)
     return signs.fill_null(False)
 
 

@@ -1,6 +1,7 @@
 """Personal data and secrets in text: found by form and checksum, and replaced by their type.
 
-What has a form is found: addresses, numbers, keys. Names and street addresses have none and are not found.
+What has a form is found: addresses, numbers, keys. Names and street addresses have none and are not found;
+national identity numbers other than the US one are not looked for.
 """
 
 import ipaddress
@@ -18,14 +19,28 @@ SHORTEST_NATIONAL = 9
 """Digits; shorter numbers are more often order numbers, postcodes and amounts."""
 Span = tuple[int, int]
 
-_EMAIL = re.compile(r"[\w.%+'-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}")
+_SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d"
+_PLAIN = str.maketrans(dict.fromkeys(_SPACES, " ") | dict.fromkeys(_DASHES, "-"))
+_PLAIN |= {0xFF10 + digit: str(digit) for digit in range(10)} | {0xFF20: "@"}
+"""Signs that word processors, web pages and keyboards of East Asia put in the place of plain ones."""
+_EMAIL = re.compile(r"[\w.%+'-]{1,64}@(?:[\w-]{1,63}[.\uff0e]){1,8}[^\W\d_]{2,24}")
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"sk-(?=[\w-]*\d)[\w-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Za-z])|gh[pousr]_[A-Za-z0-9]{20,}"
     r"|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}"
-    r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|(?<=[Bb]earer )(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*"
+    r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"
+    r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{50,}"
+    r"|SG\.[\w-]{16,}\.[\w-]{16,}|hooks\.slack\.com/services/[\w/]{20,}"
+    r"|(?<=uthorization: [Bb]asic )[A-Za-z0-9+/]{8,}={0,2}|(?<=[Bb]earer )(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*"
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]{0,8192}(?:-----END [A-Z ]{0,20}PRIVATE KEY-----)?)"
 )
+_ASSIGNED = re.compile(
+    r"(?i:passw(?:or)?d|pwd|secret|api[_-]?key|access[_-]?key|(?:access|auth)[_-]?token)"
+    r"[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?"
+    r"(?=[^\s\"',;]{0,40}\d)(?=[^\s\"',;]{0,40}[A-Za-z])([^\s\"',;\[\]]{8,200})"
+)
+"""What stands behind a name that says secret, with a digit and a letter in it."""
 _IBAN = re.compile(
     r"(?<!\w)(?<!pseudonym-)[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?!\w)"
 )
@@ -36,6 +51,10 @@ _CARD_ISSUERS = re.compile(
 )
 """First digits and lengths: Visa, Mastercard, American Express, Diners Club, JCB, Maestro, Discover."""
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?!\w|-\w)")
+_SSN_SAID = re.compile(
+    r"(?i:\bSSN|\bsocial security(?: number| no\.?)?)(?: is)?[:# ]{1,3}"
+    r"((?!000|666|9)\d{3}[- ]?\d{2}[- ]?\d{4})(?![\w-])"
+)
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\w)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
 _PHONE = re.compile(
@@ -53,12 +72,13 @@ _NO_NUMBER = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|(?<!\d)\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?(?!\d)"
     r"|(?<!\d)\d{1,2}([./-])\d{1,2}\1(?:19|20)\d{2}(?!\d)"
+    r"|(?<![\d+(/-])(?:19|20)\d{2}[-/]\d{4,7}(?![\d/-])"
     r"|[$€£] ?\d[\d,.']*"
     r"|(?<![\d+])(?:\d{1,3}(?:[,.' ]\d{3})+|\d+)(?:[.,]\d{1,2})? ?(?:€|(?:EUR|USD|GBP|CHF|dollars?|euros?)\b)"
     r"|(?<![\d.+])\d+\.\d+(?![\d.])"
     r"|(?<!\d)\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)"
 )
-"""UUIDs, dates, times, decimals and money: never taken for a number of a person."""
+"""UUIDs, dates, times, numbers within a year, decimals and money: never taken for a number of a person."""
 
 
 def mask(text: str, regions: Sequence[str] = REGIONS) -> tuple[str, Counter[str]]:
@@ -102,15 +122,21 @@ def mod97(iban: str) -> bool:
 def _pass(text: str, regions: Sequence[str], found: Counter[str]) -> str | None:
     """Mask once with every detector; None if none of them finds anything."""
     before = found.total()
-    if "@" in text:
-        text = _replaced(text, "EMAIL", (m.span() for m in _EMAIL.finditer(text)), found)
+    if "@" in (plain := _plain(text)):
+        text = _replaced(text, "EMAIL", (m.span() for m in _EMAIL.finditer(plain)), found)
     text = _replaced(text, "SECRET", (m.span() for m in _SECRET.finditer(text)), found)
+    text = _replaced(text, "SECRET", (m.span(1) for m in _ASSIGNED.finditer(text)), found)
     for name, (worth_it, detect) in _DETECTORS.items():
-        if worth_it.search(text):
-            text = _replaced(text, name, detect(text), found)
-    if _SEVEN_DIGITS.search(text):
-        text = _replaced(text, "PHONE", _phones(text, regions), found)
+        if worth_it.search(plain := _plain(text)):
+            text = _replaced(text, name, detect(plain), found)
+    if _SEVEN_DIGITS.search(plain := _plain(text)):
+        text = _replaced(text, "PHONE", _phones(plain, regions), found)
     return text if found.total() > before else None
+
+
+def _plain(text: str) -> str:
+    """Return the text with plain spaces, hyphens and digits, every character in its place."""
+    return text if text.isascii() else text.translate(_PLAIN)
 
 
 def _replaced(text: str, name: str, spans: Iterator[Span], found: Counter[str]) -> str:
@@ -139,6 +165,11 @@ def _cards(text: str) -> Iterator[Span]:
         digits = re.sub("[ -]", "", match[0])
         if _CARD_ISSUERS.fullmatch(digits) and len(set(digits)) > 1 and luhn(digits):
             yield match.span()
+
+
+def _ssns(text: str) -> Iterator[Span]:
+    spans = {match.span() for match in _SSN.finditer(text)}
+    yield from sorted(spans | {match.span(1) for match in _SSN_SAID.finditer(text)})
 
 
 def _addresses(text: str) -> Iterator[Span]:
@@ -191,7 +222,7 @@ _SEVEN_DIGITS = re.compile(r"\d(?:\W{0,3}\d){6}")
 _DETECTORS: dict[str, tuple[re.Pattern[str], Callable[[str], Iterator[Span]]]] = {
     "IBAN": (re.compile(r"[A-Za-z]{2}\d{2}"), _ibans),
     "CREDIT_CARD": (_SEVEN_DIGITS, _cards),
-    "US_SSN": (_SEVEN_DIGITS, lambda text: (match.span() for match in _SSN.finditer(text))),
+    "US_SSN": (_SEVEN_DIGITS, _ssns),
     "IP": (re.compile(r"\d\.\d|:[0-9A-Fa-f]{0,4}:"), _addresses),
 }
 """By type: what a text must hold to be worth the search, and the search; in this order."""
