@@ -3,7 +3,7 @@
 A control is evidenced cell by cell. Nothing here says that anybody follows a law: it says what was computed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -78,12 +78,12 @@ def legal_facts() -> tuple[LegalFact, ...]:
     return tuple(LegalFact.model_validate(row) for row in rows)
 
 
-def stale_facts(today: date, facts: Iterable[LegalFact] | None = None) -> list[LegalFact]:
-    """Return the legal facts last checked more than 180 days ago; law changes, and nobody would notice here.
+def is_stale(fact: LegalFact, today: date) -> bool:
+    """Say whether a legal fact was last checked more than 180 days ago: law changes, and a report says so.
 
     Checked on 2026-11-23: fresh until 2027-05-22, stale from 2027-05-23.
     """
-    return [fact for fact in facts or legal_facts() if (today - fact.verified_on).days > FRESH_DAYS]
+    return (today - fact.verified_on).days > FRESH_DAYS
 
 
 def evaluate(control: Control, figures: Mapping[str, Figure], profile: Profile) -> Evaluated:

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from aiops_pipelines.compliance.controls import Cell, Evaluated, controls, evaluate, legal_facts
+from aiops_pipelines.compliance.controls import Cell, Evaluated, controls, evaluate, is_stale, legal_facts
 from aiops_pipelines.compliance.figures import figures
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report_conduct import guardrails, incidents, privacy, quality
@@ -48,7 +48,9 @@ def compliance_report(e: MonthEvidence) -> Data:
         "controls": [_control(row) for row in matrix],
         "evidenced": sum(row.status == "EVIDENCED" for row in matrix),
         "not_evidenced": sum(row.status != "EVIDENCED" for row in matrix),
-        "legal_facts": [fact.model_dump() for fact in legal_facts()],
+        "legal_facts": [
+            fact.model_dump() | {"stale": is_stale(fact, e.until.date())} for fact in legal_facts()
+        ],
     }
     data: Data = plain_data(report)
     return data

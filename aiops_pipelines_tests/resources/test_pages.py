@@ -1,6 +1,8 @@
 """Pages: one file, nothing loaded, nothing run, hostile text inert, and grey where nothing is known."""
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import polars as pl
@@ -217,3 +219,12 @@ def test_each_figure_of_the_report_has_its_sql_on_the_page() -> None:
 )
 def test_values_are_written_for_people(value: object, kind: wording.Kind, expected: str) -> None:
     assert wording.show(value, kind) == expected
+
+
+def test_a_report_says_which_legal_facts_nobody_checked_of_late() -> None:
+    assert "not checked for 180 days" not in PAGES["report"]
+    later = replace(august.evidence(), now=datetime(2027, 9, 7, tzinfo=UTC))
+    report = compliance_report(later)
+    assert all(fact["stale"] for fact in report["legal_facts"])
+    number = len(report["legal_facts"])
+    assert f"{number} of {number} not checked for 180 days" in report_page(report)
