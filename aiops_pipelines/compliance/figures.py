@@ -119,6 +119,7 @@ def _integrity(e: MonthEvidence) -> Values:
         else None,
         "integrity.conflicts": conflicts if log.height else None,
         "integrity.verifications": len(runs) or None,
+        "integrity.runs": len({row["verified_at"] for row in runs} - {None}) or None,
         "integrity.failed": sum(not row["intact"] for row in runs) if runs else None,
     }
 

@@ -24,6 +24,7 @@ def integrity(e: MonthEvidence, known: Known) -> ReportSection:
         (
             row["week"],
             "intact" if row["intact"] else "broken",
+            row["verified_at"],
             row["entries"],
             listed(row["findings"] or ["none"]),
         )
@@ -31,7 +32,10 @@ def integrity(e: MonthEvidence, known: Known) -> ReportSection:
     )
     runs = table(
         "Verification runs",
-        {"Week of": "day", "Result": "verdict", "Entries recomputed": "count", "Findings": "text"},
+        {
+            **{"Week of": "day", "Result": "verdict", "Recomputed on": "moment"},
+            **{"Entries recomputed": "count", "Findings": "text"},
+        },
         rows,
         "compliance.audit_verifications",
         f"{NOT_EVIDENCED}: the log was not recomputed in this month.",
@@ -59,8 +63,11 @@ def _integrity_meaning(e: MonthEvidence, known: Known) -> tuple[str, Tone]:
     if reasons := known.why_missing("integrity"):
         return f"The integrity of the log cannot be stated in full: {reasons}.", "unknown"
     runs, weeks = known["integrity.verifications"], len(e.weeks())
-    said = f"The log verified in {runs} of {some(weeks, 'week')}; no entry is missing."
-    return said, "good" if runs == weeks else "warn"
+    said = (
+        f"The log verified for {runs} of {some(weeks, 'week')}, in {some(known['integrity.runs'], 'run')}; "
+    )
+    said += "no entry is missing."
+    return said, "good" if runs == known["integrity.runs"] == weeks else "warn"
 
 
 def record_keeping(e: MonthEvidence, known: Known) -> ReportSection:

@@ -138,7 +138,7 @@ def audit_verifications(
             findings, entries, root = audit_book.verify(system.name)
             sentences = [finding.message for finding in findings]
             rows = pl.DataFrame(
-                [(system.name, week, intact(findings), entries, sentences, root) for week in due],
+                [(system.name, week, intact(findings), entries, sentences, root, work.clock) for week in due],
                 schema=warehouse.tables["compliance.audit_verifications"].schema,
                 orient="row",
             )

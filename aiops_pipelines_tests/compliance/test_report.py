@@ -28,6 +28,7 @@ BY_HAND = {
     "integrity.missing_entries": 0,
     "integrity.conflicts": 1,
     "integrity.verifications": 5,  # weeks that ended in August: 27 July to 24 August
+    "integrity.runs": 5,
     "integrity.failed": 0,
     "record.inferences": 10,
     "record.with_model": 0.9,
@@ -225,7 +226,15 @@ def test_the_last_checkpoint_is_printed_in_full() -> None:
     assert section["texts"][1][1].startswith("NOT EVIDENCED")
     keyed = compliance_report(replace(evidence(), verifier_key="aiops.example/support+1+2"))
     assert keyed["sections"][0]["texts"][1][1] == "aiops.example/support+1+2"
-    assert section["meaning"] == "The log verified in 5 of 5 weeks; no entry is missing."
+    assert section["meaning"] == "The log verified for 5 of 5 weeks, in 5 runs; no entry is missing."
+
+
+def test_one_late_run_is_not_a_run_every_week() -> None:
+    late = evidence().verifications.with_columns(verified_at=pl.lit(NOW))
+    section = compliance_report(evidence(verifications=late))["sections"][0]
+    assert section["meaning"] == "The log verified for 5 of 5 weeks, in 1 run; no entry is missing."
+    assert section["tone"] == "warn"
+    assert {row[2] for row in section["tables"][0]["rows"]} == {"2026-09-07T06:00:00+00:00"}
 
 
 def test_a_week_without_a_verdict_is_a_row() -> None:
