@@ -10,6 +10,7 @@ import polars as pl
 from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance.editions import publications
 from aiops_pipelines.compliance.finding import intact
+from aiops_pipelines.compliance.settings import settings_entry
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
 from aiops_pipelines.periods import midnight
@@ -49,11 +50,12 @@ def audit_log(
     rows = []
     for system in work.operated():
         with work.guarding(system.name, SigningKeyMissing):
-            appended = audit_book.append(system.name, _entries(warehouse, system, audit_book))
+            present = system.now(work.clock)
+            appended = audit_book.append(system.name, _entries(warehouse, system, audit_book, present))
             for conflict in appended.conflicts:
                 clash = f"{conflict.entry['entry_id']} arrived again with other content; the first stands."
                 work.problem(system.name, clash)
-            size = audit_book.sign(system.name, system.now(work.clock))
+            size = audit_book.sign(system.name, present)
             rows.append((system.name, appended.rows.height, size))
     work.close()
     shown = pl.DataFrame(rows, schema=["system", "entries added", "tree size"], orient="row")
@@ -62,10 +64,11 @@ def audit_log(
     )
 
 
-def _entries(warehouse: Warehouse, system: System, book: AuditBook) -> list[Entry]:
+def _entries(warehouse: Warehouse, system: System, book: AuditBook, present: datetime) -> list[Entry]:
     keys = book.whole_keys(system.name)
+    noted = settings_entry(system, book.last_settings(system.name), present)
     made = sorted(decisions(warehouse, system), key=lambda entry: (entry["occurred_at"], entry["entry_id"]))
-    return [*new_entries(warehouse, system.name, keys), *made]
+    return [*new_entries(warehouse, system.name, keys), *made, *([noted] if noted else [])]
 
 
 def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:

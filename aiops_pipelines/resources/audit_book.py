@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.compliance import audit_log as log
-from aiops_pipelines.compliance import checkpoint, tiles
+from aiops_pipelines.compliance import checkpoint, leaf, tiles
 from aiops_pipelines.compliance.merkle import root_hash
+from aiops_pipelines.compliance.settings import CHANGED, NOTED
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_calls import altered
@@ -58,6 +59,18 @@ class AuditBook:
             with self._warehouse.writing() as writer:
                 writer.append("compliance.audit_log", appended.rows)
         return appended
+
+    def last_settings(self, system: str) -> dict[str, str] | None:
+        """Return the settings that the log noted last, if it did."""
+        found = self._warehouse.read(
+            "select leaf from compliance.audit_log where system = ? and kind in (?, ?) "
+            "order by entry_index desc limit 1",
+            [system, f"decision.{NOTED}", f"decision.{CHANGED}"],
+        )
+        if found.is_empty():
+            return None
+        settings: dict[str, str] = leaf.decode(found["leaf"][0])["details"]["settings"]
+        return settings
 
     def sign(self, system: str, now: datetime) -> int:
         """Publish tiles and a signed checkpoint for what is not signed yet; return the size of the log."""

@@ -1,0 +1,55 @@
+"""The settings in force are in the log, and so is every edit of them."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiops_pipelines.compliance.settings import settings, settings_entry
+from aiops_pipelines.systems import Limits, Notification, Retention
+from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
+
+NOW = datetime(2026, 9, 7, tzinfo=UTC)
+REGULATED = SYSTEM.model_copy(update={"profile": "regulated"})
+
+
+def test_settings_are_noted_once() -> None:
+    noted = settings_entry(REGULATED, None, NOW)
+    assert noted is not None and noted["kind"] == "decision.settings_noted"
+    assert noted["summary"] == "The settings in force were noted; profile regulated."
+    assert noted["details"]["settings"]["retention.audit_days"] == "2190"
+    assert settings_entry(REGULATED, noted["details"]["settings"], NOW) is None
+
+
+def test_an_edit_is_said_from_what_to_what() -> None:
+    edited = SYSTEM.model_copy(update={"profile": "light", "retention": Retention(audit_days=183)})
+    entry = settings_entry(edited, settings(REGULATED), NOW)
+    assert entry is not None
+    assert (entry["kind"], entry["actor"]) == (
+        "decision.settings_changed",
+        "unknown: whoever edits the system file",
+    )
+    assert entry["summary"] == (
+        "The system file was edited: profile: regulated -> light; retention.audit_days: 2190 -> 183."
+    )
+    assert entry["details"]["changed"] == [
+        "profile: regulated -> light",
+        "retention.audit_days: 2190 -> 183",
+    ]
+
+
+def test_a_limit_that_was_raised_is_said() -> None:
+    field = next(name for name, info in Limits.model_fields.items() if info.annotation in (int, float))
+    raised = REGULATED.model_copy(
+        update={"limits": REGULATED.limits.model_copy(update={field: getattr(REGULATED.limits, field) + 1})}
+    )
+    entry = settings_entry(raised, settings(REGULATED), NOW)
+    assert entry is not None and entry["details"]["changed"][0].startswith(f"limits.{field}: ")
+
+
+def test_addresses_are_not_written_into_the_log_and_paths_are_no_settings() -> None:
+    hook = Notification(kind="webhook", url="https://example.com/secret-part")
+    edited = REGULATED.model_copy(update={"notifications": (hook,)})
+    entry = settings_entry(edited, settings(REGULATED), NOW)
+    assert entry is not None
+    assert entry["details"]["changed"][0].startswith("notifications: sha256:")
+    assert "secret-part" not in str(entry)
+    assert settings(REGULATED.rooted(Path("/elsewhere"))) == settings(REGULATED)
