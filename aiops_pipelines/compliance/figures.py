@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from statistics import median
 from string import Template
 from typing import Any
@@ -113,6 +114,7 @@ def _integrity(e: MonthEvidence) -> Values:
         "integrity.tree_size": last.get("tree_size"),
         "integrity.root_hash": last.get("root_hash"),
         "integrity.signed_at": last.get("signed_at"),
+        "integrity.longest_gap": _longest_gap(e),
         "integrity.entries": entries.height if log.height else None,
         "integrity.missing_entries": max(log["entry_index"].to_list()) + 1 - log.height
         if log.height
@@ -122,6 +124,15 @@ def _integrity(e: MonthEvidence) -> Values:
         "integrity.runs": len({row["verified_at"] for row in runs} - {None}) or None,
         "integrity.failed": sum(not row["intact"] for row in runs) if runs else None,
     }
+
+
+def _longest_gap(e: MonthEvidence) -> float | None:
+    """Return the longest time of the month without a checkpoint, days; whole seconds, as the SQL counts."""
+    signed = sorted(row["signed_at"] for row in e.rows("checkpoints"))
+    signed_here = [at for at in signed if e.start <= at < e.end]
+    moments = [at.replace(microsecond=0) for at in (e.start, *signed_here, e.end)]
+    gaps = [(b - a) / timedelta(days=1) for a, b in pairwise(moments)]
+    return max(gaps) if signed else None
 
 
 def _record(e: MonthEvidence) -> Values:

@@ -6,7 +6,7 @@ files, never behind, and the next run signs what is missing. What an entry says 
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -22,6 +22,7 @@ from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
 
+IDLE = timedelta(hours=1)
 KEY_GONE = "The key that signed the log of {} is missing; restore the folder keys from its backup."
 
 
@@ -73,12 +74,15 @@ class AuditBook:
         return settings
 
     def sign(self, system: str, now: datetime) -> int:
-        """Publish tiles and a signed checkpoint for what is not signed yet; return the size of the log."""
+        """Publish tiles and a signed checkpoint for what is not signed yet; return the size of the log.
+
+        A log in which nothing happens is signed again after an hour: one that nobody writes any more is not.
+        """
         leaves = self._warehouse.read(
             "select leaf, leaf_hash from compliance.audit_log where system = ? order by entry_index", [system]
         )
         size, signed = leaves.height, self.signed_size(system)
-        if size <= signed:
+        if size < signed or (size == signed and not self._idle(system, now)):
             return size  # a log that is shorter than its checkpoint is for `verify` to report
         if signed and not self.keys.has_signing(system):
             raise SigningKeyMissing(KEY_GONE.format(system))
@@ -108,6 +112,11 @@ class AuditBook:
             "select max(tree_size) as size from compliance.audit_checkpoints where system = ?", [system]
         )
         return found["size"][0] or 0
+
+    def _idle(self, system: str, now: datetime) -> bool:
+        sql = "select max(signed_at) as last from compliance.audit_checkpoints where system = ?"
+        last = self._warehouse.read(sql, [system])["last"][0]
+        return last is not None and now - last >= IDLE
 
     def verifier_key(self, system: str) -> str:
         """Return the key that checkpoints are verified with; empty where nothing was signed."""

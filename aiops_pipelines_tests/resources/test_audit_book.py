@@ -117,6 +117,27 @@ def test_the_same_entries_again_add_nothing(book: AuditBook) -> None:
     assert book.append("shop", entries(4, 6)).rows["entry_index"].to_list() == [5]
 
 
+def test_an_idle_log_is_signed_again_after_an_hour(
+    book: AuditBook, project: Project, warehouse: Warehouse
+) -> None:
+    assert book.sign("shop", NOW + timedelta(minutes=59)) == 5
+    assert warehouse.rows("compliance.audit_checkpoints").height == 2
+    assert book.sign("shop", NOW + timedelta(hours=1)) == 5
+    assert warehouse.rows("compliance.audit_checkpoints")["tree_size"].to_list() == [3, 5, 5]
+    note = (published(project) / "checkpoint").read_text()
+    assert f"time {int(NOW.timestamp()) + 3600}\n" in note
+    assert findings(book) == OK
+    assert book.sign("desk", NOW) == 0  # nothing was ever signed
+
+
+def test_a_log_that_lost_its_tail_is_not_signed_however_long_it_is_idle(
+    book: AuditBook, warehouse: Warehouse
+) -> None:
+    tamper(warehouse, "delete from compliance.audit_log where entry_index = 4")
+    assert book.sign("shop", NOW + timedelta(days=1)) == 4
+    assert warehouse.rows("compliance.audit_checkpoints").height == 2
+
+
 def test_the_same_id_with_other_content_is_recorded_and_not_stored(book: AuditBook) -> None:
     clash = book.append("shop", [entry(2, latency_ms=1)])
     assert [conflict.entry["entry_id"] for conflict in clash.conflicts] == ["inference:e2"]
