@@ -23,6 +23,8 @@ from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
 
 IDLE = timedelta(hours=1)
+ALL_GONE = "The log of {} was signed before, and neither an entry nor a checkpoint is left."
+TILES_GONE = "No tile file is left, so only a range can be named where an entry was edited; the rows stand."
 KEY_GONE = "The key that signed the log of {} is missing; restore the folder keys from its backup."
 
 
@@ -138,6 +140,10 @@ class AuditBook:
         findings += [*_said_of_checkpoints(stored, vkey), *_handed_out(files, vkey)]
         if notes and not self.keys.has_signing(system):
             findings.insert(0, log.Finding("error", None, None, None, KEY_GONE.format(system)))
+        if not notes and not entries.height and self.keys.has_signing(system):
+            findings.insert(0, log.Finding("error", None, None, None, ALL_GONE.format(system)))
+        if notes and not files.tiles():
+            findings.append(log.Finding("note", None, None, None, TILES_GONE))
         findings += altered(self._warehouse, system, self.keys)
         root = root_hash(entries.sort("entry_index")["leaf_hash"].to_list())
         return findings, entries.height, base64.b64encode(root).decode()

@@ -3,6 +3,7 @@
 What is verified is `compliance.integrity`; signing belongs to the runs.
 """
 
+import hashlib
 import html
 import json
 import re
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiops_pipelines.compliance.editions import tampered
 from aiops_pipelines.compliance.finding import Finding, intact
 from aiops_pipelines.document import Tone
 from aiops_pipelines.mendable import Mendable
@@ -17,7 +19,7 @@ from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook, origin
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.published import working
-from aiops_pipelines.resources.warehouse import WarehouseError
+from aiops_pipelines.resources.warehouse import Warehouse, WarehouseError
 from aiops_pipelines.wording import count, inert
 
 KEPT: tuple[Tone, str] = ("plain", "Held against what was kept elsewhere too.")
@@ -56,10 +58,14 @@ class Proof:
         """Yield the proof in sentences, each with its tone."""
         if not self.entries and self.intact and not self.kept:
             yield "unknown", "The log has no entry yet, so there is nothing to verify."
+            yield from self._found()
             return
         tree = f"{count(self.entries)} entries, Merkle root {self.root}"
         yield ("good", f"Intact: {tree}.") if self.intact else ("bad", f"NOT intact: {tree}.")
         yield KEPT if self.kept else UNKEPT
+        yield from self._found()
+
+    def _found(self) -> Iterator[tuple[Tone, str]]:
         for finding in self.findings:
             yield TONES[finding.severity], inert(finding.message)
 
@@ -77,7 +83,20 @@ def verified(project: Project, system: str, kept: Sequence[str] = ()) -> Proof:
     """
     warehouse = working(project)
     findings, entries, root = AuditBook(project, warehouse, Keys(project.keys)).verify(system, kept)
-    return Proof(system, entries, root, tuple(findings), len(kept))
+    return Proof(system, entries, root, (*findings, *_edited(project, warehouse, system)), len(kept))
+
+
+def _edited(project: Project, warehouse: Warehouse, system: str) -> Iterator[Finding]:
+    """Yield the published reports and amendments whose files are not as they were."""
+
+    def digest(name: str) -> str | None:
+        file = project.data / name
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+
+    for table in ("compliance.compliance_reports", "compliance.report_amendments"):
+        for row in warehouse.rows(table, system=system).iter_rows(named=True):
+            for problem in tampered({"html_sha256": None, **row}, digest):
+                yield Finding("error", None, None, None, problem)
 
 
 def kept_notes(file: Path, system: str) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import date, timedelta
+from hashlib import sha256
 
 import polars as pl
 import pytest
@@ -268,10 +269,31 @@ def test_a_checkpoint_kept_elsewhere_is_held_against_the_log(aiops, data, tmp_pa
         for table in ("compliance.audit_log", "compliance.audit_checkpoints"):
             writer._connection.execute(f"delete from {table}")
     shutil.rmtree(data / "audit")
-    assert "nothing to verify" in aiops(data, "audit", "verify", "support").text
+    gone = aiops(data, "audit", "verify", "support")
+    assert gone.code == 1 and "neither an entry nor a checkpoint is left" in gone.text
     answer = aiops(data, "audit", "verify", "support", "--kept", str(kept))
     assert answer.code == 1 and "2 entries lost" in answer.text
     assert aiops(data, "audit", "verify", "--kept", str(kept)).code == 2  # of which system?
+
+
+def test_an_edited_report_is_named(aiops, data):
+    page = data / "reports/support/monthly/2026-06.html"
+    page.parent.mkdir(parents=True)
+    row = {"month": date(2026, 6, 1), "published_at": AS_OF}
+    for kind in ("html", "json"):
+        file = page.with_suffix(f".{kind}")
+        file.write_text(kind)
+        row |= {
+            f"{kind}_file": str(file.relative_to(data)),
+            f"{kind}_sha256": sha256(kind.encode()).hexdigest(),
+        }
+    with Warehouse(Project(data).warehouse, TABLES).writing() as writer:
+        table = "compliance.compliance_reports"
+        writer.append(table, frame(table, row))
+    assert aiops(data, "audit", "verify", "support").code == 0
+    page.write_text("better")
+    answer = aiops(data, "audit", "verify", "support")
+    assert answer.code == 1 and "2026-06.html is no longer as it was published" in answer.text
 
 
 def test_a_bundle_is_written_with_what_verifies_it(aiops, data, tmp_path):

@@ -222,7 +222,17 @@ def test_a_damaged_tile_is_named(book: AuditBook, project: Project) -> None:
 
 def test_deleted_files_are_no_finding_while_the_rows_stand(book: AuditBook, project: Project) -> None:
     shutil.rmtree(published(project))
-    assert findings(book) == OK  # the notes are in the warehouse too
+    (found,) = book.verify("shop")[0]  # the notes are in the warehouse too
+    assert found.severity == "note" and found.message.startswith("No tile file is left")
+
+
+def test_a_log_that_is_gone_whole_was_there(book: AuditBook, project: Project, warehouse: Warehouse) -> None:
+    for table in ("audit_log", "audit_checkpoints"):
+        tamper(warehouse, f"delete from compliance.{table}")
+    shutil.rmtree(published(project))
+    assert findings(book) == [
+        "The log of shop was signed before, and neither an entry nor a checkpoint is left."
+    ]
 
 
 @pytest.mark.parametrize("edit", ["tree_size = 4", "root_hash = 'AAAA'"])
