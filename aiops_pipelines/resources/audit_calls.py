@@ -21,10 +21,17 @@ NOT_YET_LOGGED = """
         (select event_id from compliance.audit_log where system = ? and event_id is not null)
 """
 LOGGED = """
-    select log.entry_index, log.entry_id, log.leaf, inferences.* exclude (guardrail_events)
-    from compliance.audit_log as log left join inference_log.inferences using (system, event_id)
-    where log.system = ? and log.kind = 'inference' order by log.entry_index
+    select log.entry_index, log.entry_id, log.leaf, {columns}
+    from compliance.audit_log as log left join inference_log.inferences as calls using (system, event_id)
+    where log.system = ? and log.kind = 'inference' and log.entry_index >= ?
+    order by log.entry_index limit {rows}
 """
+COMPARED = (
+    *("occurred_at", "endpoint", "model_served", "model_requested", "prompt_version", "index_version"),
+    *("status", "tokens_total", "latency_ms", "query", "answer", "user_id", "session_id", "pii_counts"),
+)
+ROWS_AT_ONCE = 50_000
+"""Texts of so many calls are held at a time."""
 
 
 def new_entries(warehouse: Warehouse, system: str, keys: Keys) -> Iterator[dict[str, Any]]:
@@ -44,16 +51,22 @@ def altered(warehouse: Warehouse, system: str, keys: Keys) -> list[Finding]:
     """Return what is no longer as it was logged, and notes on what could not be compared."""
     if not warehouse.built(INFERENCES):
         return []
-    rows = warehouse.read(LOGGED, [system]).iter_rows(named=True)
-    logged = (
-        (row["entry_index"], row["entry_id"], row["leaf"], _record(row) if row["occurred_at"] else None)
-        for row in rows
-    )
+    logged = _logged(warehouse, system)
     findings = against_records(logged, cache(lambda subject: keys.kept_subject(system, subject)))
     missing = warehouse.read("select count(*) as n " + NOT_YET_LOGGED.format(join=""), [system, system])["n"][
         0
     ]
     return [*findings, Finding("note", None, None, None, unlogged(missing))] if missing else findings
+
+
+def _logged(warehouse: Warehouse, system: str) -> Iterator[tuple[int, str, bytes, Record | None]]:
+    columns = ", ".join(["system", "event_id", *(f"calls.{name}" for name in COMPARED)])
+    sql, following = LOGGED.format(columns=columns, rows=ROWS_AT_ONCE), 0
+    while (rows := warehouse.read(sql, [system, following])).height:
+        for row in rows.iter_rows(named=True):
+            record = _record(row) if row["occurred_at"] else None
+            yield row["entry_index"], row["entry_id"], row["leaf"], record
+        following = rows["entry_index"][-1] + 1
 
 
 def _record(row: Mapping[str, Any]) -> Record:

@@ -3,6 +3,7 @@
 import pytest
 
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources import audit_calls
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_calls import new_entries
 from aiops_pipelines.resources.keys import Keys
@@ -48,6 +49,14 @@ def test_an_edited_call_is_named_with_its_column(
 ) -> None:
     tamper(warehouse, f"update inference_log.inferences set {edit} where event_id = 'e1'")
     assert found(book) == [("error", 1, column)]
+
+
+def test_edits_in_every_portion_of_the_calls_are_named(
+    book: AuditBook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_calls, "ROWS_AT_ONCE", 2)
+    tamper(warehouse, "update inference_log.inferences set status = 'error'")
+    assert found(book) == [("error", index, "status") for index in range(3)]
 
 
 def test_a_call_given_to_another_user_is_named(book: AuditBook, warehouse: Warehouse) -> None:
