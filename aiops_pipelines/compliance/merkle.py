@@ -1,8 +1,9 @@
-"""The Merkle tree of RFC 6962 and RFC 9162 over SHA-256: roots, proofs and their verifiers.
+"""The Merkle tree of RFC 6962 and RFC 9162 over SHA-256: roots and proofs.
 
 Only hashes live here. What a leaf says is `leaf`, how hashes are laid out in files is `tiles`, who signs a
-root is `checkpoint`. Leaves and interior nodes are hashed under different first bytes, so that no interior
-node can be passed off as a leaf.
+root is `checkpoint`; what verifies proofs is `resources/templates/verify.py`, which goes to auditors. Leaves
+and interior nodes are hashed under different first bytes, so that no interior node can be passed off as a
+leaf.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +12,6 @@ from hashlib import sha256
 
 HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
-
-
-class ProofInvalid(ValueError):
-    """A proof that does not prove what it claims; the message says why."""
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -133,82 +130,6 @@ def consistency_proof(leaf_hashes: Sequence[bytes], old_size: int, size: int) ->
     return path[::-1]
 
 
-def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    """Check an inclusion proof as RFC 9162, 2.1.3.2 does; raises ProofInvalid."""
-    if not 0 <= index < size:
-        raise ProofInvalid(f"There is no leaf {index} in a tree of {size} leaves.")
-    _check_lengths([leaf_hash, *proof])
-    fn, sn, computed = index, size - 1, leaf_hash
-    for sibling in proof:
-        if sn == 0:
-            raise ProofInvalid("The inclusion proof is longer than the way to the root.")
-        if fn & 1 or fn == sn:
-            computed = node_hash(sibling, computed)
-            while not fn & 1 and fn:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            computed = node_hash(computed, sibling)
-        fn, sn = fn >> 1, sn >> 1
-    if sn:
-        raise ProofInvalid("The inclusion proof ends before the root.")
-    if computed != root:
-        raise ProofInvalid(f"The inclusion proof of leaf {index} leads to another root than the given one.")
-
-
-def verify_consistency(
-    old_size: int, size: int, old_root: bytes, root: bytes, proof: Sequence[bytes]
-) -> None:
-    """Check a consistency proof as RFC 9162, 2.1.4.2 does; raises ProofInvalid.
-
-    Equal sizes need equal roots and no proof. An empty old tree is refused: every tree extends it, nothing is
-    proved.
-    """
-    if not 0 < old_size <= size:
-        raise ProofInvalid(f"A tree of {size} leaves cannot be proved to extend one of {old_size}.")
-    if old_size == size:
-        if proof or old_root != root:
-            raise ProofInvalid("Two trees of one size need the same root and an empty proof.")
-        return
-    if not proof:
-        raise ProofInvalid("The consistency proof is empty.")
-    _check_lengths(proof)
-    first, *path = [old_root, *proof] if old_size.bit_count() == 1 else proof
-    old_computed, computed = _climb(old_size - 1, size - 1, first, path)
-    if old_computed != old_root:
-        raise ProofInvalid(
-            f"The consistency proof leads to another root at {old_size} leaves than the given one."
-        )
-    if computed != root:
-        raise ProofInvalid(
-            f"The consistency proof leads to another root at {size} leaves than the given one."
-        )
-
-
-def _climb(fn: int, sn: int, first: bytes, path: Sequence[bytes]) -> tuple[bytes, bytes]:
-    while fn & 1:
-        fn, sn = fn >> 1, sn >> 1
-    old_computed = computed = first
-    for sibling in path:
-        if sn == 0:
-            raise ProofInvalid("The consistency proof is longer than the way to the root.")
-        if fn & 1 or fn == sn:
-            old_computed, computed = node_hash(sibling, old_computed), node_hash(sibling, computed)
-            while not fn & 1 and fn:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            computed = node_hash(computed, sibling)
-        fn, sn = fn >> 1, sn >> 1
-    if sn:
-        raise ProofInvalid("The consistency proof ends before the root.")
-    return old_computed, computed
-
-
 def _split(width: int) -> int:
     """The largest power of two below `width`: where RFC 9162 divides a tree."""
     return 1 << (width - 1).bit_length() - 1
-
-
-def _check_lengths(hashes: Sequence[bytes]) -> None:
-    # 31 and 33 bytes concatenate to the same 64 as 32 and 32: only the length tells them apart.
-    if any(len(each) != HASH_BYTES for each in hashes):
-        raise ProofInvalid(f"Every hash of a proof is {HASH_BYTES} bytes long; this one has another length.")

@@ -1,7 +1,6 @@
 """The auditor's bundle: verified by the script that lies in it, in a process that knows nothing of the project."""
 
 import hashlib
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -21,14 +20,11 @@ from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.proofs import NothingKept, kept_notes, verified
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines_tests.handed_out import verifier
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, tamper
 
 SIZE = 300  # a full bundle of entries and a partial one
 REPORT = "reports/shop/monthly/2026-06.json"
-spec = importlib.util.spec_from_file_location("verify", auditor.TEMPLATES / "verify.py")
-assert spec and spec.loader
-alone = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(alone)
 
 
 @pytest.fixture
@@ -244,18 +240,18 @@ def test_a_file_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_signatures_are_checked_as_the_library_does(message: bytes, bit: int) -> None:
     key = Ed25519PrivateKey.generate()
     public, signature = key.public_key().public_bytes_raw(), bytearray(key.sign(message))
-    assert alone.signed_by(public, message, bytes(signature))
-    assert not alone.signed_by(public, message + b"x", bytes(signature))
+    assert verifier.signed_by(public, message, bytes(signature))
+    assert not verifier.signed_by(public, message + b"x", bytes(signature))
     signature[bit // 8] ^= 1 << bit % 8
-    assert not alone.signed_by(public, message, bytes(signature))
+    assert not verifier.signed_by(public, message, bytes(signature))
 
 
 def test_a_signature_has_one_spelling() -> None:
     key = Ed25519PrivateKey.generate()
     signature = key.sign(b"x")
-    s = int.from_bytes(signature[32:], "little") + alone.ORDER
+    s = int.from_bytes(signature[32:], "little") + verifier.ORDER
     again = signature[:32] + s.to_bytes(32, "little")
-    assert not alone.signed_by(key.public_key().public_bytes_raw(), b"x", again)
+    assert not verifier.signed_by(key.public_key().public_bytes_raw(), b"x", again)
 
 
 @given(st.integers(1, 70).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1), st.integers(1, n))))
@@ -263,11 +259,11 @@ def test_the_script_proves_what_the_log_proves(sizes: tuple[int, int, int]) -> N
     size, index, kept = sizes
     leaves = [hashlib.sha256(bytes([n])).digest() for n in range(size)]
     root, kept_root = merkle.root_hash(leaves), merkle.root_hash(leaves[:kept])
-    assert alone.roots(leaves, [kept, size]) == {0: merkle.EMPTY_ROOT, kept: kept_root, size: root}
-    alone.included(leaves[index], index, size, merkle.inclusion_proof(leaves, index, size), root)
+    assert verifier.roots(leaves, [kept, size]) == {0: merkle.EMPTY_ROOT, kept: kept_root, size: root}
+    verifier.included(leaves[index], index, size, merkle.inclusion_proof(leaves, index, size), root)
     path = merkle.consistency_proof(leaves, kept, size)
-    alone.extends(kept, kept_root, size, root, path)
-    with pytest.raises(alone.Wrong):
-        alone.extends(kept, merkle.EMPTY_ROOT, size, root, path)
-    with pytest.raises(alone.Wrong):
-        alone.included(root[::-1], index, size, merkle.inclusion_proof(leaves, index, size), root)
+    verifier.extends(kept, kept_root, size, root, path)
+    with pytest.raises(verifier.Wrong):
+        verifier.extends(kept, merkle.EMPTY_ROOT, size, root, path)
+    with pytest.raises(verifier.Wrong):
+        verifier.included(root[::-1], index, size, merkle.inclusion_proof(leaves, index, size), root)

@@ -94,6 +94,9 @@ def leaf_hash(leaf):
 
 
 def node(left, right):
+    # 31 and 33 bytes join to the same 64 as 32 and 32: only the length tells them apart
+    if not len(left) == len(right) == 32:
+        raise Wrong("a hash is not 32 bytes long")
     return sha256(b"\x01" + left + right)
 
 
@@ -132,7 +135,7 @@ def included(hashed, index, size, path, root):
 
 
 def extends(kept, kept_root, size, root, path):
-    if kept == size and not path and kept_root == root:
+    if 0 < kept == size and not path and kept_root == root:
         return
     if not 0 < kept < size or not path:
         raise Wrong("the proof is not one of this growth")
