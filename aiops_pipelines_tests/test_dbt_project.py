@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 import yaml
 
+from aiops_pipelines.costs.cells import spend_cells
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
 
@@ -80,6 +81,7 @@ def project(empty: tuple[Project, dict[str, int]]) -> Project:
     project, _ = empty
     insert_story(project)
     insert_random_calls(project)
+    insert_cached_calls(project)
     project.dbt("build")
     return project
 
@@ -159,6 +161,29 @@ def insert_random_calls(project: Project) -> None:
     project.insert("costs.call_costs", *costs)
 
 
+def insert_cached_calls(project: Project) -> None:
+    """Calls of system k, one an endpoint, of which a cache served and kept some, by their price or for any."""
+    dice = random.Random(20260608)
+    calls, costs = [], []
+    for number in range(300):
+        name = f"cached-{number}"
+        tokens = {
+            f"{part}_tokens": dice.choice([0, 1, 700, dice.randrange(1, 10**6)]) for part in INPUT_PARTS
+        }
+        kept = {"cache_read": 0, "cache_write": 0, "input_uncached": dice.choice([0, 7])}
+        for count in tokens.values():
+            kept[dice.choice(list(kept))] += count
+        moment = datetime(2026, 6, 1, tzinfo=UTC) + timedelta(minutes=number)
+        calls.append(
+            {**call(name, moment, model_served="m", **tokens, **kept), "system": "k", "endpoint": name}
+        )
+        paid = {kind: Decimal(count * dice.randrange(10**7)).scaleb(-12) for kind, count in kept.items()}
+        priced = {f"{kind}_usd": amount for kind, amount in paid.items()}
+        costs.append(cost(name, str(sum(paid.values())), "0") | priced | {"system": "k"})
+    project.insert("inference_log.inferences", *calls)
+    project.insert("costs.call_costs", *costs)
+
+
 def test_every_model_builds_on_empty_tables(empty: tuple[Project, dict[str, int]]) -> None:
     _, counts = empty
     assert counts and set(counts.values()) == {0}
@@ -213,9 +238,9 @@ def test_parts_of_all_calls_cost_what_all_calls_cost(project: Project) -> None:
 
 def test_parts_of_each_call_cost_what_the_call_costs(project: Project) -> None:
     off = """
-        select endpoint from costs.daily_spend where system = 'r' group by endpoint
-        having sum(cost_usd) is distinct from (select any_value(cost_usd) from costs.call_costs
-                                               where system = 'r' and event_id = endpoint)
+        select endpoint from costs.daily_spend where system in ('r', 'k') group by system, endpoint
+        having sum(cost_usd) is distinct from (select any_value(cost_usd) from costs.call_costs c
+                                               where c.system = daily_spend.system and event_id = endpoint)
     """
     assert project.rows(off) == []
 
@@ -233,6 +258,24 @@ def test_each_part_costs_its_share_of_the_tokens(project: Project) -> None:
     for tokens, part_usd, all_tokens, all_usd in shares:
         fair = Fraction(all_usd) * tokens / all_tokens
         assert abs(Fraction(part_usd) - fair) <= Fraction(1, 10**12) + Fraction(all_usd) / 10**15
+
+
+def test_spend_and_growth_share_cached_input_alike(project: Project) -> None:
+    """The roll-up and the cells that growth compares are two ways to the same cost of a part."""
+    of_k = [
+        project.warehouse.rows(table, system="k")
+        for table in ("inference_log.inferences", "costs.call_costs")
+    ]
+    cells = {
+        (row["endpoint"], row["part"]): row["cost_usd"] for row in spend_cells(*of_k, every="1d").to_dicts()
+    }
+    spend = project.rows(
+        "select endpoint, part, cost_usd from costs.daily_spend where system = 'k' and tokens > 0"
+    )
+    assert len(spend) > 900 and len(spend) == len(cells)
+    for endpoint, part, usd in spend:
+        part_usd = cells[endpoint, part]
+        assert abs(float(usd) - part_usd) <= 2e-12 + 1e-9 * part_usd, (endpoint, part)
 
 
 def test_a_day_of_calls(project: Project) -> None:

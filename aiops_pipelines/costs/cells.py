@@ -10,6 +10,8 @@ from aiops_pipelines.inference_log.record import CHAT
 
 INPUT_PARTS = ["system_prompt", "tools", "context", "history", "user", "input"]
 """Parts of the input; `input` is what the log does not split, the whole of it where no texts were logged."""
+FRONT = ["system_prompt", "tools"]
+"""What a prompt begins with. A provider's cache holds beginnings of prompts, so it serves these first."""
 OUTPUT_PARTS = {"completion": "output_visible", "reasoning": "reasoning"}
 """What is read of the output, and what is billed beside it without being read."""
 MODEL = ["system", "endpoint", "operation", "model"]
@@ -29,9 +31,10 @@ NEEDED = [
 def spend_cells(inferences: pl.DataFrame, costs: pl.DataFrame, every: str = "1w") -> pl.DataFrame:
     """Sum the priced calls by system, period, endpoint, operation, model and part.
 
-    Each part of the input bears its share of the call's input cost, cached or not, and each of the output
-    its share of the output cost. A model in a service tier is a model of its own, for it has prices of its
-    own. A call that used no token is none: failures would make the others look shorter.
+    Each part of the input bears the cost of its tokens, of which a cache serves those of FRONT first; what it
+    holds beyond them is shared by tokens, as the cost of the output is. A model in a service tier is a model
+    of its own, for it has prices of its own. A call that used no token is none: failures would make the
+    others look shorter.
 
     Returns system, period (its first day, of `every`: a week or a day), endpoint, operation, model, part,
     calls_of_model (the calls of that model at that endpoint, in every part's row) and AMOUNTS, as floats.
@@ -58,7 +61,9 @@ def spend_cells(inferences: pl.DataFrame, costs: pl.DataFrame, every: str = "1w"
         .filter(pl.sum_horizontal(*INPUT_PARTS, *OUTPUT_PARTS) > 0)
     )
     count = pl.len().cast(pl.Float64).over("period", *MODEL).alias("calls_of_model")
-    by_part = [_part(calls.with_columns(count), part) for part in [*INPUT_PARTS, *OUTPUT_PARTS]]
+    calls = calls.with_columns(count).with_columns(_uncached()).with_columns(_in_front())
+    by_part = [_input_part(calls, part) for part in INPUT_PARTS]
+    by_part += [_output_part(calls, part) for part in OUTPUT_PARTS]
     summed = (
         pl.concat(by_part)
         .group_by("system", "period", *CELL[1:])
@@ -81,17 +86,57 @@ def _model() -> pl.Expr:
     return pl.when(tier.is_null()).then(name).otherwise(pl.format("{} ({})", name, tier))
 
 
-def _part(calls: pl.DataFrame, part: str) -> pl.DataFrame:
-    output = part in OUTPUT_PARTS
-    share = pl.col(part) / pl.sum_horizontal(*(OUTPUT_PARTS if output else INPUT_PARTS))
+def _uncached() -> list[pl.Expr]:
+    tokens = pl.sum_horizontal(INPUT_PARTS) - pl.sum_horizontal(*KINDS)
+    return [
+        tokens.clip(lower_bound=0).alias("uncached"),
+        (pl.col("input_usd") - pl.sum_horizontal(*KINDS.values())).alias("uncached_usd"),
+    ]
+
+
+def _in_front() -> list[pl.Expr]:
+    """Say how many tokens of each price are in FRONT: read from a cache, then written to it, then others."""
+    left, held = pl.sum_horizontal(FRONT), []
+    for name in (*KINDS, "uncached"):
+        held.append(pl.min_horizontal(name, left).alias(f"{name}_front"))
+        left = (left - pl.col(name)).clip(lower_bound=0)
+    return held
+
+
+def _input_part(calls: pl.DataFrame, part: str) -> pl.DataFrame:
+    fronted = part in FRONT
+    beside = FRONT if fronted else [name for name in INPUT_PARTS if name not in FRONT]
+    share = pl.col(part) / pl.sum_horizontal(beside)
+    kinds = KINDS | {"uncached": "uncached_usd"}
+    tokens = {
+        k: (pl.col(f"{k}_front") if fronted else pl.col(k) - pl.col(f"{k}_front")) * share for k in kinds
+    }
+    usd = {
+        c: pl.when(pl.col(k) > 0).then(pl.col(c) * tokens[k] / pl.col(k)).otherwise(0.0)
+        for k, c in kinds.items()
+    }
     return calls.filter(pl.col(part) > 0).select(
         "period",
         *MODEL,
         "calls_of_model",
         part=pl.lit(part),
         tokens=pl.col(part),
-        cost_usd=pl.col("output_usd" if output else "input_usd") * share,
-        **{name: pl.lit(0.0) if output else pl.col(name) * share for name in (*KINDS, *KINDS.values())},
+        cost_usd=pl.sum_horizontal(usd.values()),
+        **{k: tokens[k] for k in KINDS},
+        **{c: usd[c] for c in KINDS.values()},
+    )
+
+
+def _output_part(calls: pl.DataFrame, part: str) -> pl.DataFrame:
+    share = pl.col(part) / pl.sum_horizontal(*OUTPUT_PARTS)
+    return calls.filter(pl.col(part) > 0).select(
+        "period",
+        *MODEL,
+        "calls_of_model",
+        part=pl.lit(part),
+        tokens=pl.col(part),
+        cost_usd=pl.col("output_usd") * share,
+        **{name: pl.lit(0.0) for name in (*KINDS, *KINDS.values())},
     )
 
 

@@ -358,27 +358,38 @@ def cells_of(*calls: dict[str, object]) -> dict[str, tuple[float, float, float]]
 
 
 def test_parts_bear_their_share_of_the_input():
+    """40 of 100 tokens were cached for 0.01 USD: the 20 in front, and 20 of the 80 behind them."""
     found = cells_of(call("1", system_prompt_tokens=20, context_tokens=70))
     assert found == {
-        "system_prompt": (1, 20, pytest.approx(0.05)),
-        "context": (1, 70, pytest.approx(0.175)),
-        "input": (1, 10, pytest.approx(0.025)),
+        "system_prompt": (1, 20, pytest.approx(0.005)),
+        "context": (1, 70, pytest.approx(0.245 * 7 / 8)),
+        "input": (1, 10, pytest.approx(0.245 / 8)),
         "completion": (1, 7, 0.175),
         "reasoning": (1, 3, 0.075),
     }
 
 
+def test_a_longer_cached_prompt_costs_what_cached_tokens_do():
+    """40 cached tokens for 0.01 USD before 60 of context for 0.24: 40 more are 0.01 more, and no other cause."""
+    before = call("1", system_prompt_tokens=40, context_tokens=60)
+    longer = {"system_prompt_tokens": 80, "cache_read": 80, "cache_read_usd": Decimal("0.02")}
+    after = call("1", ("0.51", "0.25"), context_tokens=60, **longer)
+    assert cells_of(before)["system_prompt"] == (1, 40, pytest.approx(0.01))
+    assert cells_of(before)["context"] == (1, 60, pytest.approx(0.24))
+    assert causes_of([before], [after]) == pytest.approx({"tokens:system_prompt": 0.01})
+
+
 def test_a_call_without_parts_is_input_as_a_whole():
     silent = {"output_visible": 10, "reasoning": None}
     assert cells_of(call("1", **silent), call("2", **silent)) == {
-        "input": (2, 200, 0.5),
+        "input": (2, 200, pytest.approx(0.5)),
         "completion": (2, 20, 0.5),
     }
 
 
 def test_calls_without_a_price_are_in_no_cell():
     assert cells_of(call("1", reasoning=0), call("2", None)) == {
-        "input": (1, 100, 0.25),
+        "input": (1, 100, pytest.approx(0.25)),
         "completion": (1, 7, 0.25),
     }
     assert cells_of(call("2", None)) == {}

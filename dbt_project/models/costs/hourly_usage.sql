@@ -1,4 +1,5 @@
-{% set input_parts = ['system_prompt', 'tools', 'context', 'history', 'user', 'unsplit_input'] %}
+{% set front = ['system_prompt', 'tools'] %}
+{% set input_parts = front + ['context', 'history', 'user', 'unsplit_input'] %}
 {% set parts = input_parts + ['output'] %}
 
 with calls as (
@@ -13,6 +14,10 @@ with calls as (
         input_usd,
         output_usd,
         {{ last_digits('input_usd') }} as input_cost,
+        case when cache_read_tokens > 0 then coalesce({{ last_digits('cache_read_usd') }}, 0) else 0 end as cache_read_cost,
+        case when cache_write_tokens > 0 then coalesce({{ last_digits('cache_write_usd') }}, 0) else 0 end as cache_write_cost,
+        cache_read_tokens,
+        cache_write_tokens,
         input_tokens,
         {%- for part in parts %}
         {{ part }}_tokens{{ "," if not loop.last }}
@@ -31,11 +36,36 @@ running_tokens as (
     from calls
 ),
 
+-- a cache holds beginnings of prompts, so what it served is the system prompt and the tools first, written parts after read ones
+cached as (
+    select
+        *,
+        coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0) as cached_tokens,
+        least(coalesce(cache_read_tokens, 0), up_to_tools) as read_in_front,
+        least(coalesce(cache_write_tokens, 0), up_to_tools - read_in_front) as written_in_front,
+        case
+            when cached_tokens > 0 and up_to_tools > 0
+                then
+                    coalesce(read_in_front / nullif(cache_read_tokens, 0) * cache_read_cost, 0)
+                    + coalesce(written_in_front / nullif(cache_write_tokens, 0) * cache_write_cost, 0)
+                    + coalesce(
+                        (up_to_tools - read_in_front - written_in_front) / nullif(up_to_unsplit_input - cached_tokens, 0)
+                        * (input_cost - cache_read_cost - cache_write_cost), 0
+                    )
+        end as cost_of_front
+    from running_tokens
+),
+
 per_token as (
     select
         *,
-        input_cost::double / nullif(up_to_unsplit_input, 0) as cost_of_a_token
-    from running_tokens
+        coalesce(cost_of_front / up_to_tools, input_cost::double / nullif(up_to_unsplit_input, 0)) as cost_of_a_token,
+        case
+            when cost_of_front is null then cost_of_a_token
+            else (input_cost - cost_of_front) / nullif(up_to_unsplit_input - up_to_tools, 0)
+        end as cost_of_a_token_behind,
+        coalesce(cost_of_front - cost_of_a_token_behind * up_to_tools, 0) as behind_starts_at
+    from cached
 ),
 
 -- a part without tokens adds nothing, which is most of them and cheaper to see than to compute
@@ -43,9 +73,14 @@ running_cost as (
     select
         *,
         {%- for part in input_parts[:-1] %}
+        {%- set before = "cost_up_to_" ~ input_parts[loop.index0 - 1] if not loop.first else "0" %}
         case
-            when coalesce({{ part }}_tokens, 0) = 0 then {{ "cost_up_to_" ~ input_parts[loop.index0 - 1] if not loop.first else "0" }}
+            when coalesce({{ part }}_tokens, 0) = 0 then {{ before }}
+            {%- if part in front %}
             else least(input_cost, (cost_of_a_token * up_to_{{ part }})::hugeint)
+            {%- else %}
+            else greatest({{ before }}, least(input_cost, (behind_starts_at + cost_of_a_token_behind * up_to_{{ part }})::hugeint))
+            {%- endif %}
         end as cost_up_to_{{ part }}{{ "," if not loop.last }}
         {%- endfor %}
     from per_token

@@ -17,6 +17,8 @@ derived as (
         cost_low_usd,
         cost_high_usd,
         cost_usd - coalesce(output_usd, 0) as input_usd,
+        cache_read_usd,
+        cache_write_usd,
         case when cost_usd is not null then coalesce(output_usd, 0) end as output_usd
     from source
 )

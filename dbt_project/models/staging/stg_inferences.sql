@@ -53,6 +53,8 @@ derived as (
             when coalesce(input_uncached, cache_read, cache_write) is not null
                 then coalesce(input_uncached, 0) + coalesce(cache_read, 0) + coalesce(cache_write, 0)
         end as input_tokens,
+        cache_read as cache_read_tokens,
+        cache_write as cache_write_tokens,
         system_prompt_tokens,
         tools_tokens,
         context_tokens,
