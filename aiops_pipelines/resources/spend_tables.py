@@ -14,8 +14,12 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
 BEGINNING, END = date(1, 1, 1), date(9999, 12, 30)
-COLUMNS = ", ".join(f"i.{name}" for name in (*NEEDED, *APART, "provider", "tokens_total", "token_convention"))
+PLAIN = (*NEEDED, *APART, "provider", "tokens_total", "token_convention")
+COLUMNS = ", ".join(f"i.{name}" for name in PLAIN if name != "endpoint")
+COLUMNS += ", coalesce(i.endpoint, t.endpoint) as endpoint"
 """What cells and prices are made from; the texts of calls stay where they are."""
+CALLS = "inference_log.inferences i left join inference_log.traces t using (system, trace_id)"
+"""What is known of calls: a trace may tell what its calls leave open."""
 
 
 def calls_and_costs(
@@ -31,7 +35,7 @@ def calls_and_costs(
     if days is not None:
         of_period += " and i.occurred_at::date in (select unnest(?::date[]))"
         keys.append(list(days))
-    calls = warehouse.read(f"select {COLUMNS} from inference_log.inferences i where {of_period}", keys)
+    calls = warehouse.read(f"select {COLUMNS} from {CALLS} where {of_period}", keys)
     costs = warehouse.read(
         "select c.* from costs.call_costs c join inference_log.inferences i using (system, event_id) "
         f"where {of_period}",

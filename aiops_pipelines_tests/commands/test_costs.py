@@ -13,7 +13,7 @@ from aiops_pipelines.cli import app
 from aiops_pipelines.costs.prices import call_costs
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.prices import PriceBook
-from aiops_pipelines.resources.spend_tables import repriced_period
+from aiops_pipelines.resources.spend_tables import compared_periods, repriced_period
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import ContractPrice, System
@@ -21,6 +21,7 @@ from aiops_pipelines.systems import ContractPrice, System
 JUNE_1 = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PRICES = [{"model": "own", "valid_from": "2026-01-01", "input": 1000, "output": 2000}]
 PRICES += [{"model": "own", "valid_from": "2026-07-01", "input": 3000, "output": 6000}]
+OWN = tuple(ContractPrice.model_validate(price) for price in PRICES)
 
 
 def calls(first: int, days: int, a_day: int, tokens: int, model: str = "own") -> list[dict[str, object]]:
@@ -53,10 +54,9 @@ def data(tmp_path_factory: pytest.TempPathFactory, tables: dict[str, Table]) -> 
     rows = calls(0, 10, 10, 1000) + calls(10, 10, 20, 1500) + calls(12, 1, 3, 50, "secret-llm")
     frame = pl.DataFrame([dict.fromkeys(schema) | row for row in rows], schema=schema)
     warehouse = Warehouse(Project(data).warehouse, tables)
-    book = PriceBook(tuple(ContractPrice.model_validate(price) for price in PRICES))
     with warehouse.writing() as writer:
         writer.append("inference_log.inferences", frame)
-        writer.append("costs.call_costs", call_costs(frame, book.price_of))
+        writer.append("costs.call_costs", call_costs(frame, PriceBook(OWN).price_of))
     return data
 
 
@@ -109,6 +109,23 @@ def test_a_period_without_data_or_without_sense_is_refused(data):
         assert code == 2 and wrong in error.replace(" ", "")
     code, text, _ = run(data, "costs", "growth", "shop", *PERIODS[:3], "2026-06-11..9999-12-31")
     assert code == 0 and "together +$200.00" in text
+
+
+def test_growth_knows_the_endpoints_that_traces_name(data, tables):
+    """A log may name a feature on the trace alone; spend by endpoint knows it, and so does its growth."""
+    schemas = [tables[name].schema for name in ("inference_log.inferences", "inference_log.traces")]
+    rows = [row | {"system": "traced", "endpoint": None, "trace_id": "t"} for row in calls(0, 2, 10, 1000)]
+    frame = pl.DataFrame([dict.fromkeys(schemas[0]) | row for row in rows], schema=schemas[0])
+    trace = dict.fromkeys(schemas[1]) | {"system": "traced", "trace_id": "t", "endpoint": "ask"}
+    warehouse = Warehouse(data / "traced.duckdb", tables)
+    with warehouse.writing() as writer:
+        writer.append("inference_log.inferences", frame)
+        writer.append("inference_log.traces", pl.DataFrame([trace], schema=schemas[1]))
+        writer.append("costs.call_costs", call_costs(frame, PriceBook(OWN).price_of))
+    days = [JUNE_1.date() + timedelta(days=n) for n in range(2)]
+    split = compared_periods(warehouse, "traced", *((day, day) for day in days)).split
+    assert split["endpoint"].unique().to_list() == ["ask"]
+    assert split["spend_after_usd"].max() == pytest.approx(10)
 
 
 def test_models_without_a_price_are_listed(data):
