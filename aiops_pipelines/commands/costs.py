@@ -1,4 +1,4 @@
-"""Commands for what is spent: costs growth."""
+"""Commands for what is spent: costs growth and costs saved."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -9,7 +9,9 @@ from aiops_pipelines import terminal
 from aiops_pipelines.commands import given
 from aiops_pipelines.project import Project
 
-costs = typer.Typer(no_args_is_help=True, help="Say why spend changed between two periods.")
+costs = typer.Typer(
+    no_args_is_help=True, help="Say why spend changed between two periods, and what was saved."
+)
 From = Annotated[str, typer.Option("--from", metavar="A..B", help="The earlier period, both days included.")]
 To = Annotated[str, typer.Option("--to", metavar="C..D", help="The later period, both days included.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON, endpoint by endpoint.")]
@@ -32,11 +34,6 @@ def period(text: str) -> tuple[date, date]:
     if end < start:
         raise typer.BadParameter(f"The period {text} ends before it begins.")
     return start, end
-
-
-@costs.callback()
-def group() -> None:
-    """Keep `growth` a command of its own, also while there is no other."""
 
 
 @costs.command("growth")
@@ -71,3 +68,51 @@ def growth(name: given.OneSystem, before: From, after: To, as_json: Json = False
     for which, counts in zip(("first", "second"), found.left_out, strict=True):
         if said := calls_left_out(counts):
             terminal.verbatim(f"In no figure of the {which} period: {said}.")
+
+
+@costs.command("saved")
+def saved(name: given.OneSystem, before: From, after: To, as_json: Json = False) -> None:
+    """Say what the later answers saved against like ones of the earlier period, at the later prices.
+
+    Fewer calls, cheaper prices and another mix of endpoints or of lengths of questions and conversations are
+    no saving. Choose the earlier period for when it was, not for what it cost: a peak falls by itself.
+    """
+    from aiops_pipelines.document import plain_data
+    from aiops_pipelines.incidents.review_spend import saving_sentence
+    from aiops_pipelines.resources.published import published
+    from aiops_pipelines.resources.spend_tables import saved_period
+    from aiops_pipelines.wording import count, day, inert, percent, some, usd
+
+    (system,) = given.systems(name)
+    found = saved_period(published(Project.here()), system, period(before), period(after))
+    if as_json:
+        return terminal.data(plain_data(found.as_data()))
+    (since, until), (first, last) = found.before, found.after
+    terminal.block(system.name, [("good" if found.proven else "unknown", "", saving_sentence(found))])
+    if found.interval:
+        compared = some(sum(found.kinds["answers_after"]), "answer")
+        terminal.verbatim(
+            f"{compared} from {day(first)} to {day(last)} cost "
+            f"{usd(found.expected_usd - found.saved_usd)}. As their like were made from {day(since)} to "
+            f"{day(until)} they would have cost {usd(found.expected_usd)}, at the prices of {day(last)}."
+        )
+        terminal.table(
+            ("endpoint", "answers", "would have cost", "cost", "saved"),
+            (
+                (
+                    inert(row["endpoint"]),
+                    count(row["answers"]),
+                    *map(usd, (row["expected_usd"], row["expected_usd"] - row["saved_usd"])),
+                    usd(row["saved_usd"], signed=True),
+                )
+                for row in found.by_endpoint.iter_rows(named=True)
+            ),
+        )
+    if found.covered < 1:
+        few = f"{percent(1 - found.covered)} of the cost, of answers without enough of their like"
+        terminal.verbatim(f"In no figure: {few}.")
+    for which, answers in zip(("first", "second"), found.unpriced, strict=True):
+        if answers:
+            terminal.verbatim(
+                f"In no figure of the {which} period: {some(answers, 'answer')} without a cost."
+            )

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from aiops_pipelines.costs.savings import Saved
 from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.wording import Kind, inert, listed, month, percent, some, usd
@@ -162,6 +163,26 @@ def month_sentence(row: Row) -> str:
         return f"{so_far}; too few days are known to say where the month will end."
     span = f"{usd(row['low_usd'])} to {usd(row['high_usd'])}, most likely {usd(row['forecast_usd'])}"
     return f"{so_far}; {span} by its end."
+
+
+def saving_sentence(found: Saved) -> str:
+    """Say what a period saved and whether that is proven."""
+    if found.interval is None:
+        return f"What was saved cannot be told: {found.obstacle}."
+    low, high = (usd(end, signed=True) for end in found.interval)
+    amount = f"{usd(found.saved_usd, signed=True)}, between {low} and {high}"
+    if found.verdict == "cannot tell":
+        return f"No saving is shown: {amount} may be chance."
+    if found.verdict == "dearer":
+        least, most = (usd(-end) for end in reversed(found.interval))
+        more = f"answers cost {usd(-found.saved_usd)} more than their like before"
+        return f"Nothing was saved: {more}, between {least} and {most}."
+    proof = {
+        "held": "Proven, by all changes together; every week of the period was judged OK",
+        "degraded": "Not proven: a week of the period was judged DEGRADED, and worse answers are no saving",
+        "not measured": "Not proven: answers were not judged OK in every week of the period",
+    }
+    return f"Saved {amount}. {proof[found.quality]}."
 
 
 def _forecast(r: ReviewInputs) -> tuple[Figure, ...]:

@@ -9,6 +9,7 @@ from aiops_pipelines.costs.cells import NEEDED, spend_cells
 from aiops_pipelines.costs.compared import Compared, Period, compared, without_cost
 from aiops_pipelines.costs.prices import APART, call_costs
 from aiops_pipelines.costs.repriced import at_prices_of, repriced
+from aiops_pipelines.costs.savings import SPENT, Saved, saved
 from aiops_pipelines.resources.prices import PriceBook
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -65,6 +66,32 @@ def repriced_period(warehouse: Warehouse, system: System, as_of: date, period: P
     calls, costs = calls_and_costs(warehouse, system.name, *period)
     then = call_costs(at_prices_of(calls, as_of), PriceBook(system.prices).price_of)
     return repriced(system.name, calls, costs, then)
+
+
+def saved_period(warehouse: Warehouse, system: System, before: Period, after: Period) -> Saved:
+    """Say what the answers of a period saved against how those of an earlier one were made.
+
+    The calls of both are at the prices of the later period's last day; probes are in neither.
+
+    Raises:
+        SpendError: the periods cannot be compared.
+    """
+    then, now = (_production(warehouse, system, period, min(after[1], END)) for period in (before, after))
+    verdicts = warehouse.rows("drift.drift_verdicts", system=system.name)
+    return saved(system.name, before, after, (then, now), verdicts)
+
+
+def _production(warehouse: Warehouse, system: System, period: Period, as_of: date) -> pl.DataFrame:
+    """Return the calls of users in a period with SPENT, their cost that of another day."""
+    calls = warehouse.read(
+        f"select {COLUMNS}, i.status, coalesce(i.session_id, t.session_id) as session_id, "
+        f"coalesce(i.user_id, t.user_id) as user_id from {CALLS} where i.known_query_id is null "
+        "and i.system = ? and i.occurred_at >= ? and i.occurred_at < ?",
+        [system.name, period[0], min(period[1], END) + timedelta(days=1)],
+    )
+    then = call_costs(at_prices_of(calls, as_of), PriceBook(system.prices).price_of)
+    costs = then.select("event_id", "cost_usd")
+    return calls.join(costs, on="event_id", how="left").select(SPENT.names()).cast(SPENT)
 
 
 def hours_with_calls(warehouse: Warehouse, system: str) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from aiops_pipelines.cli import app
 from aiops_pipelines.costs.prices import call_costs
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.prices import PriceBook
-from aiops_pipelines.resources.spend_tables import compared_periods, repriced_period
+from aiops_pipelines.resources.spend_tables import compared_periods, repriced_period, saved_period
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import ContractPrice, System
@@ -126,6 +126,52 @@ def test_growth_knows_the_endpoints_that_traces_name(data, tables):
     split = compared_periods(warehouse, "traced", *((day, day) for day in days)).split
     assert split["endpoint"].unique().to_list() == ["ask"]
     assert split["spend_after_usd"].max() == pytest.approx(10)
+
+
+def test_what_was_saved_is_told_with_its_interval_and_quality(data):
+    """Each of 200 answers has 500 tokens more than before, at a tenth of a cent each."""
+    code, text, _ = run(data, "costs", "saved", "shop", *PERIODS)
+    assert code == 0 and "answers cost $100.00 more than their like before" in text
+    assert "200 answers from 11 Jun 2026 to 20 Jun 2026 cost $300.00." in text
+    assert "they would have cost $200.00, at the prices of 20 Jun 2026" in text
+    assert "chat 200 $200.00 $300.00" in text
+    assert "In no figure of the second period: 3 answers without a cost." in text
+    _, text, _ = run(data, "costs", "saved", "shop", *PERIODS, "--json")
+    found = json.loads(text)
+    assert (found["verdict"], found["quality"], found["proven"]) == ("dearer", "not measured", False)
+    assert (found["saved_usd"], found["low_usd"], found["high_usd"]) == pytest.approx((-100, -100, -100))
+    code, _, error = run(data, "costs", "saved", "shop", *PERIODS[:3], "2026-06-10..2026-06-12")
+    assert code == 1 and "has to begin after the last day of the earlier one" in error
+
+
+def test_a_price_that_falls_is_no_saving(data, tables):
+    """The same calls at 1,000 and, from 11 June on, at 100 USD a million; users and endpoints are the traces'."""
+    prices = [{"model": "own", "valid_from": "2026-01-01", "input": 1000, "output": 0}]
+    prices += [{"model": "own", "valid_from": "2026-06-11", "input": 100, "output": 0}]
+    plain = {"name": "cheap", "title": "Cheap", "inference_log": {"folder": "log"}, "prices": prices}
+    schema = tables["inference_log.inferences"].schema
+    rows = [row | {"system": "cheap", "trace_id": row["event_id"]} for row in calls(0, 20, 10, 1000)]
+    rows += [row | {"event_id": f"probe-{n}", "known_query_id": "q"} for n, row in enumerate(rows)]
+    frame = pl.DataFrame([dict.fromkeys(schema) | row | {"endpoint": None} for row in rows], schema=schema)
+    traces = tables["inference_log.traces"].schema
+    named = {"system": "cheap", "endpoint": "ask", "user_id": "one", "session_id": "long"}
+    told = [dict.fromkeys(traces) | named | {"trace_id": row["trace_id"]} for row in rows[:200]]
+    warehouse = Warehouse(data / "cheap.duckdb", tables)
+    with warehouse.writing() as writer:
+        writer.append("inference_log.inferences", frame)
+    system, (before, after) = (
+        System.model_validate(plain),
+        (JUNE_1.date(), JUNE_1.date() + timedelta(days=10)),
+    )
+    periods = (before, before + timedelta(days=9)), (after, after + timedelta(days=9))
+    found = saved_period(warehouse, system, *periods)
+    assert found.interval == pytest.approx((0, 0)) and found.verdict == "cannot tell"
+    assert (found.spent_usd, found.expected_usd) == pytest.approx((10, 10))
+    with warehouse.writing() as writer:
+        writer.append("inference_log.traces", pl.DataFrame(told, schema=traces))
+    found = saved_period(warehouse, system, *periods)
+    assert found.obstacle and found.obstacle.startswith("the calls count as 1.0 independent users")
+    assert found.kinds["endpoint"].unique().to_list() == ["ask"]
 
 
 def test_models_without_a_price_are_listed(data):
