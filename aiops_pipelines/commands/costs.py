@@ -75,7 +75,8 @@ def saved(name: given.OneSystem, before: From, after: To, as_json: Json = False)
     """Say what the later answers saved against like ones of the earlier period, at the later prices.
 
     Fewer calls, cheaper prices and another mix of endpoints or of lengths of questions and conversations are
-    no saving. Choose the earlier period for when it was, not for what it cost: a peak falls by itself.
+    no saving; other topics are not told apart. Choose the earlier period for when it was, not for what it
+    cost: a peak falls by itself.
     """
     from aiops_pipelines.document import plain_data
     from aiops_pipelines.incidents.review_spend import saving_sentence

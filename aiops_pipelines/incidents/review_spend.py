@@ -33,11 +33,18 @@ REMEDIES = {
     "price": "Compare the price book with the invoice.",
     "cache": "Put the constant part of the prompt first, so that the provider's cache serves it again.",
     "tokens:system_prompt": "Compress the system prompt: drop what it says twice.",
+    "tokens:tools": "Send only the tools that an endpoint uses.",
     "tokens:context": "Prune the retrieved context: fewer or shorter chunks per call.",
     "tokens:history": "Truncate the history that is sent along.",
     "tokens:completion": "Limit the length of answers.",
     "tokens:reasoning": "Lower the effort that models reason with where answers do not need it.",
 }
+HARMLESS = {"price", "cache"}
+"""Causes whose remedy leaves answers as they are."""
+UNPROVEN = (
+    "What that saves, and what it does to answers, is not measured: make one change at a time and ask "
+    "aiops costs saved after it."
+)
 
 
 NO_COST = {
@@ -238,6 +245,8 @@ def spend(r: ReviewInputs) -> Section:
     actions: tuple[Action, ...] = ()
     if tone == "warn":
         dearer = next((cause for cause, change in causes.items() if change > 0), "")
-        actions = (Action(REMEDIES.get(dearer, "Look at the endpoint that grew most."), meaning),)
+        remedy = REMEDIES.get(dearer, "Look at the endpoint that grew most.")
+        unproven = dearer in REMEDIES.keys() - HARMLESS
+        actions = (Action(remedy, f"{meaning} {UNPROVEN}" if unproven else meaning),)
     tables = (_endpoints(now, total), *_unusual_days(r))
     return Section("spend", "Spend", meaning, tone, figures, charts, tables, actions)

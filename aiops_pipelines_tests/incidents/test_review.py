@@ -212,6 +212,27 @@ def test_spend_grows_by_causes_that_add_up() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("cause", "remedy", "unproven"),
+    [
+        ("model_mix", "Route the calls", True),
+        ("tokens:context", "Prune the retrieved context", True),
+        ("tokens:tools", "Send only the tools", True),
+        ("volume", "Look for calls that repeat", True),
+        ("cache", "Put the constant part", False),
+        ("price", "Compare the price book", False),
+        ("tokens:user", "Look at the endpoint", False),
+    ],
+)
+def test_a_remedy_says_that_what_it_does_to_answers_is_not_measured(cause, remedy, unproven):
+    ends = {"spend_before_usd": 1.0, "spend_after_usd": 9.0, "change_usd": 8.0}
+    row = {"system": SYSTEM.name, "week": WEEKS[11], "endpoint": "chat", "cause": cause, **ends}
+    rows = weeks.table("costs.spend_growth_since_baseline", [row])
+    (action,) = section(weekly_review(inputs(WEEKS[11], growth=rows)), "spend").actions
+    assert action.what.startswith(remedy)
+    assert ("is not measured" in action.why) == unproven
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.floats(-1e6, 1e6), st.floats(0, 1e6), st.floats(0, 1e6)),
