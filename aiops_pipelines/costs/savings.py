@@ -17,7 +17,7 @@ from scipy import stats
 from aiops_pipelines.costs.compared import Period, SpendError
 from aiops_pipelines.drift.comparison import CONFIDENCE, Comparison, Floats, clustered, effective_clusters
 from aiops_pipelines.inference_log.record import CHAT
-from aiops_pipelines.wording import percent
+from aiops_pipelines.wording import percent, usd
 
 LIKE = ["endpoint", "operation", "later_turn", "question_length"]
 """Answers that are compared with one another. Longer conversations and longer questions are no waste.
@@ -36,6 +36,7 @@ COVERED = 0.8
 SPENT = pl.Schema(
     {
         "event_id": pl.String(),
+        "trace_id": pl.String(),
         "occurred_at": pl.Datetime("us", "UTC"),
         "endpoint": pl.String(),
         "operation": pl.String(),
@@ -132,10 +133,10 @@ def saved(
 ) -> Saved:
     """Compare the cost of the answers of two periods (SPENT), kind by kind.
 
-    An answer bears the cost of the calls of its kind that failed, were refused or blocked. The saving of a
-    kind is (cost of an answer before - after) x answers after; their sum has an interval by clusters of users
-    and one by days, of which the wider one is given: users have habits, and days have events. `verdicts` has
-    week and verdict, as `drift.drift_verdicts`.
+    An answer is all calls of its trace, and bears the cost of those of its kind that failed or were blocked.
+    The saving of a kind is (cost of an answer before - after) x answers after; their sum has an interval by
+    clusters of users and one by days, of which the wider one is given: users have habits, and days have
+    events. `verdicts` has week and verdict, as `drift.drift_verdicts`.
 
     Worked example: 100 answers at $0.03, then 50 of the same kind at $0.02: 50 x $0.01 = $0.50, not the $2.00
     by which spend fell.
@@ -148,16 +149,19 @@ def saved(
     for (first, last), calls in zip((before, after), spent, strict=True):
         if calls.is_empty():
             raise SpendError(f"{system} has no call of its users from {first} to {last}.")
-    calls = _told_apart(*(calls.filter(pl.col("cost_usd").is_not_null()) for calls in spent))
+    given = [_answers(calls) for calls in spent]
+    calls = _told_apart(*(part.filter(pl.col("cost_usd").is_not_null()) for part in given))
     kinds = _kinds(calls)
     compared = calls.join(kinds, on=LIKE, nulls_equal=True)
     total, part = (float(rows.filter("later")["usd"].sum()) for rows in (calls, compared))
     covered = part / total if total else float(kinds.height > 0)
-    given = [part.filter(ANSWERED) for part in spent]
     unpriced = given[0]["cost_usd"].null_count(), given[1]["cost_usd"].null_count()
     priced = min(1 - n / max(part.height, 1) for n, part in zip(unpriced, given, strict=True))
     obstacle = next(_obstacles(compared, covered, priced), None)
     interval = None if obstacle else _interval(compared, kinds)
+    if interval and 0 < interval[0] <= (moved := _moved(calls, compared)):
+        obstacle = f"{usd(moved)} more than before went to answers without enough of their like"
+        interval = None
     quality = _quality(verdicts, after)
     return Saved(system, before, after, kinds, total, covered, unpriced, interval, obstacle, quality)
 
@@ -170,6 +174,41 @@ def _quality(verdicts: pl.DataFrame, period: Period) -> str:
         return "degraded"
     judged = told.filter(pl.col("verdict") == "OK")["week"].n_unique()
     return "held" if judged == (last - first).days // 7 + 1 else "not measured"
+
+
+def _answers(calls: pl.DataFrame) -> pl.DataFrame:
+    """Join the calls of a trace, a call without one standing alone: all it took to give an answer.
+
+    A router, an embedding or a second try is part of the answer's cost. That is null where a call that was
+    answered has none; a failure without a usage cost nothing.
+    """
+    chat = pl.col("operation").fill_null(CHAT) == CHAT
+    lost = pl.col("cost_usd").is_null() & ANSWERED
+    return (
+        calls.sort("occurred_at")
+        .group_by(pl.coalesce("trace_id", "event_id").alias("event_id"), maintain_order=True)
+        .agg(
+            pl.col("occurred_at").first(),
+            pl.col("endpoint").drop_nulls().last(),
+            operation=pl.when(chat.any()).then(pl.lit(CHAT)).otherwise(pl.col("operation").last()),
+            status=pl.when((ANSWERED & (chat | ~chat.any())).any())
+            .then(pl.lit("ok"))
+            .otherwise(pl.lit("error")),
+            session_id=pl.col("session_id").drop_nulls().first(),
+            user_id=pl.col("user_id").drop_nulls().first(),
+            user_tokens=pl.col("user_tokens").drop_nulls().first(),
+            cost_usd=pl.when(~lost.any()).then(pl.col("cost_usd").sum()),
+        )
+    )
+
+
+def _moved(calls: pl.DataFrame, compared: pl.DataFrame) -> float:
+    """Return the later cost in no figure beyond what its share was before: a new step at a new endpoint."""
+    (then, kept), (now, held) = (
+        [float(rows.filter(pl.col("later") == later)["usd"].sum()) for rows in (calls, compared)]
+        for later in (False, True)
+    )
+    return now - held - (then - kept) / then * now if then else 0.0
 
 
 def _told_apart(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:

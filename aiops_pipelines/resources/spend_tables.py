@@ -84,7 +84,7 @@ def saved_period(warehouse: Warehouse, system: System, before: Period, after: Pe
 def _production(warehouse: Warehouse, system: System, period: Period, as_of: date) -> pl.DataFrame:
     """Return the calls of users in a period with SPENT, their cost that of another day."""
     calls = warehouse.read(
-        f"select {COLUMNS}, i.status, coalesce(i.session_id, t.session_id) as session_id, "
+        f"select {COLUMNS}, i.trace_id, i.status, coalesce(i.session_id, t.session_id) as session_id, "
         f"coalesce(i.user_id, t.user_id) as user_id from {CALLS} where i.known_query_id is null "
         "and i.system = ? and i.occurred_at >= ? and i.occurred_at < ?",
         [system.name, period[0], min(period[1], END) + timedelta(days=1)],

@@ -102,6 +102,40 @@ def test_answers_bear_what_failures_cost():
     assert told.saved_usd == pytest.approx(-0.2) and told.unpriced == (0, 0)
 
 
+@pytest.mark.parametrize("endpoint", ["chat", "route"])
+def test_a_step_before_each_answer_is_part_of_its_cost(endpoint):
+    """Answers at 3 cents; then a router for a cent sends them to a model that costs 2."""
+    after = [row | {"trace_id": f"t{n}"} for n, row in enumerate(calls(50, 2 * PENNY))]
+    steps = [
+        row | {"trace_id": f"t{n}"}
+        for n, row in enumerate(calls(50, PENNY, endpoint=endpoint, user_tokens=None))
+    ]
+    told = found(calls(100, 3 * PENNY), steps + after)
+    assert told.saved_usd == pytest.approx(0) and told.verdict == "cannot tell"
+    assert told.kinds["answers_after"].sum() == 50
+
+
+def test_a_second_try_is_part_of_the_cost_of_an_answer():
+    """Ten of 50 answers took a try that failed and cost a cent; a failure without a usage cost nothing."""
+    after = [row | {"trace_id": f"t{n}"} for n, row in enumerate(calls(50, 2 * PENNY))]
+    tries = [
+        row | {"trace_id": f"t{n}", "event_id": f"{usd}{n}", "cost_usd": usd}
+        for usd in (PENNY, None)
+        for n, row in enumerate(calls(10, PENNY, status="error"))
+    ]
+    told = found(calls(100, 2 * PENNY), tries + after)
+    assert told.saved_usd == pytest.approx(-0.1)
+    assert told.kinds["answers_after"].sum() == 50 and told.unpriced == (0, 0)
+
+
+def test_cost_that_moves_to_a_new_endpoint_is_not_saved():
+    """50 answers save a cent each, and a new step without a trace costs 20 cents, or 60, in all."""
+    before, after = calls(100, 3 * PENNY), calls(50, 2 * PENNY)
+    assert found(before, after + calls(20, PENNY, endpoint="new")).verdict == "saved"
+    few = found(calls(100, 9 * PENNY), calls(50, 8 * PENNY) + calls(60, PENNY, endpoint="new"))
+    assert few.verdict == "cannot tell" and "$0.60 more than before" in saving_sentence(few)
+
+
 @pytest.mark.parametrize(
     ("verdicts", "quality"),
     [
