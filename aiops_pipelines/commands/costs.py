@@ -74,10 +74,11 @@ def growth(name: given.OneSystem, before: From, after: To, as_json: Json = False
 def saved(name: given.OneSystem, before: From, after: To, as_json: Json = False) -> None:
     """Say what the later answers saved against like ones of the earlier period, at the later prices.
 
-    An answer is all calls of its trace, or a call where the log has no traces.
-    Fewer calls, cheaper prices and another mix of endpoints or of lengths of questions and conversations are
-    no saving; other topics are not told apart. Choose the earlier period for when it was, not for what it
-    cost: a peak falls by itself.
+    An answer is all calls of its trace, or a call where the log has none.
+    Fewer calls, cheaper prices and another mix of endpoints or of lengths of
+    questions and conversations are no saving; topics are not told apart.
+    Choose the earlier period for when it was, not for its cost: a peak falls
+    by itself.
     """
     from aiops_pipelines.document import plain_data
     from aiops_pipelines.incidents.review_spend import saving_sentence
