@@ -1,8 +1,8 @@
-{# USD in units of their last digit, 0.000000000001: whole numbers add up exactly and are cheaper than decimals. A double holds them exactly below 9,007 USD. #}
+{# USD in units of their last digit, 0.000000000001: whole numbers add up exactly and are cheaper than decimals. A double holds them exactly below 9,007 USD, a bigint below 9.2 million; a call that costs more is a slip in a price, and null here. #}
 {% macro last_digits(usd) -%}
     case
-        when {{ usd }} < 9000 then ({{ usd }}::double * 1000000000000)::hugeint
-        else ({{ usd }} * 1000000000000)::hugeint
+        when {{ usd }} < 9000 then ({{ usd }}::double * 1000000000000)::bigint
+        when {{ usd }} < 9000000 then ({{ usd }} * 1000000000000)::bigint
     end
 {%- endmacro %}
 

@@ -77,9 +77,9 @@ running_cost as (
         case
             when coalesce({{ part }}_tokens, 0) = 0 then {{ before }}
             {%- if part in front %}
-            else least(input_cost, (cost_of_a_token * up_to_{{ part }})::hugeint)
+            else least(input_cost, (cost_of_a_token * up_to_{{ part }})::bigint)
             {%- else %}
-            else greatest({{ before }}, least(input_cost, (behind_starts_at + cost_of_a_token_behind * up_to_{{ part }})::hugeint))
+            else greatest({{ before }}, least(input_cost, (behind_starts_at + cost_of_a_token_behind * up_to_{{ part }})::bigint))
             {%- endif %}
         end as cost_up_to_{{ part }}{{ "," if not loop.last }}
         {%- endfor %}
