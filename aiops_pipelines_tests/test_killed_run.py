@@ -1,6 +1,7 @@
 """A run that is killed half-way and started again ends in the state of a run that was not."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,10 +28,13 @@ OF_THE_RUN = {
     "checked_at",
     "registered_at",
     "noticed_at",
+    "asked_at",
     "completed_at",
     "modified_ns",
     "listing",
 }
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
+"""When something was stored, in an answer to a query of a runbook; logged times are whole seconds here."""
 KEYED = "compliance"  # commitments and signatures depend on keys, which are made anew for each installation
 
 
@@ -73,9 +77,10 @@ def contents(data: Path) -> dict[str, list[tuple]]:
             described = connection.execute(f"describe {schema}.{name}").fetchall()
             columns = ", ".join(f'"{column}"' for column, *_ in described if column not in OF_THE_RUN)
             if schema != KEYED:
-                found[f"{schema}.{name}"] = connection.execute(
-                    f"select {columns} from {schema}.{name} order by all"
-                ).fetchall()
+                rows = connection.execute(f"select {columns} from {schema}.{name} order by all").fetchall()
+                found[f"{schema}.{name}"] = [
+                    tuple(MOMENT.sub("then", v) if isinstance(v, str) else v for v in row) for row in rows
+                ]
     return found
 
 
