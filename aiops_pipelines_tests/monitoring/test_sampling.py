@@ -22,6 +22,7 @@ SCHEMA = pl.Schema(
         "occurred_at": pl.Datetime("us", "UTC"),
         "endpoint": pl.String(),
         "answer": pl.String(),
+        "output_visible": pl.Int64(),
         "status": pl.String(),
         "known_query_id": pl.String(),
     }
@@ -35,10 +36,11 @@ def calls(
     prefix: str = "c",
     operation: str = "chat",
     status: str = "ok",
+    written: int | None = None,
 ) -> pl.DataFrame:
     names = [endpoint for endpoint, count in endpoints.items() for _ in range(count)]
     rows = [
-        (f"{prefix}{i}", operation, START + timedelta(minutes=i), name, answer, status, known)
+        (f"{prefix}{i}", operation, START + timedelta(minutes=i), name, answer, written, status, known)
         for i, name in enumerate(names)
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
@@ -92,7 +94,9 @@ def test_as_great_a_share_of_the_calls_without_an_answer_is_taken() -> None:
         [
             calls({"ask": 100}),
             calls({"ask": 20, None: 10}, answer=" ", prefix="b"),
-            calls({"ask": 10}, answer=None, prefix="n"),
+            calls({"ask": 10}, answer=None, prefix="n", written=1),
+            calls({"ask": 50}, answer=None, prefix="t", written=40),  # calls of tools
+            calls({"ask": 50}, answer=None, prefix="u"),  # nothing is known of what they wrote
             calls({"ask": 50}, answer=None, prefix="e", status="error"),
             calls({"ask": 50}, answer=None, prefix="v", operation="embeddings"),
             calls({"ask": 5}, answer=None, known="q1", prefix="k"),
