@@ -27,14 +27,15 @@ _PLAIN |= {0xFF10 + digit: str(digit) for digit in range(10)} | {0xFF20: "@"}
 _EMAIL = re.compile(r"[\w.%+'-]{1,64}@(?:[\w-]{1,63}[.\uff0e]){1,8}[^\W\d_]{2,24}")
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9])(?:"
-    r"sk-(?=[\w-]*\d)[\w-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Za-z])|gh[pousr]_[A-Za-z0-9]{20,}"
+    r"sk-(?=[\w-]{0,200}\d)[\w-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Za-z])|gh[pousr]_[A-Za-z0-9]{20,}"
     r"|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}"
-    r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"
+    r"|eyJ[\w-]{8,4096}+\.eyJ[\w-]{8,}\.[\w-]*"
     r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{50,}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|hooks\.slack\.com/services/[\w/]{20,}"
     r"|(?<=uthorization: [Bb]asic )[A-Za-z0-9+/]{8,}={0,2}|(?<=[Bb]earer )(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*"
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]{0,8192}(?:-----END [A-Z ]{0,20}PRIVATE KEY-----)?)"
 )
+"""What may fail far from its start is bounded: a text of many starts would take the square of its length."""
 _ASSIGNED = re.compile(
     r"(?i:passw(?:or)?d|pwd|secret|api[_-]?key|access[_-]?key|(?:access|auth)[_-]?token)"
     r"[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?"

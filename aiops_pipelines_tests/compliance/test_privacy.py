@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections import Counter
+from time import process_time
 
 import pytest
 from hypothesis import example, given
@@ -137,6 +138,16 @@ def test_everything_planted_is_found(planted):
 )
 def test_hostile_texts_end(text):
     assert mask(text)[0]
+
+
+@pytest.mark.parametrize("piece", ["sk-aaaaaaaa-", "eyJaaaaaaaa-"])
+def test_the_time_of_a_hostile_text_grows_with_its_length_not_with_its_square(piece):
+    def seconds(pieces):
+        start = process_time()
+        mask(piece * pieces)
+        return process_time() - start
+
+    assert seconds(16_000) < 24 * seconds(2_000)  # 8 times the text: the square would be 64 times the time
 
 
 @given(st.integers(0, 10**15))
