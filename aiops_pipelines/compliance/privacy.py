@@ -73,7 +73,7 @@ _NO_NUMBER = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|(?<!\d)\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?(?!\d)"
     r"|(?<!\d)\d{1,2}([./-])\d{1,2}\1(?:19|20)\d{2}(?!\d)"
-    r"|(?<![\d+(/-])(?:19|20)\d{2}[-/]\d{4,7}(?![\d/-])"
+    r"|(?P<in_year>(?<![\d+(/-])(?:19|20)\d{2}[-/]\d{4,7}(?![\d/-]))"
     r"|[$€£] ?\d[\d,.']*"
     r"|(?<![\d+])(?:\d{1,3}(?:[,.' ]\d{3})+|\d+)(?:[.,]\d{1,2})? ?(?:€|(?:EUR|USD|GBP|CHF|dollars?|euros?)\b)"
     r"|(?<![\d.+])\d+\.\d+(?![\d.])"
@@ -188,9 +188,12 @@ def _addresses(text: str) -> Iterator[Span]:
 
 def _phones(text: str, regions: Sequence[str]) -> Iterator[Span]:
     for match in _PHONE.finditer(_without_other_numbers(text)):
-        announced = _ANNOUNCED.search(text, max(match.start() - 40, 0), match.start())
-        if announced or _is_phone(_EXTENSION.sub("", match[0]), regions):
+        if _announced(text, match.start()) or _is_phone(_EXTENSION.sub("", match[0]), regions):
             yield match.span()
+
+
+def _announced(text: str, start: int) -> bool:
+    return bool(_ANNOUNCED.search(text, max(start - 40, 0), start))
 
 
 def _is_phone(candidate: str, regions: Sequence[str]) -> bool:
@@ -216,7 +219,13 @@ def _holds(check: Callable[[phonenumbers.PhoneNumber], bool], candidate: str, re
 
 def _without_other_numbers(text: str) -> str:
     """Blank out what only looks like a number of a person, keeping every position."""
-    return _NO_NUMBER.sub(lambda match: "x" * len(match[0]), text)
+
+    def blank(match: re.Match[str]) -> str:
+        # "tel 2026-7654321" is a number of a person, "invoice 2026-000123" is not.
+        announced = match["in_year"] and _announced(text, match.start())
+        return match[0] if announced else "x" * len(match[0])
+
+    return _NO_NUMBER.sub(blank, text)
 
 
 _SEVEN_DIGITS = re.compile(r"\d(?:\W{0,3}\d){6}")
