@@ -21,11 +21,18 @@ NOT_YET_LOGGED = """
         (select event_id from compliance.audit_log where system = ? and event_id is not null)
 """
 LOGGED = """
+    with portion as (
+        select system, event_id, entry_index, entry_id, leaf from compliance.audit_log
+        where system = ? and kind = 'inference' and entry_index >= ?
+        order by entry_index limit {rows}),
+    log as materialized (
+        select portion.*, stored.rowid as place
+        from portion left join inference_log.inferences as stored using (system, event_id))
     select log.entry_index, log.entry_id, log.leaf, {columns}
-    from compliance.audit_log as log left join inference_log.inferences as calls using (system, event_id)
-    where log.system = ? and log.kind = 'inference' and log.entry_index >= ?
-    order by log.entry_index limit {rows}
+    from log left join inference_log.inferences as calls on calls.rowid = log.place
+    order by log.entry_index
 """
+"""Calls are found by their ids first, so that texts are read of the portion alone and not of every call."""
 COMPARED = (
     *("occurred_at", "endpoint", "model_served", "model_requested", "prompt_version", "index_version"),
     *("status", "tokens_total", "latency_ms", "query", "answer", "user_id", "session_id", "pii_counts"),
@@ -60,7 +67,7 @@ def altered(warehouse: Warehouse, system: str, keys: Keys) -> list[Finding]:
 
 
 def _logged(warehouse: Warehouse, system: str) -> Iterator[tuple[int, str, bytes, Record | None]]:
-    columns = ", ".join(["system", "event_id", *(f"calls.{name}" for name in COMPARED)])
+    columns = ", ".join(["log.system", "log.event_id", *(f"calls.{name}" for name in COMPARED)])
     sql, following = LOGGED.format(columns=columns, rows=ROWS_AT_ONCE), 0
     while (rows := warehouse.read(sql, [system, following])).height:
         for row in rows.iter_rows(named=True):

@@ -59,6 +59,16 @@ def test_edits_in_every_portion_of_the_calls_are_named(
     assert found(book) == [("error", index, "status") for index in range(3)]
 
 
+def test_a_second_version_of_a_call_is_named_also_where_a_portion_ends(
+    book: AuditBook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_calls, "ROWS_AT_ONCE", 1)
+    other = rows(warehouse, "inference_log.inferences", call(0) | {"status": "error"})
+    with warehouse.writing() as writer:
+        writer.append("inference_log.inferences", other)
+    assert found(book) == [("error", 0, "status")]
+
+
 def test_a_call_given_to_another_user_is_named(book: AuditBook, warehouse: Warehouse) -> None:
     tamper(warehouse, "update inference_log.inferences set user_id = 'u0' where event_id = 'e1'")
     assert {column for _, _, column in found(book)} == {"user_id", "query", "answer"}
