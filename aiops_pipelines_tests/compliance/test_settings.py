@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aiops_pipelines.compliance.settings import settings, settings_entry
+from aiops_pipelines.incidents.settings import BusinessHours
 from aiops_pipelines.systems import Limits, Notification, Retention
 from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
 
@@ -43,6 +44,14 @@ def test_a_limit_that_was_raised_is_said() -> None:
     )
     entry = settings_entry(raised, settings(REGULATED), NOW)
     assert entry is not None and entry["details"]["changed"][0].startswith(f"limits.{field}: ")
+
+
+def test_hours_that_loosen_the_clocks_of_incidents_are_said() -> None:
+    edited = REGULATED.model_copy(update={"business_hours": BusinessHours(days=("monday",))})
+    entry = settings_entry(edited, settings(REGULATED), NOW)
+    assert entry is not None
+    (said,) = entry["details"]["changed"]
+    assert said.startswith("business_hours.days: ") and said.endswith(' -> ["monday"]')
 
 
 def test_addresses_are_not_written_into_the_log_and_paths_are_no_settings() -> None:
