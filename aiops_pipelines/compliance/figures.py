@@ -29,6 +29,8 @@ OF_PIPELINES = (
 """Decisions that no person takes."""
 NOBODY = ("aiops", "aiops_pipelines", "automatic")
 """Actors of decisions that a person could have taken."""
+UNKNOWN = "unknown"
+"""So begins the actor of a decision of which nobody knows who took it: no evidence of a person."""
 Value = int | float | Decimal | str | datetime | None
 Values = dict[str, Value]
 
@@ -201,7 +203,8 @@ def _guardrails(e: MonthEvidence) -> Values:
     calls, events = e.calls(), e.guardrail_events()
     blocks = events.filter(pl.col("action").is_in(BLOCKS)).height
     decided = e.entries().filter(pl.col("kind").str.starts_with("decision."))
-    by_people = ~pl.col("kind").is_in(OF_PIPELINES) & ~pl.col("actor").is_in(NOBODY)
+    known = ~pl.col("actor").is_in(NOBODY) & ~pl.col("actor").str.starts_with(UNKNOWN)
+    by_people = ~pl.col("kind").is_in(OF_PIPELINES) & known
     took = [
         (row["acknowledged_at"] - row["opened_at"]) // timedelta(seconds=1)
         for row in e.rows("incidents")

@@ -4,7 +4,7 @@ Prices have entries of their own. Paths are left out: they move with the data fo
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -19,6 +19,8 @@ HASHED = {"index", "notifications"}
 NOTED, CHANGED = "settings_noted", "settings_changed"
 WHOEVER = "unknown: whoever edits the system file"
 NAMED = 5
+NAMED_BY_USERS = "limits.endpoint_budgets_usd."
+"""Every other setting is always there, by its default: one that comes or goes does so with a version."""
 
 
 def settings(system: System) -> dict[str, str]:
@@ -31,6 +33,8 @@ def settings(system: System) -> dict[str, str]:
 def settings_entry(system: System, before: Mapping[str, str] | None, now: datetime) -> dict[str, Any] | None:
     """Return the entry that notes the settings the first time, or says what changed; None if nothing did.
 
+    Settings that only one side knows came or went with a version of this software: no person edited them.
+
     Args:
         system: as its file is now.
         before: the settings of the last such entry, or None.
@@ -42,16 +46,23 @@ def settings_entry(system: System, before: Mapping[str, str] | None, now: dateti
     if before is None:
         summary = f"The settings in force were noted; profile {system.profile}."
         return decision_entry(system.name, NOTED, now, "aiops_pipelines", summary, {"settings": found})
-    changed = [
-        f"{place}: {before.get(place, 'not set')} -> {found.get(place, 'not set')}"
+    changed = {
+        place: f"{place}: {before.get(place, 'not set')} -> {found.get(place, 'not set')}"
         for place in sorted(before.keys() | found.keys())
         if before.get(place) != found.get(place)
-    ]
+    }
+    both = before.keys() & found.keys()
+    edited = [said for place, said in changed.items() if place in both or place.startswith(NAMED_BY_USERS)]
+    if not edited:
+        summary = f"Settings that came or went with a version were noted: {_first(list(changed.values()))}."
+        return decision_entry(system.name, NOTED, now, "aiops_pipelines", summary, {"settings": found})
+    summary = f"The system file was edited: {_first(edited)}."
+    return decision_entry(system.name, CHANGED, now, WHOEVER, summary, {"settings": found, "changed": edited})
+
+
+def _first(changed: Sequence[str]) -> str:
     more = f" and {some(len(changed) - NAMED, 'other setting')}" if len(changed) > NAMED else ""
-    summary = f"The system file was edited: {'; '.join(changed[:NAMED])}{more}."
-    return decision_entry(
-        system.name, CHANGED, now, WHOEVER, summary, {"settings": found, "changed": changed}
-    )
+    return f"{'; '.join(changed[:NAMED])}{more}"
 
 
 def _flat(value: Any, place: str = "") -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from aiops_pipelines.compliance.figures import Figure, figures
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report import canonical_json, compliance_report
+from aiops_pipelines.compliance.settings import WHOEVER
 from aiops_pipelines_tests.compliance.august import MONTH, NAME, NOTE, NOW, TABLES, evidence
 from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
 from aiops_pipelines_tests.incidents.fourteen_weeks import TABLES as DECLARED
@@ -137,8 +138,8 @@ def test_a_checkpoint_signed_in_the_same_instant_by_the_publication_moves_no_fig
 
 def test_what_pipelines_decide_is_no_human_oversight(database: duckdb.DuckDBPyConnection) -> None:
     log = evidence().audit_log
-    kinds = [f"decision.{what}" for what in ("drift_verdict", "index_published", "baseline_frozen")]
-    actors = ["aiops_pipelines", "2f6c0c1e-run", "automatic"]
+    kinds = [f"decision.{what}" for what in ("drift_verdict", "index_published", "baseline_frozen", "settings_changed")]
+    actors = ["aiops_pipelines", "2f6c0c1e-run", "automatic", WHOEVER]
     rows = [
         {"system": NAME, "entry_index": n, "kind": kind, "occurred_at": NOW.replace(month=8), "actor": actor}
         for n, (kind, actor) in enumerate(zip(kinds, actors, strict=True))
@@ -146,7 +147,7 @@ def test_what_pipelines_decide_is_no_human_oversight(database: duckdb.DuckDBPyCo
     e = evidence(audit_log=pl.DataFrame([dict.fromkeys(log.schema) | row for row in rows], log.schema))
     fill(database, e)
     found = figures(e)
-    assert (found["oversight.decisions"].value, found["oversight.by_people"].value) == (3, None)
+    assert (found["oversight.decisions"].value, found["oversight.by_people"].value) == (4, None)
     assert computed(database, found["oversight.by_people"].sql) is None
     oversight = next(row for row in compliance_report(e)["controls"] if row["id"] == "R6")
     assert (oversight["cells"][0]["label"], oversight["cells"][0]["figure"]) == (

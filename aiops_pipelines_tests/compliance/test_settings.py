@@ -1,6 +1,7 @@
 """The settings in force are in the log, and so is every edit of them."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 from aiops_pipelines.compliance.settings import settings, settings_entry
@@ -52,6 +53,32 @@ def test_hours_that_loosen_the_clocks_of_incidents_are_said() -> None:
     assert entry is not None
     (said,) = entry["details"]["changed"]
     assert said.startswith("business_hours.days: ") and said.endswith(' -> ["monday"]')
+
+
+def test_a_setting_that_comes_with_a_version_is_no_edit_of_a_person() -> None:
+    older = {place: value for place, value in settings(REGULATED).items() if "slo" not in place}
+    noted = settings_entry(REGULATED, older | {"limits.gone": "1"}, NOW)
+    assert noted is not None
+    assert (noted["kind"], noted["actor"]) == ("decision.settings_noted", "aiops_pipelines")
+    assert noted["summary"] == (
+        "Settings that came or went with a version were noted: "
+        "limits.availability_slo: not set -> 0.99; limits.gone: 1 -> not set."
+    )
+    assert settings_entry(REGULATED, noted["details"]["settings"], NOW) is None
+    edited = settings_entry(REGULATED, older | {"profile": "light"}, NOW)
+    assert edited is not None and edited["details"]["changed"] == ["profile: light -> regulated"]
+
+
+def test_a_budget_that_comes_or_goes_is_an_edit() -> None:
+    limits = REGULATED.limits.model_copy(update={"endpoint_budgets_usd": {"ask": Decimal(9)}})
+    budgeted = REGULATED.model_copy(update={"limits": limits})
+    for system, before, said in (
+        (budgeted, REGULATED, "not set -> 9"),
+        (REGULATED, budgeted, "9 -> not set"),
+    ):
+        entry = settings_entry(system, settings(before), NOW)
+        assert entry is not None
+        assert entry["details"]["changed"] == [f"limits.endpoint_budgets_usd.ask: {said}"]
 
 
 def test_addresses_are_not_written_into_the_log_and_paths_are_no_settings() -> None:
