@@ -6,7 +6,7 @@ files, never behind, and the next run signs what is missing. What an entry says 
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -63,12 +63,12 @@ class AuditBook:
                 writer.append("compliance.audit_log", appended.rows)
         return appended
 
-    def last_settings(self, system: str) -> dict[str, str] | None:
-        """Return the settings that the log noted last, if it did."""
+    def last_settings(self, system: str, size: int | None = None) -> dict[str, str] | None:
+        """Return the settings that the log, or its first `size` entries, noted last, if they did."""
         found = self._warehouse.read(
             "select leaf from compliance.audit_log where system = ? and kind in (?, ?) "
-            "order by entry_index desc limit 1",
-            [system, f"decision.{NOTED}", f"decision.{CHANGED}"],
+            "and (? is null or entry_index < ?) order by entry_index desc limit 1",
+            [system, f"decision.{NOTED}", f"decision.{CHANGED}", size, size],
         )
         if found.is_empty():
             return None
@@ -144,18 +144,34 @@ class AuditBook:
             findings.insert(0, log.Finding("error", None, None, None, ALL_GONE.format(system)))
         if notes and not files.tiles():
             findings.append(log.Finding("note", None, None, None, TILES_GONE))
-        findings += altered(self._warehouse, system, self.keys)
+        findings += altered(self._warehouse, system, self.keys, self._texts_until(system, notes, vkey))
         root = root_hash(entries.sort("entry_index")["leaf_hash"].to_list())
         return findings, entries.height, base64.b64encode(root).decode()
+
+    def _texts_until(self, system: str, notes: Sequence[str], vkey: str) -> datetime | None:
+        """Return the moment before which no text need be left: what is signed says the term and the time."""
+        signed = [one for note in notes if (one := _signed(note, vkey))]
+        latest = max((one.time_s or 0 for one in signed), default=0)
+        size = max((one.size for one in signed), default=0)
+        try:
+            noted = self.last_settings(system, size) or {}
+            return datetime.fromtimestamp(latest, UTC) - timedelta(days=int(noted["retention.text_days"]))
+        except (leaf.LeafInvalid, KeyError, TypeError, ValueError, OverflowError):
+            return None  # no term was noted, none that ends, or in an entry that was edited: found already
+
+
+def _signed(note: str, vkey: str) -> checkpoint.Checkpoint | None:
+    try:
+        return checkpoint.verify(note, vkey)
+    except checkpoint.CheckpointInvalid:
+        return None  # found already
 
 
 def _said_of_checkpoints(stored: pl.DataFrame, vkey: str) -> Iterator[log.Finding]:
     """Compare size and root that the table states with those that were signed: reports print them."""
     for row in stored.iter_rows(named=True):
-        try:
-            signed = checkpoint.verify(row["note"], vkey)
-        except checkpoint.CheckpointInvalid:
-            continue  # found already
+        if (signed := _signed(row["note"], vkey)) is None:
+            continue
         if (row["tree_size"], row["root_hash"]) != (signed.size, base64.b64encode(signed.root).decode()):
             what = f"{row['tree_size']:,} entries in compliance.audit_checkpoints"
             message = (

@@ -5,6 +5,7 @@ What is compared is `compliance.records`; keeping and signing the log is `audit_
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -54,12 +55,16 @@ def new_entries(warehouse: Warehouse, system: str, keys: Keys) -> Iterator[dict[
         yield inference_entry(record, keys.subject(system, subject_of(row)))
 
 
-def altered(warehouse: Warehouse, system: str, keys: Keys) -> list[Finding]:
-    """Return what is no longer as it was logged, and notes on what could not be compared."""
+def altered(warehouse: Warehouse, system: str, keys: Keys, texts_until: datetime | None) -> list[Finding]:
+    """Return what is no longer as it was logged, and notes on what could not be compared.
+
+    `texts_until` is the moment before which calls are past the term of their texts, if a term is known.
+    """
     if not warehouse.built(INFERENCES):
         return []
     logged = _logged(warehouse, system)
-    findings = against_records(logged, cache(lambda subject: keys.kept_subject(system, subject)))
+    key_of = cache(lambda subject: keys.kept_subject(system, subject))
+    findings = against_records(logged, key_of, texts_until)
     missing = warehouse.read("select count(*) as n " + NOT_YET_LOGGED.format(join=""), [system, system])["n"][
         0
     ]

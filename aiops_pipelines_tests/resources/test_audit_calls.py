@@ -1,14 +1,17 @@
 """The stored calls held against the log: each edit is named, and an untouched one is not."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
+from aiops_pipelines.compliance.audit_entry import decision_entry
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import audit_calls
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_calls import new_entries
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines_tests.resources.audited_shop import audited, call, rows, tamper
+from aiops_pipelines_tests.resources.audited_shop import NOW, audited, call, rows, tamper
 
 
 @pytest.fixture
@@ -83,6 +86,42 @@ def test_a_deleted_call_is_named(book: AuditBook, warehouse: Warehouse) -> None:
 def test_a_price_that_became_known_later_is_no_edit(book: AuditBook, warehouse: Warehouse) -> None:
     tamper(warehouse, "update costs.call_costs set cost_usd = 0.2, price_status = 'ambiguous'")
     assert found(book) == []
+
+
+def noted_term(book: AuditBook, days: int, signed_at: datetime | None) -> None:
+    """Note the term of texts in the log and sign it at this time, if any; the calls are of 8 June."""
+    details = {"settings": {"retention.text_days": str(days)}}
+    entry = decision_entry("shop", "settings_noted", NOW, "aiops_pipelines", "The settings.", details)
+    book.append("shop", [entry])
+    if signed_at:
+        book.sign("shop", signed_at)
+
+
+def test_texts_that_are_deleted_after_their_term_are_noted_and_nothing_else_of_the_call(
+    book: AuditBook, warehouse: Warehouse
+) -> None:
+    noted_term(book, 30, NOW + timedelta(days=31))
+    tamper(warehouse, "update inference_log.inferences set query = null, answer = null")
+    (note,) = book.verify("shop")[0]
+    assert (note.severity, note.message[:40]) == ("note", "The texts of 3 calls were deleted after ")
+    tamper(warehouse, "update inference_log.inferences set status = 'error' where event_id = 'e1'")
+    assert found(book) == [("error", 1, "status"), ("note", None, None)]
+
+
+def test_texts_that_are_deleted_before_their_term_or_by_half_are_named(
+    book: AuditBook, warehouse: Warehouse
+) -> None:
+    noted_term(book, 30, NOW + timedelta(days=31))
+    tamper(warehouse, "update inference_log.inferences set answer = null where event_id = 'e1'")
+    assert found(book) == [("error", 1, "answer")]
+    noted_term(book, 40, NOW + timedelta(days=32))
+    tamper(warehouse, "update inference_log.inferences set query = null where event_id = 'e1'")
+    assert {(severity, column) for severity, _, column in found(book)} == {
+        ("error", "query"),
+        ("error", "answer"),
+    }
+    noted_term(book, 1, None)
+    assert {column for _, _, column in found(book)} == {"query", "answer"}  # the new term is not signed
 
 
 def test_a_call_without_a_key_is_not_vouched_for_and_no_key_is_made(
