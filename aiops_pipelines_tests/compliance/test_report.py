@@ -138,7 +138,10 @@ def test_a_checkpoint_signed_in_the_same_instant_by_the_publication_moves_no_fig
 
 def test_what_pipelines_decide_is_no_human_oversight(database: duckdb.DuckDBPyConnection) -> None:
     log = evidence().audit_log
-    kinds = [f"decision.{what}" for what in ("drift_verdict", "index_published", "baseline_frozen", "settings_changed")]
+    kinds = [
+        f"decision.{what}"
+        for what in ("drift_verdict", "index_published", "baseline_frozen", "settings_changed")
+    ]
     actors = ["aiops_pipelines", "2f6c0c1e-run", "automatic", WHOEVER]
     rows = [
         {"system": NAME, "entry_index": n, "kind": kind, "occurred_at": NOW.replace(month=8), "actor": actor}
