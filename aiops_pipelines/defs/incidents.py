@@ -15,7 +15,14 @@ from aiops_pipelines.incidents.announcements import announcements
 from aiops_pipelines.incidents.facts import Facts
 from aiops_pipelines.incidents.review import weekly_review as review_week
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
-from aiops_pipelines.incidents.runbooks import Runbook, RunbookError, by_cause, digests, load_runbooks
+from aiops_pipelines.incidents.runbooks import (
+    Runbook,
+    RunbookError,
+    by_cause,
+    digests,
+    load_runbooks,
+    uncovered,
+)
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.diagnosis import diagnose
@@ -125,7 +132,8 @@ def incidents(
     work = Work(context, project, warehouse, "incidents")
     called: list[dict[str, Any]] = []
     try:
-        runbooks, mistake = load_runbooks(project.runbooks), ""
+        runbooks = load_runbooks(project.runbooks)
+        mistake = uncovered(runbooks)
     except RunbookError as error:
         runbooks, mistake = {}, str(error)
     for system in work.operated():
@@ -189,18 +197,20 @@ def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list
         )
     for sentence in deliver(warehouse, system, work.project.notifications, now):
         work.problem(system.name, sentence)
-    again = news.filter(pl.col("change").str.contains("^(reopened|raised)"))["incident_id"]
-    asked = pl.col("incident_id").is_in(before["incident_id"].to_list()).not_()
-    return after.filter(asked | pl.col("incident_id").is_in(again.to_list())).rows(named=True)
+    again = news.filter(pl.col("change").str.contains("^(reopened|raised)"))
+    unasked = after.filter(pl.col("status") != "resolved", pl.col("runbook").is_in(list(runbooks))).join(
+        warehouse.rows("incidents.diagnoses", system=system.name), on="incident_id", how="anti"
+    )
+    numbers = pl.concat([again["incident_id"], unasked["incident_id"]]).to_list()
+    return after.filter(pl.col("incident_id").is_in(numbers)).rows(named=True)
 
 
 def _with_digests(after: pl.DataFrame, before: pl.DataFrame, now: Mapping[str, str]) -> pl.DataFrame:
-    """Add the digest that each incident's runbook had when it was first seen."""
+    """Add the digest that each incident's runbook had when it was first seen with one."""
     first = before.select("incident_id", "runbook_digest")
     present = pl.col("runbook").replace_strict(now, default=None, return_dtype=pl.String)
     joined = after.join(first, on="incident_id", how="left", maintain_order="left")
-    known = pl.col("incident_id").is_in(before["incident_id"].to_list())
-    return joined.with_columns(runbook_digest=pl.when(known).then("runbook_digest").otherwise(present))
+    return joined.with_columns(runbook_digest=pl.coalesce("runbook_digest", present))
 
 
 @dg.asset(

@@ -82,6 +82,35 @@ def test_a_runbook_that_cannot_be_read_keeps_no_incident_from_opening(desk, ware
     assert "volume.yaml cannot be read as YAML" in sentence
 
 
+def test_a_folder_from_before_a_cause_keeps_its_other_runbooks(desk, warehouse):
+    (desk.runbooks / "scores-missing.yaml").unlink()
+    assert run(desk, warehouse).success
+    (row,) = warehouse.rows("incidents.incidents").rows(named=True)
+    assert row["runbook"] == "latency" and row["runbook_digest"]
+    assert warehouse.rows("incidents.diagnoses").height == 3
+    (sentence,) = warehouse.rows("operations.problems")["problem"]
+    assert "none for scores_missing" in sentence
+
+
+def test_an_incident_is_diagnosed_when_its_runbook_comes_later(desk, warehouse):
+    content = (desk.runbooks / "latency.yaml").read_text()
+    (desk.runbooks / "latency.yaml").unlink()
+    run(desk, warehouse)
+    assert warehouse.rows("incidents.diagnoses").is_empty()
+    (desk.runbooks / "latency.yaml").write_text(content)
+    assert run(desk, warehouse).success and run(desk, warehouse).success
+    assert len(warehouse.rows("incidents.incidents")["runbook_digest"].item()) == 64
+    assert warehouse.rows("incidents.diagnoses").height == 3
+
+
+def test_a_run_that_stops_before_it_diagnoses_is_caught_up(desk, warehouse, defs, monkeypatch):
+    monkeypatch.setattr(defs, "diagnose", lambda *_: 1 / 0)
+    assert not run(desk, warehouse).success
+    monkeypatch.undo()
+    assert run(desk, warehouse).success
+    assert warehouse.rows("incidents.diagnoses").height == 3
+
+
 def test_a_run_that_stops_before_it_announces_loses_nothing(desk, warehouse, defs, monkeypatch):
     monkeypatch.setattr(defs, "deliver", lambda *_: 1 / 0)
     assert not run(desk, warehouse).success
