@@ -56,9 +56,11 @@ class NotSentError(Exception):
 def deliver(
     warehouse: Warehouse, system: System, folder: Path, now: datetime, pauses_s: tuple[float, ...] = PAUSES_S
 ) -> list[str]:
-    """Send what waits, oldest first, and mark what was sent; return a sentence for each place that failed.
+    """Send what waits, oldest first, and mark what was sent; return sentences on what did not get there.
 
     A place that fails is left for the next run, so that it hears of an incident's changes in their order.
+    What waits for a place that the system's file names no more, for its address was corrected say, goes to
+    the first place of the same kind that wants it and was not told the same.
 
     Args:
         warehouse: holds `incidents.announcements`.
@@ -69,8 +71,11 @@ def deliver(
     """
     places = {place.key: place for place in system.notifications}
     stored = warehouse.rows(TABLE, system=system.name).sort("queued_at", "position")
-    waiting = stored.filter(pl.col("sent_at").is_null(), pl.col("queued_at") > now - GIVEN_UP_AFTER)
-    failures = []
+    placed = _placed(stored, places)
+    late = pl.col("queued_at") <= now - GIVEN_UP_AFTER
+    failures = _given_up(placed.filter(late), warehouse.rows("incidents.incidents", system=system.name))
+    waiting = placed.filter(~late)
+    failures += _without_place(waiting.filter(~pl.col("place").is_in(list(places))))
     for key, place in places.items():
         rows = waiting.filter(place=key).rows(named=True)
         send = _sender(place, folder, system.name)
@@ -83,6 +88,67 @@ def deliver(
     return failures
 
 
+def _placed(stored: pl.DataFrame, places: Mapping[str, Notification]) -> pl.DataFrame:
+    """Return what was not sent, with the place that is to hear it now, or its old one if there is none.
+
+    A row that is left over because every place of its kind is told the same is left out.
+    """
+    told = {_same(row, row["place"]) for row in stored.rows(named=True) if row["place"] in places}
+    rows = []
+    for row in stored.filter(pl.col("sent_at").is_null()).rows(named=True):
+        if row["place"] in places:
+            rows.append(row)
+            continue
+        severity = json.loads(row["message"])["severity"]
+        alike = [key for key, place in places.items() if place.kind == _kind(row)]
+        wanting = [key for key in alike if places[key].wants(row["change"], severity)]
+        free = next((key for key in wanting if _same(row, key) not in told), None)
+        if free:
+            told.add(_same(row, free))
+        if free or not wanting:
+            rows.append({**row, "place": free or row["place"]})
+    return pl.DataFrame(rows, schema=stored.schema)
+
+
+def _same(row: Message, place: str) -> tuple[object, ...]:
+    """What a place is told once: a change of an incident, as one look found it."""
+    return place, row["incident_id"], row["change"], row["queued_at"]
+
+
+def _kind(row: Message) -> str:
+    return str(row["place"]).rpartition("-")[0]
+
+
+def _without_place(rows: pl.DataFrame) -> list[str]:
+    """Say what waits for a place that is gone and has no successor."""
+    return [
+        f"{_what(kind, some_rows)} cannot be sent: the system's file names their place no more, and no other "
+        "of its kind that wants them. Name one within three days, or tell people yourself."
+        for kind, some_rows in _by_kind(rows)
+    ]
+
+
+def _given_up(rows: pl.DataFrame, incidents: pl.DataFrame) -> list[str]:
+    """Say what was given up of incidents that are not resolved."""
+    unresolved = incidents.filter(pl.col("status") != "resolved")
+    return [
+        f"{_what(kind, some_rows)} could not be sent for three days and will not be: "
+        f"{some_rows[-1]['failure'] or 'it was not tried'}. Tell people yourself; this stands until the "
+        "incident is resolved."
+        for kind, some_rows in _by_kind(rows.join(unresolved, on="incident_id", how="semi"))
+    ]
+
+
+def _by_kind(rows: pl.DataFrame) -> list[tuple[str, list[Message]]]:
+    kinds = sorted({_kind(row) for row in rows.rows(named=True)})
+    return [(kind, [row for row in rows.rows(named=True) if _kind(row) == kind]) for kind in kinds]
+
+
+def _what(kind: str, rows: Sequence[Message]) -> str:
+    incidents = listed(sorted({row["incident_id"] for row in rows}))
+    return f"{some(len(rows), 'announcement')} for {kind} ({incidents})"
+
+
 def _mark(warehouse: Warehouse, row: Message, failure: str | None, now: datetime) -> None:
     became = {"attempts": row["attempts"] + 1, "sent_at": None if failure else now, "failure": failure}
     key = {name: row[name] for name in ("system", "announcement_id")}
@@ -90,9 +156,7 @@ def _mark(warehouse: Warehouse, row: Message, failure: str | None, now: datetime
 
 
 def _sentence(kind: str, why: str, rows: Sequence[Message]) -> str:
-    incidents = listed(sorted({row["incident_id"] for row in rows}))
-    what = f"{some(len(rows), 'announcement')} for {kind} ({incidents}) could not be sent: {why}."
-    return f"{what} Each run tries again, for three days."
+    return f"{_what(kind, rows)} could not be sent: {why}. Each run tries again, for three days."
 
 
 def _attempts(send: Send, content: Message, pauses_s: tuple[float, ...]) -> str | None:

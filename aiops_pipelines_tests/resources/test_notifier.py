@@ -110,6 +110,11 @@ def found() -> pl.DataFrame:
     return incidents(signals, pl.DataFrame(schema=EVENTS), NOW, {"latency": "latency"})
 
 
+def known() -> pl.DataFrame:
+    """The incident as its table holds it."""
+    return found().with_columns(looked_at=pl.lit(NOW), runbook_digest=pl.lit(None, pl.String))
+
+
 def queue(warehouse, of: System, *changes: str, at: datetime = NOW) -> str:
     """Store what is to be announced; return the incident's number."""
     number = found()["incident_id"].item()
@@ -167,6 +172,48 @@ def test_after_three_days_it_is_given_up(warehouse, tmp_path, server):
     queue(warehouse, told, "opened")
     assert run(warehouse, told, tmp_path, NOW + timedelta(days=3)) == []
     assert not server.received and warehouse.rows(TABLE)["sent_at"].to_list() == [None]
+
+
+def test_what_is_given_up_is_told_until_its_incident_is_resolved(warehouse, tmp_path, server):
+    told = system({"kind": "webhook", "url": url(server)})
+    number = queue(warehouse, told, "opened")
+    warehouse.replace("incidents.incidents", known(), system="support")
+    server.statuses = [404]
+    run(warehouse, told, tmp_path)
+    assert run(warehouse, told, tmp_path, NOW + timedelta(days=4)) == [
+        f"1 announcement for webhook ({number}) could not be sent for three days and will not be: it answered "
+        "404. Tell people yourself; this stands until the incident is resolved."
+    ]
+    resolved = known().with_columns(status=pl.lit("resolved"))
+    warehouse.replace("incidents.incidents", resolved, system="support")
+    assert run(warehouse, told, tmp_path, NOW + timedelta(days=4)) == []
+
+
+def test_what_waits_goes_to_the_place_whose_address_was_corrected(warehouse, tmp_path, server):
+    wrong = system({"kind": "webhook", "url": f"{url(server)}/wrong"})
+    queue(warehouse, wrong, "opened", "escalate")
+    server.statuses = [404]
+    run(warehouse, wrong, tmp_path)
+    server.received, server.statuses = [], [200]
+    right = system({"kind": "webhook", "url": url(server)})
+    assert run(warehouse, right, tmp_path) == run(warehouse, right, tmp_path) == []
+    assert [body["change"] for _, body in server.received] == ["opened", "escalate"]
+    assert warehouse.rows(TABLE)["place"].unique().to_list() == [right.notifications[0].key]
+
+
+def test_a_place_that_was_told_the_same_does_not_hear_it_for_one_that_is_gone(warehouse, tmp_path, server):
+    kept, gone = ({"kind": "webhook", "url": url(server) + part} for part in ("", "/gone"))
+    queue(warehouse, system(kept, gone), "opened")
+    assert run(warehouse, system(kept), tmp_path) == run(warehouse, system(kept), tmp_path) == []
+    assert len(server.received) == 1
+
+
+def test_what_waits_for_a_place_without_a_successor_is_told(warehouse, tmp_path):
+    number = queue(warehouse, system({"kind": "webhook", "url": "http://127.0.0.1:1"}), "opened")
+    assert run(warehouse, system({}), tmp_path) == [
+        f"1 announcement for webhook ({number}) cannot be sent: the system's file names their place no more, "
+        "and no other of its kind that wants them. Name one within three days, or tell people yourself."
+    ]
 
 
 def test_one_place_that_fails_does_not_keep_the_others_from_hearing(warehouse, tmp_path):
