@@ -51,6 +51,11 @@ def judged_weeks(system: System, first: datetime, clock: datetime) -> list[date]
     return closed_weeks(first, now)
 
 
+def longest_wait(system: System) -> timedelta:
+    """Return how long after its end a week can come to be due."""
+    return timedelta(days=31 if system.profile == "light" else 0)
+
+
 def judged_months(system: System, first: datetime, clock: datetime) -> list[date]:
     """Return the months whose monthly work is due."""
     return closed_months(first, system.now(clock))

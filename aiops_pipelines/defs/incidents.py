@@ -23,6 +23,7 @@ from aiops_pipelines.incidents.runbooks import (
     load_runbooks,
     uncovered,
 )
+from aiops_pipelines.periods import longest_wait
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.diagnosis import diagnose
@@ -183,7 +184,15 @@ def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list
     ).with_columns(looked_at=pl.lit(now))
     after = _with_digests(after, before, digests(work.project.runbooks))
     since = before["looked_at"].max() if before.height else now
-    news = lifecycle.changes(before, after, since, now)  # type: ignore[arg-type]
+    told = warehouse.rows("incidents.announcements", system=system.name)
+    news = lifecycle.changes(
+        before,
+        after,
+        since,  # type: ignore[arg-type]
+        now,
+        lifecycle.EPISODE_GAP + longest_wait(system),
+        before.join(told, on="incident_id", how="anti")["incident_id"].to_list(),
+    )
     with (
         warehouse.writing() as writer
     ):  # what is to be announced is kept with the change itself, or neither is
@@ -197,7 +206,7 @@ def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list
         )
     for sentence in deliver(warehouse, system, work.project.notifications, now):
         work.problem(system.name, sentence)
-    again = news.filter(pl.col("change").str.contains("^(reopened|raised)"))
+    again = news.filter(pl.col("change").str.contains("^(opened|reopened|raised)"))
     unasked = after.filter(pl.col("status") != "resolved", pl.col("runbook").is_in(list(runbooks))).join(
         warehouse.rows("incidents.diagnoses", system=system.name), on="incident_id", how="anti"
     )

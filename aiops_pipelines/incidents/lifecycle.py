@@ -5,7 +5,7 @@ are only ever appended. Nothing resolves by itself: a limit that holds again is 
 Clocks are in `clocks`, what to do is in the runbooks.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -96,26 +96,43 @@ def unmatched_events(incidents: pl.DataFrame, events: pl.DataFrame) -> pl.DataFr
     return events.join(incidents, on=["system", "incident_id"], how="anti")
 
 
-def changes(before: pl.DataFrame, after: pl.DataFrame, since: datetime, now: datetime) -> pl.DataFrame:
+def changes(
+    before: pl.DataFrame,
+    after: pl.DataFrame,
+    since: datetime,
+    now: datetime,
+    news_for: timedelta = EPISODE_GAP,
+    untold: Collection[str] = (),
+) -> pl.DataFrame:
     """Return what to announce between two looks at the incidents: system, incident_id, change.
 
     A change is opened, a new status, a raised severity, or escalate: 80 % of the clock that runs now has
     passed, which the last look did not see. The clock may have run since before that look: a week that is
     judged on Monday morning was over at midnight, and a severity that is raised keeps the original start.
-    What is first seen when its last signal is two weeks old is history, of a log just brought in say: it
-    stands in the tables and calls nobody.
+    What is first seen when its last signal is `news_for` old is history, of a log just brought in say: it
+    stands in the tables and calls nobody, until it has a signal that is news.
+
+    Args:
+        before: incidents as the last look found them.
+        after: incidents as they stand at `now`.
+        since: the last look, UTC-aware.
+        now: the present, UTC-aware.
+        news_for: how long after its last signal an incident is news.
+        untold: numbers of incidents in `before` that nobody was told of.
     """
     earlier = {(row["system"], row["incident_id"]): row for row in before.rows(named=True)}
     rows = []
     for row in after.rows(named=True):
         key = (row["system"], row["incident_id"])
-        rows += [(*key, change) for change in _news(earlier.get(key), row, since, now)]
+        old = earlier.get(key)
+        if old and key[1] in untold and _revived(old, row, since - news_for):
+            old = None
+        if old or now - row["last_signal_at"] < news_for:
+            rows += [(*key, change) for change in _news(old, row, since, now)]
     return pl.DataFrame(rows, schema=CHANGES, orient="row")
 
 
 def _news(old: Row | None, new: Row, since: datetime, now: datetime) -> Iterator[str]:
-    if old is None and now - new["last_signal_at"] >= EPISODE_GAP:
-        return
     if old is None:
         yield "opened"
     elif old["status"] != new["status"]:
@@ -125,6 +142,11 @@ def _news(old: Row | None, new: Row, since: datetime, now: datetime) -> Iterator
     same = old is not None and all(old[name] == new[name] for name in ("status", "severity"))
     if _passed(new, now) and not (same and _passed(old, since)):
         yield "escalate"
+
+
+def _revived(old: Row, new: Row, news: datetime) -> bool:
+    """Say whether what was history has a new signal."""
+    return bool(old["last_signal_at"] <= news and old["last_signal_at"] < new["last_signal_at"])
 
 
 def _passed(row: Row | None, at: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -63,6 +63,27 @@ def test_history_is_diagnosed_and_calls_nobody(desk, warehouse):
     file.write_text(file.read_text().replace("2026-06-08", "2026-07-08"))
     assert run(desk, warehouse).success and run(desk, warehouse).success
     assert told(desk) == [] and warehouse.rows("incidents.diagnoses").height == 3
+
+
+def test_history_is_told_when_it_has_a_new_signal(desk, warehouse):
+    file = desk.systems / "desk.yaml"
+    file.write_text(file.read_text().replace("2026-06-08", "2026-06-22"))
+    run(desk, warehouse)
+    assert told(desk) == []
+    file.write_text(file.read_text().replace("2026-06-22", "2026-06-28"))
+    first = warehouse.rows("incidents.signals", system="desk")
+    week = [pl.col(name) + timedelta(days=20) for name in ("period_start", "period_end")]
+    warehouse.replace("incidents.signals", pl.concat([first, first.with_columns(week)]), system="desk")
+    assert run(desk, warehouse).success and run(desk, warehouse).success
+    assert told(desk) == ["opened", "escalate"]
+
+
+def test_a_light_system_is_told_of_the_whole_month_that_is_judged_at_its_end(desk, warehouse):
+    """The week that ended on 8 June is judged on 1 July."""
+    file = desk.systems / "desk.yaml"
+    file.write_text(file.read_text().replace("2026-06-08", "2026-07-01") + "profile: light\n")
+    assert run(desk, warehouse).success and run(desk, warehouse).success
+    assert told(desk) == ["opened", "escalate"]
 
 
 def test_the_digest_stays_that_of_the_first_look(desk, warehouse):

@@ -261,6 +261,17 @@ def test_changes_are_announced_once():
     assert news(closed, again, "2026-06-09T10:30", "2026-06-09T11:30") == ["reopened"]
 
 
+def test_an_incident_that_was_told_is_not_opened_again():
+    one, two = signal("2026-06-01"), signal("2026-06-20")
+    old = incidents(signals(one), NO_EVENTS, utc("2026-06-25"))
+    new = incidents(signals(one, two), NO_EVENTS, utc("2026-06-28"))
+    at = (utc("2026-06-25"), utc("2026-06-28"))
+    assert changes(old, new, *at)["change"].to_list() == []
+    untold = old["incident_id"].to_list()
+    assert changes(old, new, *at, untold=untold)["change"].to_list() == ["opened", "escalate"]
+    assert changes(old, old, *at, untold=untold)["change"].to_list() == []
+
+
 def test_history_calls_nobody_when_it_is_first_seen():
     """A signal that ended on 8 June is news until 22 June."""
     found = incidents(signals(signal("2026-06-01")), NO_EVENTS, NOW)
