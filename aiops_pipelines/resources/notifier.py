@@ -9,6 +9,7 @@ with the same id. Addresses and keys are secrets and are never shown.
 import json
 import os
 import smtplib
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -53,6 +54,10 @@ class NotSentError(Exception):
         """It may get there in a moment."""
 
 
+class PartlySentError(Exception):
+    """An announcement reached some of its receivers only; sent again, it would reach those twice."""
+
+
 def deliver(
     warehouse: Warehouse, system: System, folder: Path, now: datetime, pauses_s: tuple[float, ...] = PAUSES_S
 ) -> list[str]:
@@ -73,19 +78,23 @@ def deliver(
     stored = warehouse.rows(TABLE, system=system.name).sort("queued_at", "position")
     placed = _placed(stored, places)
     late = pl.col("queued_at") <= now - GIVEN_UP_AFTER
-    failures = _given_up(placed.filter(late), warehouse.rows("incidents.incidents", system=system.name))
+    unresolved = warehouse.rows("incidents.incidents", system=system.name).filter(
+        pl.col("status") != "resolved"
+    )
+    failures = _given_up(placed.filter(late), unresolved)
     waiting = placed.filter(~late)
     failures += _without_place(waiting.filter(~pl.col("place").is_in(list(places))))
     for key, place in places.items():
         rows = waiting.filter(place=key).rows(named=True)
         send = _sender(place, folder, system.name)
         for at, row in enumerate(rows):
-            failure = _attempts(send, json.loads(row["message"]), pauses_s)
-            _mark(warehouse, row, failure, now)
-            if failure:
+            sent, failure = _attempts(send, json.loads(row["message"]), pauses_s)
+            _mark(warehouse, row, failure, now if sent else None)
+            if failure and not sent:
                 failures.append(_sentence(place.kind, failure, rows[at:]))
                 break
-    return failures
+    told = warehouse.rows(TABLE, system=system.name).filter(pl.col("sent_at").is_not_null())
+    return failures + _partly_sent(told.filter(pl.col("failure").is_not_null()), unresolved)
 
 
 def _placed(stored: pl.DataFrame, places: Mapping[str, Notification]) -> pl.DataFrame:
@@ -128,13 +137,21 @@ def _without_place(rows: pl.DataFrame) -> list[str]:
     ]
 
 
-def _given_up(rows: pl.DataFrame, incidents: pl.DataFrame) -> list[str]:
+def _given_up(rows: pl.DataFrame, unresolved: pl.DataFrame) -> list[str]:
     """Say what was given up of incidents that are not resolved."""
-    unresolved = incidents.filter(pl.col("status") != "resolved")
     return [
         f"{_what(kind, some_rows)} could not be sent for three days and will not be: "
         f"{some_rows[-1]['failure'] or 'it was not tried'}. Tell people yourself; this stands until the "
         "incident is resolved."
+        for kind, some_rows in _by_kind(rows.join(unresolved, on="incident_id", how="semi"))
+    ]
+
+
+def _partly_sent(rows: pl.DataFrame, unresolved: pl.DataFrame) -> list[str]:
+    """Say what only some receivers got of incidents that are not resolved."""
+    return [
+        f"{_what(kind, some_rows)} did not reach everybody: {some_rows[-1]['failure']}. Tell them yourself "
+        "and correct the place; this stands until the incident is resolved."
         for kind, some_rows in _by_kind(rows.join(unresolved, on="incident_id", how="semi"))
     ]
 
@@ -149,8 +166,8 @@ def _what(kind: str, rows: Sequence[Message]) -> str:
     return f"{some(len(rows), 'announcement')} for {kind} ({incidents})"
 
 
-def _mark(warehouse: Warehouse, row: Message, failure: str | None, now: datetime) -> None:
-    became = {"attempts": row["attempts"] + 1, "sent_at": None if failure else now, "failure": failure}
+def _mark(warehouse: Warehouse, row: Message, failure: str | None, sent_at: datetime | None) -> None:
+    became = {"attempts": row["attempts"] + 1, "sent_at": sent_at, "failure": failure}
     key = {name: row[name] for name in ("system", "announcement_id")}
     warehouse.replace(TABLE, pl.DataFrame([{**row, **became}], schema=ANNOUNCEMENTS), **key)
 
@@ -159,16 +176,18 @@ def _sentence(kind: str, why: str, rows: Sequence[Message]) -> str:
     return f"{_what(kind, rows)} could not be sent: {why}. Each run tries again, for three days."
 
 
-def _attempts(send: Send, content: Message, pauses_s: tuple[float, ...]) -> str | None:
-    """Send a message, trying again while that may help; return None, or why it was not sent."""
+def _attempts(send: Send, content: Message, pauses_s: tuple[float, ...]) -> tuple[bool, str | None]:
+    """Send a message, trying again while that may help; return whether it was sent, and what failed."""
     try:
         send(content)
     except NotSentError as error:
         if not error.again or not pauses_s:
-            return str(error)
+            return False, str(error)
         time.sleep(pauses_s[0])
         return _attempts(send, content, pauses_s[1:])
-    return None
+    except PartlySentError as error:
+        return True, str(error)
+    return True, None
 
 
 def _sender(place: Notification, folder: Path, system: str) -> Send:
@@ -230,15 +249,22 @@ def _mail(place: Notification, content: Message) -> None:
     """Send a letter; its Message-ID is that of the announcement."""
     host, _, port = (place.server or "").partition(":")
     password = _secret(place, "password")
-    opened = smtplib.SMTP_SSL if place.encryption == "tls" else smtplib.SMTP
+    at = (host, int(port or SUBMISSION))
+    trust = ssl.create_default_context()  # what smtplib takes by itself does not look at certificates
     try:
         letter = _letter(place, content)
-        with opened(host, int(port or SUBMISSION), timeout=TIMEOUT_S) as server:
+        with (
+            smtplib.SMTP_SSL(*at, timeout=TIMEOUT_S, context=trust)
+            if place.encryption == "tls"
+            else smtplib.SMTP(*at, timeout=TIMEOUT_S)
+        ) as server:
             if place.encryption == "starttls":
-                server.starttls()
+                server.starttls(context=trust)
             if place.user:
                 server.login(place.user, password)
-            server.send_message(letter)
+            refused = server.send_message(letter)
+        if refused:
+            raise PartlySentError(f"the server refused {len(refused)} of {len(place.to)} receivers")
     except smtplib.SMTPResponseException as error:
         raise NotSentError(f"the server answered {error.smtp_code}", 400 <= error.smtp_code < 500) from None
     except smtplib.SMTPRecipientsRefused:
@@ -260,5 +286,7 @@ def _letter(place: Notification, content: Message) -> EmailMessage:
 
 def _why(error: Exception) -> str:
     """Return the reason of a failure; only that of the system or of a library, which holds no address."""
-    reason = getattr(error, "reason", None) or error
+    reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, ssl.SSLError):  # its text may hold the host's name, its code does not
+        return str(reason.reason or "TLS failed").replace("_", " ").lower()
     return getattr(reason, "strerror", None) or type(reason).__name__

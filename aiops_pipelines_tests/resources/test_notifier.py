@@ -2,15 +2,20 @@
 
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from aiops_pipelines.incidents.announcements import announcements
 from aiops_pipelines.incidents.course import EVENTS
@@ -56,7 +61,11 @@ class MailBox(socketserver.StreamRequestHandler):
                 lines = iter(self.rfile.readline, b".\r\n")
                 self.server.received.append(b"".join(lines).decode())
             self.server.said.append(line)
-            say("221 bye" if verb == "QUIT" else self.server.answers.get(verb, "250 ok"))
+            answer = self.server.answers.get(verb, "250 ok")
+            say("221 bye" if verb == "QUIT" else answer.pop(0) if isinstance(answer, list) else answer)
+            if verb == "STARTTLS":
+                self.request = self.server.trust.wrap_socket(self.request, server_side=True)
+                self.setup()
 
 
 def serving(server: Any) -> Iterator[Any]:
@@ -300,6 +309,54 @@ def test_a_mail_server_that_refuses_is_a_sentence(warehouse, tmp_path, mailbox):
     told = system(place | {"sender": "aiops@example.com", "to": ["ann@example.com"]})
     queue(warehouse, told, "opened")
     assert "the server answered 550" in run(warehouse, told, tmp_path)[0]
+
+
+def certified(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate of 127.0.0.1 that nobody but itself has signed, and what a server needs to show it."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2120, 1, 1))
+    signed = made.add_extension(address, critical=True).sign(key, hashes.SHA256())
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    file, keys = folder / "certificate.pem", folder / "key.pem"
+    file.write_bytes(signed.public_bytes(pem))
+    keys.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, keys)
+    return file, context
+
+
+@pytest.mark.parametrize("encryption", ["tls", "starttls"])
+def test_a_mail_server_that_nobody_vouches_for_gets_nothing(
+    warehouse, tmp_path, mailbox, monkeypatch, encryption
+):
+    file, mailbox.trust = certified(tmp_path)
+    mailbox.handle_error = lambda *_: None
+    if encryption == "tls":
+        mailbox.socket = mailbox.trust.wrap_socket(mailbox.socket, server_side=True)
+    mailbox.answers = {"EHLO": "250-here\r\n250 STARTTLS", "STARTTLS": "220 go on"}
+    place = {"server": f"127.0.0.1:{mailbox.server_address[1]}", "encryption": encryption, "kind": "email"}
+    told = system(place | {"sender": "aiops@example.com", "to": ["ann@example.com"]})
+    queue(warehouse, told, "opened")
+    (failure,) = run(warehouse, told, tmp_path)
+    assert "the server cannot be reached (certificate verify failed)" in failure and not mailbox.received
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    assert run(warehouse, told, tmp_path) == [] and len(mailbox.received) == 1
+
+
+def test_a_receiver_that_is_refused_is_told_and_the_others_hear_once(warehouse, tmp_path, mailbox):
+    mailbox.answers = {"RCPT": ["250 ok", "550 nobody"]}
+    place = {"server": f"127.0.0.1:{mailbox.server_address[1]}", "encryption": "none", "kind": "email"}
+    told = system(place | {"sender": "aiops@example.com", "to": ["ann@example.com", "gone@example.com"]})
+    number = queue(warehouse, told, "opened")
+    warehouse.replace("incidents.incidents", known(), system="support")
+    for _ in range(2):
+        assert run(warehouse, told, tmp_path) == [
+            f"1 announcement for email ({number}) did not reach everybody: the server refused 1 of 2 "
+            "receivers. Tell them yourself and correct the place; this stands until the incident is resolved."
+        ]
+    assert len(mailbox.received) == 1
 
 
 def test_a_secret_that_is_not_set_is_named_by_its_variable(warehouse, tmp_path):
