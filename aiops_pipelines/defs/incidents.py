@@ -131,7 +131,7 @@ def incidents(
 ) -> dg.MaterializeResult:
     """One incident per cause, however many signals point to it: severity, clocks, runbook."""
     work = Work(context, project, warehouse, "incidents")
-    called: list[dict[str, Any]] = []
+    called: dict[str, list[dict[str, Any]]] = {}
     try:
         runbooks = load_runbooks(project.runbooks)
         mistake = uncovered(runbooks)
@@ -139,13 +139,15 @@ def incidents(
         runbooks, mistake = {}, str(error)
     for system in work.operated():
         with work.guarding(system.name, RunbookError):
-            called += _update(work, system, runbooks)
+            called[system.name] = _update(work, system, runbooks)
             if mistake:
                 work.problem(system.name, mistake)
-    if called:
-        answers = diagnose(warehouse, called, runbooks, work.clock)
-        with warehouse.writing() as writer:
-            writer.append("incidents.diagnoses", answers)
+    for name, rows in called.items():
+        with work.guarding(name):
+            if rows:
+                answers = diagnose(warehouse, rows, runbooks, work.clock)
+                with warehouse.writing() as writer:
+                    writer.append("incidents.diagnoses", answers)
     work.close()
     shown = warehouse.rows("incidents.incidents").sort("opened_at", descending=True)
     still = shown.filter(pl.col("status") != "resolved").height

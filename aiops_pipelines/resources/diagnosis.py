@@ -55,9 +55,15 @@ def _answer(
         found = connection.execute(query.sql, {"system": system})
         columns = [column for column, *_ in found.description or ()]
         rows = found.fetchmany(ROWS_KEPT + 1)
+        answer = {"columns": columns, "rows": rows[:ROWS_KEPT]}
+        return (
+            json.dumps(answer, ensure_ascii=False, allow_nan=False, default=str),
+            len(rows) > ROWS_KEPT,
+            None,
+        )
     except duckdb.Error as error:
-        return None, None, str(error).splitlines()[0]
+        return None, None, (str(error).splitlines() or [type(error).__name__])[0]
+    except (TypeError, ValueError, ArithmeticError) as error:  # DuckDB holds what Python or JSON does not
+        return None, None, f"The answer cannot be kept as JSON: {error}"
     finally:
         timer.cancel()
-    answer = {"columns": columns, "rows": rows[:ROWS_KEPT]}
-    return json.dumps(answer, ensure_ascii=False, default=str), len(rows) > ROWS_KEPT, None

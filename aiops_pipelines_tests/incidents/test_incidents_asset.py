@@ -127,6 +127,7 @@ def test_an_incident_is_diagnosed_when_its_runbook_comes_later(desk, warehouse):
 def test_a_run_that_stops_before_it_diagnoses_is_caught_up(desk, warehouse, defs, monkeypatch):
     monkeypatch.setattr(defs, "diagnose", lambda *_: 1 / 0)
     assert not run(desk, warehouse).success
+    assert "stopped with an unexpected" in warehouse.rows("operations.problems")["problem"].item()
     monkeypatch.undo()
     assert run(desk, warehouse).success
     assert warehouse.rows("incidents.diagnoses").height == 3

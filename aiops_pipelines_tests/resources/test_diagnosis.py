@@ -80,6 +80,20 @@ def test_a_query_that_fails_is_a_reason_and_the_next_is_asked(warehouse):
     assert second["answer"] and second["failure"] is None
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("map {date '2026-06-01': 1}", "keys must be str"),
+        ("'nan'::double", "not JSON compliant"),
+        ("'-inf'::double", "not JSON compliant"),
+    ],
+)
+def test_an_answer_that_is_no_json_is_a_reason_and_the_next_is_asked(warehouse, value, reason):
+    first, second = answers(warehouse, f"select {value}, $system", CALLS)
+    assert first["answer"] is None and reason in first["failure"]
+    assert second["answer"] and second["failure"] is None
+
+
 def test_a_query_is_not_asked_for_ever(warehouse, monkeypatch):
     monkeypatch.setattr(diagnosis, "LONGEST_S", 0.2)
     endless = "select count(*) from range(1000000000) a, range(1000000000) b where $system = $system"
