@@ -3,8 +3,10 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -45,6 +47,15 @@ def warehouse(project: Project, prepared: Path, tables: dict[str, Table]) -> War
     warehouse = Warehouse(project.warehouse, tables, wait_seconds=5)
     warehouse._ready = True  # as it is; looking again takes longer than most tests
     return warehouse
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance with a home of its own, whose pools have one slot."""
+    (tmp_path / "dagster.yaml").write_text("concurrency: {pools: {granularity: op, default_limit: 1}}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -14,7 +12,6 @@ import pytest
 from aiops_pipelines.defs.dead_runs import _alive, end_dead_runs
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is currently in beta")
-SETTINGS = "concurrency: {pools: {granularity: op, default_limit: 1}}\n"
 WORLD = """
 import os, signal, sys, time
 import dagster as dg
@@ -31,14 +28,6 @@ with dg.DagsterInstance.get() as instance:
     job.resolve_job_def("continuous").execute_in_process(instance=instance)
 """
 Started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
-
-
-@pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    (tmp_path / "dagster.yaml").write_text(SETTINGS)
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    with dg.DagsterInstance.get() as instance:
-        yield instance
 
 
 def start(how: str) -> subprocess.Popen[str]:

@@ -2,29 +2,16 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from aiops_pipelines.defs.runs import _Runner
-
-SETTINGS = "concurrency: {pools: {granularity: op, default_limit: 1}}\n"
 
 
 @dg.asset(pool="duckdb")
 def calls() -> None:
     """Do nothing."""
-
-
-@pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    (tmp_path / "dagster.yaml").write_text(SETTINGS)
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    with dg.DagsterInstance.get() as instance:
-        yield instance
 
 
 def free_when(said: str, capsys: Any, instance: dg.DagsterInstance, other: str, seen: list[str]) -> None:

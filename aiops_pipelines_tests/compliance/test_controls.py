@@ -1,7 +1,7 @@
 """The control matrix and the legal facts: complete, consistent, and never more than the figures say."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -87,6 +87,11 @@ def test_a_legal_fact_goes_stale_after_180_days() -> None:
     assert not is_stale(fact, CHECKED)
     assert not is_stale(fact, date(2027, 5, 22))
     assert is_stale(fact, date(2027, 5, 23))
+
+
+def test_every_legal_fact_was_checked_when_it_is_said_to_be() -> None:
+    assert [fact.id for fact in legal_facts() if is_stale(fact, CHECKED)] == []
+    assert all(is_stale(fact, CHECKED + timedelta(days=181)) for fact in legal_facts())
 
 
 def test_legal_facts_are_named_once_and_dated() -> None:
