@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LETTERS = 80
 """Fewer letters of prose than this say too little; a character of Chinese or Japanese counts as four."""
 BARE_LETTERS = 200
-"""As many are needed where none has an accent: names and code words make up much of a text that short."""
+"""As many are needed where none has an accent, and WORDS words: names and code make up much of such a text."""
 SAMPLE_CHARACTERS = 3_000
 SURE = 0.9
 
@@ -32,7 +32,7 @@ A text with more accented letters may be of two languages: the model has to say 
 """
 
 _NOT_PROSE = re.compile(
-    r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|\]\([^)\n]*\)|^\s*[|:].*$", re.DOTALL | re.MULTILINE
+    r"```(?s:.*?)(?:```|\Z)|`[^`\n]*`|https?://\S+|\]\([^)\n]*\)|^[ \t]*[|:].*$", re.MULTILINE
 )
 _IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 _ACCENTED = re.compile(r"[^\W\d_a-zA-Z]")
@@ -46,15 +46,27 @@ def language(text: str) -> str | None:
     if _is_english(_NOT_PROSE.sub(" ", text[:SAMPLE_CHARACTERS])):
         return "en"
     prose = _NOT_PROSE.sub(" ", text[: 4 * SAMPLE_CHARACTERS])[:SAMPLE_CHARACTERS]
-    letters = sum(map(str.isalpha, prose)) + 3 * len(_IDEOGRAPH.findall(prose))
-    if letters < (LETTERS if _ACCENTED.search(prose) else BARE_LETTERS):
+    if _is_english(prose):  # behind a long piece of code
+        return "en"
+    if not _says_enough(prose):
         return None
     code, probability = _identifier().classify(prose)
     return str(code) if probability >= SURE else None
 
 
+def _says_enough(prose: str) -> bool:
+    letters = sum(map(str.isalpha, prose)) + 3 * len(_IDEOGRAPH.findall(prose))
+    if _ACCENTED.search(prose):
+        return letters >= LETTERS
+    return letters >= BARE_LETTERS and len(_words(prose)) >= WORDS
+
+
+def _words(prose: str) -> list[str]:
+    return [word for word in prose.lower().split() if word.isalpha()]
+
+
 def _is_english(prose: str) -> bool:
-    words = [word for word in prose.lower().split() if word.isalpha()]
+    words = _words(prose)
     own = sum(map(_OWN.__contains__, words))
     if len(words) < WORDS or own < OWN_SHARE * len(words):
         return False

@@ -49,3 +49,19 @@ def test_code_is_no_english():
 def test_a_short_text_says_too_little_sooner_with_accents_than_without():
     assert language(GERMAN) == "de"
     assert language(DUTCH) is None and language("Grüße aus Köln.") is None
+
+
+def test_a_table_or_a_field_hides_no_text_behind_it(asked):
+    table = "| Setting | Meaning |\n| --- | --- |\n| export | a file |\n\n"
+    assert language(f"# Export\n\n{table}{ENGLISH}") == "en" and not asked
+    assert language(f":synopsis: Export\n\n{GERMAN * 3}") == "de"
+
+
+def test_english_behind_long_code_is_told_without_the_model(asked):
+    code = "```\n" + "export_everything(account, format)\n" * 120 + "```\n"
+    assert language(code + ENGLISH * 10) == "en" and not asked
+
+
+def test_names_of_code_are_no_language_and_the_model_is_not_asked(asked):
+    names = " ".join(f"sphinx.domains.Domain{number}.resolve_any_xref" for number in range(12))
+    assert language(names) is None and not asked
