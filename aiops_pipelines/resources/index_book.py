@@ -171,9 +171,15 @@ class IndexBook:
                 if anew:  # the time of no file is known, so each is opened
                     files = files.with_columns(modified_ns=pl.lit(None, pl.Int64))
                 state = CorpusState(system, snapshot, files, self._tables["rag.source_files"], tell)
-            return self._bring(order, state, None)
+            return self._bring(order, state)
 
-    def _bring(self, order: Order, state: CorpusState, screened: Screened | None) -> Update:
+    def _bring(
+        self,
+        order: Order,
+        state: CorpusState,
+        screened: Screened | None = None,
+        cut: pl.DataFrame | None = None,
+    ) -> Update:
         """Bring one index level with a state; after screening, with the state without what is held."""
         system, label, model, chunking = order.system, order.snapshot.label, order.model, order.chunking
         with order.cpu.of("reading"):
@@ -194,9 +200,8 @@ class IndexBook:
         before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
         origin = seen["revision"][0] if seen.height else next(iter(before), None)
         base = base or (self._base(system, origin, model, chunking) if origin else None)
-        build = Build(
-            self._warehouse, system, state, model, chunking, order.tell, origin, base, order.run, order.anew
-        )
+        of = (self._warehouse, system, state, model, chunking, order.tell)
+        build = Build(*of, origin, base, order.run, order.anew, cut)
         return self._carry_out(order, build, valid_from, next(iter(before), None), screened)
 
     def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, Any] | None:
@@ -253,7 +258,7 @@ class IndexBook:
             with cpu.of("writing"):  # what is written is looked at first
                 screened = screen(build, wanted, texts, now, embedded)
             if held := screened.held():
-                return self._bring(order, build.state.holding(held, build.stood), screened)
+                return self._bring(order, build.state.holding(held, build.stood), screened, build.cut)
         embedded = screened.embedded if screened else embedded
         version = index_version_id(wanted, build.chunking.version, build.space)
         chunks = wanted["chunk_id"].n_unique()

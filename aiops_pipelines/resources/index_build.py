@@ -13,7 +13,7 @@ import polars as pl
 
 from aiops_pipelines.rag import reindex
 from aiops_pipelines.rag.changes import corpus_changes
-from aiops_pipelines.rag.chunking import Chunking, chunk
+from aiops_pipelines.rag.chunking import Chunking
 from aiops_pipelines.rag.reindex_report import document_counts
 from aiops_pipelines.resources.corpus_state import CorpusState, reader_version
 from aiops_pipelines.resources.embedder import Embedder
@@ -48,7 +48,7 @@ class Build:
 
     `origin` is the revision the system had before, `base` the row of `rag.index_versions` that was cut from
     it by the same rules; both may be missing. With `anew` it is counted from, and its places
-    are not used.
+    are not used. `before` is what was cut for this state before some documents were held.
     """
 
     warehouse: Warehouse
@@ -61,6 +61,7 @@ class Build:
     base: dict[str, Any] | None
     run: str | None = None
     anew: bool = False
+    before: pl.DataFrame | None = None
 
     @property
     def space(self) -> str:
@@ -81,15 +82,25 @@ class Build:
 
     def wanted(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return every place of the index, and (chunk_id, text) of the chunks that were cut to know them."""
+        told = self.warehouse.read(_TOLD, [self.system], wanted=self.cut.select("chunk_id").unique())
+        fresh = reindex.with_own_texts(self.cut, told)
+        places = pl.concat([self._known, fresh.select(reindex.MEMBERS)]).sort("document", "position")
+        return places, fresh.select("chunk_id", "text").unique("chunk_id", keep="first")
+
+    @cached_property
+    def _known(self) -> pl.DataFrame:
         same_reader = self.base is not None and self.base["reader_version"] == reader_version()
         usable = same_reader and not self.anew
-        known = reindex.known_places(self.state.documents, self.old if usable else self.old.clear())
-        to_cut = self.state.documents.join(known, on="document", how="anti")
-        fresh = reindex.wanted_chunks(self._texts(to_cut), self.chunking)
-        told = self.warehouse.read(_TOLD, [self.system], wanted=fresh.select("chunk_id").unique())
-        fresh = reindex.with_own_texts(fresh, told)
-        places = pl.concat([known, fresh.select(reindex.MEMBERS)]).sort("document", "position")
-        return places, fresh.select("chunk_id", "text").unique("chunk_id", keep="first")
+        return reindex.known_places(self.state.documents, self.old if usable else self.old.clear())
+
+    @cached_property
+    def cut(self) -> pl.DataFrame:
+        """The places of the documents that the base does not know."""
+        to_cut = self.state.documents.join(self._known, on="document", how="anti")
+        before = reindex.PLACES.to_frame() if self.before is None else self.before
+        done = before.join(to_cut, on=["document", "document_hash"], how="semi")
+        rest = to_cut.join(done, on="document", how="anti")
+        return pl.concat([done, reindex.wanted_chunks(self._texts(rest), self.chunking)])
 
     def new(self, wanted: pl.Series, texts: pl.DataFrame) -> tuple[int, pl.DataFrame]:
         """Return how many chunks no index of this space held before, and (chunk_id, text) of those to embed.
@@ -118,7 +129,7 @@ class Build:
         gone = previous.join(current, on="document", how="anti").join(current, on="document_hash", how="anti")
         came = current.join(previous, on="document", how="anti")["document"].to_list() if gone.height else []
         old = self._old_texts(revision, gone["document"].to_list()) if came else {}
-        new = {document: self._cut(document) for document in came}  # as what is stored of the others is
+        new = self._new_texts(came) if came else {}  # put together from chunks, as those of the others are
         text = pl.col("document").replace_strict
         return corpus_changes(
             previous.with_columns(text=text(old, default=None, return_dtype=pl.String)),
@@ -130,8 +141,14 @@ class Build:
             return self.stood
         return self.warehouse.rows("rag.documents", system=self.system, revision=revision)
 
-    def _cut(self, document: str) -> str:
-        return "\n\n".join(piece.text for piece in chunk(self.state.text(document), self.chunking))
+    def _new_texts(self, documents: list[str]) -> dict[str, str]:
+        cut = self.cut.filter(pl.col("document").is_in(documents))
+        known = set(cut["document"])
+        rest = [(document, "", self.state.text(document)) for document in documents if document not in known]
+        if rest:
+            cut = pl.concat([cut, reindex.wanted_chunks(rest, self.chunking)])
+        texts = cut.group_by("document", maintain_order=True).agg(pl.col("text").str.join("\n\n"))
+        return dict.fromkeys(documents, "") | dict(texts.iter_rows())
 
     def counts(self, changes: pl.DataFrame) -> tuple[Counter[str], int]:
         """Return the documents by kind of change since the origin, and how many renamed ones were edited."""

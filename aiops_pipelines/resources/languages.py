@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LETTERS = 80
 """Fewer letters of prose than this say too little; a character of Chinese or Japanese counts as four."""
 BARE_LETTERS = 200
-"""As many are needed where none has an accent, and WORDS words: names and code make up much of such a text."""
+"""As many are needed where none has an accent, and WORDS words: names and code make up much of such texts."""
 SAMPLE_CHARACTERS = 3_000
 SURE = 0.9
 

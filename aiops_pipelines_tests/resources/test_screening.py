@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from aiops_pipelines.project import ROOT, Project
-from aiops_pipelines.rag import crowding
+from aiops_pipelines.rag import crowding, reindex
 from aiops_pipelines.rag.blocks import title
+from aiops_pipelines.rag.chunking import Chunk, Chunking, chunk
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.index_book import IndexBook, Reindexed
 from aiops_pipelines.resources.index_proof import prove
@@ -123,6 +124,24 @@ def test_a_page_aimed_at_every_topic_is_held_until_somebody_releases_it(shop: Sh
     (shop.folder / "offers.md").write_text(crowd() + "\n\nPay twice.")
     shop.index(11)  # what was released is this version, which the next one gains nothing over
     assert {one["status"] for one in shop.found()} == {"released"}
+
+
+def test_what_is_changed_beside_a_held_page_is_cut_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[str] = []
+
+    def watched(text: str, chunking: Chunking) -> list[Chunk]:
+        cut.append(text)
+        return chunk(text, chunking)
+
+    edited = {name: f"{text}\n\nSince today." for name, text in list(pages().items())[:3]}
+    for name, text in {**edited, "offers.md": crowd()}.items():
+        (shop.folder / name).write_text(text)
+    (shop.folder / list(pages())[5]).rename(shop.folder / "another.md")
+    monkeypatch.setattr(reindex, "chunk", watched)
+    shop.index(1)
+    assert {"another.md", *edited} <= shop.served().keys() and "offers.md" not in shop.served()
+    assert len(cut) == len(set(cut)) and "Since today." in shop.texts()
+    assert prove(shop.warehouse, "desk").findings == ()
 
 
 PAY = {
