@@ -3,9 +3,6 @@
 What to read of a file is decided by `inference_log.ingestion`, what the lines mean by the importers.
 """
 
-import gzip
-import io
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -16,12 +13,12 @@ import numpy as np
 from aiops_pipelines.inference_log.ingestion import HEAD_BYTES, LogFile, Reading, ReadPlan
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Block, Lines, is_document
 from aiops_pipelines.mendable import Mendable
-from aiops_pipelines.resources import tabular
+from aiops_pipelines.resources import packed, tabular
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".json", ".json.gz", *tabular.SUFFIXES)
+LINES = (".jsonl", ".ndjson")
+SUFFIXES = (*packed.with_packed((*LINES, ".json")), *tabular.SUFFIXES)
 PIECE_BYTES, JOINED_BYTES = 8_000_000, 64_000_000
 """Bytes of a piece: of lines that stand alone, and of lines that belong together, as spans of a trace do."""
-Stream = gzip.GzipFile | io.BufferedReader
 
 
 class LogFolderError(Mendable, ValueError):
@@ -109,11 +106,11 @@ class LogFolder:
         if file.name.endswith(tabular.SUFFIXES):
             yield from _table(self.path / file.name, reading)
             return
-        with self._opened(file) as stream:
+        with packed.opened(self.path / file.name) as stream:
             start = _after_newline(stream, plan.offset)
             size = None if file.compressed else max(file.size_bytes - start, 0)
             chunks = _chunks(stream, size, piece_bytes)
-            if not file.appended and not file.name.endswith(".jsonl.gz"):
+            if not packed.unpacked_name(file.name).endswith(LINES):
                 opening = _opening(chunks)
                 if is_document(opening):
                     yield _document(chain([opening], chunks), reading)
@@ -122,29 +119,24 @@ class LogFolder:
             chunks = _cut(chunks, portion_lines) if portion_lines else chunks
             yield from _lines(Lines(chunks, plan.lines_read + 1), start, reading)
 
-    def _opened(self, file: LogFile) -> Stream:
-        path = self.path / file.name
-        return gzip.open(path, "rb") if file.compressed else path.open("rb")
-
 
 def _file(path: Path, name: str) -> LogFile:
     stat = path.stat()
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
-    return LogFile(
-        name, stat.st_size, stat.st_mtime_ns, head, name.endswith((".jsonl", ".ndjson")), name.endswith(".gz")
-    )
+    grows, is_packed = name.endswith(LINES), name.endswith(packed.ENDINGS)
+    return LogFile(name, stat.st_size, stat.st_mtime_ns, head, grows, is_packed)
 
 
-def _after_newline(stream: Stream, offset: int) -> int:
+def _after_newline(stream: packed.Stream, offset: int) -> int:
     """Go to where reading goes on, and return it: past the newline of a line that was read without one."""
-    if offset:
-        stream.seek(offset - 1)
-        before, after = _part(stream, 1), _part(stream, 2)
-        if before != b"\n":
-            offset += 1 if after[:1] == b"\n" else 2 if after == b"\r\n" else 0
-    stream.seek(offset)
-    return offset
+    if not offset:
+        return 0
+    stream.seek(offset - 1)
+    before, after = packed.part(stream, 1), packed.part(stream, 2)
+    if before != b"\n":
+        offset += 1 if after[:1] == b"\n" else 2 if after == b"\r\n" else 0
+    return stream.seek(offset)
 
 
 def _opening(chunks: Iterator[bytes]) -> bytes:
@@ -157,14 +149,14 @@ def _opening(chunks: Iterator[bytes]) -> bytes:
     return bytes(opening)
 
 
-def _chunks(stream: Stream, size: int | None, most: int) -> Iterator[bytes]:
+def _chunks(stream: packed.Stream, size: int | None, most: int) -> Iterator[bytes]:
     """Yield `size` bytes of the stream, `most` at a time; a compressed file that ends early ends here."""
     ended = False
     while not ended:
         parts: list[bytes] = []
         wanted = most if size is None else min(most, size)
         while wanted > 0 and not ended:
-            part = _part(stream, wanted)
+            part = packed.part(stream, wanted)
             ended = not part
             parts.append(part)
             wanted -= len(part)
@@ -187,15 +179,6 @@ def _cut(chunks: Iterator[bytes], every: int) -> Iterator[bytes]:
         left = every - (len(ends) - left) % every if len(ends) >= left else left - len(ends)
         if chunk[start:]:
             yield chunk[start:]
-
-
-def _part(stream: Stream, most: int) -> bytes:
-    try:
-        return stream.read1(most)
-    except EOFError:
-        return b""
-    except zlib.error as error:
-        raise OSError("the compressed file is damaged; replace it by a whole one") from error
 
 
 def _lines(lines: Lines, start: int, reading: Reading) -> Iterator[Piece]:

@@ -27,7 +27,7 @@ from aiops_pipelines.systems import System
 PIECE_BYTES = 4_000_000
 LINES_LOOKED_AT = 50
 COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"BZh", b"\xfd7zXZ")
-"""How files begin that gzip without its name, zstd, zip, bzip2 and xz made."""
+"""How files begin that gzip and zstd without their names, zip, bzip2 and xz made."""
 COSTS = ("cost_usd", "cost_low_usd", "cost_high_usd", "price_status", "price_source")
 COLUMNS = [
     column
@@ -86,7 +86,9 @@ def format_of(path: Path, system: System | None = None) -> str:
     if not lines:
         raise UnknownFormat("The file holds no complete line.")
     if lines[0][1].startswith(COMPRESSED):
-        raise UnknownFormat("The file is compressed; unpack it, or compress it with gzip and name it .gz.")
+        raise UnknownFormat(
+            "The file is compressed; unpack it, or compress it with gzip or zstd and name it .gz or .zst."
+        )
     for _, line in lines[:LINES_LOOKED_AT]:
         try:
             values.append(parse(line, DOCUMENT_LIMIT))

@@ -5,7 +5,6 @@ CSV file is text, as it stands there. What is no row of a CSV file is handed on 
 """
 
 import csv
-import gzip
 import io
 import re
 from collections.abc import Iterator
@@ -15,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from aiops_pipelines.inference_log.lines import LINE_LIMIT, NO_ROW
+from aiops_pipelines.resources import packed
 
-SUFFIXES = (".parquet", ".csv", ".csv.gz")
+SUFFIXES = (".parquet", *packed.with_packed([".csv"]))
 BATCH_ROWS = 20_000
 SEPARATORS = (",", ";", "\t", "|")
 HEADER_LIMIT = 1_000_000
@@ -81,7 +81,7 @@ def _csv_rows(path: Path) -> Iterator[bytes]:
                     except TypeError:  # bytes that are not UTF-8
                         yield _no_row("not UTF-8", raw)
                 number += 1
-    except (OSError, EOFError, csv.Error) as error:
+    except (OSError, EOFError, *packed.DAMAGED, csv.Error) as error:
         raise _broken(path, number, str(error)) from error
 
 
@@ -122,7 +122,7 @@ def _no_row(reason: str, raw: list[str]) -> bytes:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[io.TextIOWrapper]:
-    with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
+    with packed.opened(path) as stream:
         yield io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="")
 
 

@@ -5,6 +5,7 @@ import json
 import os
 
 import pytest
+import zstandard
 
 from aiops_pipelines.inference_log import aiops_jsonl, otlp_json
 from aiops_pipelines.inference_log.ingestion import Source, begin, land, plan
@@ -160,26 +161,42 @@ def test_an_unchanged_file_is_not_opened(tmp_path):
     assert list(LogFolder(tmp_path).pieces(read_plan, begin(found, read_plan, log.rows["a.jsonl"]))) == []
 
 
-def test_compressed_files_are_read_whole_and_a_cut_one_waits(tmp_path):
-    file = tmp_path / "a.jsonl.gz"
-    whole = gzip.compress(b"".join(call(i) + b"\n" for i in range(2_000)))
-    file.write_bytes(whole[: len(whole) // 2])
+packed_by = pytest.mark.parametrize(
+    ("name", "pack"),
+    [("a.jsonl.gz", gzip.compress), ("a.jsonl.zst", zstandard.ZstdCompressor(write_checksum=True).compress)],
+)
+
+
+@packed_by
+def test_compressed_files_are_read_whole_and_a_cut_one_waits(tmp_path, name, pack):
+    file = tmp_path / name
+    lines = b"".join(call(i) + b"\n" for i in range(2_000))
+    first, second = pack(lines[:90_000]), pack(lines[90_000:])  # as a writer that is started again appends
+    whole = first + second
+    file.write_bytes(whole[: len(first) + len(second) // 2])
     log = Log(tmp_path).ingest()
-    assert 0 < len(log.ids) < 2_000
-    assert log.aside == []
     before = len(log.ids)
+    assert lines[:90_000].count(b"\n") <= before < 2_000
+    assert log.aside == []
     file.write_bytes(whole)
-    assert log.ingest().counts("a.jsonl.gz") == (2_000, 2_000 - before, before, 0, 0)
+    assert log.ingest().counts(name) == (2_000, 2_000 - before, before, 0, 0)
 
 
-def test_an_unfinished_line_in_a_compressed_file_waits(tmp_path):
-    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(call(1) + b"\n" + call(2)[:-1]))
-    assert Log(tmp_path).ingest().counts("a.jsonl.gz") == (1, 1, 0, 0, len(call(2)) - 1)
+@packed_by
+def test_an_unfinished_line_in_a_compressed_file_waits(tmp_path, name, pack):
+    (tmp_path / name).write_bytes(pack(call(1) + b"\n" + call(2)[:-1]))
+    assert Log(tmp_path).ingest().counts(name) == (1, 1, 0, 0, len(call(2)) - 1)
 
 
-def test_a_damaged_compressed_file_is_an_error_not_an_empty_log(tmp_path):
-    (tmp_path / "a.jsonl.gz").write_bytes(b"this is not gzip")
+@packed_by
+def test_a_damaged_compressed_file_is_an_error_not_an_empty_log(tmp_path, name, pack):
+    (tmp_path / name).write_bytes(b"this is not compressed")
     with pytest.raises(OSError):
+        Log(tmp_path).ingest()
+    whole = bytearray(pack(b"".join(call(i) + b"\n" for i in range(2_000))))
+    whole[len(whole) // 2 : len(whole) // 2 + 40] = b"\xff" * 40
+    (tmp_path / name).write_bytes(whole)
+    with pytest.raises(OSError, match="damaged; replace it by a whole one"):
         Log(tmp_path).ingest()
 
 

@@ -65,7 +65,7 @@ def test_a_file_of_no_known_format_is_told(tmp_path):
     [
         ("empty.jsonl", b"", "no complete line"),
         ("blank.csv", b"", "no complete line"),
-        ("calls.jsonl.zst", b"\x28\xb5\x2f\xfd\x04\x00\n", "is compressed"),
+        ("calls.jsonl", b"\x28\xb5\x2f\xfd\x04\x00\n", "is compressed"),
         ("calls.jsonl", b"\x1f\x8b\x08\x00\n", "is compressed"),
     ],
 )

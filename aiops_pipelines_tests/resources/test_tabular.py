@@ -2,11 +2,13 @@
 
 import gzip
 import json
+import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
 import pytest
+import zstandard
 
 from aiops_pipelines.inference_log.formats import detected, importer
 from aiops_pipelines.inference_log.ingestion import begin, plan
@@ -23,28 +25,28 @@ def text(value):
     return value if isinstance(value, str | None) else json.dumps(value)
 
 
+PACKED = {"": bytes, "gz": gzip.compress, "zst": zstandard.ZstdCompressor(write_checksum=True).compress}
+
+
 def written(tmp_path, kind):
     frame = pl.DataFrame([{name: text(row.get(name)) for name in CALL} for row in ROWS])
     path = tmp_path / f"observations.{kind}"
+    plain, _, packed = kind.partition(".")
     if kind == "parquet":
         frame.write_parquet(path)
-    elif kind == "csv":
-        frame.write_csv(path)
-    elif kind == "csv.gz":
-        path.write_bytes(gzip.compress(frame.write_csv().encode()))
-    elif kind == "json":
-        path.write_text(json.dumps(ROWS, indent=1))
-    elif kind == "json.gz":
-        path.write_bytes(gzip.compress(json.dumps(ROWS, indent=1).encode()))
+    elif plain == "csv":
+        path.write_bytes(PACKED[packed](frame.write_csv().encode()))
+    elif plain == "json":
+        path.write_bytes(PACKED[packed](json.dumps(ROWS, indent=1).encode()))
     else:
-        lines = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
-        path.write_bytes(gzip.compress(lines) if kind.endswith("gz") else lines)
+        path.write_bytes(PACKED[packed]("".join(json.dumps(row) + "\n" for row in ROWS).encode()))
     return path
 
 
-@pytest.mark.parametrize(
-    "kind", ["csv", "csv.gz", "parquet", "jsonl", "jsonl.gz", "ndjson", "json", "json.gz"]
-)
+KINDS = [f"{kind}{packed}" for kind in ("csv", "jsonl", "ndjson", "json") for packed in ("", ".gz", ".zst")]
+
+
+@pytest.mark.parametrize("kind", ["parquet", *KINDS])
 def test_an_export_gives_the_same_call_in_every_file_type(tmp_path, kind):
     path = written(tmp_path, kind)
     folder = LogFolder(tmp_path)
@@ -80,12 +82,26 @@ def test_rows_are_numbered_on_over_batches_and_keep_their_values(tmp_path):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "x.csv.gz"])
+@pytest.mark.parametrize("name", ["x.parquet", "x.csv.gz", "x.csv.zst"])
 def test_a_damaged_table_is_an_error_in_a_sentence(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(b"\x1f\x8b no such file")
     with pytest.raises(OSError, match=f"{name} cannot be read as a table"):
         list(table_lines(path))
+
+
+@pytest.mark.parametrize("packed", ["gz", "zst"])
+def test_a_packed_table_that_is_cut_short_or_damaged_within_is_an_error(tmp_path, packed):
+    path = tmp_path / f"x.csv.{packed}"
+    chance = random.Random(1)
+    rows = [f"e{number},{chance.random()}" for number in range(5_000)]
+    whole = PACKED[packed]("\n".join(["event_id,n", *rows]).encode())
+    path.write_bytes(whole)
+    assert len([row for some in table_lines(path) for row in some]) == 5_000
+    for broken in (whole[: len(whole) // 2], whole[:20_000] + b"\xff" * 40 + whole[20_040:]):
+        path.write_bytes(broken)
+        with pytest.raises(OSError, match="cannot be read as a table after row"):
+            list(table_lines(path))
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
