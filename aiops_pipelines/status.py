@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.document import TONES, Tone
+from aiops_pipelines.incidents.legal_clocks import NOT_EVIDENCED, legal_lines
 from aiops_pipelines.incidents.lifecycle import due_at, waits_for
 from aiops_pipelines.incidents.review_alerts import present_alerts
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
@@ -210,8 +211,10 @@ def _span(weeks: Iterable[date]) -> str:
 
 def _incidents(review: ReviewInputs) -> Line:
     still = open_incidents(review.rows("incidents"))
+    legal = _legal(review, {row["incident_id"] for row in still})
     if not still:
-        return Line("Incidents", "good", "No incident is open.", (), {"open": []})
+        worst: Tone = min((tone for tone, _ in legal), key=TONES.index, default="good")
+        return Line("Incidents", worst, "No incident is open.", legal, {"open": []})
     shown = [incident_line(row, review.now) for row in still]
     details = tuple(
         (tone, f"{row['incident_id']} {sentence}") for row, (tone, sentence) in zip(still, shown, strict=True)
@@ -220,8 +223,22 @@ def _incidents(review: ReviewInputs) -> Line:
     figures = {"open": [{name: row[name] for name in kept} | {"due_at": due_at(row)} for row in still]}
     late = sum(is_late(row, review.now) for row in still)
     missed = f"; {late} past the next clock" if late else ""
-    tone: Tone = min((tone for tone, _ in shown), key=TONES.index)
-    return Line("Incidents", tone, f"{len(still)} not resolved{missed}.", details, figures)
+    tone: Tone = min((tone for tone, _ in (*shown, *legal)), key=TONES.index)
+    return Line("Incidents", tone, f"{len(still)} not resolved{missed}.", (*details, *legal), figures)
+
+
+def _legal(review: ReviewInputs, still: set[str]) -> tuple[tuple[Tone, str], ...]:
+    """Say which notices are owed, of resolved incidents too, and of how many open ones nobody said a word."""
+    clocks = review.rows("legal_clocks")
+    owed = [row for row in clocks if row["state"] in ("running", "due", "overdue")]
+    lines = [
+        (tone, f"{row['incident_id']} {sentence}") for row in owed for tone, sentence in legal_lines([row])
+    ]
+    unsaid = {row["incident_id"] for row in clocks if row["state"] == NOT_EVIDENCED} & still
+    if unsaid:
+        said = f"Awareness of {some(len(unsaid), 'open incident')} is NOT EVIDENCED, and a law may ask for it"
+        lines.append(("unknown", f"{said}: aiops incident aware, or classify as not_reportable."))
+    return tuple(lines)
 
 
 def open_incidents(rows: Iterable[Row]) -> list[Row]:

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from aiops_pipelines.incidents.settings import BusinessHours, Notification
+from aiops_pipelines.incidents.settings import BusinessHours, Notification, Regime
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.mistakes import mistakes
 from aiops_pipelines.rag.store_settings import Publish
@@ -263,6 +263,8 @@ class System(Part):
     retention: Retention = Retention()
     notifications: tuple[Notification, ...] = (Notification(),)
     business_hours: BusinessHours = BusinessHours()
+    regimes: tuple[Regime, ...] = ()
+    """Law that asks for notices of the system's incidents; its days are those of business_hours."""
 
     @field_validator("profile", mode="before")
     @classmethod

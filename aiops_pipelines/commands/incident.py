@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aiops_pipelines import terminal
-from aiops_pipelines.commands import given
+from aiops_pipelines.commands import given, legal
 from aiops_pipelines.project import Project
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from aiops_pipelines.systems import System
 
-incident = typer.Typer(no_args_is_help=True, help="Show an incident; acknowledge, mitigate or resolve it.")
+incident = typer.Typer(
+    no_args_is_help=True, help="Show an incident; acknowledge, mitigate or resolve it; notify it."
+)
 ROWS_SHOWN, CELL = 8, 40
 EVENTS = {
     "ack": ("acknowledged", "Say that somebody has taken an incident on."),
@@ -50,6 +52,7 @@ def show_incident(number: given.Incident, system: given.InSystem = None) -> None
         done = f"{moment(event['at'])}, by {event['actor']}: {event['reason'] or 'no reason given'}"
         lines.append(("plain", event["event"].capitalize(), inert(done)))
     terminal.block(row["incident_id"], lines, owner.name)
+    legal.show_legal(books, owner, row["incident_id"], given.clock())
     _show_runbook(project, row["runbook"])
     _show_diagnosis(books.rows("incidents.diagnoses", **key))
 
@@ -63,7 +66,8 @@ def review_incident(number: given.Incident, system: given.InSystem = None) -> No
 
     books, clock = latest(Project.here()), given.clock()
     owner, row = find_incident(books, given.systems(system), number, clock)
-    terminal.verbatim(draft(known_of(books, row), owner.title, owner.now(clock)))
+    known = known_of(books, row, legal.clocks_of(books, owner, row["incident_id"], clock))
+    terminal.verbatim(draft(known, owner.title, owner.now(clock)))
 
 
 def _show_runbook(project: Project, name: str | None) -> None:
@@ -123,6 +127,8 @@ def _command(event: str) -> Callable[..., None]:
 
 for _verb, (_event, _help) in EVENTS.items():
     incident.command(_verb, help=_help)(_command(_event))
+for _function in (legal.aware, legal.classify, legal.notified):
+    incident.command()(_function)
 
 
 @incident.command("resolve")

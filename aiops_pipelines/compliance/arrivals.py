@@ -26,6 +26,7 @@ DERIVED: Mapping[str, tuple[Source, ...]] = {
     "compliance.audit_verifications": ("weeks",),
     "compliance.audit_log": ("calls", "decisions"),
     "incidents.incidents": ("calls", "prices", "weeks", "incidents"),
+    "incidents.legal_clocks": ("incidents",),
 }
 """Which sources the rows of a table come from."""
 NAMES: Mapping[Source, str] = {
@@ -46,7 +47,7 @@ class Stored:
     """Frames of one system whose rows say when they were stored, columns as in the tables of the same names.
 
     `calls` are inference_log.inferences, `prices` costs.price_edits, `weeks` the weekly rows of
-    operations.completed_periods, `events` incidents.incident_events.
+    operations.completed_periods, `events` incident_id and at of incidents.incident_events and legal_events.
     """
 
     calls: pl.DataFrame

@@ -17,7 +17,9 @@ from typing import Any
 import polars as pl
 import yaml
 
+from aiops_pipelines.compliance.deadlines import regimes
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
+from aiops_pipelines.incidents.legal_clocks import NOT_ASKED, NOT_EVIDENCED, legal_result
 from aiops_pipelines.incidents.review_incidents import clock_results
 from aiops_pipelines.wording import Kind
 
@@ -67,6 +69,8 @@ def _conditions(e: MonthEvidence) -> dict[str, str]:
         "touched": f"{system} and opened_at < {end} and (resolved_at is null or resolved_at >= {start})",
         "start": start,
         "end": end,
+        "owed": f"due_at is not null and state <> '{NOT_ASKED}' and coalesce(notified_at >= {start}, true)",
+        **{f"under_{regime}": str(regime in e.system.regimes).lower() for regime in regimes()},
         "until": stamp(e.until),
         "month": f"date '{e.month}'",
         "last_report": stamp(e.last_report),
@@ -231,6 +235,21 @@ def _incidents(e: MonthEvidence) -> Values:
         "incidents.open_at_end": len(still),
         "incidents.clocks_met": clocks.count("met"),
         "incidents.clocks_missed": clocks.count("missed"),
+        **{key: value for regime in regimes() for key, value in _legal(e, regime).items()},
+    }
+
+
+def _legal(e: MonthEvidence, regime: str) -> Values:
+    """Count a regime's clocks; nothing is known of them while an incident is there of which nobody spoke."""
+    rows = [row for row in e.legal_rows() if row["regime"] == regime]
+    results, spoken = [legal_result(row, e.end) for row in rows], {row["incident_id"] for row in rows}
+    all_spoken = NOT_EVIDENCED not in results and all(
+        row["incident_id"] in spoken for row in e.touched_incidents()
+    )
+    known = regime in e.system.regimes and all_spoken
+    return {
+        f"incidents.{regime}_{result}": results.count(result) if known else None
+        for result in ("met", "missed")
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from aiops_pipelines.incidents.legal_clocks import legal_rows
 from aiops_pipelines.periods import midnight, next_month
 from aiops_pipelines.systems import System, monday
 
@@ -77,6 +78,7 @@ class MonthEvidence:
     baselines: pl.DataFrame = field(default_factory=_none)
     proposals: pl.DataFrame = field(default_factory=_none)
     incidents: pl.DataFrame = field(default_factory=_none)
+    legal_clocks: pl.DataFrame = field(default_factory=_none)
     changes: pl.DataFrame = field(default_factory=_none)
     costs: pl.DataFrame = field(default_factory=_none)
     user_signals: pl.DataFrame = field(default_factory=_none)
@@ -163,6 +165,10 @@ class MonthEvidence:
         """Return the incidents that were open at some time of the month."""
         rows = [row for row in self.rows("incidents") if row["opened_at"] < self.end]
         return [row for row in rows if row["resolved_at"] is None or row["resolved_at"] >= self.start]
+
+    def legal_rows(self) -> list[Row]:
+        """Return the legal clocks of the month."""
+        return legal_rows(self.rows("legal_clocks"), self.rows("incidents"), self.start, self.end)
 
     def masked(self) -> list[tuple[str, int]]:
         """Return the month's personal data masked: type and times, most first."""

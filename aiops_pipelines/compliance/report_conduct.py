@@ -8,6 +8,7 @@ import polars as pl
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report_parts import NOT_EVIDENCED, Known, ReportSection, table
 from aiops_pipelines.document import Chart, Table, Tone
+from aiops_pipelines.incidents.legal_clocks import legal_result, legal_sentence, legal_table
 from aiops_pipelines.incidents.review_incidents import incident_table
 from aiops_pipelines.incidents.review_quality import quality_charts, verdict_table
 from aiops_pipelines.wording import count, day, listed, some
@@ -173,5 +174,10 @@ def incidents(e: MonthEvidence, known: Known) -> ReportSection:
     meaning += f"{some(missed, 'clock')} missed."
     if silent and not touched:
         meaning = "No incident is on record, but no inference was logged either: nothing was watched."
-    tables = (incident_table(touched, e.end, "Incidents open in the month, clocks as they stood at its end"),)
-    return ReportSection("incidents", "Incidents", meaning, tone, known.of("incidents"), (), tables)
+    tables = [incident_table(touched, e.end, "Incidents open in the month, clocks as they stood at its end")]
+    legal = e.legal_rows()
+    if legal:
+        tables.append(legal_table(legal, e.rows("incidents"), e.end))
+        tone = "bad" if any(legal_result(row, e.end) == "missed" for row in legal) else tone
+    meaning += legal_sentence(legal, e.end)
+    return ReportSection("incidents", "Incidents", meaning, tone, known.of("incidents"), (), tuple(tables))

@@ -13,7 +13,7 @@ from aiops_pipelines.compliance.audit_entry import decision_entry
 from aiops_pipelines.systems import System
 from aiops_pipelines.wording import some
 
-SHOWN = {"profile", "owner", "baseline", "limits", "retention", "business_hours"}
+SHOWN = {"profile", "owner", "baseline", "limits", "retention", "business_hours", "regimes"}
 HASHED = {"index", "notifications"}
 """These may hold addresses and keys: that they changed is said, not what they are."""
 NOTED, CHANGED = "settings_noted", "settings_changed"

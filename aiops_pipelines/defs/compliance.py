@@ -99,6 +99,11 @@ def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:
     for row in warehouse.rows("incidents.incident_events", system=name).iter_rows(named=True):
         summary = f"{row['incident_id']} was {row['event']}: {row['reason']}"
         yield _decision(system, f"incident_{row['event']}", row["at"], row["actor"], summary, row)
+    for row in warehouse.rows("incidents.legal_events", system=name).iter_rows(named=True):
+        about = f" ({row['about']})" if row["about"] else ""
+        summary = f"{row['incident_id']} was {row['event']}{about} under {row['regime']}, {row['at']}: "
+        summary += row["reason"] or row["reference"]
+        yield _decision(system, f"incident_{row['event']}", row["recorded_at"], row["actor"], summary, row)
     yield from publications(name, *(warehouse.rows(table, system=name) for table in (REPORTS, AMENDMENTS)))
 
 

@@ -13,6 +13,7 @@ from aiops_pipelines.document import Chart
 from aiops_pipelines.incidents import lifecycle, rules
 from aiops_pipelines.incidents.announcements import announcements
 from aiops_pipelines.incidents.facts import Facts
+from aiops_pipelines.incidents.legal_clocks import legal_changes
 from aiops_pipelines.incidents.review import weekly_review as review_week
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
 from aiops_pipelines.incidents.runbooks import (
@@ -27,6 +28,9 @@ from aiops_pipelines.periods import longest_wait
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.diagnosis import diagnose
+from aiops_pipelines.resources.legal_book import CLOCKS as LEGAL_CLOCKS
+from aiops_pipelines.resources.legal_book import EVENTS as LEGAL_EVENTS
+from aiops_pipelines.resources.legal_book import legal_clocks_now
 from aiops_pipelines.resources.notifier import deliver
 from aiops_pipelines.resources.pages import review_page
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -58,6 +62,7 @@ REVIEWED = {
     "rankers": "rag.retrieval_comparisons",
     "slices": "rag.retrieval_slices",
     "incidents": "incidents.incidents",
+    "legal_clocks": "incidents.legal_clocks",
     "blocks": "compliance.guardrail_weekly",
     "traffic": "monitoring.weekly_traffic",
     "masked": "compliance.pii_weekly",
@@ -185,6 +190,7 @@ def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list
         system.business_hours.calendar,
     ).with_columns(looked_at=pl.lit(now))
     after = _with_digests(after, before, digests(work.project.runbooks))
+    legal = legal_clocks_now(warehouse, system, after, now)
     since = before["looked_at"].max() if before.height else now
     told = warehouse.rows("incidents.announcements", system=system.name)
     news = lifecycle.changes(
@@ -195,17 +201,24 @@ def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list
         lifecycle.EPISODE_GAP + longest_wait(system),
         before.join(told, on="incident_id", how="anti")["incident_id"].to_list(),
     )
+    deadlines = legal_changes(warehouse.rows(LEGAL_CLOCKS, system=system.name), legal)
     with (
         warehouse.writing() as writer
     ):  # what is to be announced is kept with the change itself, or neither is
         writer.replace("incidents.incidents", after, system=system.name)
-        writer.append("incidents.announcements", announcements(news, after, system, now))
-    for number in lifecycle.unmatched_events(after, decided)["incident_id"].unique().sort():
-        work.problem(
-            system.name,
-            f"What was decided on {number} (incidents.incident_events) has no incident any more: late data "
-            "moved its start. Look for the incident of the same cause in `aiops status` and decide again.",
-        )
+        writer.replace(LEGAL_CLOCKS, legal, system=system.name)
+        told_now = pl.concat([news, deadlines], how="diagonal")
+        writer.append("incidents.announcements", announcements(told_now, after, system, now))
+    for table_name, events in (
+        ("incidents.incident_events", decided),
+        (LEGAL_EVENTS, warehouse.rows(LEGAL_EVENTS, system=system.name)),
+    ):
+        for number in lifecycle.unmatched_events(after, events)["incident_id"].unique().sort():
+            work.problem(
+                system.name,
+                f"What was decided on {number} ({table_name}) has no incident any more: late data moved its "
+                "start. Look for the incident of the same cause in `aiops status` and decide again.",
+            )
     for sentence in deliver(warehouse, system, work.project.notifications, now):
         work.problem(system.name, sentence)
     again = news.filter(pl.col("change").str.contains("^(opened|reopened|raised)"))

@@ -42,7 +42,8 @@ def announcements(
     """Return what is to be sent: one row for each change and each place that wants it, none of it sent yet.
 
     Args:
-        changes: system, incident_id, change, as `lifecycle.changes` gives them.
+        changes: system, incident_id, change, as `lifecycle.changes` gives them; or with due, what is expected
+            by when, as `legal_clocks.legal_changes` does.
         incidents: rows of `incidents.incidents`.
         system: whose incidents they are.
         now: when they are announced, UTC-aware.
@@ -54,7 +55,7 @@ def announcements(
         wanted = (place for place in system.notifications if place.wants(told, incident["severity"]))
         for place in dict.fromkeys(place.key for place in wanted):
             number = _number(system.name, incident["incident_id"], told, place, now)
-            content = {"id": number, **message(told, incident, system, now)}
+            content = {"id": number, **message(told, incident, system, now, change.get("due"))}
             row = (
                 system.name,
                 number,
@@ -69,14 +70,14 @@ def announcements(
     return pl.DataFrame(rows, schema=ANNOUNCEMENTS, orient="row")
 
 
-def message(change: str, incident: Message, system: System, now: datetime) -> Message:
+def message(change: str, incident: Message, system: System, now: datetime, due: str | None = None) -> Message:
     """Return an announcement's content; `text` is the change in a line and `due` what is expected by when."""
     text = (
         f"{system.title}: {incident['incident_id']} ({incident['severity']}) {change}: {incident['title']}."
     )
     facts = {name: incident[name] for name in (*SHOWN, *DUE)}
     head = {"at": now, "system": system.name, "owner": system.owner, "change": change, "text": text}
-    return head | {"due": _due(incident, now)} | facts
+    return head | {"due": due or _due(incident, now)} | facts
 
 
 def written(content: Message) -> str:

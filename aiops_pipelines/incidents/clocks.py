@@ -1,7 +1,7 @@
 """Response clocks: by when an incident is acknowledged, mitigated and resolved, and when to escalate.
 
 Working hours are those of the calendar's own time zone, each day converted to UTC by itself, so that they
-stay where people work when summer time begins. Legal clocks are not here.
+stay where people work when summer time begins. Legal clocks are `legal_clocks`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Step = Literal["acknowledge", "mitigate", "resolve"]
+ClockResult = Literal["met", "missed", "running", "no clock"]
 Window = tuple[datetime, datetime]
 ESCALATE_AT = 0.8
 """Share of a clock that may pass before the next person is told."""
@@ -152,3 +153,15 @@ def _running(windows: Iterator[Window], pauses: Sequence[Pause]) -> Iterator[Win
                 opens = min(pause.end, closes)
         if opens < closes:
             yield opens, closes
+
+
+def clock_result(due: datetime | None, done: datetime | None, as_at: datetime) -> ClockResult:
+    """Judge one clock at a moment; what was done later counts as not yet done.
+
+    Due 10:00, done 09:00, seen from 12:00: met. Not done: missed. Seen from 08:00: running.
+    """
+    if due is None:
+        return "no clock"
+    if done is not None and done <= as_at:
+        return "met" if done <= due else "missed"
+    return "missed" if due <= as_at else "running"

@@ -6,12 +6,14 @@ It is Markdown in which text from outside is only text. How an incident came to 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import polars as pl
 
+from aiops_pipelines.compliance.deadlines import NOT_ADVICE
 from aiops_pipelines.incidents.course import Row
+from aiops_pipelines.incidents.legal_clocks import legal_lines
 from aiops_pipelines.incidents.lifecycle import STEPS
 from aiops_pipelines.incidents.review_incidents import clock_results
 from aiops_pipelines.wording import inert, moment, some
@@ -35,6 +37,8 @@ class Known:
     events: pl.DataFrame
     announcements: pl.DataFrame
     diagnoses: pl.DataFrame
+    legal_events: pl.DataFrame = field(default_factory=pl.DataFrame)
+    legal_clocks: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def draft(known: Known, title: str, now: datetime) -> str:
@@ -47,6 +51,7 @@ def draft(known: Known, title: str, now: datetime) -> str:
         plain(row["evidence"] or "No evidence is kept."),
         "## How long it took",
         "\n".join(f"- {line}" for line in _times(known, now)),
+        *_law(known),
         "## Timeline (UTC)",
         "\n".join(f"- {at:%Y-%m-%d %H:%M} {what}" for at, what in sorted(_timeline(known))),
         "## What the runbook's queries answered",
@@ -91,6 +96,16 @@ def _timeline(known: Known) -> Iterator[tuple[datetime, str]]:
             row["at"],
             f"{row['event']} by {plain(row['actor'])}: {plain(row['reason'] or 'no reason given')}",
         )
+    for row in known.legal_events.rows(named=True):
+        what = f"{row['event']} {row['about'] or ''}".strip() + f" under {row['regime']}"
+        said = f"recorded {moment(row['recorded_at'])} by {row['actor']}: {row['reason'] or row['reference']}"
+        yield row["at"], plain(f"{what}, {said}".rstrip(": "))
+
+
+def _law(known: Known) -> list[str]:
+    """Return the legal clocks with their heading; nothing where no regime asks."""
+    lines = [f"- {plain(sentence)}" for _, sentence in legal_lines(known.legal_clocks.rows(named=True))]
+    return ["## What the law asks for", "\n".join([*lines, "", plain(NOT_ADVICE)])] if lines else []
 
 
 def _answers(known: Known) -> Iterator[str]:

@@ -1,26 +1,14 @@
 """The review's section on incidents, and how an incident's clocks are judged."""
 
 from datetime import datetime
-from typing import Literal
 
 from aiops_pipelines.document import Action, Column, Figure, Section, Table, Tone
+from aiops_pipelines.incidents.clocks import ClockResult, clock_result
+from aiops_pipelines.incidents.legal_clocks import legal_result, legal_rows, legal_sentence, legal_table
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.wording import inert, moment, some
 
 CLOCKS = ("acknowledge", "mitigate", "resolve")
-ClockResult = Literal["met", "missed", "running", "no clock"]
-
-
-def clock_result(due: datetime | None, done: datetime | None, as_at: datetime) -> ClockResult:
-    """Judge one clock at a moment; what was done later counts as not yet done.
-
-    Due 10:00, done 09:00, seen from 12:00: met. Not done: missed. Seen from 08:00: running.
-    """
-    if due is None:
-        return "no clock"
-    if done is not None and done <= as_at:
-        return "met" if done <= due else "missed"
-    return "missed" if due <= as_at else "running"
 
 
 def clock_results(row: Row, as_at: datetime) -> dict[str, ClockResult]:
@@ -71,12 +59,17 @@ def incidents(r: ReviewInputs) -> Section:
         Figure("Open incidents", len(still), "count", f"{len(touched)} seen this week"),
         Figure("With a missed clock", len(missed), "count", "acknowledge, mitigate or resolve"),
     )
-    table = incident_table(touched, r.end, "Incidents of the week, clocks as they stood at its end")
+    tables = [incident_table(touched, r.end, "Incidents of the week, clocks as they stood at its end")]
+    legal = legal_rows(r.rows("legal_clocks"), r.rows("incidents"), r.start, r.end)
+    if legal:
+        tables.append(legal_table(legal, r.rows("incidents"), r.end))
+        tone = "bad" if any(legal_result(row, r.end) == "missed" for row in legal) else tone
     actions = tuple(_action(row, row in missed) for row in still)
     meaning = _meaning(still, missed)
     if not touched and not watched:
         meaning = "No incident is open, but no call was logged either: nothing was watched."
-    return Section("incidents", "Incidents", meaning, tone, figures, (), (table,), actions)
+    meaning += legal_sentence(legal, r.end)
+    return Section("incidents", "Incidents", meaning, tone, figures, (), tuple(tables), actions)
 
 
 def _meaning(still: list[Row], missed: list[Row]) -> str:

@@ -47,6 +47,7 @@ class ReviewInputs:
     rankers: pl.DataFrame = field(default_factory=_none)
     slices: pl.DataFrame = field(default_factory=_none)
     incidents: pl.DataFrame = field(default_factory=_none)
+    legal_clocks: pl.DataFrame = field(default_factory=_none)
     blocks: pl.DataFrame = field(default_factory=_none)
     traffic: pl.DataFrame = field(default_factory=_none)
     masked: pl.DataFrame = field(default_factory=_none)

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from aiops_pipelines.incidents.clocks import BusinessCalendar
 
 Severity = Literal["P1", "P2", "P3"]
+Regime = Literal["ai_act", "gdpr", "dora"]
+"""Law that asks for notices of incidents; by when is said in `compliance.deadlines`."""
 Change = Literal["opened", "acknowledged", "mitigated", "resolved", "reopened", "raised", "escalate"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEK: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -73,9 +75,13 @@ class Notification(Settings):
         return f"{self.kind}-{hashlib.sha256(repr(place).encode()).hexdigest()[:8]}"
 
     def wants(self, change: str, severity: str) -> bool:
-        """Say whether a change of an incident is announced here; `raised to P1` is a `raised`."""
-        return (not self.changes or change.split()[0] in self.changes) and (
-            not self.severities or severity in self.severities
+        """Say whether a change of an incident is announced here; `raised to P1` is a `raised`.
+
+        A legal deadline, `escalate (GDPR notification overdue)`, is announced whatever the severity.
+        """
+        word, _, legal = change.partition(" (")
+        return (not self.changes or word.split()[0] in self.changes) and bool(
+            legal or not self.severities or severity in self.severities
         )
 
 

@@ -41,9 +41,15 @@ MONTH_INPUTS = """
         (select coalesce(bit_xor(hash(event_id, signal)), 0) from monitoring.user_signals
          where system = $1 and signal in ('rated_up', 'rated_down') and event_id in (from calls)),
         (select coalesce(bit_xor(hash(week, sample, metric, verdict, "drop")), 0) from drift.drift_verdicts
-         where system = $1 and week + interval 7 day > $2 and week + interval 7 day <= $3)
+         where system = $1 and week + interval 7 day > $2 and week + interval 7 day <= $3),
+        (select coalesce(bit_xor(hash(incident_id, regime, notice, kind, due_at, notified_at)), 0)
+         from incidents.legal_clocks inner join incidents.incidents using (system, incident_id)
+         where system = $1 and opened_at < $3 and (kind is not null or due_at is not null)
+             and (resolved_at is null or resolved_at >= $2
+                 or (due_at is not null and (notified_at is null or notified_at >= $2))))
 """
-"""What a month's report is made from besides: costs, ratings and verdicts, which move when no call comes."""
+"""What a month's report is made from besides: costs, ratings, verdicts and legal clocks, which move when no
+call comes."""
 
 
 def inputs(warehouse: Warehouse, system: System, start: datetime, end: datetime, *queries: str) -> str:

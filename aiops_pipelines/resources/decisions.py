@@ -62,13 +62,14 @@ def find_incident(
     raise IncidentError(f"There is no incident {wanted} of {names}; `aiops incidents` lists them.")
 
 
-def known_of(warehouse: Warehouse, incident: Row) -> Known:
-    """Return what the tables hold of an incident."""
+def known_of(warehouse: Warehouse, incident: Row, legal_clocks: pl.DataFrame) -> Known:
+    """Return what the tables hold of an incident; its legal clocks are given as they stand now."""
     key = {"system": incident["system"], "incident_id": incident["incident_id"]}
     signals = warehouse.rows("incidents.signals", system=incident["system"], cause=incident["cause"])
     mine = lifecycle.signals_of(incident["incident_id"], signals)
-    names = ("incident_events", "announcements", "diagnoses")
-    return Known(dict(incident), mine, *(warehouse.rows(f"incidents.{name}", **key) for name in names))
+    names = ("incident_events", "announcements", "diagnoses", "legal_events")
+    events, told, answers, legal_events = (warehouse.rows(f"incidents.{name}", **key) for name in names)
+    return Known(dict(incident), mine, events, told, answers, legal_events, legal_clocks)
 
 
 def record_event(

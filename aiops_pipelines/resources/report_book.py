@@ -39,6 +39,7 @@ EVIDENCE = {
     "baselines": "monitoring.baselines",
     "proposals": "drift.improvement_proposals",
     "incidents": "incidents.incidents",
+    "legal_clocks": "incidents.legal_clocks",
     "changes": "drift.change_events",
     "costs": "costs.call_costs",
     "user_signals": "monitoring.user_signals",
@@ -124,8 +125,10 @@ class ReportBook:
             )["texts"][0],
         )
         weekly = self._rows("operations.completed_periods").filter(pl.col("cadence") == "weekly")
-        others = ("inference_log.feedback", "costs.price_edits", "incidents.incident_events")
-        feedback, prices, events = (self._rows(table) for table in others)
+        feedback, prices = (self._rows(table) for table in ("inference_log.feedback", "costs.price_edits"))
+        done, law = (self._rows(f"incidents.{name}") for name in ("incident_events", "legal_events"))
+        recorded = law.select("incident_id", at="recorded_at")
+        events = pl.concat([done.select("incident_id", "at"), recorded])
         return evidence, Stored(calls, feedback, prices, weekly, events)
 
     def _publish(self, e: MonthEvidence, clock: datetime) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.decisions import incidents_now
+from aiops_pipelines.resources.legal_book import legal_clocks_now
 from aiops_pipelines.resources.published import ReadOnlyWarehouse, latest, published
 from aiops_pipelines.resources.report_book import AMENDMENTS, REPORTS
 from aiops_pipelines.status import Known, Status, status
@@ -62,6 +63,7 @@ def _known(copy: ReadOnlyWarehouse, books: ReadOnlyWarehouse, system: System, cl
     name, now = system.name, system.now(clock)
     frames = {key: copy.rows(table, system=name) for key, table in REVIEWED.items()}
     frames["incidents"] = incidents_now(books, system, clock)
+    frames["legal_clocks"] = legal_clocks_now(books, system, frames["incidents"], now)
     log = "compliance.audit_log"
     counted = (
         copy.read(f"select count(*) as n from {log} where system = ?", [name]) if copy.built(log) else None

@@ -23,6 +23,7 @@ from aiops_pipelines_tests.commands.small_run import (
     refused,
     stored,
     write_inputs,
+    write_system,
 )
 from aiops_pipelines_tests.monitoring.service_worlds import frames
 
@@ -136,6 +137,63 @@ def test_an_incident_is_shown_with_its_evidence_and_history_but_no_control_chara
     assert "The week cost 3 USD.<U+001B>[31m" in answer.text
     assert "cost-growth.yaml" in answer.text
     assert "Acknowledged 6 Jul 2026 06:00 UTC, by Mira: [b]Mine[/b]." in answer.text
+
+
+def under(data, *regimes: str) -> str:
+    """Put the system under regimes; return the number of its incident."""
+    write_system(data, regimes=list(regimes))
+    return number(data)
+
+
+def test_awareness_starts_a_legal_clock_that_only_a_notice_ends(aiops, data):
+    incident = under(data, "gdpr", "dora")
+    assert "GDPR 33(1) notification: NOT EVIDENCED" in aiops(data, "incident", "show", incident).text
+    assert "Awareness of 1 open incident is NOT EVIDENCED" in aiops(data, "status").text
+    aware = [
+        "incident",
+        "aware",
+        incident,
+        "--regime",
+        "gdpr",
+        "--by",
+        "Mira",
+        "--at",
+        "2026-07-05T10:00+02:00",
+    ]
+    said = aiops(data, *aware).text
+    assert "by 8 Jul 2026 08:00 UTC, aware 5 Jul 2026 08:00 UTC" in said and "Not legal advice" in said
+    refused(aiops(data, *aware), "a correction takes a reason")
+    corrected = [*aware[:-1], "2026-07-02T10:00Z", "--reason", "The mail came on Thursday."]
+    assert "overdue since 5 Jul 2026 10:00 UTC" in aiops(data, *corrected).text
+    aiops(data, "incident", "resolve", incident, "--by", "Mira", "--reason", "Cut.", "--waiver", "None.")
+    assert f"{incident} GDPR 33(1) notification: overdue since" in aiops(data, "status").text
+    sent = ["incident", "notified", incident, "--regime", "gdpr", "--notice", "notification", "--by", "Mira"]
+    refused(aiops(data, *sent), "with the reference")
+    assert "(DE-7), late" in aiops(data, *sent, "--reference", "DE-7").text
+    assert "overdue" not in aiops(data, "status").text
+    assert "notified 6 Jul 2026 06:00 UTC (DE-7), late" in aiops(data, "incident", "review", incident).text
+    told = stored(data).rows("incidents.legal_events").select("event", "actor", "reference").rows()
+    assert told == [("aware", "Mira", ""), ("aware", "Mira", ""), ("notified", "Mira", "DE-7")]
+    assert stored(data).rows("incidents.incident_events")["event"].to_list() == ["resolved"]
+
+
+def test_an_incident_is_classified_under_a_regime_or_found_not_reportable(aiops, data):
+    incident = under(data, "ai_act", "dora")
+    base = ["--by", "Mira", "--at", "2026-07-06T01:00Z"]
+    dora = ["incident", "classify", incident, "--regime", "dora", *base, "--as"]
+    assert "by 6 Jul 2026 05:00 UTC" not in aiops(data, "incident", "show", incident).text
+    assert "overdue since 6 Jul 2026 05:00 UTC" in aiops(data, *dora, "major").text
+    refused(
+        aiops(data, "incident", "classify", incident, "--regime", "gdpr", *base, "--as", "breach"),
+        "not under 'gdpr'",
+    )
+    none = ["incident", "classify", incident, "--regime", "ai_act", *base, "--as", "not_reportable"]
+    refused(aiops(data, *none), "This takes a reason")
+    assert (
+        "AI Act 73(2) report: is not reportable" in aiops(data, *none, "--reason", "Nobody was harmed.").text
+    )
+    refused(aiops(data, *dora, "major", "--at", "2026-07-06T01:00"), "is no time with an offset")
+    refused(aiops(data, *dora, "major", "--at", "yesterday"), "is no time with an offset")
 
 
 def test_a_review_is_drafted_from_what_was_recorded(aiops, data):

@@ -156,6 +156,10 @@ def user_signals() -> pl.DataFrame:
     )
 
 
+def no_clocks() -> pl.DataFrame:
+    return weeks.table("incidents.legal_clocks", [])
+
+
 JULY, JUNE = date(2026, 7, 1), date(2026, 6, 1)
 
 
@@ -193,6 +197,7 @@ TABLES = {
     "baselines": "monitoring.baselines",
     "proposals": "drift.improvement_proposals",
     "incidents": "incidents.incidents",
+    "legal_clocks": "incidents.legal_clocks",
     "changes": "drift.change_events",
     "costs": "costs.call_costs",
     "user_signals": "monitoring.user_signals",
@@ -206,7 +211,7 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
     made = {
         "inferences": inferences, "audit_log": audit_log, "checkpoints": checkpoints, "verifications": weeks.verifications,
         "quarantine": quarantine, "verdicts": weeks.verdicts, "causes": weeks.causes, "baselines": weeks.baselines,
-        "proposals": proposals, "incidents": weeks.incidents, "changes": changes,
+        "proposals": proposals, "incidents": weeks.incidents, "legal_clocks": no_clocks, "changes": changes,
         "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,
     }  # fmt: skip
     frames = {name: changed[name] if name in changed else make() for name, make in made.items()}

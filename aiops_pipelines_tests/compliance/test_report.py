@@ -23,6 +23,7 @@ from aiops_pipelines_tests.incidents.fourteen_weeks import TABLES as DECLARED
 
 CHANGE_EVENTS = "create table drift.change_events (system varchar, occurred_at timestamp, endpoint varchar, what varchar, before varchar, after varchar)"
 EMPTY = MonthEvidence(SYSTEM, MONTH, NOW)
+TABLES_CLOCKS = DECLARED["incidents.legal_clocks"].schema
 BY_HAND = {
     "integrity.tree_size": 9,
     "integrity.longest_gap": 24.0,  # from 7 to 31 August, 9:00; 6.4 days before that
@@ -116,6 +117,71 @@ def test_every_figure_is_recomputed_by_its_sql(database: duckdb.DuckDBPyConnecti
             if isinstance(figure.value, float)
             else figure.value == computed(database, figure.sql)
         ), figure.key
+
+
+def legally(*said: tuple[str, str, dict[str, datetime]]) -> MonthEvidence:
+    """August of a system under the GDPR and the AI Act: incident, regime and what was said of it."""
+    e = evidence()
+    numbers = e.incidents["incident_id"].to_list()
+    clock = {"system": NAME, "notice": "notification", "article": "33(1)", "state": "running"}
+    rows = [
+        clock | {"incident_id": numbers[int(number)], "regime": regime} | dict(times)
+        for number, regime, times in said
+    ]
+    e = replace(e, incidents=e.incidents.head(2))
+    frame = pl.DataFrame([dict.fromkeys(TABLES_CLOCKS) | row for row in rows], TABLES_CLOCKS)
+    under = SYSTEM.model_copy(update={"regimes": ("gdpr", "ai_act")})
+    return replace(e, system=under, legal_clocks=frame)
+
+
+ASKED_NOTHING = {"kind": "not_reportable", "state": "not reportable"}
+
+
+def aware(day: int, due: int, notified: int | None = None) -> dict[str, datetime]:
+    at = {"aware_at": datetime(2026, 8, day, tzinfo=UTC), "due_at": datetime(2026, 8, due, tzinfo=UTC)}
+    return at if notified is None else at | {"notified_at": datetime(2026, 8, notified, tzinfo=UTC)}
+
+
+@pytest.mark.parametrize(
+    ("said", "met", "missed"),
+    [
+        ([("0", "gdpr", aware(10, 13, 12)), ("1", "gdpr", aware(18, 21))], 1, 1),
+        ([("0", "gdpr", aware(10, 13, 14)), ("1", "gdpr", aware(18, 21, 20))], 1, 1),
+        ([("0", "gdpr", ASKED_NOTHING), ("1", "gdpr", ASKED_NOTHING)], 0, 0),
+        ([("0", "gdpr", aware(10, 13, 12)), ("1", "gdpr", {"state": "NOT EVIDENCED"})], None, None),
+        ([("0", "gdpr", aware(10, 13, 12))], None, None),  # no row of the other incident yet
+        ([("0", "dora", aware(10, 13, 12))], None, None),
+        ([], None, None),
+    ],
+)
+def test_legal_clocks_are_counted_where_somebody_spoke_of_every_incident(
+    database: duckdb.DuckDBPyConnection, said: list, met: int | None, missed: int | None
+) -> None:
+    e = legally(*said)
+    fill(database, e)
+    known = figures(e)
+    for result, count in (("met", met), ("missed", missed)):
+        figure = known[f"incidents.gdpr_{result}"]
+        assert figure.value == count == computed(database, figure.sql)
+        assert bool(figure.missing) == (count is None)
+    assert known["incidents.dora_met"].value is None is computed(database, known["incidents.dora_met"].sql)
+
+
+def test_a_resolved_incident_whose_notice_is_owed_is_counted_until_it_is_given(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    e = legally(("0", "gdpr", aware(1, 4)))
+    closed = e.incidents.head(1).with_columns(
+        opened_at=pl.lit(datetime(2026, 7, 3, tzinfo=UTC)),
+        resolved_at=pl.lit(datetime(2026, 7, 4, tzinfo=UTC)),
+    )
+    e = replace(e, incidents=closed)
+    fill(database, e)
+    figure = figures(e)["incidents.gdpr_missed"]
+    assert figure.value == 1 == computed(database, figure.sql)
+    section = next(one for one in compliance_report(e)["sections"] if one["key"] == "incidents")
+    assert "1 legal clock missed." in section["meaning"] and section["tone"] == "bad"
+    assert section["tables"][1]["rows"][0][-1] == "missed"
 
 
 def test_a_checkpoint_signed_in_the_same_instant_by_the_publication_moves_no_figure(

@@ -9,6 +9,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from aiops_pipelines.incidents.course import EVENTS
+from aiops_pipelines.incidents.legal_events import LEGAL_EVENTS
 from aiops_pipelines.incidents.rules import SIGNALS
 from aiops_pipelines.project import ROOT
 
@@ -140,3 +142,67 @@ def test_a_run_that_stops_before_it_announces_loses_nothing(desk, warehouse, def
     monkeypatch.undo()
     assert run(desk, warehouse).success
     assert told(desk) == ["opened"]
+
+
+def record(warehouse, number: str, *said: tuple[str, str, str | None, datetime]) -> None:
+    """Record what the law asks for under the GDPR: event, reason, what it is about, and when."""
+    fixed = {"system": "desk", "incident_id": number, "regime": "gdpr", "actor": "Mira", "reference": "DE-7"}
+    rows = [
+        fixed | {"event": event, "reason": reason, "about": about, "at": at, "recorded_at": at}
+        for event, reason, about, at in said
+    ]
+    with warehouse.writing() as writer:
+        writer.append("incidents.legal_events", pl.DataFrame(rows, schema=LEGAL_EVENTS))
+
+
+def test_a_legal_deadline_is_announced_when_due_and_overdue_and_ends_with_a_notice_alone(desk, warehouse):
+    file = desk.systems / "desk.yaml"
+    file.write_text(SYSTEM + "regimes: [gdpr]\n")
+
+    def look(at: str) -> list[str]:
+        file.write_text(SYSTEM.replace("2026-06-08T12:00", at) + "regimes: [gdpr]\n")
+        assert run(desk, warehouse).success
+        return [change for change in told(desk) if change.startswith("escalate (")]
+
+    assert look("2026-06-08T12:00") == []
+    number = warehouse.rows("incidents.incidents")["incident_id"].item()
+    assert warehouse.rows("incidents.legal_clocks")["state"].to_list() == ["NOT EVIDENCED"]
+    record(warehouse, number, ("aware", "", None, datetime(2026, 6, 8, 12, tzinfo=UTC)))
+    assert look("2026-06-10T21:35") == []  # 57 h 36 min later it is
+    due, late = "escalate (GDPR notification due)", "escalate (GDPR notification overdue)"
+    assert look("2026-06-10T21:36") == [due] == look("2026-06-11T11:59")
+    resolved = {
+        "system": "desk",
+        "incident_id": number,
+        "event": "resolved",
+        "actor": "Mira",
+        "reason": "Done.",
+    }
+    with warehouse.writing() as writer:
+        at = {"at": datetime(2026, 6, 11, 11, tzinfo=UTC)}
+        writer.append("incidents.incident_events", pl.DataFrame([resolved | at], schema=EVENTS))
+    assert look("2026-06-11T12:00") == [due, late] == look("2026-06-12T12:00")
+    content = json.loads((desk.notifications / "desk.jsonl").read_text().splitlines()[-1])
+    assert "notification overdue since 11" in content["due"] and "Not legal advice" in content["due"]
+    record(warehouse, number, ("notified", "", "notification", datetime(2026, 6, 12, 13, tzinfo=UTC)))
+    assert look("2026-06-13T12:00") == [due, late]
+    assert warehouse.rows("incidents.legal_clocks")["state"].to_list() == ["missed"]
+
+
+def test_what_the_law_asks_of_an_incident_that_moved_is_told(desk, warehouse):
+    record(warehouse, "INC-gone", ("aware", "", None, datetime(2026, 6, 8, tzinfo=UTC)))
+    assert run(desk, warehouse).success
+    (sentence,) = warehouse.rows("operations.problems")["problem"]
+    assert "INC-gone (incidents.legal_events) has no incident any more" in sentence
+
+
+def test_each_legal_record_is_a_decision_of_the_audit_log(desk, warehouse):
+    from aiops_pipelines.defs.compliance import decisions
+    from aiops_pipelines.systems import load_system
+
+    first, again = (datetime(2026, 6, 8, hour, tzinfo=UTC) for hour in (9, 10))
+    record(warehouse, "INC-1", ("aware", "", None, first), ("aware", "It was earlier.", None, again))
+    system = load_system(desk.systems / "desk.yaml", desk.data)
+    made = [entry for entry in decisions(warehouse, system) if entry["kind"] == "decision.incident_aware"]
+    assert [entry["actor"] for entry in made] == ["Mira", "Mira"]
+    assert "It was earlier." in made[1]["summary"] and made[0]["entry_id"] != made[1]["entry_id"]

@@ -2,12 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 
 from aiops_pipelines.incidents.course import EVENTS
+from aiops_pipelines.incidents.legal_clocks import legal_clocks
+from aiops_pipelines.incidents.legal_events import LEGAL_EVENTS
 from aiops_pipelines.incidents.lifecycle import incidents, signals_of
 from aiops_pipelines.incidents.post_incident import Known, draft, plain, span
 from aiops_pipelines.incidents.rules import SIGNALS
@@ -100,3 +104,16 @@ def test_a_span_is_written_in_hours_and_minutes(minutes, written):
 
 def test_signals_of_an_incident_that_moved_are_none():
     assert signals_of("INC-gone", known().signals).is_empty()
+
+
+def test_what_the_law_asks_for_stands_in_the_review():
+    row = known().incident
+    when = at("2026-06-08T11:00")
+    said = {name: row[name] for name in ("system", "incident_id")} | {"recorded_at": NOW, "regime": "gdpr"}
+    said |= {"event": "aware", "at": when, "actor": "mira", "reason": EVIL}
+    events = pl.DataFrame([said], schema=LEGAL_EVENTS)
+    clocks = legal_clocks(pl.DataFrame([row]), events, ["gdpr"], ZoneInfo("UTC"), at("2026-06-08T12:30"))
+    text = draft(replace(known(), legal_events=events, legal_clocks=clocks), "Desk", NOW)
+    assert "## What the law asks for\n\n- GDPR 33(1) notification: by 11" in text
+    assert "Not legal advice" in text and "11:00 aware under gdpr, recorded" in text and "\x1b" not in text
+    assert "law" not in draft(known(), "Desk", NOW)
