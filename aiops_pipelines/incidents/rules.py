@@ -36,7 +36,7 @@ CAUSES = {
     "cost_growth": "Weekly spend has grown beyond its limit",
     "cost_anomaly": "A day cost more than is usual for its hours",
     "budget": "A budget is spent",
-    "errors": "More calls fail than the limit or the baseline allows",
+    "errors": "More calls fail, or answer nothing, than the limit or the baseline allows",
     "refusals": "The model declines to answer more often than before",
     "latency": "Answers are slower than the limit or the baseline allows",
     "volume": "Far fewer calls arrive than is usual for the weekday",

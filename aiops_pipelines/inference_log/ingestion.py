@@ -18,7 +18,7 @@ from aiops_pipelines.compliance.masking import masked_column, pseudonymised_colu
 from aiops_pipelines.compliance.privacy import REGIONS, mask
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
 from aiops_pipelines.inference_log.priced_apart import with_priced_apart
-from aiops_pipelines.inference_log.record import SCHEMA, TOKEN_COLUMNS, Batch, Rejection
+from aiops_pipelines.inference_log.record import ANSWERED, SCHEMA, TOKEN_COLUMNS, Batch, Rejection
 
 HEAD_BYTES = 4_096
 RAW_SHOWN, RAW_MASKED = 500, 4_000
@@ -205,6 +205,7 @@ def land(
     )
     stored = protected(with_priced_apart(kept), source).with_columns(
         system=pl.lit(source.system),
+        answered=ANSWERED,
         source_format=pl.lit(source.format),
         source_file=pl.lit(reading.file.name),
         ingested_at=pl.lit(source.now, dtype=SCHEMA["ingested_at"]),

@@ -30,6 +30,14 @@ CHAT, EMBEDDINGS, OTHER = OPERATIONS = ("chat", "embeddings", "other")
 """What a model is asked for: to write an answer, for vectors, or for what else is billed, as a ranking."""
 IS_CHAT = pl.col("operation").fill_null(CHAT) == CHAT
 """Calls stored before the column was there have null in it."""
+HAS_WORDS = pl.col("answer").fill_null("").str.strip_chars().str.len_chars() > 0
+HARDLY_A_WORD = 2
+"""Output tokens of an answer without a word: the end of the text alone is counted as one or two."""
+SILENT = ~HAS_WORDS & (pl.col("answer").is_not_null() | (pl.col("output_visible") <= HARDLY_A_WORD))
+"""Where an answer is blank, or none is logged and hardly a token was written. A call of a tool has no text
+and many tokens, as has any call of a log that keeps no texts."""
+ANSWERED = pl.when(IS_CHAT & HAS_WORDS).then(statement=True).when(IS_CHAT & SILENT).then(statement=False)
+"""Whether a chat said something; null where nobody can tell. Stored, so that no text is read for it again."""
 COUNT_LIMIT = 1_000_000_000
 LARGEST_NUMBER = 10**18
 COST_LIMIT_USD = Decimal(10) ** 12
@@ -49,6 +57,7 @@ SCHEMA = pl.Schema(
         **dict.fromkeys((*PART_COLUMNS, "completion_tokens"), _COUNT),
         **dict.fromkeys(("part_method", "status", "error_type", "session_id", "user_id"), _TEXT),
         **dict.fromkeys(("user_group", "query", "answer"), _TEXT),
+        "answered": pl.Boolean(),
         "retrieved": RETRIEVED,
         "known_query_id": _TEXT,
         "rating": pl.Int8(),
@@ -61,7 +70,7 @@ SCHEMA = pl.Schema(
     }
 )
 """Columns of `inference_log.inferences`, in order."""
-STORING = ("system", *APART_COLUMNS, "pii_counts", "source_format", "source_file", "ingested_at")
+STORING = ("system", *APART_COLUMNS, "answered", "pii_counts", "source_format", "source_file", "ingested_at")
 CALLS = pl.Schema({name: dtype for name, dtype in SCHEMA.items() if name not in STORING})
 """What is known of a call before it is stored."""
 

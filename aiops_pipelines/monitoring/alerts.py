@@ -5,6 +5,7 @@ of them, the same way as of any other limit.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -58,8 +59,20 @@ def days_of(hourly: pl.DataFrame, sketch: pl.DataFrame) -> dict[date, Day]:
         key: (part["bucket"].to_numpy(), part["calls"].to_numpy())
         for (key,), part in latency.sort("day", "bucket").partition_by("day", as_dict=True).items()
     }
-    counts = hourly.group_by(day).agg(pl.col("calls", "errors", "refusals").sum()).sort("day")
-    return {row[0]: Day(*row, *by_day.get(row[0], ())) for row in counts.iter_rows()}
+    rows = _with_blank(hourly).group_by(day).agg(pl.col("calls", "errors", "refusals", "blank").sum())
+    return {
+        at: replace(Day(at, *counts, *by_day.get(at, ())), blank=blank)
+        for at, *counts, blank in rows.sort("day").iter_rows()
+    }
+
+
+def _with_blank(hourly: pl.DataFrame) -> pl.DataFrame:
+    """Add the calls that answered nothing, where an answer was ever logged before or in the same hour.
+
+    Where an endpoint keeps no texts, an answer of a token or two looks as if there were none.
+    """
+    texts_kept = pl.col("answered").cum_sum().over("endpoint", order_by="hour") > 0
+    return hourly.with_columns(blank=pl.when(texts_kept).then("unanswered").otherwise(0))
 
 
 def alert_readings(

@@ -21,7 +21,7 @@ from aiops_pipelines.periods import midnight
 from aiops_pipelines.systems import Limits
 
 NO_USEFUL_OUTPUTS = 0.5
-"""Share of failed calls above which hardly anybody is served."""
+"""Share of calls that fail or answer nothing above which hardly anybody is served."""
 SHARE_FACTOR = 2.0
 """Failures and refusals count as more than before from twice their baseline on, beyond chance."""
 HITS_AT_LEAST = 5
@@ -56,6 +56,8 @@ class Day:
     refusals: int = 0
     buckets: Whole = field(default_factory=_none)
     in_bucket: Whole = field(default_factory=_none)
+    blank: int = 0
+    """Calls that ended well and answered nothing, in a log that keeps answers."""
 
 
 @dataclass(frozen=True)
@@ -96,22 +98,18 @@ def errors(day: Day, base: Baselines, limits: Limits, alpha: float) -> Found:
 
 
 def no_useful_outputs(day: Day, base: Baselines, limits: Limits, alpha: float) -> Found:
-    """Most calls failed, and more than chance explains where failures are within their limit."""
-    share, limit = day.errors / day.calls, NO_USEFUL_OUTPUTS
-    by_limit = _against_limit(day.errors, day.calls, limits.error_rate, alpha)
+    """Most calls failed or answered nothing, and more than chance explains while the limit is kept."""
+    useless, limit = day.errors + day.blank, NO_USEFUL_OUTPUTS
+    share = useless / day.calls
+    by_limit = _against_limit(useless, day.calls, limits.error_rate, alpha)
     level: Level = "near"
     if by_limit == "unknown" or share < WELL_BELOW * limit:
         level = "unknown" if by_limit == "unknown" else "clear"
     elif share > limit and by_limit == "breach":
         level = "breach"
-    return (
-        level,
-        "P1",
-        share,
-        limit,
-        None,
-        f"{day.errors} of {day.calls} calls on {day.day} failed ({share:.1%}).",
-    )
+    said = f"{useless} of {day.calls} calls on {day.day} failed"
+    said += f" or answered nothing, {day.blank} of them nothing" if day.blank else ""
+    return level, "P1", share, limit, None, f"{said} ({share:.1%})."
 
 
 def refusals(day: Day, base: Baselines, limits: Limits, alpha: float) -> Found:

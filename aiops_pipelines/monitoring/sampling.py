@@ -9,15 +9,8 @@ from math import ceil
 
 import polars as pl
 
-from aiops_pipelines.inference_log.record import IS_CHAT
+from aiops_pipelines.inference_log.record import HAS_WORDS, IS_CHAT, SILENT
 from aiops_pipelines.periods import midnight
-
-ANSWERED = pl.col("answer").fill_null("").str.strip_chars().str.len_chars() > 0
-HARDLY_A_WORD = 2
-"""Output tokens of an answer without a word: the end of the text alone is counted as one or two."""
-SILENT = ~ANSWERED & (pl.col("answer").is_not_null() | (pl.col("output_visible") <= HARDLY_A_WORD))
-"""Where an answer is blank, or none is logged and hardly a token was written. A call of a tool has no text
-and many tokens, as has any call of a log that keeps no texts."""
 
 
 def calls_of_week(inferences: pl.DataFrame, week: date) -> pl.DataFrame:
@@ -50,7 +43,7 @@ def production_sample(inferences: pl.DataFrame, week: date, size: int, seed: int
     """
     if size < 1:
         raise ValueError(f"A sample needs at least one call, not {size}.")
-    answered = _production(inferences, week).filter(ANSWERED)
+    answered = _production(inferences, week).filter(HAS_WORDS)
     seats = largest_remainders(dict(answered.group_by("endpoint").len().iter_rows()), size)
     strata = [
         calls.head(seats[endpoint]) for (endpoint,), calls in drawn(answered, seed).group_by("endpoint")
@@ -70,7 +63,7 @@ def unanswered_sample(inferences: pl.DataFrame, week: date, size: int, seed: int
         seed: changes the draw.
     """
     calls = _production(inferences, week)
-    answered, silent = calls.filter(ANSWERED), calls.filter(IS_CHAT, SILENT, pl.col("status") == "ok")
+    answered, silent = calls.filter(HAS_WORDS), calls.filter(IS_CHAT, SILENT, pl.col("status") == "ok")
     seats = min(size, ceil(silent.height * min(1, size / max(1, answered.height))))
     return drawn(silent, seed).head(seats).sort("event_id")
 

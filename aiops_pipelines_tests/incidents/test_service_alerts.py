@@ -38,6 +38,12 @@ def test_an_outage_is_one_incident_of_the_first_severity() -> None:
     assert opened(outage).rows() == [("errors", "P1", datetime(2026, 7, 7, tzinfo=UTC), 3)]
 
 
+def test_a_day_of_blank_answers_is_an_outage_and_some_of_them_are_none() -> None:
+    blank = {35: {"blank": 0.9}, 36: {"blank": 1.0}}
+    assert opened(blank).rows() == [("errors", "P1", datetime(2026, 7, 7, tzinfo=UTC), 2)]
+    assert opened({n: {"blank": 0.3} for n in range(28, LAST)}).is_empty()
+
+
 def test_an_outage_that_begins_and_ends_within_a_day_is_still_one_incident() -> None:
     creeping = {35: {"errors": 0.2}, 36: {"errors": 1.0}, 37: {"errors": 0.9}, 38: {"errors": 0.2}}
     assert opened(creeping).rows() == [("errors", "P1", datetime(2026, 7, 7, tzinfo=UTC), 4)]

@@ -119,6 +119,24 @@ def test_a_call_becomes_a_row_of_the_declared_columns():
     assert landing.log_file.rows(named=True)[0]["rows_stored"] == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "tokens", "operation", "said"),
+    [
+        ("Yes", 1, "chat", True),
+        (" \n", 40, "chat", False),
+        ("", None, "chat", False),
+        (None, 2, "chat", False),
+        (None, 3, "chat", None),  # of a tool, or of a log that keeps no texts
+        (None, None, "chat", None),
+        (None, 0, "embeddings", None),
+    ],
+)
+def test_whether_a_chat_said_something_is_stored_with_it(answer, tokens, operation, said):
+    usage = {} if tokens is None else {"usage": {"prompt_tokens": 7, "completion_tokens": tokens}}
+    landing = landed(CALL | {"answer": answer, "operation": operation} | usage)
+    assert landing.inferences["answered"].to_list() == [said]
+
+
 def test_duplicate_delivery_is_stored_once():
     """C01: a thousand deliveries, within a batch and again later; two calls as control."""
     landing = landed(*[CALL] * 1_000, CALL | {"event_id": "e2"})

@@ -27,6 +27,7 @@ def day_of(
     errors: float = 0.006,
     refusals: float = 0.003,
     slow: float = 1,
+    blank: float = 0,
 ) -> Day:
     """Return one day: Poisson calls around a level that varies by 15 %, log-normal latency with a median of 0.9 s."""
     day = MONDAY + timedelta(number)
@@ -35,7 +36,9 @@ def day_of(
     latencies = slow * np.exp(random.normal(6.8, 0.4, n))
     buckets, counts = np.unique(bucket_of(latencies), return_counts=True)
     failed = int(random.binomial(n, errors))
-    return Day(day, n, failed, int(random.binomial(n - failed, refusals)), buckets, counts)
+    refused = int(random.binomial(n - failed, refusals))
+    silent = int(random.binomial(n - failed - refused, blank)) if blank else 0
+    return Day(day, n, failed, refused, buckets, counts, silent)
 
 
 def stream(
@@ -49,8 +52,11 @@ def stream(
 
 def frames(days: dict[date, Day]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return hourly_traffic and latency_sketch of a stream, all of a day in its first hour."""
-    counts = [("s", midnight(d.day), "chat", d.calls, d.errors, d.refusals, 0) for d in days.values()]
-    names = ["system", "hour", "endpoint", "calls", "errors", "refusals", "blocked"]
+    counts = [
+        ("s", midnight(d.day), "chat", d.calls, d.errors, d.refusals, 0, d.calls - d.errors - d.refusals - d.blank, d.blank)
+        for d in days.values()
+    ]  # fmt: skip
+    names = ["system", "hour", "endpoint", "calls", "errors", "refusals", "blocked", "answered", "unanswered"]
     cells = [
         ("s", midnight(d.day), "chat", "latency", int(b), int(c))
         for d in days.values()

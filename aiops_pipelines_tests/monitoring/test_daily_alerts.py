@@ -3,13 +3,16 @@
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from aiops_pipelines.monitoring.alerts import days_of
 from aiops_pipelines.monitoring.daily_alerts import RULES, Baselines, Day, Reading, daily_readings
 from aiops_pipelines.monitoring.sketch import bucket_of
+from aiops_pipelines.periods import midnight
 from aiops_pipelines.systems import Limits
 from aiops_pipelines_tests.monitoring.service_worlds import MONDAY, opened, read, stream
 
@@ -74,6 +77,43 @@ def test_when_most_calls_fail_hardly_anybody_is_served() -> None:
     assert first("no_useful_outputs", Day(MONDAY, 100, 45)).level == "near"
     assert first("no_useful_outputs", Day(MONDAY, 100, 20)).level == "clear"
     assert first("no_useful_outputs", Day(MONDAY, 2, 2)).level == "unknown"
+
+
+def test_who_is_answered_nothing_is_not_served_either() -> None:
+    found = first("no_useful_outputs", Day(MONDAY, 100, 20, blank=31))
+    assert (found.level, found.severity, found.value) == ("breach", "P1", 0.51)
+    assert (
+        "51 of 100 calls on" in found.evidence
+        and "failed or answered nothing, 31 of them nothing" in found.evidence
+    )
+    assert first("no_useful_outputs", Day(MONDAY, 100, blank=45)).level == "near"
+    assert first("no_useful_outputs", Day(MONDAY, 2, blank=2)).level == "unknown"  # two calls are no sample
+    assert (
+        first("errors", Day(MONDAY, 100, blank=100)).level == "clear"
+    )  # the limit of failures is for failures
+
+
+def hours(*rows: tuple[int, str, int, int, int]) -> pl.DataFrame:
+    """Hours of a day each: day, endpoint, calls, answered, unanswered."""
+    names = ("day", "endpoint", "calls", "answered", "unanswered")
+    frame = pl.DataFrame(rows, names, orient="row").with_columns(errors=0, refusals=0)
+    return frame.with_columns(hour=pl.lit(midnight(MONDAY)) + pl.duration(days=pl.col("day")))
+
+
+def test_an_answer_counts_as_nothing_only_where_answers_are_logged() -> None:
+    empty = pl.DataFrame(
+        schema={"hour": pl.Datetime("us", "UTC"), "metric": pl.String, "bucket": pl.Int64, "calls": pl.Int64}
+    )
+    days = days_of(
+        hours(
+            (0, "chat", 10, 0, 10),  # never an answer so far: this log may keep none
+            (1, "chat", 10, 10, 0),
+            (2, "chat", 10, 0, 10),
+            (2, "classify", 90, 0, 90),  # keeps no texts, and a token is its answer
+        ),
+        empty,
+    )
+    assert [(day.calls, day.blank) for day in days.values()] == [(10, 0), (10, 0), (100, 10)]
 
 
 def test_one_user_who_is_refused_three_times_is_no_alert() -> None:

@@ -5,6 +5,8 @@
         count(*) filter (where status = 'error') as errors,
         count(*) filter (where status = 'refused') as refusals,
         count(*) filter (where status = 'blocked') as blocked,
+        count(*) filter (where status = 'ok' and answered) as answered,
+        count(*) filter (where status = 'ok' and not answered) as unanswered,
         quantile_cont(latency_ms, [0.50, 0.95, 0.99])[1] as latency_p50_ms,
         quantile_cont(latency_ms, [0.50, 0.95, 0.99])[2] as latency_p95_ms,
         quantile_cont(latency_ms, [0.50, 0.95, 0.99])[3] as latency_p99_ms

@@ -43,6 +43,7 @@ derived as (
         prompt_version,
         index_version,
         status,
+        answered,
 
         ---------- how long it took
         latency_ms,
