@@ -1,4 +1,4 @@
-"""The commands rag draft-queries and rag sign-off-queries: known queries for a team that has none."""
+"""The commands rag draft-queries, sign-off-queries and retire-queries: known queries that come and go."""
 
 from typing import Annotated
 
@@ -12,6 +12,7 @@ Count = Annotated[int, typer.Option(min=1, max=10_000, help="How many to draft, 
 Drafts = Annotated[
     list[str] | None, typer.Argument(metavar="[DRAFT]...", help="Ids of the drafts to sign off.")
 ]
+Queries = Annotated[list[str], typer.Argument(metavar="QUERY...", help="Ids of the known queries.")]
 Every = Annotated[bool, typer.Option("--all", help="Sign off every draft that waits.")]
 
 
@@ -57,3 +58,14 @@ def sign_off_queries(
     signed = sign_off(owner, given.audit_book(books), draft or [], by, now)
     terminal.block(system, [("good", "Signed", f"{len(signed)} of the drafts, by {by.strip()}.")])
     terminal.verbatim("It is entered into the audit log. The next run asks them.")
+
+
+def retire_queries(system: given.OneSystem, query: Queries, by: given.By, reason: given.Reason = "") -> None:
+    """Ask known queries no more from now on, on purpose: a score that they lack is no missing one."""
+    from aiops_pipelines.resources.query_file import retire
+
+    (owner,), books = given.systems(system), given.warehouse()
+    now = owner.now(given.clock())
+    gone = retire(owner, given.audit_book(books), query, by, reason, now)
+    terminal.block(system, [("good", "Retired", f"{len(gone)} known queries, by {by.strip()}.")])
+    terminal.verbatim("It is entered into the audit log. Verdicts leave them out from this week on.")

@@ -8,7 +8,7 @@ import typer
 from aiops_pipelines import terminal
 from aiops_pipelines.commands.chunking import chunk_sweep
 from aiops_pipelines.commands.look import Json
-from aiops_pipelines.commands.queries import draft_queries, sign_off_queries
+from aiops_pipelines.commands.queries import draft_queries, retire_queries, sign_off_queries
 
 rag = typer.Typer(
     no_args_is_help=True, help="Measure rankings, try ways of cutting documents, draft known queries."
@@ -16,6 +16,7 @@ rag = typer.Typer(
 rag.command("chunk-sweep")(chunk_sweep)
 rag.command("draft-queries")(draft_queries)
 rag.command("sign-off-queries")(sign_off_queries)
+rag.command("retire-queries")(retire_queries)
 
 
 @rag.command("metrics")

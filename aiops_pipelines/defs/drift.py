@@ -10,8 +10,10 @@ from aiops_pipelines.drift.proposals import proposals
 from aiops_pipelines.drift.verdict import verdicts, weeks_to_judge
 from aiops_pipelines.inference_log.late import with_trace_facts
 from aiops_pipelines.project import Project
+from aiops_pipelines.rag.known_queries import retired
 from aiops_pipelines.resources.question_vectors import question_vectors
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.week_scores import end_of_week
 
 SHOWN = ("system", "week", "sample", "metric", "drop", "drop_low", "drop_high", "p_adjusted")
 
@@ -39,7 +41,8 @@ def drift_verdicts(
                 work.problem(system.name, "No baseline is frozen yet, so no week can be judged.")
             for week in weeks_to_judge(baselines, work.weeks(system)):
                 scores = warehouse.rows("monitoring.quality_scores", system=system.name, week=week)
-                found = verdicts(scores, baselines, frozen, system.limits, week)
+                gone = retired(warehouse.rows("rag.known_queries", system=system.name), end_of_week(week))
+                found = verdicts(scores, baselines, frozen, system.limits, week, gone)
                 warehouse.replace("drift.drift_verdicts", found, system=system.name, week=week)
                 judged.append(found)
     work.close()

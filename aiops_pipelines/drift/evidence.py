@@ -3,7 +3,7 @@
 Comparing them lives in `comparison`, deciding in `verdict`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,7 +12,8 @@ import polars as pl
 
 from aiops_pipelines.drift.comparison import Comparison, Floats, clustered, effective_clusters, paired
 from aiops_pipelines.monitoring.baseline import fingerprint
-from aiops_pipelines.monitoring.quality import JUDGE_CHANGED
+from aiops_pipelines.monitoring.quality import JUDGE_CHANGED, RETIRED
+from aiops_pipelines.wording import count
 
 FEWEST_UNITS = 10
 """Below ten independent observations no variance can be trusted, and 2^-n, the least p, passes 0.1 %."""
@@ -30,6 +31,19 @@ class Evidence:
     baseline: pl.DataFrame
     frozen: pl.DataFrame
     """The metric's row of monitoring.baselines."""
+    retired: frozenset[str] = frozenset()
+
+    @property
+    def still(self) -> pl.DataFrame:
+        """The baseline's scores that this week can have as well: without the queries retired since."""
+        if self.sample != "known":
+            return self.baseline
+        return self.baseline.filter(~pl.col("unit").is_in(list(self.retired)))
+
+    def without(self) -> str:
+        """Say how many queries of the baseline are left out because they were retired."""
+        gone = self.baseline.height - self.still.height
+        return f", without {count(gone)} of its known queries, retired since" if gone else ""
 
     @property
     def measured(self) -> pl.DataFrame:
@@ -40,7 +54,7 @@ class Evidence:
     def pairs(self) -> pl.DataFrame:
         """Known queries scored in both periods: unit, value, value_week."""
         runs = self.measured.group_by(pl.col("query_id").alias("unit")).agg(pl.col("value").mean())
-        return self.baseline.join(runs, on="unit", suffix="_week").sort("unit")
+        return self.still.join(runs, on="unit", suffix="_week").sort("unit")
 
     @property
     def judges(self) -> list[str]:
@@ -66,7 +80,7 @@ class Evidence:
     def rise_in_unmeasured(self) -> float:
         """Return by how much the unmeasured share grew: a drop could hide in scores that are not there."""
         if self.sample == "known":
-            return 1 - self.pairs.height / self.baseline.height
+            return 1 - self.pairs.height / self.still.height
         before = int(self.frozen["unmeasured"].item())
         frozen = before / (before + int(self.frozen["n"].item()))
         return 1 - self.measured.height / self.week.height - frozen
@@ -74,11 +88,9 @@ class Evidence:
     def missing(self) -> str:
         """Return in words which scores are not there."""
         if self.sample == "known":
-            lost = self.baseline.height - self.pairs.height
+            lost = self.still.height - self.pairs.height
             has = "has" if lost == 1 else "have"
-            return (
-                f"{lost:,} of the {self.baseline.height:,} known queries of the baseline {has} no score now"
-            )
+            return f"{lost:,} of the {self.still.height:,} known queries of the baseline {has} no score now"
         points = 100 * self.rise_in_unmeasured()
         return (
             f"the share of scores that could not be measured rose by {points:.1f} points against the baseline"
@@ -93,6 +105,8 @@ class Evidence:
             yield "No baseline is frozen for this metric, or it had too few scores at the freeze."
         elif fingerprint(self.baseline) != self.frozen["fingerprint"].item():
             yield "The stored baseline scores do not match their fingerprint: they were edited."
+        elif self.still.is_empty():
+            yield f"{RETIRED}; replace it by weeks with the new ones."
         elif self.week.is_empty():
             yield "Nothing was scored in this week."
         elif self.measured.is_empty():
@@ -142,7 +156,11 @@ def _effective(rows: pl.DataFrame, unit: str) -> float:
 
 
 def gather(
-    week_scores: pl.DataFrame, baselines: pl.DataFrame, baseline_scores: pl.DataFrame, week: date
+    week_scores: pl.DataFrame,
+    baselines: pl.DataFrame,
+    baseline_scores: pl.DataFrame,
+    week: date,
+    retired: Collection[str] = (),
 ) -> list[Evidence]:
     """Return the evidence for every sample and metric that has a baseline or a measured score in the week.
 
@@ -155,9 +173,9 @@ def gather(
     )
     found = []
     for sample, metric in wanted.unique().sort("sample", "metric").iter_rows():
-        rows = [
+        scored, frozen_scores, frozen = (
             frame.filter(pl.col("sample") == sample, pl.col("metric") == metric)
             for frame in (now, baseline_scores, baselines)
-        ]
-        found.append(Evidence(sample, metric, *rows))
+        )
+        found.append(Evidence(sample, metric, scored, frozen_scores, frozen, frozenset(retired)))
     return found

@@ -3,7 +3,7 @@
 A verdict says what happened and how surely; why lives in `causes`, what to do in `proposals`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -74,6 +74,7 @@ def verdicts(
     baseline_scores: pl.DataFrame,
     limits: Limits,
     week: date,
+    retired: Collection[str] = (),
 ) -> pl.DataFrame:
     """Return drift.drift_verdicts of one system and week, one row per sample and metric.
 
@@ -88,12 +89,13 @@ def verdicts(
         baseline_scores: monitoring.baseline_scores.
         limits: margin, drop_that_matters and alpha, from the system's file.
         week: Monday of the week.
+        retired: known queries that were retired on purpose by the end of the week; nothing is asked of them.
 
     Raises:
         ValueError: rows of several systems, or a score that is NaN.
     """
     system = _system(week_scores, baselines)
-    evidence = gather(week_scores, baselines, baseline_scores, week)
+    evidence = gather(week_scores, baselines, baseline_scores, week, retired)
     obstacles = [found.obstacle() for found in evidence]
     tests = obstacles.count(None)
     measured = [
@@ -172,7 +174,7 @@ def _row(found: Evidence, m: Measurement | None) -> dict[str, Any]:
 
 
 def _decide(m: Measurement, p_adjusted: float, found: Evidence, limits: Limits, tests: int) -> dict[str, str]:
-    seen = _seen(m)
+    seen = _seen(m) + found.without()
     if p_adjusted < limits.alpha and m.drop > limits.margin:
         several = f" after Holm's correction for {tests} metrics" if tests > 1 else ""
         return {

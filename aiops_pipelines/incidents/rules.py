@@ -22,7 +22,7 @@ from aiops_pipelines.incidents.rules_spend import (
     spend_anomaly,
     spend_growth,
 )
-from aiops_pipelines.monitoring.quality import JUDGE_CHANGED, UNSEEN
+from aiops_pipelines.monitoring.quality import JUDGE_CHANGED, RETIRED, UNSEEN
 from aiops_pipelines.systems import Limits, monday
 
 CAUSES = {
@@ -103,8 +103,8 @@ def scores_missing(facts: Facts, limits: Limits) -> Readings:
     """A metric has fewer scores than in the baseline in a week with calls; a week without any is silence."""
     heard = {monday(day["day"]) for day in days(facts)}
     for row in facts.drift_verdicts.rows(named=True):
-        if row["week"] in heard:
-            reason, week = row["reason"] or "", week_of(row["week"])
+        reason, week = row["reason"] or "", week_of(row["week"])
+        if row["week"] in heard and not reason.startswith(RETIRED):
             missing = row["verdict"] == "CANNOT TELL" and (not row["n"] or reason.endswith(UNSEEN))
             subject = f"{row['metric']} ({row['sample']})"
             yield Reading(*week, missing, "scores_missing", "P3", None, None, reason, subject)

@@ -42,6 +42,9 @@ QUALITY_SCORES = pl.Schema(
 JUDGE_CHANGED = "The judge changed"
 """How the reason of a verdict begins that is left open because the baseline has another judge."""
 
+RETIRED = "Every known query of the baseline was retired"
+"""How the reason of a verdict begins that is left open because nothing of the baseline is asked any more."""
+
 UNSEEN = "and a drop may be among them."
 """How the reason of a verdict ends that is left open because more scores are missing than in the baseline."""
 

@@ -1,7 +1,8 @@
 """Known queries: questions with judged documents, each row in force from a date on.
 
 The file's lines come in, frames and sentences about bad lines go out; asking and scoring them is evaluation.
-A drafted query (`drafting`) is none before somebody has signed it off, in a later line of the file.
+A drafted query (`drafting`) is none before somebody has signed it off, in a later line of the file. A later
+line retires a query that is asked no more; deleting its lines does not, for that may be an accident.
 """
 
 import json
@@ -21,6 +22,7 @@ KNOWN_QUERIES = pl.Schema(
         "reference_answer": pl.String(),
         "tags": pl.List(pl.String),
         "signed_off_by": pl.String(),
+        "retired": pl.Boolean(),
     }
 )
 JUDGEMENTS = pl.Schema(
@@ -32,7 +34,7 @@ JUDGEMENTS = pl.Schema(
         "grade": pl.Int64(),
     }
 )
-_FIELDS = {"query_id", "query", "valid_from", "reference_answer", "relevant", "tags"}
+_FIELDS = {"query_id", "query", "valid_from", "reference_answer", "relevant", "tags", "retired"}
 _OF_DRAFTS = {"synthetic", "signed_off_by", "lexical_overlap"}
 
 
@@ -44,7 +46,7 @@ def parse_known_queries(
     A line is `{"query_id", "query", "valid_from", "reference_answer", "relevant": [{"document", "grade"}],
     "tags"}`; reference_answer and tags may be left out. Grades: 0 irrelevant, 1 helps, 2 answers. A line with
     `"synthetic": true` counts once it has `"signed_off_by"`; those without are returned with `drafts` only,
-    unless their query has been signed off since.
+    unless their query has been signed off since. A line with `"retired": true` ends its query, from its date.
     """
     known: list[tuple[Any, ...]] = []
     judgements: list[tuple[Any, ...]] = []
@@ -67,7 +69,7 @@ def parse_known_queries(
         signed |= set() if draft else {row["query_id"]}
         if draft == drafts:
             said = (row["query"], row.get("reference_answer"), row.get("tags", []), row.get("signed_off_by"))
-            known.append((system, *key, *said))
+            known.append((system, *key, *said, bool(row.get("retired"))))
             judgements += [(system, *key, entry["document"], entry["grade"]) for entry in row["relevant"]]
     waiting = ~pl.col("query_id").is_in(list(signed)) if drafts else pl.lit(True)
     return (
@@ -81,13 +83,22 @@ def in_force(
     known: pl.DataFrame, judgements: pl.DataFrame, at: datetime
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows that hold at a moment: per query those of the latest valid_from not after it."""
-    latest = (
+    latest = _latest(known, at).filter(~pl.col("retired").fill_null(value=False))
+    return latest, judgements.join(
+        latest.select("query_id", "valid_from"), on=["query_id", "valid_from"], how="semi"
+    )
+
+
+def retired(known: pl.DataFrame, at: datetime) -> list[str]:
+    """Return the ids of the queries that are retired at a moment."""
+    return _latest(known, at).filter("retired")["query_id"].to_list()
+
+
+def _latest(known: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    return (
         known.filter(pl.col("valid_from") <= at)
         .sort("query_id", "valid_from")
         .unique("query_id", keep="last", maintain_order=True)
-    )
-    return latest, judgements.join(
-        latest.select("query_id", "valid_from"), on=["query_id", "valid_from"], how="semi"
     )
 
 
@@ -111,10 +122,13 @@ def _checked(line: str) -> dict[str, Any]:
     tags = row.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise ValueError("tags is not a list of texts")
-    if not isinstance(row.get("synthetic"), bool | None):
-        raise ValueError("synthetic is neither true nor false")
+    for field in ("synthetic", "retired"):
+        if not isinstance(row.get(field), bool | None):
+            raise ValueError(f"{field} is neither true nor false")
     if not isinstance(row.get("signed_off_by"), str | None):
         raise ValueError("signed_off_by is not a name")
+    if row.get("retired"):
+        row["relevant"] = []
     _check_relevant(row.get("relevant"))
     return row
 

@@ -15,7 +15,7 @@ import polars as pl
 from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag.drafting import Draft, drafted
-from aiops_pipelines.rag.known_queries import JUDGEMENTS, KNOWN_QUERIES, parse_known_queries
+from aiops_pipelines.rag.known_queries import JUDGEMENTS, KNOWN_QUERIES, in_force, parse_known_queries
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -70,7 +70,7 @@ def load(warehouse: Warehouse, system: System) -> list[str]:
         return [str(error)]
     known, judged, problems = read(system)
     waiting, of_waiting, _ = read(system, drafts=True)
-    waiting = waiting.drop("signed_off_by")
+    waiting = waiting.drop("signed_off_by", "retired")
     waiting = waiting.join(of_waiting, on=["system", "query_id", "valid_from"])
     with warehouse.writing() as writer:
         writer.replace("rag.drafted_queries", waiting, system=system.name)
@@ -140,6 +140,37 @@ def sign_off(system: System, book: AuditBook, names: Collection[str], by: str, n
     )
     _append(system, lines)
     return signed
+
+
+def retire(
+    system: System, book: AuditBook, names: Collection[str], by: str, reason: str, now: datetime
+) -> list[str]:
+    """Append that known queries are asked no more, and enter that into the audit log; return their ids.
+
+    The log comes first, as with `sign_off`. Verdicts of the week of `now` and later leave them out.
+
+    Raises:
+        DraftRefused: nobody says so, or without a reason; or a name is no known query that is asked now.
+        QueryFileError: the file cannot be read.
+    """
+    if not by.strip() or not reason.strip():
+        raise DraftRefused("A query is retired by somebody and for a reason; give --by and --reason.")
+    asked = set(in_force(*read(system)[:2], now)[0]["query_id"])
+    if unknown := sorted(set(names) - asked):
+        raise DraftRefused(f"{unknown[0]} is no known query of {system.name} that is asked now.")
+    newest = {row["query_id"]: row for row in _rows(system)}
+    gone = sorted(set(names))
+    lines = [
+        {"query_id": name, "query": newest[name]["query"], "valid_from": now.isoformat(), "retired": True}
+        for name in gone
+    ]
+    summary = f"{len(gone)} known queries were retired: {reason.strip()}"
+    details = {"queries": ", ".join(gone), "reason": reason.strip()}
+    book.append(
+        system.name, [decision_entry(system.name, "known_queries_retired", now, by.strip(), summary, details)]
+    )
+    _append(system, lines)
+    return gone
 
 
 def _line(one: Draft, at: datetime) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Which calls are taken lives in `monitoring.sampling`, what scores become in `monitoring.quality`.
 """
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 import polars as pl
@@ -13,6 +13,7 @@ from aiops_pipelines.monitoring.quality import quality_scores
 from aiops_pipelines.monitoring.samples import judge_samples, named_documents
 from aiops_pipelines.monitoring.sampling import known_probes, production_sample, unanswered_sample
 from aiops_pipelines.periods import midnight
+from aiops_pipelines.rag.known_queries import retired
 from aiops_pipelines.resources.warehouse import Warehouse
 
 PRODUCTION_SAMPLE = 400
@@ -32,11 +33,18 @@ def score_week(warehouse: Warehouse, judge: Judge, system: str, week: date) -> p
         production_sample(calls, week, PRODUCTION_SAMPLE),
         unanswered_sample(calls, week, PRODUCTION_SAMPLE),
     )
-    chosen = pl.concat([known_probes(calls, week), *samples])
     tables = ("rag.chunks", "rag.known_queries", "rag.judgements", "rag.index_chunks")
     chunks, known, judgements, places = (warehouse.rows(name, system=system) for name in tables)
+    gone = retired(known, end_of_week(week))
+    probes = known_probes(calls, week).filter(~pl.col("known_query_id").is_in(gone))
+    chosen = pl.concat([probes, *samples])
     judged = judge.score(judge_samples(named_documents(chosen, places), chunks, known, judgements))
     return quality_scores(judged, chosen, week)
+
+
+def end_of_week(week: date) -> datetime:
+    """Return the last moment of a week, UTC."""
+    return midnight(week + timedelta(days=7)) - timedelta(microseconds=1)
 
 
 def _calls_of_week(warehouse: Warehouse, system: str, week: date) -> pl.DataFrame:

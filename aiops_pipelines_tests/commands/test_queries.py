@@ -1,6 +1,7 @@
 """Drafting known queries and signing them off, from the command line."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from aiops_pipelines.cli import app
 from aiops_pipelines.project import Project
+from aiops_pipelines.rag.known_queries import in_force, retired
 from aiops_pipelines.resources.chunk_sweep import ChunkSweep, SweepRefused
 from aiops_pipelines.resources.query_file import load, read
 from aiops_pipelines.resources.tables import declared_tables
@@ -78,6 +80,30 @@ def test_drafts_wait_apart_until_somebody_signs(data: Path) -> None:
     log = warehouse.rows("compliance.audit_log", system="desk").sort("entry_index")
     assert log["kind"].to_list() == ["decision.known_queries_signed_off"] * 2
     assert log["actor"].unique().to_list() == ["Ada"]
+
+
+def test_queries_are_retired_by_somebody_for_a_reason(data: Path) -> None:
+    CliRunner().invoke(app, ["--data", str(data), "reindex", "desk"])
+    aiops(data, "draft-queries", "desk", "--count", "2")
+    aiops(data, "sign-off-queries", "desk", "--all", "--by", "Ada")
+    first, second = sorted({row["query_id"] for row in lines(data)})
+    retire = ("retire-queries", "desk", first)
+    assert "give --by and --reason" in aiops(data, *retire, "--by", "Ada")[1]
+    code, said = aiops(data, *retire, "q9", "--by", "Ada", "--reason", "Sold no more.")
+    assert code and "q9 is no known query of desk that is asked now" in said
+    code, said = aiops(data, *retire, "--by", "Ada", "--reason", "Sold no more.")
+    assert code == 0 and "1 known queries, by Ada" in said
+    assert "is asked now" in aiops(data, *retire, "--by", "Ada", "--reason", "Again.")[1]
+    project = Project(data)
+    warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
+    assert load(warehouse, load_systems(project.systems, project.data)[0]["desk"]) == []
+    known, judged = (warehouse.rows(f"rag.{name}") for name in ("known_queries", "judgements"))
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert in_force(known, judged, later)[0]["query_id"].to_list() == [second]
+    assert set(in_force(known, judged, later)[1]["query_id"]) == {second}
+    assert retired(known, later) == [first] and retired(known, NOW - timedelta(days=3650)) == []
+    entry = warehouse.rows("compliance.audit_log", kind="decision.known_queries_retired").row(0, named=True)
+    assert entry["actor"] == "Ada" and "Sold no more." in entry["summary"]
 
 
 def test_refusals_say_what_to_do(data: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from aiops_pipelines.drift.verdict import DRIFT_VERDICTS, verdicts
+from aiops_pipelines.monitoring.quality import RETIRED
 from aiops_pipelines.systems import Limits
 from aiops_pipelines_tests.shared_data import shared
 
@@ -166,6 +167,32 @@ def test_unchanged_queries_bound_what_could_be_lost(scores: Scores, baseline: Ba
     assert row["smallest_detectable_drop"] == pytest.approx((1 - 0.05 ** (1 / 300)) / 0.75)
     few = only(judged(scores(5, values[:30]), baseline(scores(0, values[:30]))))
     assert few["verdict"] == "CANNOT TELL"
+
+
+def test_queries_that_were_retired_on_purpose_lack_no_score(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before, after = known_week(rng, 200)
+    frozen, gone = baseline(scores(0, before)), [f"q{i}" for i in range(30)]
+    week = scores(5, after).filter(~pl.col("query_id").is_in(gone))
+    row = only(verdicts(week, *frozen, Limits(), NOW, gone))
+    assert row["verdict"] == "OK" and row["clusters"] == 170
+    assert "against the baseline, without 30 of its known queries, retired since" in str(row["reason"])
+    assert row["baseline_mean"] == pytest.approx(before[30:].mean())
+    fewer = week.filter(pl.col("query_id") != "q30").filter(
+        ~pl.col("query_id").is_in([f"q{i}" for i in range(31, 60)])
+    )
+    assert "30 of the 170 known queries" in str(only(verdicts(fewer, *frozen, Limits(), NOW, gone))["reason"])
+
+
+def test_a_baseline_of_retired_queries_alone_can_tell_nothing(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before, _ = known_week(rng, 20)
+    row = only(
+        verdicts(scores(5, []), *baseline(scores(0, before)), Limits(), NOW, [f"q{i}" for i in range(20)])
+    )
+    assert row["verdict"] == "CANNOT TELL" and str(row["reason"]).startswith(RETIRED)
 
 
 def test_scores_that_vanish_are_not_health(

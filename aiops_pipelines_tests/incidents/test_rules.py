@@ -10,6 +10,7 @@ import pytest
 
 from aiops_pipelines.incidents.facts import Facts
 from aiops_pipelines.incidents.rules import CAUSES, RULES, calm_periods, signals
+from aiops_pipelines.monitoring.quality import RETIRED
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.systems import Limits
 
@@ -102,6 +103,7 @@ def test_scores_that_are_missing_in_a_week_with_calls_are_a_signal() -> None:
         verdict("CANNOT TELL") | {"n": 0},
         verdict("CANNOT TELL", "recall") | lost,
         verdict("CANNOT TELL", "noisy"),
+        verdict("CANNOT TELL", "old") | {"n": 0, "reason": f"{RETIRED}; replace it."},
         verdict("OK", week=JUNE_8),
         verdict("CANNOT TELL", week=JUNE_8 + timedelta(days=7)) | {"n": 0},
     ]

@@ -23,7 +23,7 @@ def parsed(*rows):
 def test_a_line_becomes_a_query_and_its_judgements():
     known, judgements, problems = parsed(ROW, "")
     start = datetime(2026, 6, 1, tzinfo=UTC)
-    assert known.rows() == [("support", "q1", start, ROW["query"], "Five days.", ["billing"], None)]
+    assert known.rows() == [("support", "q1", start, ROW["query"], "Five days.", ["billing"], None, False)]
     assert judgements.rows() == [
         ("support", "q1", start, "refunds.md", 2),
         ("support", "q1", start, "faq.md", 1),
@@ -63,7 +63,7 @@ def test_bad_lines_are_named_and_the_others_kept():
     assert known.height == 1 and judgements.height == 2
     assert [problem.split(":")[0] for problem in problems] == [f"Line {n}" for n in (*range(1, 17), 18)]
     assert problems[2] == (
-        "Line 3: unknown field grade; the fields are query, query_id, reference_answer, relevant, tags, valid_from."
+        "Line 3: unknown field grade; the fields are query, query_id, reference_answer, relevant, retired, tags, valid_from."
     )
     assert problems[-1] == "Line 18: q1 has a second row from 2026-06-01; keep one."
 
