@@ -9,7 +9,8 @@ import time
 import dagster as dg
 import pytest
 
-from aiops_pipelines.defs.dead_runs import _alive, end_dead_runs
+from aiops_pipelines.defs import dead_runs
+from aiops_pipelines.defs.dead_runs import HOST_TAG, _alive, end_dead_runs
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is currently in beta")
 WORLD = """
@@ -44,22 +45,43 @@ def test_a_killed_run_is_ended_and_holds_no_slot_any_more(instance):
     assert start("dies").wait() == -signal.SIGKILL
     (run,) = instance.get_runs(Started)
     assert held(instance) == 1
-    assert end_dead_runs(instance) == [run.run_id]
+    assert end_dead_runs(instance, time.time()) == [run.run_id]
     assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
     assert held(instance) == 0
-    assert end_dead_runs(instance) == []
+    assert end_dead_runs(instance, time.time()) == []
 
 
 def test_a_run_at_work_goes_on_until_its_process_dies_even_as_a_zombie(instance):
     with start("works") as process:
         assert process.stdout.readline() == "at work\n"
-        assert end_dead_runs(instance) == []
+        assert end_dead_runs(instance, time.time()) == []
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and not collected yet
-        assert len(end_dead_runs(instance)) == 1
+        assert len(end_dead_runs(instance, time.time())) == 1
 
 
 def test_another_process_with_the_same_number_is_not_the_run():
     now = time.time()
     assert _alive(os.getpid(), now)
     assert not _alive(os.getpid(), now - 24 * 3600)  # before this process began
+
+
+def test_a_run_of_another_machine_is_ended_after_a_day_of_silence_alone(instance):
+    """Its process has a number that is free here; before the run knew its machine, this ended it at once."""
+    assert start("dies").wait() == -signal.SIGKILL
+    (run,) = instance.get_runs(Started)
+    instance.add_run_tags(run.run_id, {HOST_TAG: "elsewhere"})
+    assert end_dead_runs(instance, time.time()) == end_dead_runs(instance, time.time() + 23 * 3600) == []
+    assert held(instance) == 1
+    assert end_dead_runs(instance, time.time() + 25 * 3600) == [run.run_id]
+    assert held(instance) == 0
+
+
+def test_a_run_that_does_not_say_where_it_is_is_here_only_if_nobody_else_ever_was(instance, monkeypatch):
+    assert start("dies").wait() == -signal.SIGKILL
+    (first,) = end_dead_runs(instance, time.time())
+    instance.add_run_tags(first, {HOST_TAG: "elsewhere"})
+    assert start("dies").wait() == -signal.SIGKILL
+    assert end_dead_runs(instance, time.time()) == []
+    monkeypatch.setattr(dead_runs, "this_host", lambda: "elsewhere")
+    assert len(end_dead_runs(instance, time.time())) == 1

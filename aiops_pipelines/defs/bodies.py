@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 from aiops_pipelines.defs.cadences import utc_now
+from aiops_pipelines.defs.dead_runs import HOST_TAG, this_host
 from aiops_pipelines.document import Chart
 from aiops_pipelines.periods import judged_months, judged_weeks
 from aiops_pipelines.project import Project
@@ -72,6 +73,8 @@ class Work:
         self.context, self.project, self.warehouse, self.area = context, project, warehouse, area
         self.systems, self.mistakes = load_systems(project.systems, project.data)
         self.clock = utc_now()
+        if HOST_TAG not in context.run.tags:  # a schedule's, or started in the UI
+            context.instance.add_run_tags(context.run.run_id, {HOST_TAG: this_host()})
         self._problems: dict[str, list[str]] = {}
         self._unexpected: list[str] = []
 

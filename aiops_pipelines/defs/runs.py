@@ -54,14 +54,14 @@ def operate(project: Project, say: Say) -> None:
     import dagster as dg
 
     from aiops_pipelines.definitions import defs
-    from aiops_pipelines.defs.cadences import period_range, range_tags, systems
+    from aiops_pipelines.defs.cadences import period_range, range_tags, systems, utc_now
     from aiops_pipelines.defs.dead_runs import end_dead_runs
 
     definitions = defs() if callable(defs) else defs
     usable, _ = load_systems(project.systems, project.data)
     warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
     with dg.DagsterInstance.get() as instance:
-        end_dead_runs(instance)
+        end_dead_runs(instance, utc_now().timestamp())
         known = instance.get_dynamic_partitions(systems.name or "")
         instance.add_dynamic_partitions(systems.name or "", [name for name in usable if name not in known])
         registered = list(instance.get_dynamic_partitions(systems.name or ""))
@@ -89,7 +89,7 @@ class _Runner:
         self._log = home / "run.log"
 
     def __call__(self, cadence: str, tags: dict[str, str], note: str = "") -> None:
-        from aiops_pipelines.defs.dead_runs import PID_TAG
+        from aiops_pipelines.defs.dead_runs import HOST_TAG, PID_TAG, this_host
 
         self._say(f"{cadence}{note}:")
         run_id, begun = str(uuid.uuid4()), time.monotonic()
@@ -103,7 +103,7 @@ class _Runner:
             result = self._definitions.resolve_job_def(cadence).execute_in_process(
                 instance=self._instance,
                 run_id=run_id,
-                tags={**tags, PID_TAG: str(os.getpid())},
+                tags={**tags, PID_TAG: str(os.getpid()), HOST_TAG: this_host()},
                 raise_on_error=False,
             )
         if not result.success:

@@ -96,7 +96,7 @@ def landed(
     context: dg.SensorEvaluationContext, project: dg.ResourceParam[Project]
 ) -> dg.SensorResult | dg.SkipReason:
     """Notice new systems, log files, documents and known queries, and runs whose process is gone."""
-    for run in end_dead_runs(context.instance):
+    for run in end_dead_runs(context.instance, utc_now().timestamp()):
         context.log.warning(f"Run {run} is ended: its process was killed. The next run goes on from there.")
     usable, mistakes = load_systems(project.systems, project.data)
     for sentence in mistakes.values():
