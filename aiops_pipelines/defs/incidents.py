@@ -18,7 +18,6 @@ from aiops_pipelines.incidents.review import weekly_review as review_week
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
 from aiops_pipelines.incidents.runbooks import (
     Runbook,
-    RunbookError,
     by_cause,
     digests,
     load_runbooks,
@@ -137,15 +136,13 @@ def incidents(
     """One incident per cause, however many signals point to it: severity, clocks, runbook."""
     work = Work(context, project, warehouse, "incidents")
     called: dict[str, list[dict[str, Any]]] = {}
-    try:
-        runbooks = load_runbooks(project.runbooks)
-        mistake = uncovered(runbooks)
-    except RunbookError as error:
-        runbooks, mistake = {}, str(error)
+    runbooks, mistakes = load_runbooks(project.runbooks)
+    if not mistakes and (missing := uncovered(runbooks)):
+        mistakes.append(missing)
     for system in work.operated():
-        with work.guarding(system.name, RunbookError):
+        with work.guarding(system.name):
             called[system.name] = _update(work, system, runbooks)
-            if mistake:
+            for mistake in mistakes:
                 work.problem(system.name, mistake)
     for name, rows in called.items():
         with work.guarding(name):
@@ -184,7 +181,7 @@ def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list
         warehouse.rows("incidents.signals", system=system.name),
         decided,
         now,
-        by_cause(runbooks) or dict(before.select("cause", "runbook").iter_rows()),
+        _runbook_of_each_cause(work, before, runbooks),
         rules.calm_periods(facts_of(warehouse, system, work.clock), system.limits),
         before,
         system.business_hours.calendar,
@@ -227,6 +224,14 @@ def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list
     )
     numbers = pl.concat([again["incident_id"], unasked["incident_id"]]).to_list()
     return after.filter(pl.col("incident_id").is_in(numbers)).rows(named=True)
+
+
+def _runbook_of_each_cause(
+    work: Work, before: pl.DataFrame, runbooks: Mapping[str, Runbook]
+) -> Mapping[str, str]:
+    """Return the runbook of every cause; an incident keeps one whose file is there and cannot be read now."""
+    kept = pl.col("runbook").is_in(list(digests(work.project.runbooks)))
+    return dict(before.filter(kept).select("cause", "runbook").iter_rows()) | dict(by_cause(runbooks))
 
 
 def _with_digests(after: pl.DataFrame, before: pl.DataFrame, now: Mapping[str, str]) -> pl.DataFrame:

@@ -6,6 +6,7 @@ queries of an incident is the warehouse's part; which causes there are is said i
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -81,22 +82,27 @@ class Runbook(Part):
         return (*self.diagnosis, self.verify)
 
 
-def load_runbooks(folder: Path) -> dict[str, Runbook]:
-    """Return the runbooks of a folder by name.
+def load_runbooks(folder: Path) -> tuple[dict[str, Runbook], list[str]]:
+    """Return the usable runbooks of a folder by name, and a sentence for each file that is set aside.
 
-    Raises:
-        RunbookError: a file is not a runbook, or a cause has two of them.
+    A file is set aside when it is no runbook, or claims a cause that a file before it in the alphabet has.
     """
-    runbooks = {file.stem: load_runbook(file) for file in sorted(folder.glob("*.yaml"))}
+    runbooks: dict[str, Runbook] = {}
+    mistakes: list[str] = []
     owners: dict[str, str] = {}
-    for name, runbook in runbooks.items():
-        for cause in runbook.causes:
-            if cause in owners:
-                raise RunbookError(
-                    f"{owners[cause]}.yaml and {name}.yaml both claim the cause {cause}; keep one."
-                )
-            owners[cause] = name
-    return runbooks
+    for file in sorted(folder.glob("*.yaml")):
+        try:
+            runbook = load_runbook(file)
+        except RunbookError as error:
+            mistakes.append(str(error))
+            continue
+        if twice := [cause for cause in runbook.causes if cause in owners]:
+            first = owners[twice[0]]
+            mistakes.append(f"{first}.yaml and {file.name} both claim the cause {twice[0]}; keep one.")
+            continue
+        runbooks[file.stem] = runbook
+        owners |= dict.fromkeys(runbook.causes, file.stem)
+    return runbooks, mistakes
 
 
 def uncovered(runbooks: Mapping[str, Runbook]) -> str:
@@ -112,8 +118,12 @@ def by_cause(runbooks: Mapping[str, Runbook]) -> Mapping[str, str]:
 
 
 def digests(folder: Path) -> Mapping[str, str]:
-    """Return the SHA-256 of each runbook's file by its name."""
-    return {file.stem: sha256(file.read_bytes()).hexdigest() for file in sorted(folder.glob("*.yaml"))}
+    """Return the SHA-256 of each runbook's file by its name; of one that cannot be read there is none."""
+    found = {}
+    for file in sorted(folder.glob("*.yaml")):
+        with suppress(OSError):
+            found[file.stem] = sha256(file.read_bytes()).hexdigest()
+    return found
 
 
 def load_runbook(file: Path) -> Runbook:

@@ -97,12 +97,17 @@ def test_the_digest_stays_that_of_the_first_look(desk, warehouse):
     assert warehouse.rows("incidents.incidents")["runbook_digest"].to_list() == first
 
 
-def test_a_runbook_that_cannot_be_read_keeps_no_incident_from_opening(desk, warehouse):
+def test_a_runbook_that_cannot_be_read_is_set_aside_alone(desk, warehouse):
+    """The others answer their incidents' queries, and an incident of the broken one keeps its name."""
     (desk.runbooks / "volume.yaml").write_text("name: [")
     assert run(desk, warehouse).success
-    assert told(desk) == ["opened"]
+    assert told(desk) == ["opened"] and warehouse.rows("incidents.diagnoses").height == 3
     (sentence,) = warehouse.rows("operations.problems")["problem"]
     assert "volume.yaml cannot be read as YAML" in sentence
+    (desk.runbooks / "latency.yaml").write_text("name: [")
+    assert run(desk, warehouse).success
+    assert warehouse.rows("incidents.incidents")["runbook"].item() == "latency"
+    assert warehouse.rows("operations.problems").height == 2
 
 
 def test_a_folder_from_before_a_cause_keeps_its_other_runbooks(desk, warehouse):

@@ -1,5 +1,6 @@
 """Runbooks: one for every cause, and every query runs on the declared tables."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -9,12 +10,20 @@ import pytest
 import yaml
 
 from aiops_pipelines.incidents.rules import RULES
-from aiops_pipelines.incidents.runbooks import Query, RunbookError, by_cause, load_runbooks, uncovered
+from aiops_pipelines.incidents.runbooks import (
+    Query,
+    RunbookError,
+    by_cause,
+    digests,
+    load_runbook,
+    load_runbooks,
+    uncovered,
+)
 from aiops_pipelines.resources.tables import declared_tables
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "data" / "runbooks"
-RUNBOOKS = load_runbooks(FOLDER)
+RUNBOOKS, MISTAKES = load_runbooks(FOLDER)
 QUERIES = [
     pytest.param(query, id=f"{name}-{number}")
     for name, runbook in RUNBOOKS.items()
@@ -133,13 +142,16 @@ def folder_with(tmp_path: Path, **changes: object) -> Path:
     ],
 )
 def test_a_wrong_runbook_says_what_to_change(tmp_path, changes, mistake):
-    with pytest.raises(RunbookError, match=mistake):
-        load_runbooks(folder_with(tmp_path, **changes))
+    usable, mistakes = load_runbooks(folder_with(tmp_path, **changes))
+    [told] = mistakes
+    assert re.search(mistake, told)
+    assert usable.keys() == RUNBOOKS.keys() - {"latency"}  # that one alone is set aside
 
 
 def test_a_cause_without_a_runbook_is_named(tmp_path):
     (folder_with(tmp_path) / "latency.yaml").unlink()
-    kept = load_runbooks(tmp_path)
+    kept, mistakes = load_runbooks(tmp_path)
+    assert mistakes == MISTAKES == []
     assert kept.keys() == RUNBOOKS.keys() - {"latency"}
     assert uncovered(kept) == "The runbooks have none for latency; write one for each."
     assert uncovered(RUNBOOKS) == ""
@@ -147,5 +159,14 @@ def test_a_cause_without_a_runbook_is_named(tmp_path):
 
 def test_a_file_that_is_not_yaml_is_named(tmp_path):
     (folder_with(tmp_path) / "latency.yaml").write_text("name: [")
-    with pytest.raises(RunbookError, match=r"latency.yaml cannot be read as YAML"):
-        load_runbooks(tmp_path)
+    assert "latency.yaml cannot be read as YAML" in load_runbooks(tmp_path)[1][0]
+    with pytest.raises(RunbookError, match="cannot be read"):
+        load_runbook(tmp_path / "latency.yaml")
+
+
+def test_a_file_that_cannot_be_read_at_all_is_set_aside_as_well(tmp_path):
+    (folder_with(tmp_path) / "volume.yaml").unlink()
+    (tmp_path / "volume.yaml").mkdir()
+    usable, [told] = load_runbooks(tmp_path)
+    assert "volume.yaml cannot be read" in told and usable.keys() == RUNBOOKS.keys() - {"volume"}
+    assert digests(tmp_path).keys() == usable.keys()
