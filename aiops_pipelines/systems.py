@@ -310,7 +310,7 @@ def load_system(file: Path, root: Path) -> System:
     try:
         system = System.model_validate(content)
     except ValidationError as error:
-        raise SystemFileError(f"{file.name}: " + "; ".join(mistakes(error, content))) from error
+        raise SystemFileError(f"{file.name}: " + "; ".join(mistakes(error, content, System))) from error
     if file.name != f"{system.name}.yaml":
         raise SystemFileError(
             f"{file.name}: name is {system.name!r}, so the file must be {system.name}.yaml."

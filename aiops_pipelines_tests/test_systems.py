@@ -87,6 +87,24 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"limit": {}}, "limit: There is no such key; did you mean limits?"),
+        ({"limits": {"eror_rate": 0.1}}, "limits.eror_rate: There is no such key; did you mean error_rate?"),
+        ({"notifications": [{"knd": "log"}]}, "notifications.0.knd: There is no such key; did you mean kind?"),
+        ({"prices": [{"model": "m", "valid_form": "2026-01-01"}]}, "prices.0.valid_form: There is no such key; did you mean valid_from?"),
+        ({"index": {"embedding": {"clas": "a.B"}}}, "index.embedding.clas: There is no such key; did you mean class?"),
+        ({"colour": "red"}, "shop.yaml: colour: There is no such key"),
+    ],
+)  # fmt: skip
+def test_a_key_that_looks_like_another_is_told_with_it(tmp_path: Path, content: dict, said: str) -> None:
+    with pytest.raises(SystemFileError) as error:
+        load_system(written(tmp_path, LEAST | content), tmp_path)
+    assert said in str(error.value)
+    assert ("did you mean" in str(error.value)) == ("did you mean" in said)
+
+
 EMBEDDINGS = [
     ("nosuchmodel", ["index.embedding: Input should be {models}, or a mapping of keys"]),
     (None, ["index.embedding: Input should be {models}, or a mapping of keys"]),
