@@ -19,6 +19,7 @@ from aiops_pipelines.compliance.privacy import REGIONS, mask
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
 from aiops_pipelines.inference_log.priced_apart import with_priced_apart
 from aiops_pipelines.inference_log.record import ANSWERED, SCHEMA, TOKEN_COLUMNS, Batch, Rejection
+from aiops_pipelines.inference_log.redelivered import contradictions
 
 HEAD_BYTES = 4_096
 RAW_SHOWN, RAW_MASKED = 500, 4_000
@@ -180,6 +181,7 @@ def land(
     known_ids: Collection[str] = (),
     known_rejections: Collection[str] = (),
     plain: PlainCalls | None = None,
+    stored: pl.DataFrame | None = None,
 ) -> Landing:
     """Turn a batch into rows: each event id once, personal data masked, every line that is left out counted.
 
@@ -191,11 +193,14 @@ def land(
         known_rejections: line hashes of this file that are in the quarantine already; they are counted again,
             not stored again.
         plain: calls of the same lines that were read by the column, if any were.
+        stored: the rows of `known_ids`, which calls that come again must not contradict.
     """
     plain = plain or PlainCalls.together([])
     calls = plain.beside(batch.records).calls
     kept, known, refused = first_of_each(calls, known_ids)
-    rejections = [*batch.rejections, *refused]
+    others = _contradicting(calls, stored, source)
+    known -= len(others)
+    rejections = [*batch.rejections, *sorted([*refused, *others], key=lambda one: one.line)]
     aside = [row for row in _aside(rejections, reading, source) if row["line_hash"] not in known_rejections]
     reading = replace(
         reading,
@@ -203,7 +208,7 @@ def land(
         rows_known=reading.rows_known + known,
         rows_quarantined=reading.rows_quarantined + len(rejections),
     )
-    stored = protected(with_priced_apart(kept), source).with_columns(
+    new = protected(with_priced_apart(kept), source).with_columns(
         system=pl.lit(source.system),
         answered=ANSWERED,
         source_format=pl.lit(source.format),
@@ -211,7 +216,7 @@ def land(
         ingested_at=pl.lit(source.now, dtype=SCHEMA["ingested_at"]),
     )
     return Landing(
-        stored.select(SCHEMA.names()),
+        new.select(SCHEMA.names()),
         pl.DataFrame(aside, schema=QUARANTINE, orient="row"),
         log_file(reading, source),
         reading,
@@ -274,8 +279,22 @@ def first_of_each(
             else:
                 refused.append(_refusal(row, "same event_id, other content"))
         calls = first
-    refused.sort(key=lambda rejection: rejection.line)
     return calls, known, refused
+
+
+def _contradicting(calls: pl.DataFrame, stored: pl.DataFrame | None, source: Source) -> list[Rejection]:
+    """Return the calls that say something else than what is stored under their ids."""
+    if stored is None or stored.is_empty():
+        return []
+    again = calls.join(stored, on="event_id", how="semi", maintain_order="left")
+    said = again.with_columns(contradictions(protected(again, source), stored))
+    return [
+        _refusal(
+            {name: row[name] for name in ("event_id", *row["differs"], "source_line")},
+            f"stored already with another {', '.join(row['differs'])}",
+        )
+        for row in said.filter(pl.col("differs").list.len() > 0).rows(named=True)
+    ]
 
 
 def _refusal(record: Mapping[str, Any], reason: str) -> Rejection:

@@ -121,8 +121,9 @@ class LogBook:
         system, calls = self._source.system, portion.calls
         ids = calls.calls.select("event_id", system=pl.lit(system))
         with self._warehouse.writing(threads=1) as writer:  # rows and how far is read, together or not at all
-            stored = writer.matching(INFERENCES, ids, ["system", "event_id"])
-            landing = land(portion.batch, reading, self._source, set(stored["event_id"]), aside, calls)
+            stored = writer.stored(INFERENCES, ids)
+            known = set(stored["event_id"])
+            landing = land(portion.batch, reading, self._source, known, aside, calls, stored)
             for rows in landing.inferences.iter_slices(ROWS_AT_ONCE):
                 writer.append(INFERENCES, rows)
             writer.append(QUARANTINE, landing.quarantine)

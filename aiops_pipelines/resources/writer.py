@@ -68,6 +68,13 @@ class Writer:
             frame.select(on),
         )
 
+    def stored(self, table: str, keys: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of the table whose columns equal those of any row of the frame."""
+        columns = ", ".join(f'"{name}"' for name in keys.columns)
+        return read_rows(
+            self._connection, f"select * from {table} semi join wanted_rows using ({columns})", (), keys
+        )
+
     def delete(self, table: str, **keys: Any) -> None:
         """Delete the rows whose key columns have these values; a list means any of them."""
         if not keys:

@@ -74,6 +74,45 @@ def test_a_warehouse_from_before_a_column_takes_new_calls_and_keeps_its_own(tmp_
     assert rows == [("e0", None, None), ("e1", 556, 100)]
 
 
+FULL = {
+    "query": "Where is my parcel? jane@example.com",
+    "answer": "On its way.",
+    "user_id": "jane@example.com",
+    "latency_ms": 12,
+    "model_served": "gpt-4o",
+    "endpoint": "chat",
+    "retrieved": [{"chunk_id": "c1", "score": 0.5}],
+    "usage": {"prompt_tokens": 10, "completion_tokens": 3},
+    "cost_reported_usd": 0.5,
+}
+
+
+def test_a_call_that_comes_again_with_other_content_is_set_aside_and_what_is_stored_stays(warehouse, logs):
+    """A14: the same again, with less and with more than is stored (the controls), and with something else."""
+    (logs / "a.jsonl").write_text(call("e1", **FULL) + call("e2", answer="Yes."))
+    assert read(warehouse, logs).stored == 2
+    same = call("e1", **FULL) * 2 + call("e2", answer="Yes.", latency_ms=9, usage=FULL["usage"])
+    other = FULL | {"answer": "Lost, jane@example.com.", "retrieved": [{"chunk_id": "c2", "score": 0.5}]}
+    tokens = FULL | {"usage": {"prompt_tokens": 10, "completion_tokens": 4}}
+    (logs / "b.jsonl").write_text(same + call("e1", **other) + call("e1", **tokens) + call("e2"))
+    tally = read(warehouse, logs)
+    assert (tally.stored, tally.known) == (0, 4)
+    assert tally.refused == {
+        "stored already with another answer, retrieved": 1,
+        "stored already with another output_visible, tokens_total, completion_tokens": 1,
+    }
+    rows = warehouse.read("select answer, latency_ms from inference_log.inferences order by event_id").rows()
+    assert rows == [("On its way.", 12), ("Yes.", None)]
+    aside = warehouse.read("select source_line, raw_masked from inference_log.quarantine order by all")
+    assert aside["source_line"].to_list() == [4, 5]
+    assert "Lost, " in aside["raw_masked"][0] and "jane" not in "".join(aside["raw_masked"])
+    (logs / "b.jsonl").write_text((logs / "b.jsonl").read_text() + " \n" + call("e3"))
+    read(warehouse, logs)
+    (logs / "b.jsonl").write_text(call("e0") + (logs / "b.jsonl").read_text())
+    assert read(warehouse, logs).refused.total() == 2
+    assert warehouse.read("select count(*) from inference_log.quarantine").item() == 2
+
+
 def test_files_outside_the_log_folder_are_read_once_and_never_missed(warehouse, logs, tmp_path):
     outside = tmp_path / "export.jsonl"
     outside.write_text(call("e1"))

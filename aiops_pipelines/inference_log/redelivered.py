@@ -1,0 +1,30 @@
+"""Calls that come again under an id that is stored: as they are stored, or saying something else.
+
+What is stored stays. What either of the two leaves open is not compared: an export may lack texts, or they
+were deleted since.
+"""
+
+import polars as pl
+
+from aiops_pipelines.inference_log.record import CALLS, PART_COLUMNS
+
+COUNTED_HERE = {*PART_COLUMNS, "part_method", "usage_raw", "source_line", "event_id"}
+COMPARED = [name for name in CALLS if name not in COUNTED_HERE]
+"""What a log says of a call; how tokens are told apart by part is worked out here and may get better."""
+NAMED = 3
+"""Fields that a reason names: what differs in a million lines is a few reasons."""
+
+
+def contradictions(again: pl.DataFrame, stored: pl.DataFrame) -> pl.Series:
+    """Return for each call the fields in which it contradicts what is stored under its id, at most NAMED.
+
+    Args:
+        again: calls, masked as they are when they are stored.
+        stored: rows of inference_log.inferences with their ids.
+    """
+    kept = stored.select("event_id", pl.col(COMPARED).name.suffix(" stored"))
+    both = again.select("event_id", *COMPARED).join(kept, on="event_id", how="left", maintain_order="left")
+    others = [
+        pl.when(pl.col(name).ne(pl.col(f"{name} stored"))).then(pl.lit(name)).alias(name) for name in COMPARED
+    ]
+    return both.select(differs=pl.concat_list(others).list.drop_nulls().list.head(NAMED)).to_series()
