@@ -102,9 +102,20 @@ def show_legal(books: "Warehouse", system: "System", incident: str, clock: datet
     """Print the legal clocks of an incident; nothing where no regime asks."""
     from aiops_pipelines.compliance.deadlines import NOT_ADVICE
     from aiops_pipelines.incidents.legal_clocks import legal_lines
+    from aiops_pipelines.incidents.legal_events import sentence
+    from aiops_pipelines.wording import inert, moment
 
-    if said := legal_lines(clocks_of(books, system, incident, clock).rows(named=True)):
-        terminal.block("Legal clocks", [(tone, "", sentence) for tone, sentence in said], incident)
+    recorded = books.rows("incidents.legal_events", system=system.name, incident_id=incident)
+    lines: list[terminal.Said] = [
+        (tone, "", said)
+        for tone, said in legal_lines(clocks_of(books, system, incident, clock).rows(named=True))
+    ]
+    lines += [
+        ("plain", "", inert(f"{moment(row['at'])} {sentence(row)}"))
+        for row in recorded.sort("recorded_at", maintain_order=True).rows(named=True)
+    ]
+    if lines:
+        terminal.block("Legal clocks", lines, incident)
         terminal.verbatim(NOT_ADVICE)
 
 

@@ -37,8 +37,12 @@ LEGAL_CLOCKS = pl.Schema(
 )
 CHANGES = pl.Schema(dict.fromkeys(("system", "incident_id", "change", "due"), pl.String()))
 NOT_EVIDENCED, NOT_ASKED, NOT_STARTED = "NOT EVIDENCED", "not reportable", "not started"
-TONES: Mapping[str, Tone] = {"overdue": "bad", "missed": "bad", "due": "warn", "running": "warn"}
-TONES |= {NOT_EVIDENCED: "unknown", "met": "good"}  # type: ignore[operator]
+TONES: Mapping[str, Tone] = {
+    **dict.fromkeys(("overdue", "missed"), "bad"),
+    **dict.fromkeys(("due", "running"), "warn"),
+    NOT_EVIDENCED: "unknown",
+    "met": "good",
+}
 TITLE = "Legal clocks (counted from facts read in secondary sources; not legal advice)"
 
 

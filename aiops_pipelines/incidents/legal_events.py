@@ -74,6 +74,14 @@ def recorded(events: Iterable[Row]) -> Recorded:
     return Recorded(tuple(aware), tuple(classified), {name: tuple(rows) for name, rows in sent.items()})
 
 
+def sentence(event: Row) -> str:
+    """Say what was recorded, when and by whom: aware under gdpr, recorded 4 Aug 2026 10:00 UTC by Mira."""
+    what = f"{event['event']} {event['about'] or ''}".strip().replace("_", " ")
+    said = f"{what} under {event['regime']}, recorded {moment(event['recorded_at'])} by {event['actor']}"
+    why = "; ".join(part for part in (event["reference"], event["reason"]) if part)
+    return f"{said}: {why}" if why else said
+
+
 def new_legal_event(
     incident: Mapping[str, Any], events: pl.DataFrame, under: Iterable[str], event: Row, now: datetime
 ) -> pl.DataFrame:

@@ -14,6 +14,7 @@ import polars as pl
 from aiops_pipelines.compliance.deadlines import NOT_ADVICE
 from aiops_pipelines.incidents.course import Row
 from aiops_pipelines.incidents.legal_clocks import legal_lines
+from aiops_pipelines.incidents.legal_events import sentence
 from aiops_pipelines.incidents.lifecycle import STEPS
 from aiops_pipelines.incidents.review_incidents import clock_results
 from aiops_pipelines.wording import inert, moment, some
@@ -97,9 +98,7 @@ def _timeline(known: Known) -> Iterator[tuple[datetime, str]]:
             f"{row['event']} by {plain(row['actor'])}: {plain(row['reason'] or 'no reason given')}",
         )
     for row in known.legal_events.rows(named=True):
-        what = f"{row['event']} {row['about'] or ''}".strip() + f" under {row['regime']}"
-        said = f"recorded {moment(row['recorded_at'])} by {row['actor']}: {row['reason'] or row['reference']}"
-        yield row["at"], plain(f"{what}, {said}".rstrip(": "))
+        yield row["at"], plain(sentence(row))
 
 
 def _law(known: Known) -> list[str]:

@@ -165,6 +165,11 @@ def test_awareness_starts_a_legal_clock_that_only_a_notice_ends(aiops, data):
     refused(aiops(data, *aware), "a correction takes a reason")
     corrected = [*aware[:-1], "2026-07-02T10:00Z", "--reason", "The mail came on Thursday."]
     assert "overdue since 5 Jul 2026 10:00 UTC" in aiops(data, *corrected).text
+    shown = aiops(data, "incident", "show", incident).text
+    assert "5 Jul 2026 08:00 UTC aware under gdpr, recorded 6 Jul 2026 06:00 UTC by Mira" in shown
+    assert (
+        "by Mira: The mail came on Thursday." in shown and "(first recorded as 5 Jul 2026 08:00 UTC)" in shown
+    )
     aiops(data, "incident", "resolve", incident, "--by", "Mira", "--reason", "Cut.", "--waiver", "None.")
     assert f"{incident} GDPR 33(1) notification: overdue since" in aiops(data, "status").text
     sent = ["incident", "notified", incident, "--regime", "gdpr", "--notice", "notification", "--by", "Mira"]
