@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
+from scipy.special import stdtrit
 
 from aiops_pipelines.costs.compared import Period, SpendError
 from aiops_pipelines.drift.comparison import CONFIDENCE, Comparison, Floats, clustered, effective_clusters
@@ -263,7 +263,7 @@ def _interval(compared: pl.DataFrame, kinds: pl.DataFrame) -> tuple[float, float
 def _between(c: Comparison) -> tuple[float, float]:
     """Return the interval of baseline - week, where what the week would have cost varies as it does."""
     kept = c.week / c.baseline if c.week > 0 and c.baseline > 0 else 1.0
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, c.df)) * c.standard_error(1 - kept) / kept
+    reach = float(stdtrit(c.df, (1 + CONFIDENCE) / 2)) * c.standard_error(1 - kept) / kept
     return c.baseline - c.week - reach, c.baseline - c.week + reach
 
 

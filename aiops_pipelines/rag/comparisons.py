@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from aiops_pipelines.drift.comparison import CONFIDENCE, holm, paired, paired_p_value, unseen_change
 
@@ -78,7 +78,7 @@ def difference(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> tuple[
     if np.ptp(ours - theirs) < 1e-12:
         half = unseen_change(len(ours), ALPHA)
     else:
-        half = float(stats.t.ppf(1 - ALPHA / 2, compared.df)) * error
+        half = float(stdtrit(compared.df, 1 - ALPHA / 2)) * error
     return mean, max(-1.0, mean - half), min(1.0, mean + half)
 
 

@@ -40,14 +40,21 @@ def test_every_command_stands_in_its_panel_with_a_sentence(aiops, tmp_path):
         assert f"│ {name} " in text
 
 
-def test_help_imports_nothing_heavy():
+@pytest.mark.parametrize(
+    ("command", "heavy"),
+    [
+        ("--help", ["dagster", "duckdb", "polars", "pydantic", "yaml"]),
+        ("status", ["altair", "dagster", "dbt", "llama_index", "onnxruntime", "scipy.stats", "tokenizers"]),
+    ],
+)
+def test_a_command_imports_nothing_heavy_that_it_does_not_use(finished, command, heavy):
     code = (
         "import sys; from typer.testing import CliRunner; from aiops_pipelines.cli import app;"
-        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
-        "print(sorted({'dagster', 'duckdb', 'polars', 'pydantic', 'yaml'} & set(sys.modules)))"
+        f"done = CliRunner().invoke(app, ['--data', {str(finished)!r}, {command!r}]);"
+        f"print(done.exit_code, sorted(set({heavy}) & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "0 []"
 
 
 # Set up
