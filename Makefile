@@ -40,8 +40,8 @@ docs: $(READY) ## Describe every table on a page to search, data/docs/static_ind
 	  --project-dir dbt_project --profiles-dir dbt_project --target-path $(DATA)/docs
 	@rm $(DATA)/docs/tables.duckdb && echo "Wrote $(DATA)/docs/static_index.html"
 
-# in the order of conftest.py
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+# In the order of conftest.py. Tests start Python some fifty times: each start finds what was compiled.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(READY) ## Run the suite (about ten minutes)
 	@$(PYTEST)

@@ -1,8 +1,10 @@
 """Pages: one file, nothing loaded, nothing run, hostile text inert, and grey where nothing is known."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from html.parser import HTMLParser
 
 import polars as pl
@@ -118,34 +120,42 @@ def hostile_report() -> str:
     return report_page(compliance_report(august.evidence(inferences=calls, checkpoints=notes, audit_log=log)))
 
 
-PAGES = {
-    "review": review_page(weekly_review(inputs(WEEKS[11]))),
-    "silent review": review_page(weekly_review(inputs(weeks.SILENT))),
-    "empty review": review_page(weekly_review(ReviewInputs(SYSTEM, WEEKS[0], NOW))),
-    "hostile review": hostile_review(),
-    "report": report_page(compliance_report(august.evidence())),
-    "empty report": report_page(compliance_report(MonthEvidence(SYSTEM, august.MONTH, NOW))),
-    "hostile report": hostile_report(),
+PAGES: dict[str, Callable[[], str]] = {
+    "review": lambda: review_page(weekly_review(inputs(WEEKS[11]))),
+    "silent review": lambda: review_page(weekly_review(inputs(weeks.SILENT))),
+    "empty review": lambda: review_page(weekly_review(ReviewInputs(SYSTEM, WEEKS[0], NOW))),
+    "hostile review": hostile_review,
+    "report": lambda: report_page(compliance_report(august.evidence())),
+    "empty report": lambda: report_page(compliance_report(MonthEvidence(SYSTEM, august.MONTH, NOW))),
+    "hostile report": hostile_report,
 }
+
+
+@cache
+def drawn(name: str) -> str:
+    """Return a page, which is drawn by the first test that looks at it: every worker imports this file."""
+    return PAGES[name]()
+
+
 every_page = pytest.mark.parametrize("name", PAGES)
 
 
 @every_page
 def test_a_page_is_one_file_that_runs_and_loads_nothing(name: str) -> None:
-    page = Page(PAGES[name])
-    assert PAGES[name].startswith("<!doctype html>")
+    page = Page(drawn(name))
+    assert drawn(name).startswith("<!doctype html>")
     assert ("content", POLICY) in page.attributes
     assert page.tags <= ALLOWED
     assert not [
         attribute for attribute, _ in page.attributes if attribute.startswith("on") or attribute == "src"
     ]
     assert all(value.startswith("#") for attribute, value in page.attributes if attribute == "href")
-    assert not re.search(r"@import|url\(", PAGES[name])
+    assert not re.search(r"@import|url\(", drawn(name))
 
 
 @every_page
 def test_every_anchor_leads_somewhere(name: str) -> None:
-    page = Page(PAGES[name])
+    page = Page(drawn(name))
     ids = [value for attribute, value in page.attributes if attribute == "id"]
     assert {value for attribute, value in page.attributes if attribute == "href"} <= {
         f"#{found}" for found in ids
@@ -155,13 +165,13 @@ def test_every_anchor_leads_somewhere(name: str) -> None:
 
 @every_page
 def test_no_character_acts_on_the_reader(name: str) -> None:
-    assert wording.inert(PAGES[name]) == PAGES[name]
+    assert wording.inert(drawn(name)) == drawn(name)
 
 
 @pytest.mark.parametrize("name", ["hostile review", "hostile report"])
 def test_hostile_text_is_shown_and_does_nothing(name: str) -> None:
-    assert "<script" not in PAGES[name]
-    words = "".join(Page(PAGES[name]).words)
+    assert "<script" not in drawn(name)
+    words = "".join(Page(drawn(name)).words)
     assert "<script>fetch('//evil.example')</script>" in words
     assert "<U+202E>" in words and "<U+001B>" in words
     assert "{{7*7}}" in words
@@ -169,22 +179,22 @@ def test_hostile_text_is_shown_and_does_nothing(name: str) -> None:
 
 @every_page
 def test_no_cell_is_blank(name: str) -> None:
-    assert not re.search(r"<t[dh][^>]*>\s*</t[dh]>|<dd>\s*</dd>", PAGES[name])
+    assert not re.search(r"<t[dh][^>]*>\s*</t[dh]>|<dd>\s*</dd>", drawn(name))
 
 
 def test_the_same_review_and_report_give_the_same_bytes() -> None:
-    assert review_page(weekly_review(inputs(WEEKS[11]))) == PAGES["review"]
-    assert report_page(compliance_report(august.evidence())) == PAGES["report"]
+    assert review_page(weekly_review(inputs(WEEKS[11]))) == drawn("review")
+    assert report_page(compliance_report(august.evidence())) == drawn("report")
 
 
 def test_what_cannot_be_told_is_grey() -> None:
-    chips = re.findall(r'class="chip tone-(\w+)"><i[^>]*>.</i>CANNOT TELL', PAGES["review"])
+    chips = re.findall(r'class="chip tone-(\w+)"><i[^>]*>.</i>CANNOT TELL', drawn("review"))
     assert chips and set(chips) == {"unknown"}
-    assert "tone-good" not in PAGES["empty review"].split("<main>")[1]
+    assert "tone-good" not in drawn("empty review").split("<main>")[1]
 
 
 def test_not_evidenced_is_an_alarm_wherever_it_stands() -> None:
-    body = PAGES["empty report"].split("<main>")[1]
+    body = drawn("empty report").split("<main>")[1]
     assert body.count("NOT EVIDENCED") > 60
     bare = re.sub(
         r'<(span|p) class="[^"]*alarm[^"]*">NOT EVIDENCED[^<]*</\1>|<pre>NOT EVIDENCED[^<]*</pre>', "", body
@@ -193,11 +203,11 @@ def test_not_evidenced_is_an_alarm_wherever_it_stands() -> None:
 
 
 def test_a_report_never_says_that_anybody_is_compliant() -> None:
-    assert not re.search("compliant", PAGES["report"] + PAGES["empty report"], re.IGNORECASE)
+    assert not re.search("compliant", drawn("report") + drawn("empty report"), re.IGNORECASE)
 
 
 def test_each_figure_of_the_report_has_its_sql_on_the_page() -> None:
-    words = "".join(Page(PAGES["report"]).words)
+    words = "".join(Page(drawn("report")).words)
     for section in compliance_report(august.evidence())["sections"]:
         assert all(figure["sql"] in words for figure in section["figures"])
 
@@ -222,7 +232,7 @@ def test_values_are_written_for_people(value: object, kind: wording.Kind, expect
 
 
 def test_a_report_says_which_legal_facts_nobody_checked_of_late() -> None:
-    assert "not checked for 180 days" not in PAGES["report"]
+    assert "not checked for 180 days" not in drawn("report")
     later = replace(august.evidence(), now=datetime(2027, 9, 7, tzinfo=UTC))
     report = compliance_report(later)
     assert all(fact["stale"] for fact in report["legal_facts"])

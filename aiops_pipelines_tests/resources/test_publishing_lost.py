@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import duckdb
-import lancedb
 import pytest
 
 from aiops_pipelines.project import Project
@@ -30,6 +29,8 @@ def published(project: Project, warehouse: Warehouse, store: str) -> System:
 def test_a_lance_table_or_version_that_is_gone_is_written_again(
     project: Project, warehouse: Warehouse, lost: str
 ) -> None:
+    import lancedb  # 2 s, and every worker imports this file
+
     system = published(project, warehouse, "lancedb")
     held = contents(system, warehouse)
     assert system.publish
