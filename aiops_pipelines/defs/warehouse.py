@@ -18,6 +18,7 @@ from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
 from aiops_pipelines.defs.bodies import OWNER, labels
 from aiops_pipelines.defs.cadences import CADENCES, CONTINUOUS, MONTHLY, WEEKLY
 from aiops_pipelines.defs.resources import dbt_project, project
+from aiops_pipelines.defs.traced_columns import TracedColumns
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.warehouse import Warehouse
 
@@ -28,8 +29,7 @@ RELATIONS = {node["name"]: f"{node['schema']}.{node['name']}" for node in NODES}
 VERSION = hashlib.sha256(
     "".join(sorted(node["checksum"]["checksum"] for node in NODES)).encode()
 ).hexdigest()[:16]
-SQL_VERSION = "sql version"
-TRACED = ("dagster/column_schema", "dagster/column_lineage")
+COLUMNS = TracedColumns(dbt_project.manifest_path.with_name("traced_columns.json"), VERSION)
 
 
 class Translator(DagsterDbtTranslator):
@@ -57,41 +57,34 @@ def _stream(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: W
     build = dbt.cli(
         ["build", "--exclude", "resource_type:unit_test"],  # those run in the suite
         context=context,
-        # a folder a run, dagster-dbt's own way, is 3 MB every quarter of an hour, and parses everything anew
-        target_path=project.dagster_home / "dbt" / context.op.name,
+        # a folder a run, dagster-dbt's own way, is 3 MB every quarter of an hour, and parses everything anew;
+        # the pool lets one cadence at a time write into it
+        target_path=project.dagster_home / "dbt",
     )
-    remembered = _remembered_columns(context)
+    selected, traced = {key.to_user_string() for key in context.selected_asset_keys}, COLUMNS.read()
+    known = traced if selected <= set(traced) else {}
     try:
         # all of them first: the tracing polls for the next one, which takes a core for as long as dbt builds
         built = DbtEventIterator(iter(list(build.stream())), build)
-        events = list(built if remembered else built.fetch_column_metadata())
+        events = list(built if known else built.fetch_column_metadata())
     finally:
         _let_go(build)
+    outputs = {
+        context.asset_key_for_output(event.output_name).to_user_string(): event.metadata or {}
+        for event in events
+        if isinstance(event, dg.Output)
+    }
+    if not known:
+        COLUMNS.keep(outputs)
     for event in events:
         if isinstance(event, dg.Output):
-            key = context.asset_key_for_output(event.output_name)
-            metadata = {**(event.metadata or {}), **remembered.get(key, {}), SQL_VERSION: VERSION}
-            if warehouse.built(path := RELATIONS[key.to_user_string()]):
+            model = context.asset_key_for_output(event.output_name).to_user_string()
+            metadata = {**outputs[model], **known.get(model, {})}
+            if warehouse.built(path := RELATIONS[model]):
                 metadata["dagster/row_count"] = warehouse.read(f"select count(*) as n from {path}")["n"][0]
             yield event.with_metadata(metadata)
         else:
             yield event
-
-
-def _remembered_columns(context: dg.AssetExecutionContext) -> dict[dg.AssetKey, dict[str, Any]]:
-    """Return schema and lineage of every selected model as last traced, or nothing when the SQL has changed.
-
-    Tracing takes seven seconds of parsing for the same answer every quarter of an hour.
-    """
-    found: dict[dg.AssetKey, dict[str, Any]] = {}
-    for key in context.selected_asset_keys:
-        event = context.instance.get_latest_materialization_event(key)
-        metadata = event.asset_materialization.metadata if event and event.asset_materialization else {}
-        version = metadata.get(SQL_VERSION)
-        if version is None or version.value != VERSION:
-            return {}
-        found[key] = {name: metadata[name] for name in TRACED if name in metadata}
-    return found
 
 
 def _let_go(build: DbtCliInvocation) -> None:
