@@ -72,18 +72,20 @@ def month_inputs(warehouse: Warehouse, system: System, month: date) -> str:
 
 def due_weeks(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:
     """Return the closed weeks of a system whose work is missing or was made from other inputs."""
-    first = first_call(warehouse, system)
-    done = _done(warehouse, system, "weekly")
-    weeks = judged_weeks(system, first, clock) if first else []
-    return [week for week in weeks if done.get(week) != week_inputs(warehouse, system, week)]
+    with warehouse.held():  # a query a week
+        first = first_call(warehouse, system)
+        done = _done(warehouse, system, "weekly")
+        weeks = judged_weeks(system, first, clock) if first else []
+        return [week for week in weeks if done.get(week) != week_inputs(warehouse, system, week)]
 
 
 def due_months(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:
     """Return the closed months of a system whose work is missing or was made from other inputs."""
-    first = first_call(warehouse, system)
-    done = _done(warehouse, system, "monthly")
-    months = judged_months(system, first, clock) if first else []
-    return [month for month in months if done.get(month) != month_inputs(warehouse, system, month)]
+    with warehouse.held():
+        first = first_call(warehouse, system)
+        done = _done(warehouse, system, "monthly")
+        months = judged_months(system, first, clock) if first else []
+        return [month for month in months if done.get(month) != month_inputs(warehouse, system, month)]
 
 
 def first_call(warehouse: Warehouse, system: System) -> datetime | None:

@@ -42,14 +42,15 @@ def audited(project: Project, warehouse: Warehouse, calls: int = CALLS) -> Audit
     keys, book = Keys(project.keys), AuditBook(project, warehouse, Keys(project.keys))
     cost = {"system": "shop", "cost_usd": Decimal("0.1"), "price_status": "priced"}
     costs = [cost | {"event_id": f"e{number}"} for number in range(calls)]
-    with warehouse.writing() as writer:
-        for table, made in (
-            ("inference_log.inferences", map(call, range(calls))),
-            ("costs.call_costs", costs),
-        ):
-            writer.append(table, rows(warehouse, table, *made))
-    book.append("shop", list(new_entries(warehouse, "shop", keys)))
-    book.sign("shop", NOW)
+    with warehouse.held():
+        with warehouse.writing() as writer:
+            for table, made in (
+                ("inference_log.inferences", map(call, range(calls))),
+                ("costs.call_costs", costs),
+            ):
+                writer.append(table, rows(warehouse, table, *made))
+        book.append("shop", list(new_entries(warehouse, "shop", keys)))
+        book.sign("shop", NOW)
     return book
 
 

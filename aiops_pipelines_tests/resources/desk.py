@@ -48,7 +48,8 @@ def migrations(project: Project, warehouse: Warehouse) -> Migrations:
 
 def index(warehouse: Warehouse, system: System, now: datetime = NOW) -> None:
     """Bring every index that is kept level with the corpus, as a run does."""
-    IndexBook(warehouse).reindex(system, now)
+    with warehouse.held():
+        IndexBook(warehouse).reindex(system, now)
 
 
 def ask(warehouse: Warehouse, count: int, right: str = "") -> None:

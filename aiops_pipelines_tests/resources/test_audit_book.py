@@ -63,10 +63,11 @@ def warehouse(project: Project, tables: dict[str, Table]) -> Warehouse:
 def book(project: Project, warehouse: Warehouse) -> AuditBook:
     """Five entries, of which three were signed first and the others later."""
     book = AuditBook(project, warehouse, Keys(project.keys))
-    book.append("shop", entries(0, 3))
-    book.sign("shop", NOW)
-    book.append("shop", entries(3, 5))
-    assert book.sign("shop", NOW) == 5
+    with warehouse.held():
+        book.append("shop", entries(0, 3))
+        book.sign("shop", NOW)
+        book.append("shop", entries(3, 5))
+        assert book.sign("shop", NOW) == 5
     return book
 
 

@@ -56,10 +56,11 @@ def bring_up(file: str, folder: str, now: str = LATER.isoformat()) -> HashedWord
 
 def contents(warehouse: Warehouse) -> dict[str, list[tuple]]:
     found = {}
-    for path, table in warehouse.tables.items():
-        columns = ", ".join(f'"{c.name}"' for c in table.columns if c.name not in OF_THE_RUN)
-        if path.startswith("rag."):
-            found[path] = warehouse.read(f"select {columns} from {path} order by all").rows()
+    with warehouse.held():
+        for path, table in warehouse.tables.items():
+            columns = ", ".join(f'"{c.name}"' for c in table.columns if c.name not in OF_THE_RUN)
+            if path.startswith("rag."):
+                found[path] = warehouse.read(f"select {columns} from {path} order by all").rows()
     return found
 
 

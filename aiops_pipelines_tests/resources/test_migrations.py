@@ -397,8 +397,10 @@ def child(project: Project, transaction: int) -> int:
 
 def everything(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
     found = {}
-    for name in ("index_versions", "index_chunks", "chunks", "embeddings", "active_indexes", "migrations"):
-        rows = warehouse.rows(f"rag.{name}")
+    names = ("index_versions", "index_chunks", "chunks", "embeddings", "active_indexes", "migrations")
+    with warehouse.held():
+        frames = {name: warehouse.rows(f"rag.{name}") for name in names}
+    for name, rows in frames.items():
         rows = rows.drop("built_at", "started_at", "decided_at", "texts_embedded", strict=False)
         keys = [column for column in rows.columns if not rows.schema[column].is_nested()]
         found[name] = rows.sort(keys)
