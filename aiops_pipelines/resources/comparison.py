@@ -36,13 +36,16 @@ def compare_indexes(
         clock: now, UTC-aware.
     """
     bench = RetrievalBench(warehouse)
-    scores = [_dense(bench, warehouse, system, index, clock) for index in (before, after)]
+    with warehouse.held():
+        scores = [_dense(bench, warehouse, system, index, clock) for index in (before, after)]
+        asked = _production(warehouse, system.name)
+        ranked = [
+            bench.rankings(system.name, i, asked).get("dense") if asked else [] for i in (before, after)
+        ]
     gates = migration.gate(scores[0], scores[1], system.limits.margin)
     if scores[0].is_empty() and scores[1].height:
         gates = [replace(one, reason=GONE) for one in gates]
     found = [(migration.KNOWN, one) for one in gates]
-    asked = _production(warehouse, system.name)
-    ranked = [bench.rankings(system.name, i, asked).get("dense") if asked else [] for i in (before, after)]
     if None in ranked:  # no model has the old space any more, so the old index cannot be asked
         ranked = [[], []]
     named = [

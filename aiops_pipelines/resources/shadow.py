@@ -74,12 +74,13 @@ def _needed(
     warehouse: Warehouse, system: System, model: Embedder, chunking: Chunking, clock: datetime, tell: Tell
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return every place of the index, and (chunk_id, text) of the chunks without a vector."""
-    files = warehouse.rows("rag.source_files", system=system.name)
     table = warehouse.tables["rag.source_files"]
-    state = CorpusState(system.name, newest_snapshot(system, clock), files, table, tell)
-    build = Build(warehouse, system.name, state, model, chunking, tell, None, None)
-    wanted, texts = build.wanted()
-    return wanted, build.new(wanted["chunk_id"], texts)[1].select("chunk_id", "text")
+    with warehouse.held():
+        files = warehouse.rows("rag.source_files", system=system.name)
+        state = CorpusState(system.name, newest_snapshot(system, clock), files, table, tell)
+        build = Build(warehouse, system.name, state, model, chunking, tell, None, None)
+        wanted, texts = build.wanted()
+        return wanted, build.new(wanted["chunk_id"], texts)[1].select("chunk_id", "text")
 
 
 def _known_texts(warehouse: Warehouse, system: System, chunk_ids: pl.Series) -> set[str]:

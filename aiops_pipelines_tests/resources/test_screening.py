@@ -39,9 +39,10 @@ class Shop(NamedTuple):
     project: Project
 
     def index(self, hours: int) -> Reindexed:
-        return IndexBook(self.warehouse).reindex(
-            self.system, NOW + timedelta(hours=hours), run=f"run {hours}"
-        )
+        with self.warehouse.held():
+            return IndexBook(self.warehouse).reindex(
+                self.system, NOW + timedelta(hours=hours), run=f"run {hours}"
+            )
 
     def found(self) -> list[dict[str, Any]]:
         return findings(self.warehouse, "desk").to_dicts()
