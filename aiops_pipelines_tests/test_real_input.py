@@ -15,7 +15,7 @@ import pytest
 
 from aiops_pipelines.project import ROOT, Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # 80 weeks: minutes, and more on a busy machine
 RELEASES = {"2023-03-18": "0.95.0", "2024-02-25": "0.110.0", "2024-09-17": "0.115.0"}
 FOLDERS = ("tutorial/security/", "deployment/", "tutorial/first-steps.md")
 RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.defs.runs import operate; operate(Project.here(), print)"
@@ -69,7 +69,7 @@ def data(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=3600,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return data
