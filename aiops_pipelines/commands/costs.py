@@ -1,4 +1,4 @@
-"""Commands for what is spent: costs growth and costs saved."""
+"""Commands for what is spent: costs growth, costs saved and costs opportunities."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -10,7 +10,8 @@ from aiops_pipelines.commands import given
 from aiops_pipelines.project import Project
 
 costs = typer.Typer(
-    no_args_is_help=True, help="Say why spend changed between two periods, and what was saved."
+    no_args_is_help=True,
+    help="Say why spend changed between two periods, what was saved, and what could be.",
 )
 From = Annotated[str, typer.Option("--from", metavar="A..B", help="The earlier period, both days included.")]
 To = Annotated[str, typer.Option("--to", metavar="C..D", help="The later period, both days included.")]
@@ -119,3 +120,51 @@ def saved(name: given.OneSystem, before: From, after: To, as_json: Json = False)
             terminal.verbatim(
                 f"In no figure of the {which} period: {some(answers, 'answer')} without a cost."
             )
+
+
+@costs.command("opportunities")
+def opportunities(
+    name: given.OneSystem,
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="The month; the latest if left out.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Show what is not proposed as well, and why.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every row of the month as JSON.")] = False,
+) -> None:
+    """Say what a month's calls would have cost less, lever by lever, as found by its monthly review.
+
+    Each saving has a 95 % interval and a bound on what answers may lose.
+    Savings of one endpoint overlap; the sum counts what each adds to the
+    larger ones.
+    """
+    from aiops_pipelines.costs.proposal_words import PROOF, abstained, place, proposal_sentence, together
+    from aiops_pipelines.document import plain_data
+    from aiops_pipelines.resources.published import published
+    from aiops_pipelines.resources.spend_tables import savings_proposals_of
+    from aiops_pipelines.wording import month as month_name
+
+    (system,) = given.systems(name)
+    found = savings_proposals_of(published(Project.here()), system.name, _month(month) if month else None)
+    rows = list(found.iter_rows(named=True))
+    if as_json:
+        return terminal.data(plain_data(rows))
+    proposed = [row for row in rows if row["verdict"] == "propose"]
+    said: list[terminal.Said] = [("warn", place(row), proposal_sentence(row)) for row in proposed]
+    if not said:
+        said = [("plain", "", "Nothing is proposed.")]
+    terminal.block(system.name, said, month_name(rows[0]["month"]))
+    if len(proposed) > 1:
+        terminal.verbatim(together(proposed))
+    if proposed:
+        terminal.verbatim(PROOF)
+    if every:
+        terminal.table(("verdict", "lever", "reason"), abstained(rows))
+    elif len(proposed) < len(rows):
+        terminal.verbatim(
+            f"{len(rows) - len(proposed)} more were looked at; --all says why they are not proposed."
+        )
+
+
+def _month(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m").date()
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is no month; write it as 2026-06.") from error

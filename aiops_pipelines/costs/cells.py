@@ -27,6 +27,10 @@ NEEDED = [
 ]
 """Columns of inference_log.inferences that cells are made from."""
 
+_NAME, _TIER = pl.coalesce("model_served", "model_requested").fill_null("unknown"), pl.col("service_tier")
+MODEL_NAME = pl.when(_TIER.is_null()).then(_NAME).otherwise(pl.format("{} ({})", _NAME, _TIER))
+"""A model in a service tier is a model of its own, for it has prices of its own."""
+
 
 def spend_cells(inferences: pl.DataFrame, costs: pl.DataFrame, every: str = "1w") -> pl.DataFrame:
     """Sum the priced calls by system, period, endpoint, operation, model and part.
@@ -51,7 +55,7 @@ def spend_cells(inferences: pl.DataFrame, costs: pl.DataFrame, every: str = "1w"
             pl.col("occurred_at").dt.truncate(every).dt.date().alias("period"),
             pl.col("endpoint").fill_null("unknown"),
             pl.col("operation").fill_null(CHAT),
-            _model().alias("model"),
+            MODEL_NAME.alias("model"),
             *_parts(),
             *(pl.col(kind).fill_null(0).cast(pl.Float64) for kind in KINDS),
             *(pl.col(cost).fill_null(0) for cost in KINDS.values()),
@@ -61,7 +65,7 @@ def spend_cells(inferences: pl.DataFrame, costs: pl.DataFrame, every: str = "1w"
         .filter(pl.sum_horizontal(*INPUT_PARTS, *OUTPUT_PARTS) > 0)
     )
     count = pl.len().cast(pl.Float64).over("period", *MODEL).alias("calls_of_model")
-    calls = calls.with_columns(count).with_columns(_uncached()).with_columns(_in_front())
+    calls = calls.with_columns(count).with_columns(_uncached()).with_columns(in_front())
     by_part = [_input_part(calls, part) for part in INPUT_PARTS]
     by_part += [_output_part(calls, part) for part in OUTPUT_PARTS]
     summed = (
@@ -80,12 +84,6 @@ def _parts() -> list[pl.Expr]:
     return [*named, rest, *output]
 
 
-def _model() -> pl.Expr:
-    name = pl.coalesce("model_served", "model_requested").fill_null("unknown")
-    tier = pl.col("service_tier")
-    return pl.when(tier.is_null()).then(name).otherwise(pl.format("{} ({})", name, tier))
-
-
 def _uncached() -> list[pl.Expr]:
     tokens = pl.sum_horizontal(INPUT_PARTS) - pl.sum_horizontal(*KINDS)
     return [
@@ -94,8 +92,12 @@ def _uncached() -> list[pl.Expr]:
     ]
 
 
-def _in_front() -> list[pl.Expr]:
-    """Say how many tokens of each price are in FRONT: read from a cache, then written to it, then others."""
+def in_front() -> list[pl.Expr]:
+    """Say how many tokens of each price are in FRONT: read from a cache, then written to it, then others.
+
+    It adds cache_read_front, cache_write_front and uncached_front to calls with the columns of FRONT,
+    cache_read, cache_write and uncached.
+    """
     left, held = pl.sum_horizontal(FRONT), []
     for name in (*KINDS, "uncached"):
         held.append(pl.min_horizontal(name, left).alias(f"{name}_front"))

@@ -8,17 +8,31 @@ import polars as pl
 from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.costs.anomalies import hourly_series, judged_days, known_days, usual_days, with_causes
 from aiops_pipelines.costs.cells import spend_cells
+from aiops_pipelines.costs.counterfactual import Pricing
 from aiops_pipelines.costs.forecast import month_forecast
 from aiops_pipelines.costs.growth import first_weeks
 from aiops_pipelines.costs.growth import spend_growth as growth_of_week
 from aiops_pipelines.costs.growth import spend_growth_since_baseline as growth_since_baseline
+from aiops_pipelines.costs.lever import PROPOSED
+from aiops_pipelines.costs.levers import LEVERS
+from aiops_pipelines.costs.opportunities import savings_proposals as proposals_of_month
 from aiops_pipelines.costs.price_edits import edits, entries, sentence
 from aiops_pipelines.costs.prices import call_costs as price_calls
 from aiops_pipelines.costs.prices import missing_price
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
-from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, weeks
+from aiops_pipelines.defs.cadences import (
+    CONTINUOUS,
+    MONTHLY,
+    WEEKLY,
+    months,
+    one_run,
+    systems,
+    weeks,
+    weeks_of_month,
+)
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.month_calls import month_groups
 from aiops_pipelines.resources.prices import PriceBook, book_version
 from aiops_pipelines.resources.spend_tables import calls_and_costs, calls_without_price, hours_with_calls
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -198,3 +212,40 @@ def growth(
         yield dg.MaterializeResult(
             asset_key=name, metadata={"dagster/row_count": shown.height, "latest week": table(causes)}
         )
+
+
+@dg.asset(
+    deps=[
+        "inferences",
+        "traces",
+        "call_costs",
+        "chunks",
+        dg.AssetDep("quality_scores", partition_mapping=weeks_of_month),
+    ],
+    partitions_def=months,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("costs", MONTHLY),
+)
+def savings_proposals(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """What each lever would have saved on the month's calls, with interval and bound on what answers lose."""
+    work = Work(context, project, warehouse, "savings")
+    made: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name):
+            pricing = Pricing(PriceBook(system.prices).price_of)
+            for month in work.months(system):
+                groups = month_groups(warehouse, system, month)
+                found = proposals_of_month(system.name, month, groups, LEVERS, pricing)
+                warehouse.replace("costs.savings_proposals", found, system=system.name, month=month)
+                made.append(found)
+    work.close()
+    shown = pl.concat(made) if made else warehouse.tables["costs.savings_proposals"].empty()
+    proposed = shown.filter(pl.col("verdict") == PROPOSED)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": shown.height, "proposed": table(proposed.drop("query"))}
+    )

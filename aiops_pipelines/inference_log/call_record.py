@@ -41,6 +41,18 @@ def outcome(failed: bool, finish: Iterable[str]) -> str:
     return "blocked" if reasons & _BLOCKED else "refused" if reasons & _REFUSED else "ok"
 
 
+class KeptTexts:
+    """Stands where tokens are counted when texts are to be read: keeps them by call, and counts nothing."""
+
+    def __init__(self) -> None:
+        self.by_event: dict[str, tuple[str, str]] = {}
+        """System prompt and definitions of tools, "" where there are none."""
+
+    def __call__(self, text: str, model: str) -> tuple[int, bool]:
+        """Count nothing."""
+        return 0, False
+
+
 def call_record(
     fields: Mapping[str, Any],
     tokens: Tokens | None,
@@ -63,6 +75,8 @@ def call_record(
     if fields.get("operation") not in (None, CHAT):
         said = NOTHING_SAID
     record = normal_form({"query": said.query, "answer": said.answer, **fields})
+    if isinstance(count_tokens, KeptTexts):
+        count_tokens.by_event[record["event_id"]] = said.system, said.tools
     model = record["model_served"] or record["model_requested"] or ""
     parts, exact = _parts(said, contexts, model, count_tokens)
     method = part_method(parts, tokens, exact) if parts else None

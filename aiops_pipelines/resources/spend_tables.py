@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from aiops_pipelines.costs.cells import NEEDED, spend_cells
-from aiops_pipelines.costs.compared import Compared, Period, compared, without_cost
+from aiops_pipelines.costs.compared import Compared, Period, SpendError, compared, without_cost
 from aiops_pipelines.costs.prices import APART, call_costs
 from aiops_pipelines.costs.repriced import at_prices_of, repriced
 from aiops_pipelines.costs.savings import SPENT, Saved, saved
@@ -114,3 +114,22 @@ def calls_without_price(warehouse: Warehouse, system: str) -> pl.DataFrame:
         "where system = ? and price_status = 'unknown' group by all order by calls desc, model",
         [system],
     )
+
+
+def savings_proposals_of(warehouse: Warehouse, system: str, month: date | None = None) -> pl.DataFrame:
+    """Return costs.savings_proposals of a month, the latest if none is named, by rank.
+
+    Raises:
+        SpendError: that month was not looked at.
+    """
+    table = "costs.savings_proposals"
+    found = warehouse.rows(table, system=system) if warehouse.built(table) else pl.DataFrame()
+    if found.height:
+        found = found.filter(pl.col("month") == (month or found["month"].max())).sort("rank")
+    if found.is_empty():
+        when = month.strftime("%Y-%m") if month else "any month"
+        raise SpendError(
+            f"No savings were looked for in {when} of {system}. The monthly work, aiops run, does it once a "
+            "month is over."
+        )
+    return found
