@@ -139,6 +139,7 @@ def opportunities(
     from aiops_pipelines.document import plain_data
     from aiops_pipelines.resources.published import published
     from aiops_pipelines.resources.spend_tables import savings_proposals_of
+    from aiops_pipelines.wording import count
     from aiops_pipelines.wording import month as month_name
 
     (system,) = given.systems(name)
@@ -158,9 +159,9 @@ def opportunities(
     if every:
         terminal.table(("verdict", "lever", "reason"), abstained(rows))
     elif len(proposed) < len(rows):
-        terminal.verbatim(
-            f"{len(rows) - len(proposed)} more were looked at; --all says why they are not proposed."
-        )
+        left = len(rows) - len(proposed)
+        were, they = ("was", "it is") if left == 1 else ("were", "they are")
+        terminal.verbatim(f"{count(left)} more {were} looked at; --all says why {they} not proposed.")
 
 
 def _month(text: str) -> date:

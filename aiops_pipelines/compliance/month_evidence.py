@@ -60,9 +60,9 @@ class MonthEvidence:
 
     `inferences` and `audit_log` need the columns of INFERENCES and AUDIT_LOG only. Frames may reach back as
     far as they go, and the audit log must: its gaps are counted. `changes` is drift.change_events, `costs` is
-    costs.call_costs, and `reports` and `amendments` are what was published so far. `verifier_key` is the
-    key that the checkpoints are verified with, `texts_over_term` how many calls from before `texts_until`
-    still hold their question or answer.
+    costs.call_costs, `savings` costs.savings_proposals, and `reports` and `amendments` are what was published
+    so far. `verifier_key` is the key that the checkpoints are verified with, `texts_over_term` how many calls
+    from before `texts_until` still hold their question or answer.
     """
 
     system: System
@@ -77,6 +77,7 @@ class MonthEvidence:
     causes: pl.DataFrame = field(default_factory=_none)
     baselines: pl.DataFrame = field(default_factory=_none)
     proposals: pl.DataFrame = field(default_factory=_none)
+    savings: pl.DataFrame = field(default_factory=_none)
     incidents: pl.DataFrame = field(default_factory=_none)
     legal_clocks: pl.DataFrame = field(default_factory=_none)
     changes: pl.DataFrame = field(default_factory=_none)

@@ -7,6 +7,7 @@ import polars as pl
 
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report_parts import NOT_EVIDENCED, Known, ReportSection, table
+from aiops_pipelines.costs.proposal_words import proposals_table
 from aiops_pipelines.document import Chart, Table, Tone
 from aiops_pipelines.incidents.legal_clocks import legal_result, legal_sentence, legal_table
 from aiops_pipelines.incidents.review_incidents import incident_table
@@ -28,7 +29,7 @@ def quality(e: MonthEvidence, known: Known) -> ReportSection:
         meaning = f"{some(len(rows), 'verdict')}: {degraded} DEGRADED, {unsure} CANNOT TELL, {ok} OK; "
         missing = listed([day(week) for week in absent])
         meaning += f"no verdict for the week of {missing}." if absent else "every week was judged."
-    tables = (_verdicts(e), _causes(e), _proposals(e))
+    tables = (_verdicts(e), _causes(e), _proposals(e), _savings(e))
     return ReportSection("quality", "Quality", meaning, tone, known.of("quality"), _charts(e), tables)
 
 
@@ -63,6 +64,11 @@ def _proposals(e: MonthEvidence) -> Table:
         "drift.improvement_proposals",
         "None was proposed.",
     )
+
+
+def _savings(e: MonthEvidence) -> Table:
+    rows = [row for row in e.rows("savings") if row["month"] == e.month]
+    return proposals_table(sorted(rows, key=lambda row: row["rank"]))
 
 
 def _charts(e: MonthEvidence) -> tuple[Chart, ...]:

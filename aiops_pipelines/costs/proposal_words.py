@@ -64,7 +64,8 @@ def proposals_table(rows: Iterable[Row]) -> Table:
         if row["verdict"] == PROPOSED
     )
     columns = tuple(Column(label, kind) for label, kind in KINDS.items())
-    return Table("Savings proposed", columns, cells, "costs.savings_proposals", "None was proposed.")
+    title = "Savings proposed, with 95 % intervals; those of one endpoint overlap"
+    return Table(title, columns, cells, "costs.savings_proposals", "None was proposed.")
 
 
 def abstained(rows: Iterable[Row]) -> list[tuple[str, str, str]]:

@@ -163,6 +163,7 @@ MONTHS_WORK: list[str | dg.AssetDep] = [
     "audit_log",
     "incidents",
     "improvement_proposals",
+    "savings_proposals",
     "quarantine",
     "change_events",
     "call_costs",

@@ -38,6 +38,7 @@ EVIDENCE = {
     "causes": "drift.drift_causes",
     "baselines": "monitoring.baselines",
     "proposals": "drift.improvement_proposals",
+    "savings": "costs.savings_proposals",
     "incidents": "incidents.incidents",
     "legal_clocks": "incidents.legal_clocks",
     "changes": "drift.change_events",

@@ -1,7 +1,9 @@
 """The commands for spend and prices, on a month of calls whose figures are worked out by hand."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -232,3 +234,70 @@ def test_a_price_is_shown_with_its_source(data):
     assert code == 1 and "o3-pro in the tier priority has no known price" in error
     code, _, error = run(data, "prices", "show", "secret-llm")
     assert code == 1 and "secret-llm has no known price" in error and "--provider" in error
+
+
+def proposal(rank: int, lever: str, month: int = 6, **more: object) -> dict[str, object]:
+    """A row of costs.savings_proposals, proposed for 20 of 100 USD unless a reason is given."""
+    blank = {"system": "shop", "month": date(2026, month, 1), "endpoint": "chat", "model": "own", "calls": 9}
+    usd = {name: Decimal(value) for name, value in (("saving_usd", 20), ("low_usd", 15), ("high_usd", 25))}
+    made = {
+        "verdict": "propose",
+        "further_usd": Decimal(20),
+        "change": "Do it.",
+        "loss_high": 0.01,
+        "loss_measure": "of words",
+        **usd,
+    }
+    told = {"verdict": "cannot tell"} if "reason" in more else made
+    return blank | {"rank": rank, "lever": lever, "spend_usd": Decimal(100), "examples": ["e1"]} | told | more
+
+
+@pytest.fixture
+def looked_at(data: Path, tables: dict[str, Table]) -> Iterator[Path]:
+    warehouse, table = Warehouse(Project(data).warehouse, tables), tables["costs.savings_proposals"]
+    rows = [
+        proposal(1, "prompt caching", loss_high=0.0, loss_measure="the model reads the same text"),
+        proposal(2, "context pruning", further_usd=Decimal(12)),
+        proposal(3, "prompt compression", loss_high=None, loss_measure=None, endpoint="\x1b[31mred"),
+        proposal(4, "tier routing", reason="no known query was asked"),
+        proposal(1, "unused tools", month=5, reason="no texts"),
+    ]
+    frame = pl.DataFrame([dict.fromkeys(table.schema) | row for row in rows], schema=table.schema)
+    warehouse.replace("costs.savings_proposals", frame, system="shop")
+    yield data
+    warehouse.replace("costs.savings_proposals", frame.clear(), system="shop")
+
+
+def test_opportunities_are_said_with_interval_loss_and_what_overlaps(looked_at):
+    code, text, _ = run(looked_at, "costs", "opportunities", "shop")
+    assert code == 0 and "June 2026" in text.replace("\u00a0", " ")
+    assert (
+        "$20.00 a month, $15.00 to $25.00, of $100.00. Do it. Answers stay: the model reads the same text."
+        in text
+    )
+    assert (
+        "Answers lose at most 1.0 % (of words). With the larger ones of this endpoint in place it is +$12.00."
+        in text
+    )
+    assert "What answers lose is not measured: try it on the known queries first." in text
+    assert "Together $52.00 a month" in text and "aiops costs saved tells afterwards" in text
+    assert "1 more was looked at; --all says why" in text and "\x1b" not in text and "<U+001B>" in text
+    _, text, _ = run(looked_at, "costs", "opportunities", "shop", "--all")
+    assert "no known query was asked" in text
+
+
+def test_opportunities_of_another_month_and_as_data(looked_at):
+    code, text, _ = run(looked_at, "costs", "opportunities", "shop", "--month", "2026-05")
+    assert code == 0 and "Nothing is proposed." in text and "Together" not in text
+    _, text, _ = run(looked_at, "costs", "opportunities", "shop", "--json")
+    rows = json.loads(text)
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4] and rows[0]["saving_usd"] == "20.000000000000"
+    code, _, error = run(looked_at, "costs", "opportunities", "shop", "--month", "June")
+    assert code == 2 and "June is no month" in error
+    code, _, error = run(looked_at, "costs", "opportunities", "shop", "--month", "2026-04")
+    assert code == 1 and "No savings were looked for in 2026-04 of shop" in error
+
+
+def test_before_the_first_month_is_over_nothing_was_looked_for(data):
+    code, _, error = run(data, "costs", "opportunities", "shop")
+    assert code == 1 and "once a month is over" in error

@@ -136,6 +136,19 @@ def proposals() -> pl.DataFrame:
 
 
 @cache
+def savings() -> pl.DataFrame:
+    """A proposal for August, another lever that found nothing, and a proposal for July."""
+    kept = {"endpoint": "chat", "model": "gpt-x", "evidence": "", "examples": [], "calls": 9}
+    usd = {"saving_usd": Decimal(9), "low_usd": Decimal(7), "high_usd": Decimal(11), "spend_usd": Decimal(40)}
+    rows = [
+        {"month": MONTH, "rank": 2, "lever": "context pruning", "verdict": "cannot tell", "reason": "Few."},
+        {"month": MONTH, "rank": 1, "lever": "prompt caching", "verdict": "propose", "change": "Cache it.", "further_usd": Decimal(8), "loss_high": 0.0, "loss_measure": "the same text", **usd},
+        {"month": JULY, "rank": 1, "lever": "unused tools", "verdict": "propose", **usd},
+    ]  # fmt: skip
+    return weeks.table("costs.savings_proposals", [{"system": NAME, **kept, **row} for row in rows])
+
+
+@cache
 def costs() -> pl.DataFrame:
     """Every call costs a quarter of a cent, but for call-0, which has no known price; call-9 is not priced yet."""
     rows = [
@@ -196,6 +209,7 @@ TABLES = {
     "causes": "drift.drift_causes",
     "baselines": "monitoring.baselines",
     "proposals": "drift.improvement_proposals",
+    "savings": "costs.savings_proposals",
     "incidents": "incidents.incidents",
     "legal_clocks": "incidents.legal_clocks",
     "changes": "drift.change_events",
@@ -211,7 +225,8 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
     made = {
         "inferences": inferences, "audit_log": audit_log, "checkpoints": checkpoints, "verifications": weeks.verifications,
         "quarantine": quarantine, "verdicts": weeks.verdicts, "causes": weeks.causes, "baselines": weeks.baselines,
-        "proposals": proposals, "incidents": weeks.incidents, "legal_clocks": no_clocks, "changes": changes,
+        "proposals": proposals, "savings": savings, "incidents": weeks.incidents,
+        "legal_clocks": no_clocks, "changes": changes,
         "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,
     }  # fmt: skip
     frames = {name: changed[name] if name in changed else make() for name, make in made.items()}

@@ -316,6 +316,14 @@ def test_a_week_without_a_verdict_is_a_row() -> None:
     assert quality["meaning"].endswith("no verdict for the week of 24\u00a0Aug\u00a02026.")
 
 
+def test_savings_proposed_in_the_month_are_a_table() -> None:
+    quality = compliance_report(evidence())["sections"][2]
+    table = next(t for t in quality["tables"] if t["source"] == "costs.savings_proposals")
+    [row] = table["rows"]
+    assert row[:7] == ["prompt caching", "chat", "gpt-x"] + [f"{usd}.000000000000" for usd in (9, 7, 11, 8)]
+    assert row[7:] == ["Answers stay: the same text.", "Cache it."]
+
+
 def test_broken_logs_are_called_broken() -> None:
     bad = evidence().verifications.with_columns(intact=pl.lit(False))
     lost = evidence().audit_log.filter(pl.col("entry_index") != 3)
