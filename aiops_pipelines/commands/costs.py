@@ -139,7 +139,6 @@ def opportunities(
     from aiops_pipelines.document import plain_data
     from aiops_pipelines.resources.published import published
     from aiops_pipelines.resources.spend_tables import savings_proposals_of
-    from aiops_pipelines.wording import count
     from aiops_pipelines.wording import month as month_name
 
     (system,) = given.systems(name)
@@ -148,10 +147,11 @@ def opportunities(
     if as_json:
         return terminal.data(plain_data(rows))
     proposed = [row for row in rows if row["verdict"] == "propose"]
-    said: list[terminal.Said] = [("warn", place(row), proposal_sentence(row)) for row in proposed]
-    if not said:
-        said = [("plain", "", "Nothing is proposed.")]
-    terminal.block(system.name, said, month_name(rows[0]["month"]))
+    said: list[terminal.Said] = []
+    for row in proposed:
+        said += [("warn", place(row), proposal_sentence(row)), ("plain", "", row["evidence"] or "")]
+    nothing: terminal.Said = ("plain", "", "Nothing is proposed.")
+    terminal.block(system.name, said or [nothing], month_name(rows[0]["month"]))
     if len(proposed) > 1:
         terminal.verbatim(together(proposed))
     if proposed:
@@ -160,8 +160,7 @@ def opportunities(
         terminal.table(("verdict", "lever", "reason"), abstained(rows))
     elif len(proposed) < len(rows):
         left = len(rows) - len(proposed)
-        were, they = ("was", "it is") if left == 1 else ("were", "they are")
-        terminal.verbatim(f"{count(left)} more {were} looked at; --all says why {they} not proposed.")
+        terminal.verbatim(f"Looked at besides: {left}. --all says why nothing is proposed there.")
 
 
 def _month(text: str) -> date:

@@ -20,7 +20,7 @@ from aiops_pipelines.costs.lever import NONE, PROPOSED, UNKNOWN, Found, Group, L
 from aiops_pipelines.costs.prices import TOKENS
 from aiops_pipelines.costs.proposal_queries import query
 from aiops_pipelines.costs.savings import COVERED, FEWEST_UNITS
-from aiops_pipelines.drift.comparison import CONFIDENCE, effective_clusters, holm, paired
+from aiops_pipelines.drift.comparison import CONFIDENCE, effective_clusters, holm
 from aiops_pipelines.wording import percent, usd
 
 FREE = "at the prices of the price book it saves nothing"
@@ -118,15 +118,16 @@ def _judged(group: Group, found: Found, pricing: Pricing) -> _Judged:
         return replace(blank, reason=f"only {percent(priced)} of the calls have a known price")
     saved = pricing.saved(group.calls, found.apply(group.calls))
     saved = saved.fill_null(0.0).zip_with(known, pl.zeros(len(saved), dtype=pl.Float64, eager=True))
-    units = {unit: _units(group.calls, saved, unit) for unit in FEWEST_UNITS}
+    units = {unit: _units(group.calls, saved, [unit]) for unit in FEWEST_UNITS}
+    free = {unit: effective_clusters(frame["calls"].to_numpy()) for unit, frame in units.items()}
     for unit, fewest in FEWEST_UNITS.items():
-        if (count := effective_clusters(units[unit]["calls"].to_numpy().astype(np.float64))) < fewest:
+        if free[unit] < fewest:
             return replace(
-                blank, reason=f"the calls count as {count:.1f} independent {unit}s; {fewest} are needed"
+                blank, reason=f"the calls count as {free[unit]:.1f} independent {unit}s; {fewest} are needed"
             )
-    ends = [_interval(frame) for frame in units.values()]
-    interval = max((end for end, _ in ends), key=lambda end: end[1] - end[0])
-    return replace(blank, saved=saved, interval=interval, p=max(p for _, p in ends))
+    both = _units(group.calls, saved, list(FEWEST_UNITS))
+    interval, p = _interval(float(saved.sum()), [*units.values(), both], min(free.values()) - 1)
+    return replace(blank, saved=saved, interval=interval, p=p)
 
 
 def priced_share(calls: pl.DataFrame) -> float:
@@ -135,27 +136,29 @@ def priced_share(calls: pl.DataFrame) -> float:
     return used["cost_usd"].count() / used.height if used.height else 0.0
 
 
-def _units(calls: pl.DataFrame, saved: pl.Series, unit: str) -> pl.DataFrame:
-    cost = pl.col("cost_usd").cast(pl.Float64).fill_null(0)
-    return (
-        calls.select(unit, cost=cost, saved=saved)
-        .group_by(unit)
-        .agg(pl.len().alias("calls"), pl.col("cost").sum(), pl.col("saved").sum())
-    )
+def _units(calls: pl.DataFrame, saved: pl.Series, by: list[str]) -> pl.DataFrame:
+    sums = pl.len().cast(pl.Float64).alias("calls"), pl.col("saved").sum()
+    return calls.select(*by, saved=saved).group_by(by).agg(*sums)
 
 
-def _interval(units: pl.DataFrame) -> tuple[tuple[float, float], float]:
-    """Return the interval of the month's saving and the p of no saving, by independent users or days.
+def _interval(saving: float, units: Sequence[pl.DataFrame], df: float) -> tuple[tuple[float, float], float]:
+    """Return the 95 % interval of a month's saving and the one-sided p of no saving.
 
-    Each unit is compared with itself as it would have been, so that only what they save differs; how many
-    calls a unit makes is part of it. The month's saving is n times the mean of n units.
+    The sum over n independent users has the variance n s^2, where s^2 is that of what a user saves: how many
+    calls one makes is part of it. Users and days both vary, so their variances are added, less that of what a
+    user saves on a day, which both hold (Cameron, Gelbach and Miller 2011), and never below either.
+
+    Args:
+        saving: USD.
+        units: what users, days, and users on days save.
+        df: degrees of freedom.
     """
-    now, n = units["cost"].to_numpy(), units.height
-    c = paired(now, now - units["saved"].to_numpy())
-    c = replace(c, df=effective_clusters(units["calls"].to_numpy().astype(np.float64)) - 1)
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, c.df)) * c.standard_error(0.0)
-    saving = c.baseline - c.week
-    return (n * (saving - reach), n * (saving + reach)), c.p_value(0.0)
+    user, day, both = (frame.height * float(np.var(frame["saved"].to_numpy(), ddof=1)) for frame in units)
+    error = float(np.sqrt(max(user, day, user + day - both)))
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * error
+    least = 0.5 ** min(frame.height for frame in units)
+    p = max(float(stats.t.sf(saving / error, df)), least) if error else 1.0 if saving <= 0 else least
+    return (saving - reach, saving + reach), p
 
 
 def _decided(row: _Judged) -> _Judged:

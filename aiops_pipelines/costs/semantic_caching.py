@@ -1,8 +1,8 @@
 """Semantic caching: questions that were asked before on a day, and how often a kept answer may be wrong.
 
-Only questions that are the same word for word are taken for repeats, whatever their case and punctuation. On
-labelled public pairs of questions, no threshold of similarity kept wrong hits within a budget of a few
-percent (benchmarks/README.md).
+Only questions that are the same but for case, blanks and the punctuation of sentences are taken for repeats:
+C++ is not C#. On labelled public pairs of questions, no threshold of similarity kept wrong hits within a
+budget of a few percent (benchmarks/README.md).
 """
 
 import re
@@ -22,6 +22,8 @@ FINDS = 0.9
 JUDGED_AT_MOST = 600
 SAMPLE = "repeats"
 SHOWN = 3
+BETWEEN = r'[\s?!.,;:"]+'
+"""What may differ between two questions that are the same."""
 MASKED = r"\[[A-Z][A-Z0-9_]+\]"
 """What stands in a text where personal data was masked: two such texts may be about different people."""
 _WORDS, _NUMBERS = re.compile(r"\w+"), re.compile(r"\d+(?:[.,]\d+)*")

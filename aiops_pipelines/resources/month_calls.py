@@ -46,7 +46,7 @@ CALLS = f"""
             i.occurred_at::date::varchar as day,
             md5_number_lower(i.event_id) as draw,
             length(trim(coalesce(i.answer, ''))) > 0 as answered,
-            trim(regexp_replace(lower(i.query), '[^\\p{{L}}\\p{{N}}]+', ' ', 'g')) as words,
+            trim(regexp_replace(lower(i.query), '{semantic_caching.BETWEEN}', ' ', 'g')) as words,
             regexp_matches(i.query, '{semantic_caching.MASKED}') as masked,
             len(i.retrieved) as chunks
         from inference_log.inferences i
@@ -63,7 +63,7 @@ CALLS = f"""
     window session as (partition by coalesce(session_id, event_id) order by occurred_at, event_id)
     order by occurred_at, event_id
 """
-"""Chats of a month. A question is a hash of its words in lower case, without what stands between them; one
+"""Chats of a month. A question is a hash of its text in lower case, without what stands between words; one
 in which personal data was masked is none, for what was masked may differ."""
 CHUNKS = """
     with given as (

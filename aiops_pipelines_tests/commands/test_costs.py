@@ -249,7 +249,12 @@ def proposal(rank: int, lever: str, month: int = 6, **more: object) -> dict[str,
         **usd,
     }
     told = {"verdict": "cannot tell"} if "reason" in more else made
-    return blank | {"rank": rank, "lever": lever, "spend_usd": Decimal(100), "examples": ["e1"]} | told | more
+    return (
+        blank
+        | {"rank": rank, "lever": lever, "spend_usd": Decimal(100), "examples": ["e1"], "evidence": "Seen."}
+        | told
+        | more
+    )
 
 
 @pytest.fixture
@@ -281,7 +286,7 @@ def test_opportunities_are_said_with_interval_loss_and_what_overlaps(looked_at):
     )
     assert "What answers lose is not measured: try it on the known queries first." in text
     assert "Together $52.00 a month" in text and "aiops costs saved tells afterwards" in text
-    assert "1 more was looked at; --all says why" in text and "\x1b" not in text and "<U+001B>" in text
+    assert "Looked at besides: 1. --all says why" in text and "\x1b" not in text and "<U+001B>" in text
     _, text, _ = run(looked_at, "costs", "opportunities", "shop", "--all")
     assert "no known query was asked" in text
 

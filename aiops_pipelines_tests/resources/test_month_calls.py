@@ -132,7 +132,7 @@ def test_turns_questions_and_chunks_are_read_of_each_call(warehouse):
     rows = [
         {"event_id": f"e{n}", "occurred_at": JUNE_1 + timedelta(hours=n), "history_tokens": n * 100, "user_tokens": 30 + n,
          "output_visible": 70, "input_uncached": 500, "query": question, "answer": f"So {n}.", **TALK}
-        for n, question in enumerate(("What is it?", "what  IS it", "Why?", "Where is the order of [EMAIL]?"))
+        for n, question in enumerate(("What is C++?", "what  IS c++", "What is C#?", "Where is the order of [EMAIL]?"))
     ]  # fmt: skip
     rows[2]["retrieved"] = [
         {"chunk_id": "long", "document": None, "score": None},
@@ -171,7 +171,7 @@ def test_turns_questions_and_chunks_are_read_of_each_call(warehouse):
     assert group.samples["contexts"]["texts"].to_list() == [["a" * 30, "b" * 10]]
     [late] = group.samples["histories"].to_dicts()
     assert late["event_id"] == "e3" and late["own"] == ["Where is the order of [EMAIL]?"]
-    assert late["earlier"] == ["What is it?\nSo 0.", "what  IS it\nSo 1.", "Why?\nSo 2."]
+    assert late["earlier"] == ["What is C++?\nSo 0.", "what  IS c++\nSo 1.", "What is C#?\nSo 2."]
 
 
 def test_calls_without_prices_are_a_group_that_has_no_figure(warehouse):
