@@ -19,6 +19,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from aiops_pipelines.costs.proposal_queries import LEVERS
 from aiops_pipelines.document import plain_data
 from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -168,6 +169,15 @@ def test_the_split_adds_up_to_the_change(world: World) -> None:
     assert len(rows) > 40
     for _, _, split, change in rows:
         assert split == pytest.approx(change, abs=1e-9)
+
+
+def test_no_saving_is_proposed_that_answers_would_pay_for(world: World) -> None:
+    """Prompts are short, questions seldom repeated, and answers take words from every chunk: each lever says so."""
+    rows = world.sql("select lever, month, verdict, reason from costs.savings_proposals where system = 'support'")
+    assert {lever for lever, *_ in rows} == set(LEVERS) and len({month for _, month, *_ in rows}) == 3
+    assert all(verdict != "propose" and reason for _, _, verdict, reason in rows)
+    pruned = [reason for lever, _, _, reason in rows if lever == "context pruning"]
+    assert pruned and all("answers may lose" in reason for reason in pruned)
 
 
 def test_the_burst_of_injection_attempts_is_one_incident(world: World) -> None:

@@ -56,7 +56,7 @@ def unused_tools(group: Group) -> Found:
     names = [inert(name) for name in unused["tool"].unique(maintain_order=True)]
     evidence = (
         f"{some(len(names), 'tool')} declared and never named in the {some(read, 'call')} or more of a "
-        "prompt version that were read."
+        "prompt version that stand at the beginning of a few log files."
     )
     return Opportunity(
         TOOLS,

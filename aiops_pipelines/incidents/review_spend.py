@@ -42,8 +42,8 @@ REMEDIES = {
 HARMLESS = {"price", "cache"}
 """Causes whose remedy leaves answers as they are."""
 UNPROVEN = (
-    "What that saves, and what it does to answers, is not measured: make one change at a time and ask "
-    "aiops costs saved after it."
+    "What that saves, and what it does to answers, is not measured here: aiops costs opportunities looks at "
+    "each month. Make one change at a time and ask aiops costs saved after it."
 )
 
 
