@@ -173,7 +173,9 @@ def test_the_split_adds_up_to_the_change(world: World) -> None:
 
 def test_no_saving_is_proposed_that_answers_would_pay_for(world: World) -> None:
     """Prompts are short, questions seldom repeated, and answers take words from every chunk: each lever says so."""
-    rows = world.sql("select lever, month, verdict, reason from costs.savings_proposals where system = 'support'")
+    rows = world.sql(
+        "select lever, month, verdict, reason from costs.savings_proposals where system = 'support'"
+    )
     assert {lever for lever, *_ in rows} == set(LEVERS) and len({month for _, month, *_ in rows}) == 3
     assert all(verdict != "propose" and reason for _, _, verdict, reason in rows)
     pruned = [reason for lever, _, _, reason in rows if lever == "context pruning"]

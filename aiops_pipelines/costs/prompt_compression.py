@@ -45,6 +45,8 @@ def unused_tools(group: Group) -> Found:
     That no call in n named a tool leaves calls in a share of 1 - 0.025^(1/n) possible that need it.
     """
     prompts = group.samples.get(SAMPLE, pl.DataFrame())
+    if group.calls["tools_tokens"].null_count() == group.calls.height:
+        return Unjudged(TOOLS, "the log does not say whether calls declare tools")
     if not group.calls["tools_tokens"].sum():
         return Unjudged(TOOLS, "no call declares tools", NONE)
     if prompts.is_empty() or prompts["tools"].null_count() == prompts.height:

@@ -10,6 +10,7 @@ from aiops_pipelines.costs.lever import UNCHANGED, Bound, Group, Opportunity, lo
 from aiops_pipelines.costs.levers import LEVERS
 from aiops_pipelines.costs.opportunities import PROPOSALS, savings_proposals
 from aiops_pipelines.costs.proposal_queries import LEVERS as QUERIES
+from aiops_pipelines.costs.proposal_queries import query
 from aiops_pipelines.costs.proposal_words import abstained, proposal_sentence, proposals_table, together
 from aiops_pipelines.costs.semantic_caching import semantic_caching, wrong_hits
 from aiops_pipelines_tests.costs.made_calls import JUNE, PRICING, calls, found, group
@@ -110,6 +111,11 @@ def test_every_lever_has_a_query_and_words():
         "cannot tell",
     }
     assert savings_proposals("s", JUNE, [], LEVERS, PRICING).schema == PROPOSALS
+
+
+def test_names_from_outside_stay_names_in_queries():
+    text = query("tier routing", "s", JUNE, "o'clock", "m' or true --")
+    assert "endpoint = 'o''clock'" in text and "= 'm'' or true --'" in text
 
 
 def test_all_that_is_tested_in_a_month_is_one_family():

@@ -108,6 +108,15 @@ TOOLS = orjson.dumps([
 ]).decode()  # fmt: skip
 
 
+def test_calls_that_declare_no_tools_are_told_from_those_of_which_it_is_not_known():
+    for tools, verdict, why in (
+        (0, "nothing to save", "no call declares"),
+        (None, "cannot tell", "does not say whether"),
+    ):
+        [row] = found(calls(300, **LONG, tools_tokens=tools), unused_tools)
+        assert row["verdict"] == verdict and why in row["reason"]
+
+
 def test_tools_are_named_however_they_are_nested():
     size = len(orjson.dumps({"name": "search_pages", "parameters": {"type": "object"}}))
     assert list(definitions(TOOLS)) == [("search_pages", size), ("delete_pages", size)]
