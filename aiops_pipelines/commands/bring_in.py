@@ -64,6 +64,7 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
     from aiops_pipelines.resources.log_book import LogBook
     from aiops_pipelines.resources.log_folder import LogFolder
     from aiops_pipelines.resources.log_import import format_of, shortfalls
+    from aiops_pipelines.resources.people import erased_marks
     from aiops_pipelines.resources.published import known_tables
     from aiops_pipelines.resources.warehouse import Warehouse
     from aiops_pipelines.wording import some
@@ -77,7 +78,14 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
             try:
                 kind = name or format_of(path, system)
                 say(f"{path.name}: {kind}")
-                source = Source(system.name, kind, given.clock(), key, mapping=system.inference_log.mapping)
+                source = Source(
+                    system.name,
+                    kind,
+                    given.clock(),
+                    key,
+                    mapping=system.inference_log.mapping,
+                    erased=erased_marks(books, system.name),
+                )
                 book = LogBook(books, LogFolder(system.inference_log.folder), source)
                 [file] = book.given([path])
                 tally.known += book.unchanged(file)
@@ -98,6 +106,9 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
         *(("warn", "", f"{n:,}: {reason}") for reason, n in tally.refused.most_common(SHOWN)),
         *(line for name_, torn in waiting.items() for line in _waiting(torn, f" of {name_}")),
     ]
+    if tally.forgotten:
+        said = f"{some(tally.forgotten, 'call')} of people who were erased: stored without texts and person"
+        lines.append(("plain", "Erased", said))
     if tally.said:
         lines.append(("plain", "Scores", f"{tally.said:,} on calls, joined by id whenever the call comes"))
     lines += _not_understood(tally.ignored)

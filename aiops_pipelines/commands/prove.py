@@ -1,4 +1,4 @@
-"""Commands that prove what the audit log says: audit verify, bundle and checkpoint."""
+"""Commands that prove what the audit log says: audit verify, bundle and checkpoint; `retain` adds to them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from aiops_pipelines import terminal
-from aiops_pipelines.commands import given
+from aiops_pipelines.commands import given, retain
 from aiops_pipelines.project import Project
 from aiops_pipelines.wording import count
 
@@ -30,8 +30,11 @@ Opened = Annotated[
     bool, typer.Option("--open", help="With question and answer, and the secret that opens them.")
 ]
 audit = typer.Typer(
-    no_args_is_help=True, help="Verify the audit log, hand it to an auditor, or print its signed checkpoint."
+    no_args_is_help=True,
+    help="Verify the audit log, hand it to an auditor, print its checkpoint; hold texts, or delete old ones.",
 )
+audit.add_typer(retain.hold, name="hold")
+audit.command("expire")(retain.expire)
 
 
 @audit.command("verify")

@@ -25,6 +25,9 @@ DERIVED: Mapping[str, tuple[Source, ...]] = {
     "drift.change_events": ("calls", "gone"),
     "compliance.audit_verifications": ("weeks",),
     "compliance.audit_log": ("calls", "decisions"),
+    "compliance.text_deletions": ("decisions",),
+    "compliance.erasures": ("decisions",),
+    "compliance.legal_holds": ("decisions",),
     "incidents.incidents": ("calls", "prices", "weeks", "incidents"),
     "incidents.legal_clocks": ("incidents",),
 }

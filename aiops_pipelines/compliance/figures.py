@@ -90,7 +90,14 @@ def _described() -> dict[str, dict[str, Any]]:
 def figures(e: MonthEvidence) -> dict[str, Figure]:
     """Return every figure of a system's month by key, in the order of the report."""
     values = (
-        _integrity(e) | _record(e) | _quality(e) | _privacy(e) | _guardrails(e) | _incidents(e) | _changes(e)
+        _integrity(e)
+        | _record(e)
+        | _quality(e)
+        | _privacy(e)
+        | _erasure(e)
+        | _guardrails(e)
+        | _incidents(e)
+        | _changes(e)
     )
     conditions = _conditions(e)
     return {
@@ -165,7 +172,14 @@ def _record(e: MonthEvidence) -> Values:
         "record.earliest_deletion": oldest + timedelta(days=days) if oldest else None,
         "record.amendments": len(e.amendments_to_name()),
         "record.audit_days": days,
+        "record.deleted_early": sum(row["calls"] for row in e.rows("deletions") if _early(row)),
     }
+
+
+def _early(row: dict[str, Any]) -> bool:
+    """Say whether a deletion took a text whose term was not over."""
+    newest: datetime | None = row["newest"]
+    return newest is not None and newest + timedelta(days=row["text_days"]) > row["deleted_at"]
 
 
 def _quality(e: MonthEvidence) -> Values:
@@ -199,7 +213,31 @@ def _privacy(e: MonthEvidence) -> Values:
         "privacy.masked": sum(times for _, times in e.masked()) if calls.height else None,
         "privacy.calls_with_masking": touched if calls.height else None,
         "privacy.texts_over_term": e.texts_over_term,
+        "privacy.oldest_text": e.oldest_text,
+        "privacy.texts_deleted": sum(
+            row["calls"] for row in e.rows("deletions") if e.start <= row["deleted_at"] < e.end
+        ),
+        "privacy.texts_held": max(
+            e.rows("deletions"), key=lambda row: row["deleted_at"], default={"held": 0}
+        )["held"],
         "privacy.recipients": calls["provider"].drop_nulls().n_unique() or None,
+    }
+
+
+def _erasure(e: MonthEvidence) -> Values:
+    decided = e.decided_erasures()
+    erased = [row for row in decided if row["status"] == "erased"]
+    took = [(row["decided_at"].date() - row["asked_on"]).days for row in erased if row["asked_on"]]
+    searched = [row for row in erased if row["scanned_at"]]
+    return {
+        "erasure.requests": len(decided),
+        "erasure.refused": len(decided) - len(erased),
+        "erasure.longest_days": max(took, default=None),
+        "erasure.left_over": sum(row["left_over"] for row in searched)
+        if searched and len(searched) == len(erased)
+        else None,
+        "erasure.in_sources": sum(row["in_sources"] for row in searched) if searched else None,
+        "erasure.holds": len(e.holding()),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from aiops_pipelines.compliance.retention import kept_from
 from aiops_pipelines.incidents.legal_clocks import legal_rows
 from aiops_pipelines.periods import midnight, next_month
 from aiops_pipelines.systems import System, monday
@@ -62,7 +63,8 @@ class MonthEvidence:
     far as they go, and the audit log must: its gaps are counted. `changes` is drift.change_events, `costs` is
     costs.call_costs, `savings` costs.savings_proposals, and `reports` and `amendments` are what was published
     so far. `verifier_key` is the key that the checkpoints are verified with, `texts_over_term` how many calls
-    from before `texts_until` still hold their question or answer.
+    from before `texts_until` still hold their question or answer, `oldest_text` the start of the first call
+    that does. `deletions` are compliance.text_deletions, `holds` compliance.legal_holds.
     """
 
     system: System
@@ -85,8 +87,12 @@ class MonthEvidence:
     user_signals: pl.DataFrame = field(default_factory=_none)
     reports: pl.DataFrame = field(default_factory=_none)
     amendments: pl.DataFrame = field(default_factory=_none)
+    deletions: pl.DataFrame = field(default_factory=_none)
+    erasures: pl.DataFrame = field(default_factory=_none)
+    holds: pl.DataFrame = field(default_factory=_none)
     verifier_key: str = ""
     texts_over_term: int = 0
+    oldest_text: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.month.day != 1:
@@ -123,7 +129,7 @@ class MonthEvidence:
     @property
     def texts_until(self) -> datetime:
         """The moment before which no text should be left, by the system's file."""
-        return self.until - timedelta(days=self.system.retention.text_days)
+        return kept_from(self.until, self.system.retention.text_days)
 
     @property
     def last_report(self) -> datetime:
@@ -170,6 +176,16 @@ class MonthEvidence:
     def legal_rows(self) -> list[Row]:
         """Return the legal clocks of the month."""
         return legal_rows(self.rows("legal_clocks"), self.rows("incidents"), self.start, self.end)
+
+    def decided_erasures(self) -> list[Row]:
+        """Return the requests to erase a person that were decided in the month, in order."""
+        rows = [row for row in self.rows("erasures") if self.start <= row["decided_at"] < self.end]
+        return sorted(rows, key=lambda row: (row["decided_at"], row["erasure_id"]))
+
+    def holding(self) -> list[Row]:
+        """Return the legal holds in force when the evidence was read, the oldest first."""
+        rows = [row for row in self.rows("holds") if row["released_at"] is None]
+        return sorted(rows, key=lambda row: (row["placed_at"], row["hold_id"]))
 
     def masked(self) -> list[tuple[str, int]]:
         """Return the month's personal data masked: type and times, most first."""

@@ -4,13 +4,14 @@ A record is stored once and never edited by the pipelines, and every figure is c
 not compared: prices become known later. How the log itself is checked is `integrity`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from aiops_pipelines.compliance import leaf
 from aiops_pipelines.compliance.audit_entry import inference_entry
 from aiops_pipelines.compliance.finding import Finding, capped
+from aiops_pipelines.compliance.retention import Deletions
 from aiops_pipelines.wording import some
 
 Record = Mapping[str, Any]
@@ -30,36 +31,37 @@ def subject_of(record: Record) -> str:
 def against_records(
     logged: Iterable[tuple[int, str, bytes, Record | None]],
     key_of: Callable[[str], bytes | None],
-    texts_until: datetime | None = None,
+    deletions: Deletions,
 ) -> list[Finding]:
     """Return the calls that are gone or differ from what was logged, each with the columns that differ.
 
     Args:
         logged: index, id and leaf of each entry of a call, and its record if there still is one.
         key_of: the secret of a subject, or None if it is gone; then text and person cannot be checked.
-        texts_until: calls before this moment are past the term of their texts: that both are gone is as
-            it should be, and noted. None if no term is known.
+        deletions: what the log says was deleted. That it is gone is as it should be, and noted.
     """
-    closed = expired = 0
+    counts: Counter[str] = Counter()
 
     def altered() -> Iterator[Finding]:
-        nonlocal closed, expired
         for index, entry_id, data, record in logged:
             if record is None:
                 message = f"The call of entry {index} ({entry_id}) is gone from inference_log.inferences."
                 yield Finding("error", index, entry_id, None, message)
                 continue
-            key = key_of(subject_of(record))
-            closed += key is None
             try:
                 said = leaf.decode(data)
             except leaf.LeafInvalid:
                 continue  # `integrity` names it
+            gone = deletions.gone(index, record["occurred_at"])
+            empty = record["query"] is None and record["answer"] is None
+            key = key_of(subject_of(record))
+            if gone:
+                counts[gone if empty else "back"] += 1
+            counts["closed"] += key is None and not (gone == "person" and empty)
             now = inference_entry({**record, "cost_usd": None, "price_status": None}, key or NO_KEY)
-            passed_over = PRICED if key else PRICED | OF_A_PERSON.keys()
-            if _emptied(record, texts_until):
-                passed_over |= TEXTS
-                expired += any(said.get(field) for field in TEXTS)
+            passed_over = PRICED | (OF_A_PERSON.keys() if key is None else set())
+            if gone and empty:
+                passed_over |= OF_A_PERSON.keys() if gone == "person" else TEXTS
             for field in said.keys() - passed_over:
                 if field in now and said[field] != now[field]:
                     column = OF_A_PERSON.get(field, field)
@@ -67,18 +69,28 @@ def against_records(
                     yield Finding("error", index, entry_id, column, message)
 
     findings = capped(altered(), "calls that are not what was logged")
-    if closed:
-        what = f"The keys of {some(closed, 'call')} are gone: question, answer and person cannot be checked."
-        findings.append(Finding("warning", None, None, None, what))
-    if expired:
-        what = f"The texts of {some(expired, 'call')} were deleted after their term; the log holds the rest."
-        findings.append(Finding("note", None, None, None, what))
-    return findings
+    return [*findings, *_summed(counts)]
 
 
-def _emptied(record: Record, texts_until: datetime | None) -> bool:
-    gone = record["query"] is None and record["answer"] is None
-    return gone and texts_until is not None and record["occurred_at"] < texts_until
+def _summed(counts: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield what is said of many calls at once."""
+    closed, back, texts, people = (
+        some(counts[name], "call") for name in ("closed", "back", "texts", "person")
+    )
+    if counts["closed"]:
+        what = f"The keys of {closed} are gone: question, answer and person cannot be checked."
+        yield Finding("warning", None, None, None, what)
+    if counts["back"]:
+        what = (
+            f"The texts of {back} are there although the log says they were deleted: was a backup restored?"
+        )
+        yield Finding("warning", None, None, None, what)
+    if counts["texts"]:
+        what = f"The texts of {texts} were deleted after their term, as the log says; it holds the rest."
+        yield Finding("note", None, None, None, what)
+    if counts["person"]:
+        what = f"{people} were of people who were erased, as the log says: only the rest could be checked."
+        yield Finding("note", None, None, None, what)
 
 
 def unlogged(number: int) -> str:

@@ -91,11 +91,10 @@ def privacy(e: MonthEvidence, known: Known) -> ReportSection:
         meaning = (
             f"Personal data was found and masked {some(masked, 'time')} in {where}, before it was stored."
         )
-    over = known["privacy.texts_over_term"]
+    over, held = known["privacy.texts_over_term"], known["privacy.texts_held"]
     if over:
-        meaning += (
-            f" {some(over, 'inference')} {'is' if over == 1 else 'are'} kept with text beyond its term."
-        )
+        kept = f" {some(over, 'inference')} {'is' if over == 1 else 'are'} kept with text beyond its term"
+        meaning += f"{kept}, {count(held)} of them by a legal hold." if held else f"{kept}."
     kinds = table(
         "Personal data masked, by type",
         {"Type": "text", "Times": "count"},
@@ -112,9 +111,41 @@ def privacy(e: MonthEvidence, known: Known) -> ReportSection:
         INFERENCES,
         f"{NOT_EVIDENCED}: no inference of the month names a provider.",
     )
-    tables = (kinds, _processing(e, [row[0] for row in recipients.rows]), recipients)
-    tone: Tone = "bad" if over else "unknown" if masked is None else "plain"
-    return ReportSection("privacy", "Privacy", meaning, tone, known.of("privacy"), (), tables)
+    tables = (kinds, _processing(e, [row[0] for row in recipients.rows]), recipients, _erasures(e), _holds(e))
+    left = over > held or known["erasure.left_over"]
+    tone: Tone = "bad" if left else "unknown" if masked is None else "plain"
+    return ReportSection("privacy", "Privacy", meaning, tone, known.of("privacy", "erasure"), (), tables)
+
+
+def _erasures(e: MonthEvidence) -> Table:
+    names = ("erasure_id", "asked_on", "decided_at", "status", "calls", "left_over", "in_sources")
+    return table(
+        "Requests to erase a person, decided in the month",
+        {
+            **{"Request": "code", "Asked": "day", "Decided": "moment", "What came of it": "text"},
+            **{"Inferences": "count", "Places left": "count", "Lines in own log files": "count"},
+        },
+        tuple(tuple(row[name] for name in names) for row in e.decided_erasures()),
+        "compliance.erasures",
+        "None was decided.",
+    )
+
+
+def _holds(e: MonthEvidence) -> Table:
+    names = ("hold_id", "since", "until", "incident_id", "placed_at", "reason")
+    return table(
+        "Legal holds in force",
+        {
+            **{"Hold": "code", "Of one user": "text", "Calls from": "moment", "until": "moment"},
+            **{"Incident": "code", "Placed": "moment", "Reason": "text"},
+        },
+        tuple(
+            (row["hold_id"], "yes" if row["person"] else "no", *(row[name] for name in names[1:]))
+            for row in e.holding()
+        ),
+        "compliance.legal_holds",
+        "None is in force.",
+    )
 
 
 def _processing(e: MonthEvidence, recipients: list[str]) -> Table:
@@ -127,8 +158,8 @@ def _processing(e: MonthEvidence, recipients: list[str]) -> Table:
         ("Recipients", listed(recipients) or NOT_EVIDENCED),
         (
             "Retention of texts",
-            f"{count(keep.text_days)} days by the system file; nothing deletes them by itself, and "
-            f"{some(over, 'inference')} hold{'s' if over == 1 else ''} text beyond that",
+            f"{count(keep.text_days)} days by the system file; the first run of a day deletes what is older, "
+            f"and {some(over, 'inference')} hold{'s' if over == 1 else ''} text beyond that",
         ),
         ("Retention of the audit log", f"{count(keep.audit_days)} days at least; nothing deletes entries"),
         (

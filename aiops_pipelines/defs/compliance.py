@@ -19,6 +19,7 @@ from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
 from aiops_pipelines.resources.audit_calls import new_entries
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.report_book import AMENDMENTS, REPORTS, ReportBook
+from aiops_pipelines.resources.text_deletion import delete_texts, rewrite
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -120,6 +121,28 @@ def _decision(
         if key != "system"
     }
     return log.decision_entry(system.name, what, at, actor, summary, details)
+
+
+@dg.asset(deps=["audit_log", "user_signals"], pool="duckdb", **labels("compliance", CONTINUOUS))
+def text_deletions(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+    audit_book: dg.ResourceParam[AuditBook],
+) -> dg.MaterializeResult:
+    """Texts whose term is over, deleted once a day and entered into the audit log; what is held stays."""
+    work = Work(context, project, warehouse, "deletion of texts")
+    done = []
+    for system in work.operated():
+        with work.guarding(system.name, SigningKeyMissing):
+            if row := delete_texts(warehouse, audit_book, system, work.clock):
+                done.append(
+                    {"system": system.name} | {name: row[name] for name in ("calls", "others", "held")}
+                )
+    work.close()
+    rewrite(warehouse, work.clock)
+    rows = warehouse.read("select count(*) as n from compliance.text_deletions")["n"][0]
+    return dg.MaterializeResult(metadata={"dagster/row_count": rows, "now": table(pl.DataFrame(done))})
 
 
 @dg.asset(

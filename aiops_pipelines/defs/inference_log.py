@@ -21,6 +21,7 @@ from aiops_pipelines.resources.expectations import ExpectationResult, load_suite
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
 from aiops_pipelines.resources.log_import import shortfalls
+from aiops_pipelines.resources.people import erased_marks
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -100,6 +101,7 @@ def ingestion(
                 work.clock,
                 audit_book.whole_keys(system.name).pepper(system.name),
                 mapping=system.inference_log.mapping,
+                erased=erased_marks(warehouse, system.name),
             )
             landed += _ingest(work, system, source)
     work.close()
@@ -156,6 +158,7 @@ def _metadata(warehouse: Warehouse, name: str, new: pl.DataFrame, landed: list[L
     return {
         "dagster/row_count": rows,
         "stored now": new.height,
+        "of erased people, without texts": sum(one.forgotten for one in landed),
         "files": table(by_file.sort("system", "source_file"), 30),
         **(
             {"fields not understood": dg.MetadataValue.json(dict(ignored.most_common(20)))} if ignored else {}

@@ -12,6 +12,7 @@ from aiops_pipelines.monitoring.alerts import alert_readings, alerts, baselines_
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
 from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.monitoring.service_levels import call_rates, latency_percentiles
+from aiops_pipelines.monitoring.signals import kept_signals
 from aiops_pipelines.monitoring.signals import user_signals as find_signals
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.judge import OfflineJudge
@@ -40,7 +41,8 @@ def user_signals(
             tables = ("inferences", "feedback", "traces")
             logged = (warehouse.rows(f"inference_log.{name}", system=system.name) for name in tables)
             calls = with_late_facts(*logged)
-            found = find_signals(calls, system.now(work.clock))
+            stored = warehouse.rows("monitoring.user_signals", system=system.name)
+            found = kept_signals(find_signals(calls, system.now(work.clock)), stored, calls)
             warehouse.replace("monitoring.user_signals", found, system=system.name)
             counts.append(found.group_by("system", "signal").len("calls"))
     work.close()

@@ -154,6 +154,7 @@ def descriptions() -> dict[str, tuple[str, dict[str, str]]]:
 @dg.asset(
     deps=[
         "audit_log",
+        "text_deletions",
         "weekly_reviews",
         "compliance_reports",
         "report_amendments",

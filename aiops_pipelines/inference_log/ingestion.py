@@ -16,6 +16,7 @@ import polars as pl
 
 from aiops_pipelines.compliance.masking import masked_column, pseudonymised_column
 from aiops_pipelines.compliance.privacy import REGIONS, mask
+from aiops_pipelines.inference_log.forgotten import forgotten, keyed_line, names_erased
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
 from aiops_pipelines.inference_log.priced_apart import with_priced_apart
 from aiops_pipelines.inference_log.record import ANSWERED, SCHEMA, TOKEN_COLUMNS, Batch, Rejection
@@ -99,6 +100,8 @@ class Source:
     regions: Sequence[str] = REGIONS
     mapping: Mapping[str, str] | None = None
     """Column of the record to field, for the format `mapped`."""
+    erased: frozenset[str] = frozenset()
+    """Marks of people who were erased: their calls come back without texts and person."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ class Landing:
     """Rows to store: `inferences` and `quarantine` are new, `log_file` replaces the file's row.
 
     `known` counts calls that were there already, `refused` all lines that were set aside, by reason, `said`
-    the scores on calls. `promised` is how many rows an export says its files hold.
+    the scores on calls. `promised` is how many rows an export says its files hold, `forgotten` how many of
+    the new calls are stored without texts and person, since these were erased before.
     """
 
     inferences: pl.DataFrame
@@ -118,6 +122,7 @@ class Landing:
     refused: Counter[str]
     said: int = 0
     promised: Mapping[str, int] = field(default_factory=dict)
+    forgotten: int = 0
 
 
 @dataclass
@@ -127,6 +132,7 @@ class Tally:
     stored: int = 0
     known: int = 0
     said: int = 0
+    forgotten: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
 
@@ -135,11 +141,13 @@ class Tally:
         self.stored += landing.inferences.height
         self.known += landing.known
         self.said += landing.said
+        self.forgotten += landing.forgotten
         self.refused.update(landing.refused)
         self.ignored.update(landing.ignored)
 
     def __str__(self) -> str:
-        return f"{self.stored} calls stored, {self.known} there already, {self.refused.total()} set aside"
+        said = f"{self.stored} calls stored, {self.known} there already, {self.refused.total()} set aside"
+        return f"{said}, {self.forgotten} of erased people without texts" if self.forgotten else said
 
 
 def head_hash(head: bytes, bytes_read: int) -> str:
@@ -208,9 +216,10 @@ def land(
         rows_known=reading.rows_known + known,
         rows_quarantined=reading.rows_quarantined + len(rejections),
     )
-    new = protected(with_priced_apart(kept), source).with_columns(
+    new = protected(with_priced_apart(kept), source).with_columns(answered=ANSWERED)
+    new, of_erased = forgotten(new, batch.traces, source)
+    new = new.with_columns(
         system=pl.lit(source.system),
-        answered=ANSWERED,
         source_format=pl.lit(source.format),
         source_file=pl.lit(reading.file.name),
         ingested_at=pl.lit(source.now, dtype=SCHEMA["ingested_at"]),
@@ -225,6 +234,7 @@ def land(
         Counter(rejection.reason for rejection in rejections),
         len(batch.feedback),
         batch.promised,
+        of_erased,
     )
 
 
@@ -331,12 +341,16 @@ def _masked_verdicts(
     return pl.Series(verdicts.name, rows, dtype=verdicts.dtype)
 
 
+def _line(raw: bytes, source: Source) -> dict[str, str | None]:
+    hashed = hashlib.sha256(raw).hexdigest()
+    if names_erased(raw, source):
+        return {"line_hash": keyed_line(source.key, hashed), "raw_masked": None}
+    return {"line_hash": hashed, "raw_masked": _shown(raw, source.regions)}
+
+
 def _aside(rejections: Sequence[Rejection], reading: Reading, source: Source) -> Iterator[dict[str, Any]]:
     # Many bad spans can stand in one long line, which is hashed once.
-    lines = {
-        raw: {"line_hash": hashlib.sha256(raw).hexdigest(), "raw_masked": _shown(raw, source.regions)}
-        for raw in {rejection.raw for rejection in rejections}
-    }
+    lines = {raw: _line(raw, source) for raw in {rejection.raw for rejection in rejections}}
     for rejection in rejections:
         yield {
             "system": source.system,

@@ -10,11 +10,13 @@ import polars as pl
 
 from aiops_pipelines.compliance.privacy import mask, pseudonymised
 from aiops_pipelines.inference_log.feedback import FEEDBACK, TRACES
+from aiops_pipelines.inference_log.forgotten import is_erased
 from aiops_pipelines.inference_log.ingestion import Reading, Source
 from aiops_pipelines.inference_log.record import IS_CHAT, Batch
 
 NAMES = ("trace_id", "session_id", "user_id")
 TEXTS = ("event_id", "call_id", "name", "label", "given_by", "endpoint")
+OF_A_PERSON = {"session_id", "user_id", "label", "given_by"}
 
 
 def feedback_rows(batch: Batch, reading: Reading, source: Source) -> pl.DataFrame:
@@ -89,10 +91,12 @@ def _protected(row: Mapping[str, Any], reading: Reading, source: Source) -> dict
     """Return a row with its place and without personal data; identifiers become the pseudonyms calls have."""
     named = {name: pseudonymised(row[name], source.key, source.regions)[0] for name in NAMES if row.get(name)}
     masked = {name: mask(row[name], source.regions)[0] for name in TEXTS if row.get(name)}
+    erased = dict.fromkeys(OF_A_PERSON & row.keys()) if is_erased(row, source) else {}
     return {
         **row,
         **named,
         **masked,
+        **erased,
         "system": source.system,
         "source_format": source.format,
         "source_file": reading.file.name,

@@ -67,10 +67,12 @@ SCHEMA = pl.Schema(
         **dict.fromkeys(("source_format", "source_file"), _TEXT),
         "source_line": _COUNT,
         "ingested_at": _TIME,
+        "texts_deleted_at": _TIME,
     }
 )
 """Columns of `inference_log.inferences`, in order."""
-STORING = ("system", *APART_COLUMNS, "answered", "pii_counts", "source_format", "source_file", "ingested_at")
+STORING = ("system", *APART_COLUMNS, "answered", "pii_counts", "source_format", "source_file")
+STORING += ("ingested_at", "texts_deleted_at")
 CALLS = pl.Schema({name: dtype for name, dtype in SCHEMA.items() if name not in STORING})
 """What is known of a call before it is stored."""
 

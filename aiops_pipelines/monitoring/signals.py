@@ -79,6 +79,15 @@ def user_signals(inferences: pl.DataFrame, now: datetime) -> pl.DataFrame:
     return pl.concat(found).cast(USER_SIGNALS).sort("system", "event_id", "signal")
 
 
+def kept_signals(found: pl.DataFrame, stored: pl.DataFrame, inferences: pl.DataFrame) -> pl.DataFrame:
+    """Return the signals that were found, and those stored before of calls whose texts were deleted since."""
+    deleted = inferences.filter(pl.col("texts_deleted_at").is_not_null())
+    of_texts = stored.filter(~pl.col("signal").is_in(("rated_up", "rated_down")))
+    kept = of_texts.join(deleted, on=["system", "event_id"], how="semi")
+    new = kept.join(found, on=["system", "event_id", "signal"], how="anti")
+    return pl.concat([found, new]).sort("system", "event_id", "signal")
+
+
 def _with_next_question(calls: pl.DataFrame) -> pl.DataFrame:
     words = pl.col("query").fill_null("").str.to_lowercase().str.extract_all(r"\w+")
     session = ["system", "session_id"]

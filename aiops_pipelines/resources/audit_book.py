@@ -5,8 +5,8 @@ files, never behind, and the next run signs what is missing. What an entry says 
 """
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -14,6 +14,7 @@ import polars as pl
 from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance import checkpoint, leaf, tiles
 from aiops_pipelines.compliance.merkle import root_hash
+from aiops_pipelines.compliance.retention import KINDS, Deletions
 from aiops_pipelines.compliance.settings import CHANGED, NOTED
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
@@ -21,6 +22,7 @@ from aiops_pipelines.resources.audit_calls import altered
 from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.writer import Writer
 
 IDLE = timedelta(hours=1)
 ALL_GONE = "The log of {} was signed before, and neither an entry nor a checkpoint is left."
@@ -52,23 +54,30 @@ class AuditBook:
             )
         return self.keys
 
-    def append(self, system: str, entries: Sequence[Mapping[str, Any]]) -> log.Appended:
-        """Write the entries that are not there yet, in one transaction."""
+    def append(
+        self,
+        system: str,
+        entries: Sequence[Mapping[str, Any]],
+        along: Callable[[Writer], object] | None = None,
+    ) -> log.Appended:
+        """Write the entries that are not there yet, in one transaction; what they are about can go along."""
         stored = self._warehouse.read(
             "select entry_id, leaf_hash from compliance.audit_log where system = ?", [system]
         )
         appended = log.append(dict(stored.iter_rows()), stored.height, entries)
-        if appended.rows.height:
+        if appended.rows.height or along:
             with self._warehouse.writing() as writer:
                 writer.append("compliance.audit_log", appended.rows)
+                if along:
+                    along(writer)
         return appended
 
-    def last_settings(self, system: str, size: int | None = None) -> dict[str, str] | None:
-        """Return the settings that the log, or its first `size` entries, noted last, if they did."""
+    def last_settings(self, system: str) -> dict[str, str] | None:
+        """Return the settings that the log noted last, if it did."""
         found = self._warehouse.read(
             "select leaf from compliance.audit_log where system = ? and kind in (?, ?) "
-            "and (? is null or entry_index < ?) order by entry_index desc limit 1",
-            [system, f"decision.{NOTED}", f"decision.{CHANGED}", size, size],
+            "order by entry_index desc limit 1",
+            [system, f"decision.{NOTED}", f"decision.{CHANGED}"],
         )
         if found.is_empty():
             return None
@@ -144,20 +153,19 @@ class AuditBook:
             findings.insert(0, log.Finding("error", None, None, None, ALL_GONE.format(system)))
         if notes and not files.tiles():
             findings.append(log.Finding("note", None, None, None, TILES_GONE))
-        findings += altered(self._warehouse, system, self.keys, self._texts_until(system, notes, vkey))
+        findings += altered(self._warehouse, system, self.keys, self._deletions(system, notes, vkey))
         root = root_hash(entries.sort("entry_index")["leaf_hash"].to_list())
         return findings, entries.height, base64.b64encode(root).decode()
 
-    def _texts_until(self, system: str, notes: Sequence[str], vkey: str) -> datetime | None:
-        """Return the moment before which no text need be left: what is signed says the term and the time."""
-        signed = [one for note in notes if (one := _signed(note, vkey))]
-        latest = max((one.time_s or 0 for one in signed), default=0)
-        size = max((one.size for one in signed), default=0)
-        try:
-            noted = self.last_settings(system, size) or {}
-            return datetime.fromtimestamp(latest, UTC) - timedelta(days=int(noted["retention.text_days"]))
-        except (leaf.LeafInvalid, KeyError, TypeError, ValueError, OverflowError):
-            return None  # no term was noted, none that ends, or in an entry that was edited: found already
+    def _deletions(self, system: str, notes: Sequence[str], vkey: str) -> Deletions:
+        """Return what the log says was deleted; an entry that is not signed excuses nothing."""
+        size = max((one.size for note in notes if (one := _signed(note, vkey))), default=0)
+        found = self._warehouse.read(
+            "select leaf from compliance.audit_log where system = ? and kind in (select unnest(?)) "
+            "and entry_index < ? order by entry_index",
+            [system, list(KINDS), size],
+        )
+        return Deletions.of(found["leaf"])
 
 
 def _signed(note: str, vkey: str) -> checkpoint.Checkpoint | None:

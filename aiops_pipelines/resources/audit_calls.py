@@ -5,13 +5,13 @@ What is compared is `compliance.records`; keeping and signing the log is `audit_
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from functools import cache
 from typing import Any
 
 from aiops_pipelines.compliance.audit_entry import inference_entry
 from aiops_pipelines.compliance.finding import Finding
 from aiops_pipelines.compliance.records import Record, against_records, subject_of, unlogged
+from aiops_pipelines.compliance.retention import Deletions
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
 
@@ -55,16 +55,16 @@ def new_entries(warehouse: Warehouse, system: str, keys: Keys) -> Iterator[dict[
         yield inference_entry(record, keys.subject(system, subject_of(row)))
 
 
-def altered(warehouse: Warehouse, system: str, keys: Keys, texts_until: datetime | None) -> list[Finding]:
+def altered(warehouse: Warehouse, system: str, keys: Keys, deletions: Deletions) -> list[Finding]:
     """Return what is no longer as it was logged, and notes on what could not be compared.
 
-    `texts_until` is the moment before which calls are past the term of their texts, if a term is known.
+    `deletions` are what the log itself says was deleted.
     """
     if not warehouse.built(INFERENCES):
         return []
     logged = _logged(warehouse, system)
     key_of = cache(lambda subject: keys.kept_subject(system, subject))
-    findings = against_records(logged, key_of, texts_until)
+    findings = against_records(logged, key_of, deletions)
     missing = warehouse.read("select count(*) as n " + NOT_YET_LOGGED.format(join=""), [system, system])["n"][
         0
     ]

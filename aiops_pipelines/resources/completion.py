@@ -11,8 +11,10 @@ import polars as pl
 
 from aiops_pipelines.periods import judged_months, judged_weeks, midnight, next_month
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.writer import Writer
 from aiops_pipelines.systems import System
 
+BOOKS = "operations.completed_periods"
 INPUTS = """
     select
         (select count(*) || ':' || coalesce(bit_xor(hash(event_id)), 0) from inference_log.inferences
@@ -52,7 +54,9 @@ MONTH_INPUTS = """
 call comes."""
 
 
-def inputs(warehouse: Warehouse, system: System, start: datetime, end: datetime, *queries: str) -> str:
+def inputs(
+    warehouse: Warehouse | Writer, system: System, start: datetime, end: datetime, *queries: str
+) -> str:
     """Return a fingerprint of what a period is made from: calls, users, truth, corpus, baseline, limits."""
     parameters = [system.name, start.replace(tzinfo=None), end.replace(tzinfo=None)]
     rows = [warehouse.read(query, parameters).row(0) for query in (INPUTS, *queries)]
@@ -60,12 +64,12 @@ def inputs(warehouse: Warehouse, system: System, start: datetime, end: datetime,
     return hashlib.sha256(f"{rows}{settings}".encode()).hexdigest()[:16]
 
 
-def week_inputs(warehouse: Warehouse, system: System, week: date) -> str:
+def week_inputs(warehouse: Warehouse | Writer, system: System, week: date) -> str:
     """Return the fingerprint of one week."""
     return inputs(warehouse, system, midnight(week), midnight(week + timedelta(days=7)))
 
 
-def month_inputs(warehouse: Warehouse, system: System, month: date) -> str:
+def month_inputs(warehouse: Warehouse | Writer, system: System, month: date) -> str:
     """Return the fingerprint of one month."""
     return inputs(warehouse, system, midnight(month), midnight(next_month(month)), MONTH_INPUTS)
 
@@ -103,11 +107,20 @@ def enter(
     rows = [
         (system.name, cadence, period, fingerprint(warehouse, system, period), clock) for period in periods
     ]
-    table = "operations.completed_periods"
-    frame = pl.DataFrame(rows, schema=warehouse.tables[table].schema, orient="row")
-    warehouse.replace(table, frame, system=system.name, cadence=cadence, period=list(periods))
+    frame = pl.DataFrame(rows, schema=warehouse.tables[BOOKS].schema, orient="row")
+    warehouse.replace(BOOKS, frame, system=system.name, cadence=cadence, period=list(periods))
+
+
+def settled(warehouse: Warehouse | Writer, system: System) -> pl.DataFrame:
+    """Return the entered periods with the fingerprint of their inputs as they are now: `inputs` and `now`."""
+    rows = warehouse.read(
+        f"select system, cadence, period, inputs from {BOOKS} where system = ?", [system.name]
+    )
+    found = {"weekly": week_inputs, "monthly": month_inputs}
+    now = [found[cadence](warehouse, system, period) for _, cadence, period, _ in rows.iter_rows()]
+    return rows.with_columns(now=pl.Series(now, dtype=pl.String))
 
 
 def _done(warehouse: Warehouse, system: System, cadence: str) -> dict[date, str]:
-    rows = warehouse.rows("operations.completed_periods", system=system.name, cadence=cadence)
+    rows = warehouse.rows(BOOKS, system=system.name, cadence=cadence)
     return dict(rows.select("period", "inputs").iter_rows())

@@ -1,4 +1,4 @@
-"""Giving a finished file its name when several processes may be making it at once."""
+"""Giving a finished file its name, which several processes may be making, and keeping names durable."""
 
 import os
 from pathlib import Path
@@ -13,3 +13,12 @@ def keep_first(fresh: Path, target: Path) -> None:
     except OSError:  # a file system without hard links
         os.replace(fresh, target)
     fresh.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make durable which names a folder has."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

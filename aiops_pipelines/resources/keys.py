@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from aiops_pipelines.resources.first_file import keep_first
+from aiops_pipelines.resources.first_file import keep_first, sync_folder
 
 KEY_BYTES = 32
 
@@ -60,6 +60,13 @@ class Keys:
             return None
         file = self._subject_file(system, subject)
         return file.read_bytes() if file.exists() else None
+
+    def destroy(self, system: str, subject: str) -> None:
+        """Destroy the secret of one person, if there is one: what it committed to is closed for good."""
+        if self.kept_subject(system, subject) is not None:
+            file = self._subject_file(system, subject)
+            file.unlink()
+            sync_folder(file.parent)
 
     def pepper(self, system: str) -> bytes:
         """Return the system's own secret, for pseudonyms and file names."""

@@ -44,14 +44,17 @@ EVIDENCE = {
     "changes": "drift.change_events",
     "costs": "costs.call_costs",
     "user_signals": "monitoring.user_signals",
+    "deletions": "compliance.text_deletions",
+    "erasures": "compliance.erasures",
+    "holds": "compliance.legal_holds",
     "reports": REPORTS,
     "amendments": AMENDMENTS,
 }
 STORED = ("ingested_at", "trace_id", "session_id", "source_file")
 """What is read of inference_log.inferences beside INFERENCES, to say what arrived late."""
-TEXTS_BEFORE = """
-    select count(*) as texts from inference_log.inferences
-    where system = ? and (query is not null or answer is not null) and occurred_at < ?
+TEXTS = """
+    select count(*) filter (where occurred_at < ?) as over_term, min(occurred_at) as oldest
+    from inference_log.inferences where system = ? and (query is not null or answer is not null)
 """
 Row = Mapping[str, Any]
 
@@ -119,12 +122,9 @@ class ReportBook:
             verifier_key=self._audit.verifier_key(self._system.name),
             **frames,
         )
-        evidence = replace(
-            evidence,
-            texts_over_term=self._warehouse.read(
-                TEXTS_BEFORE, [self._system.name, evidence.texts_until.replace(tzinfo=None)]
-            )["texts"][0],
-        )
+        term = evidence.texts_until.replace(tzinfo=None)
+        over, oldest = self._warehouse.read(TEXTS, [term, self._system.name]).row(0)
+        evidence = replace(evidence, texts_over_term=over, oldest_text=oldest)
         weekly = self._rows("operations.completed_periods").filter(pl.col("cadence") == "weekly")
         feedback, prices = (self._rows(table) for table in ("inference_log.feedback", "costs.price_edits"))
         done, law = (self._rows(f"incidents.{name}") for name in ("incident_events", "legal_events"))

@@ -15,7 +15,7 @@ import duckdb
 import polars as pl
 
 from aiops_pipelines.mendable import Mendable
-from aiops_pipelines.resources.first_file import keep_first
+from aiops_pipelines.resources.first_file import keep_first, sync_folder
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.writer import Writer, having, key_values, read_rows
 
@@ -198,6 +198,35 @@ class Warehouse:
         schema, name = table.split(".")
         sql = "select 1 from information_schema.tables where table_schema = ? and table_name = ?"
         return self.read(sql, [schema, name]).height > 0
+
+    def rewrite(self) -> None:
+        """Write the file anew from the rows it holds: blocks that were freed keep what stood in them.
+
+        What a killed process left of a copy of it goes as well. The file must not be held.
+        """
+        if self._held is not None:
+            raise RuntimeError("A file that is held cannot be written anew.")
+        log = self.file.with_name(f"{self.file.name}.wal")
+        while True:
+            with self._open(self.file) as connection:  # nobody builds a copy now: that takes a reader's lock
+                connection.execute("checkpoint")
+                for left in self.file.parent.glob(f"{self.file.stem}.new-*"):
+                    left.unlink()
+            with (
+                _disk_errors(f"{self.file.name} stays as it was"),
+                _fresh(self.file) as fresh,
+                self._open(":memory:") as connection,
+                self._open(self.file, read_only=True),
+            ):
+                if log.exists():
+                    continue  # somebody wrote in between; a log without its file must not stay behind
+                connection.execute(f"attach {_literal(str(self.file))} as source (read_only)")
+                connection.execute(f"attach {_literal(str(fresh))} as copy")
+                connection.execute("copy from database source to copy")
+                connection.execute("detach copy")
+                os.replace(fresh, self.file)
+                sync_folder(self.file.parent)
+                return
 
     def publish(
         self, target: Path, descriptions: Mapping[str, tuple[str, Mapping[str, str]]]

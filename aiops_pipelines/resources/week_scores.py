@@ -27,7 +27,10 @@ class Judge(Protocol):
 
 
 def score_week(warehouse: Warehouse, judge: Judge, system: str, week: date) -> pl.DataFrame:
-    """Return monitoring.quality_scores of the known-query probes and of samples of the production calls."""
+    """Return monitoring.quality_scores of the known-query probes and of samples of the production calls.
+
+    Calls whose texts were deleted since keep the scores that they have: they cannot be judged again.
+    """
     calls = _calls_of_week(warehouse, system, week)
     samples = (
         production_sample(calls, week, PRODUCTION_SAMPLE),
@@ -39,7 +42,13 @@ def score_week(warehouse: Warehouse, judge: Judge, system: str, week: date) -> p
     probes = known_probes(calls, week).filter(~pl.col("known_query_id").is_in(gone))
     chosen = pl.concat([probes, *samples])
     judged = judge.score(judge_samples(named_documents(chosen, places), chunks, known, judgements))
-    return quality_scores(judged, chosen, week)
+    scores = quality_scores(judged, chosen, week)
+    deleted = calls.filter(pl.col("texts_deleted_at").is_not_null())
+    if deleted.is_empty():
+        return scores
+    stored = warehouse.rows("monitoring.quality_scores", system=system, week=week)
+    kept = stored.join(deleted, on="event_id", how="semi")
+    return pl.concat([kept, scores.join(kept, on="event_id", how="anti")])
 
 
 def end_of_week(week: date) -> datetime:

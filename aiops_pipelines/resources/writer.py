@@ -87,6 +87,14 @@ class Writer:
         same = " and ".join(f'{table}."{name}" = outgoing_rows."{name}"' for name in outgoing_rows.columns)
         self._connection.execute(f"delete from {table} using outgoing_rows where {same}")
 
+    def update(self, table: str, frame: pl.DataFrame, on: Sequence[str]) -> None:
+        """Set the other columns of a frame in the rows whose `on` columns are those of its rows."""
+        changed_rows = _plain_times(frame)
+        others = ", ".join(f'"{name}" = changed_rows."{name}"' for name in frame.columns if name not in on)
+        same = " and ".join(f'{table}."{name}" = changed_rows."{name}"' for name in on)
+        if changed_rows.height:
+            self._connection.execute(f"update {table} set {others} from changed_rows where {same}")
+
     def append(self, table: str, frame: pl.DataFrame) -> int:
         """Insert all rows of a frame with the table's columns; return how many."""
         incoming_rows = _plain_times(self._tables[table].conform(frame))

@@ -227,7 +227,7 @@ def test_what_pipelines_decide_is_no_human_oversight(database: duckdb.DuckDBPyCo
 
 def test_texts_beyond_their_term_are_said(database: duckdb.DuckDBPyConnection) -> None:
     e = evidence()
-    term = e.until - timedelta(days=e.system.retention.text_days)
+    term = datetime(2026, 3, 11, tzinfo=UTC)  # 180 days before 7 September, to the end of that day
     database.executemany(
         "insert into inference_log.inferences (system, event_id, occurred_at, query) values (?, ?, ?, ?)",
         [
@@ -242,7 +242,8 @@ def test_texts_beyond_their_term_are_said(database: duckdb.DuckDBPyConnection) -
     assert privacy["tone"] == "bad" and "1 inference is kept with text beyond its term" in privacy["meaning"]
     stated = dict(privacy["tables"][1]["rows"])["Retention of texts"]
     assert stated == (
-        "180 days by the system file; nothing deletes them by itself, and 1 inference holds text beyond that"
+        "180 days by the system file; the first run of a day deletes what is older, and 1 inference holds text "
+        "beyond that"
     )
 
 

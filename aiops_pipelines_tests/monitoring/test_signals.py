@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops_pipelines.monitoring.signals import USER_SIGNALS, user_signals
+from aiops_pipelines.monitoring.signals import USER_SIGNALS, kept_signals, user_signals
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NOW = START + timedelta(days=1)
@@ -155,3 +155,16 @@ def test_a_no_that_answers_a_question_rejects_nothing(reply: str) -> None:
 def test_a_rejection_in_another_sitting_or_without_a_session_is_not_counted() -> None:
     turns = (0, "Is there a hotel?"), (1_801, "You never answered.")
     assert signals(*turns) == signals(turns[0], (60, "You never answered."), session=None) == []
+
+
+def test_signals_of_texts_that_were_deleted_since_are_kept_and_ratings_are_not_twice() -> None:
+    said = [("e0", "rephrased"), ("e1", "rephrased"), ("e2", "rated_up"), ("e3", "rated_up")]
+    stored = pl.DataFrame([("s", *one, "So.") for one in said], schema=USER_SIGNALS, orient="row")
+    found = stored.filter(pl.col("event_id") == "e3")
+    calls = pl.DataFrame(
+        [("s", "e0", NOW), ("s", "e1", None), ("s", "e2", NOW), ("s", "e3", NOW)],
+        schema={"system": pl.String, "event_id": pl.String, "texts_deleted_at": pl.Datetime("us", "UTC")},
+        orient="row",
+    )
+    kept = kept_signals(found, stored, calls).select("event_id", "signal").rows()
+    assert kept == [("e0", "rephrased"), ("e3", "rated_up")]

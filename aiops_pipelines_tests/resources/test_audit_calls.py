@@ -1,10 +1,12 @@
 """The stored calls held against the log: each edit is named, and an untouched one is not."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from aiops_pipelines.compliance.audit_entry import decision_entry
+from aiops_pipelines.compliance.retention import deletion_entries
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import audit_calls
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -88,40 +90,63 @@ def test_a_price_that_became_known_later_is_no_edit(book: AuditBook, warehouse: 
     assert found(book) == []
 
 
-def noted_term(book: AuditBook, days: int, signed_at: datetime | None) -> None:
-    """Note the term of texts in the log and sign it at this time, if any; the calls are of 8 June."""
-    details = {"settings": {"retention.text_days": str(days)}}
-    entry = decision_entry("shop", "settings_noted", NOW, "aiops_pipelines", "The settings.", details)
-    book.append("shop", [entry])
-    if signed_at:
-        book.sign("shop", signed_at)
+EMPTIED = "update inference_log.inferences set query = null, answer = null"
 
 
-def test_texts_that_are_deleted_after_their_term_are_noted_and_nothing_else_of_the_call(
+def logged(book: AuditBook, gone: list[str], days: int = 30, after: int = 32, signed: bool = True) -> None:
+    """Note a term of 30 days, and a deletion so many days after the calls, of the entries named."""
+    details = {"settings": {"retention.text_days": "30"}}
+    noted = decision_entry("shop", "settings_noted", NOW, "aiops_pipelines", "The settings.", details)
+    at, counts = NOW + timedelta(days=after), {"calls": len(gone), "others": 0, "held": 0}
+    book.append("shop", [noted, *deletion_entries("shop", at, days, gone, counts)])
+    if signed:
+        book.sign("shop", at)
+
+
+def test_texts_whose_deletion_is_logged_are_noted_and_nothing_else_of_the_call(
     book: AuditBook, warehouse: Warehouse
 ) -> None:
-    noted_term(book, 30, NOW + timedelta(days=31))
-    tamper(warehouse, "update inference_log.inferences set query = null, answer = null")
+    logged(book, ["0-2"])
+    tamper(warehouse, EMPTIED)
     (note,) = book.verify("shop")[0]
     assert (note.severity, note.message[:40]) == ("note", "The texts of 3 calls were deleted after ")
     tamper(warehouse, "update inference_log.inferences set status = 'error' where event_id = 'e1'")
     assert found(book) == [("error", 1, "status"), ("note", None, None)]
+    tamper(warehouse, "update inference_log.inferences set user_id = 'u9' where event_id = 'e0'")
+    assert ("warning", None, None) in found(book)  # whose text is gone is still checked
 
 
-def test_texts_that_are_deleted_before_their_term_or_by_half_are_named(
-    book: AuditBook, warehouse: Warehouse
+TEXTS_OF_1 = [("error", 1, "answer"), ("error", 1, "query")]
+
+
+@pytest.mark.parametrize(
+    ("of_the_log", "missing"),
+    [
+        pytest.param({"gone": ["0", "2"]}, EMPTIED, id="of another call"),
+        pytest.param({"gone": ["0-2"], "after": 30}, EMPTIED, id="before the term is over"),
+        pytest.param({"gone": ["0-2"], "days": 3, "after": 5}, EMPTIED, id="by a term that was not noted"),
+        pytest.param({"gone": ["0-2"], "signed": False}, EMPTIED, id="by an entry that is not signed"),
+    ],
+)
+def test_a_missing_text_is_named_unless_the_log_says_that_it_was_deleted(
+    book: AuditBook, warehouse: Warehouse, of_the_log: dict[str, Any], missing: str
 ) -> None:
-    noted_term(book, 30, NOW + timedelta(days=31))
-    tamper(warehouse, "update inference_log.inferences set answer = null where event_id = 'e1'")
-    assert found(book) == [("error", 1, "answer")]
-    noted_term(book, 40, NOW + timedelta(days=32))
-    tamper(warehouse, "update inference_log.inferences set query = null where event_id = 'e1'")
-    assert {(severity, column) for severity, _, column in found(book)} == {
-        ("error", "query"),
-        ("error", "answer"),
-    }
-    noted_term(book, 1, None)
-    assert {column for _, _, column in found(book)} == {"query", "answer"}  # the new term is not signed
+    logged(book, **of_the_log)
+    tamper(warehouse, f"{missing} where event_id = 'e1'")
+    assert [one for one in sorted(found(book), key=str) if one[0] == "error"] == TEXTS_OF_1
+
+
+def test_a_text_that_is_deleted_by_half_is_named(book: AuditBook, warehouse: Warehouse) -> None:
+    logged(book, ["0-2"])
+    tamper(warehouse, EMPTIED)
+    tamper(warehouse, "update inference_log.inferences set query = 'Who?' where event_id = 'e1'")
+    assert set(TEXTS_OF_1) < set(found(book))
+
+
+def test_texts_that_come_back_with_an_old_backup_are_warned_of(book: AuditBook) -> None:
+    logged(book, ["0-2"])
+    (warning,) = book.verify("shop")[0]
+    assert warning.severity == "warning" and "was a backup restored?" in warning.message
 
 
 def test_a_call_without_a_key_is_not_vouched_for_and_no_key_is_made(

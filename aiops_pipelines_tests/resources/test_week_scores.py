@@ -63,3 +63,20 @@ def test_a_week_in_which_answers_vanish_is_not_ok(warehouse: Warehouse) -> None:
     [row] = verdicts(after, baselines, observations, Limits(), JUNE_1 + timedelta(days=7)).rows(named=True)
     assert (row["verdict"], row["n"]) == ("CANNOT TELL", 30)
     assert "could not be measured rose by 50.0 points" in row["reason"]
+
+
+def test_scores_of_calls_whose_texts_were_deleted_since_are_kept(warehouse: Warehouse) -> None:
+    """A call that comes late makes an old week due again, and its other texts are gone by then."""
+    base = {"query": "Really?", "status": "ok", "answer": "Yes."}
+    insert(warehouse, "inference_log.inferences", *(call(f"e{n}", 6, 2) | base for n in range(3)))
+    before = score_week(warehouse, Content(), "shop", JUNE_1)
+    warehouse.replace("monitoring.quality_scores", before, system="shop", week=JUNE_1)
+    with warehouse.writing() as writer:
+        emptied = pl.DataFrame(
+            {"event_id": ["e0", "e1"], "query": None, "answer": None, "texts_deleted_at": NOW},
+            schema_overrides={"query": pl.String, "answer": pl.String},
+        )
+        writer.update("inference_log.inferences", emptied, ["event_id"])
+    insert(warehouse, "inference_log.inferences", call("late", 6, 3) | base)
+    after = score_week(warehouse, Content(), "shop", JUNE_1).sort("event_id")
+    assert after["event_id"].to_list() == ["e0", "e1", "e2", "late"] and after["value"].to_list() == [1.0] * 4
