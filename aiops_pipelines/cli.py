@@ -28,6 +28,7 @@ from aiops_pipelines.commands import (
     publish,
     quarantine,
     rag,
+    retain,
     set_up,
 )
 from aiops_pipelines.mendable import Mendable
@@ -81,6 +82,7 @@ _commands: dict[str, tuple[Callable[..., None], ...]] = {
     LOOK: (look.status, look.incidents, look.problems, index.trace),
 }
 app.command("import", rich_help_panel=RUN)(bring_in.import_files)
+app.command("erase", rich_help_panel=DECIDE)(retain.erase)
 for _panel, _functions in _commands.items():
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)

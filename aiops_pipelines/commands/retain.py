@@ -1,4 +1,4 @@
-"""Commands on what is kept and for how long: audit hold and audit expire."""
+"""Commands on what is kept and for how long: audit hold, audit expire, and erase."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +10,9 @@ from aiops_pipelines.commands import given
 from aiops_pipelines.project import Project
 
 if TYPE_CHECKING:
-    from aiops_pipelines.resources.warehouse import Warehouse
+    from aiops_pipelines.resources.erasing import Outcome
 
+LINES_NAMED = 20
 User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Calls of this user only.")]
 OfIncident = Annotated[
     str | None, typer.Option("--incident", metavar="ID", help="Calls of the incident's period.")
@@ -85,6 +86,7 @@ def list_holds(name: given.AnySystem = None) -> None:
 
 def expire(name: given.AnySystem = None) -> None:
     """Delete the texts whose term is over now; each run does the same, once a day."""
+    from aiops_pipelines.resources.published import publish_again
     from aiops_pipelines.resources.text_deletion import delete_texts, rewrite
     from aiops_pipelines.wording import day, some
 
@@ -101,10 +103,63 @@ def expire(name: given.AnySystem = None) -> None:
             lines.append(("warn", "Held", f"{some(row['held'], 'call')}, by {', '.join(row['holds'])}"))
         terminal.block(system.name, lines)
     if rewrite(books, clock):
-        _publish(books)
+        publish_again(Project.here(), books)
 
 
-def _publish(books: "Warehouse") -> None:
-    from aiops_pipelines.defs.warehouse import descriptions
+Whom = Annotated[str, typer.Option("--user", metavar="ID", help="The person, as the logs name the user.")]
+By = Annotated[str, typer.Option(metavar="NAME", help="Who decides.")]
+Reason = Annotated[
+    str, typer.Option(metavar="TEXT", help="Why, in a sentence that does not name the person.")
+]
+Asked = Annotated[
+    datetime | None,
+    typer.Option("--asked", formats=["%Y-%m-%d"], metavar="DATE", help="The day the person asked."),
+]
+Confirmed = Annotated[bool, typer.Option("--confirm", help="Do it; without this, only say what would go.")]
 
-    books.publish(Project.here().published, descriptions())
+
+def erase(
+    user: Whom,
+    system: given.InSystem = None,
+    by: By = "",
+    reason: Reason = "",
+    asked: Asked = None,
+    confirm: Confirmed = False,
+) -> None:
+    """Erase one person from everything that is produced here; without --confirm, say what would go."""
+    from aiops_pipelines.resources.erasing import Eraser, Request
+    from aiops_pipelines.resources.published import publish_again
+
+    project = Project.here()
+    books, systems, clock = given.warehouse(), given.systems(system), given.clock()
+    eraser = Eraser(project, books, given.audit_book(books), given.systems())
+    request = Request(user, by, reason, asked.date() if asked else None)
+    if not confirm:
+        for one in systems:
+            _show(eraser.look(one, request, clock), "would go")
+        terminal.verbatim("Nothing was changed; --confirm with --by and --reason erases the person for good.")
+        return
+    outcomes = eraser.erase(systems, request, clock, lambda: publish_again(project, books))
+    for outcome in outcomes:
+        _show(outcome, "went")
+    if any(outcome.holds or outcome.left for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _show(outcome: "Outcome", went: str) -> None:
+    from aiops_pipelines.wording import listed, some
+
+    lines: list[terminal.Said] = []
+    if outcome.holds:
+        lines.append(("bad", "Refused", f"held by {listed(list(outcome.holds))}; aiops audit hold list"))
+        went = "would go"
+    lines += [("plain", went.capitalize(), f"{table}: {some(n, 'row')}") for table, n in outcome.rows.items()]
+    if went == "went":
+        lines += [("bad", "Left", f"{place}: {some(n, 'time')}") for place, n in outcome.left.items()]
+        if not outcome.left:
+            lines.append(("good", "Searched", "nothing that is produced here names the person any more"))
+    for file, numbers in outcome.sources.items():
+        shown = ", ".join(str(number) for number in numbers[:LINES_NAMED])
+        more = f" and {len(numbers) - LINES_NAMED:,} more" if len(numbers) > LINES_NAMED else ""
+        lines.append(("warn", "Your file", f"{file}, lines {shown}{more}: erase it there yourself"))
+    terminal.block(outcome.system, lines or [("plain", "", "Nothing names this person.")])

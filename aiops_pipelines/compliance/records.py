@@ -89,7 +89,8 @@ def _summed(counts: Mapping[str, int]) -> Iterator[Finding]:
         what = f"The texts of {texts} were deleted after their term, as the log says; it holds the rest."
         yield Finding("note", None, None, None, what)
     if counts["person"]:
-        what = f"{people} were of people who were erased, as the log says: only the rest could be checked."
+        whose = "was of a person who was" if counts["person"] == 1 else "were of people who were"
+        what = f"{people} {whose} erased, as the log says: only the rest could be checked."
         yield Finding("note", None, None, None, what)
 
 

@@ -70,3 +70,22 @@ def latest(project: Project) -> ReadOnlyWarehouse:
     except WarehouseBusy:
         return published(project)
     return free
+
+
+def publish_again(project: Project, warehouse: Warehouse) -> None:
+    """Make the copy for analysts anew, described as it was; without one, the next run makes the first."""
+    if not project.published.exists():
+        return
+    copy = published(project)
+    tables = copy.read("select schema_name || '.' || table_name as path, comment from duckdb_tables()")
+    columns = copy.read(
+        "select schema_name || '.' || table_name as path, column_name, comment from duckdb_columns() "
+        "where comment is not null"
+    )
+    said: dict[str, tuple[str, dict[str, str]]] = {
+        path: (comment or "", {}) for path, comment in tables.iter_rows()
+    }
+    for path, column, comment in columns.iter_rows():
+        if path in said:
+            said[path][1][column] = comment
+    warehouse.publish(project.published, said)

@@ -199,6 +199,50 @@ def amendments() -> pl.DataFrame:
     return weeks.table("compliance.report_amendments", rows)
 
 
+@cache
+def deletions() -> pl.DataFrame:
+    """Texts deleted in July and twice in August; of the last, one call's a day before its term was over."""
+    made = [(START - timedelta(days=9), 70, 3, 180), (day(2), 30, 1, 180), (day(5), 5, 2, 181)]
+    rows = [
+        {
+            "system": NAME,
+            "deleted_at": at,
+            "text_days": 180,
+            "calls": n,
+            "others": 0,
+            "held": held,
+            "holds": [],
+        }
+        | {"newest": at - timedelta(days=age)}
+        for at, n, held, age in (*made, (day(6), 1, 2, 179))
+    ]
+    return weeks.table("compliance.text_deletions", rows)
+
+
+@cache
+def erasures() -> pl.DataFrame:
+    """One person erased in July, two in August, in 12 and in 3 days, one of whom is still named; one refused."""
+    done = {"status": "erased", "holds": [], "decided_by": "r.okafor", "reason": "Asked"}
+    rows = [
+        done | {"decided_at": START - timedelta(days=1), "asked_on": date(2026, 5, 1), "scanned_at": NOW, "left_over": 9, "in_sources": 9, "calls": 1, "erasure_id": "ERA-0"},
+        done | {"decided_at": day(13), "asked_on": date(2026, 8, 1), "scanned_at": NOW, "left_over": 0, "in_sources": 4, "calls": 5, "erasure_id": "ERA-1"},
+        done | {"decided_at": day(14), "asked_on": date(2026, 8, 11), "scanned_at": NOW, "left_over": 2, "in_sources": 0, "calls": 6, "erasure_id": "ERA-2"},
+        done | {"decided_at": day(15), "asked_on": date(2026, 8, 1), "status": "refused", "holds": ["HOLD-1"], "calls": 7, "erasure_id": "ERA-3"},
+    ]  # fmt: skip
+    return weeks.table("compliance.erasures", [{"system": NAME} | row for row in rows])
+
+
+@cache
+def holds() -> pl.DataFrame:
+    """One is in force, on one user; one was released."""
+    placed = {"system": NAME, "reason": "Lawsuit 4", "placed_by": "r.okafor", "placed_at": day(3)}
+    rows = [
+        placed | {"hold_id": "HOLD-1", "person": "a keyed hash"},
+        placed | {"hold_id": "HOLD-2", "since": day(1), "released_at": day(4), "released_by": "r.okafor"},
+    ]
+    return weeks.table("compliance.legal_holds", rows)
+
+
 TABLES = {
     "inferences": "inference_log.inferences",
     "audit_log": "compliance.audit_log",
@@ -215,6 +259,9 @@ TABLES = {
     "changes": "drift.change_events",
     "costs": "costs.call_costs",
     "user_signals": "monitoring.user_signals",
+    "deletions": "compliance.text_deletions",
+    "erasures": "compliance.erasures",
+    "holds": "compliance.legal_holds",
     "reports": "compliance.compliance_reports",
     "amendments": "compliance.report_amendments",
 }
@@ -228,6 +275,7 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
         "proposals": proposals, "savings": savings, "incidents": weeks.incidents,
         "legal_clocks": no_clocks, "changes": changes,
         "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,
+        "deletions": deletions, "erasures": erasures, "holds": holds,
     }  # fmt: skip
     frames = {name: changed[name] if name in changed else make() for name, make in made.items()}
     return MonthEvidence(weeks.SYSTEM, MONTH, NOW, **frames)

@@ -16,7 +16,8 @@ import pytest
 
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
-from aiops_pipelines.resources.completion import due_months
+from aiops_pipelines.resources.completion import due_months, due_weeks, enter
+from aiops_pipelines.resources.erasing import Eraser, Request
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -43,7 +44,7 @@ class Office:
     """The assets a month's report needs, over a project of two systems."""
 
     def __init__(self, project: Project, tables: dict[str, Table]):
-        from aiops_pipelines.defs.compliance import audit_log, month_report
+        from aiops_pipelines.defs.compliance import audit_log, month_report, text_deletions
         from aiops_pipelines.defs.costs import call_costs
         from aiops_pipelines.defs.inference_log import ingestion
         from aiops_pipelines.defs.monitoring import user_signals
@@ -51,11 +52,12 @@ class Office:
         self.project, self.warehouse = project, Warehouse(project.warehouse, tables)
         self.book = AuditBook(project, self.warehouse, Keys(project.keys))
         self.jobs = dg.Definitions(
-            assets=[ingestion, call_costs, user_signals, audit_log, month_report],
+            assets=[ingestion, call_costs, user_signals, audit_log, text_deletions, month_report],
             resources={"project": project, "warehouse": self.warehouse, "audit_book": self.book},
             jobs=[
                 dg.define_asset_job(
-                    "continuous", [*ingestion.keys, call_costs.key, user_signals.key, audit_log.key]
+                    "continuous",
+                    [*ingestion.keys, call_costs.key, user_signals.key, audit_log.key, text_deletions.key],
                 ),
                 dg.define_asset_job("monthly", [*month_report.keys]),
             ],
@@ -232,3 +234,34 @@ def test_nothing_is_read_or_logged_under_new_keys_when_the_old_ones_are_lost(
     problems = office.warehouse.rows("operations.problems", system="desk")
     assert set(problems["area"]) >= {"inference log", "audit log"}
     assert all("Keys of desk are missing" in said for said in problems["problem"])
+
+
+def test_texts_that_go_and_people_who_are_erased_amend_nothing(
+    office: Office, instance: dg.DagsterInstance
+) -> None:
+    """What was published was said of calls, and of these nothing changes but whose they are."""
+    texts = {"query": "Where is my parcel, please?", "answer": "On its way.", "session_id": "session-1"}
+    asked = [call(n, event_id=f"u{n}", user_id=f"customer-{n % 3}", rating=1, **texts) for n in range(40)]
+    office.log("desk", "".join(asked), "people.jsonl")
+    office.run(instance)
+    amended = office.amendments()
+    file = office.project.systems / "desk.yaml"
+    system = load_system(file, office.project.data)
+    with office.warehouse.held():
+        weeks = due_weeks(office.warehouse, system, system.now(datetime.now(UTC)))
+        enter(office.warehouse, system, "weekly", weeks, datetime.now(UTC))
+    eraser = Eraser(office.project, office.warehouse, office.book, [system])
+    request = Request("customer-1", "Mary", "Asked")
+    (outcome,) = eraser.erase([system], request, datetime.now(UTC), lambda: None)
+    assert outcome.rows["inference_log.inferences"] == 13 and outcome.left == {}
+
+    file.write_text(file.read_text() + "retention: {text_days: 30}\n")
+    office.run(instance)
+    (row,) = office.warehouse.rows("compliance.text_deletions", system="desk").rows(named=True)
+    assert row["calls"] == 8 and row["rewritten_at"]  # u0 to u11 without the four of customer-1
+    kept = office.warehouse.rows("inference_log.inferences", system="desk").drop_nulls("query")
+    assert kept["occurred_at"].min() == datetime(2026, 7, 11, 9, tzinfo=UTC)
+    assert office.amendments() == amended and office.due("desk") == []
+    findings = office.book.verify("desk")[0]
+    assert {one.severity for one in findings} == {"note"} and len(findings) == 2
+    assert office.warehouse.rows("operations.problems").is_empty()

@@ -17,7 +17,7 @@ from aiops_pipelines.compliance.figures import Figure, figures
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report import canonical_json, compliance_report
 from aiops_pipelines.compliance.settings import WHOEVER
-from aiops_pipelines_tests.compliance.august import MONTH, NAME, NOTE, NOW, TABLES, evidence
+from aiops_pipelines_tests.compliance.august import MONTH, NAME, NOTE, NOW, TABLES, erasures, evidence
 from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
 from aiops_pipelines_tests.incidents.fourteen_weeks import TABLES as DECLARED
 
@@ -54,6 +54,15 @@ BY_HAND = {
     "privacy.calls_with_masking": 6,
     "privacy.recipients": 2,
     "privacy.texts_over_term": 0,
+    "privacy.texts_deleted": 36,
+    "privacy.texts_held": 2,
+    "record.deleted_early": 1,
+    "erasure.requests": 3,
+    "erasure.refused": 1,
+    "erasure.longest_days": 12,
+    "erasure.left_over": 2,
+    "erasure.in_sources": 4,
+    "erasure.holds": 1,
     "guardrails.events": 3,
     "guardrails.blocks": 2,
     "guardrails.calls_blocked": 2,
@@ -245,6 +254,35 @@ def test_texts_beyond_their_term_are_said(database: duckdb.DuckDBPyConnection) -
         "180 days by the system file; the first run of a day deletes what is older, and 1 inference holds text "
         "beyond that"
     )
+
+
+def test_deletions_erasures_and_holds_are_said_and_evidenced() -> None:
+    report = compliance_report(evidence())
+    privacy = report["sections"][3]
+    assert privacy["tone"] == "bad"  # somebody who was erased is still named
+    asked, holding = privacy["tables"][3:]
+    assert [row[0] for row in asked["rows"]] == ["ERA-1", "ERA-2", "ERA-3"]
+    assert [row[:2] for row in holding["rows"]] == [["HOLD-1", "yes"]]
+    status = {row["id"]: row["status"] for row in report["controls"]}
+    assert status["R8"] == "EVIDENCED"
+    nothing = compliance_report(evidence(erasures=erasures().clear()))
+    (row,) = [row for row in nothing["controls"] if row["id"] == "R8"]
+    missing = [cell["label"] for cell in row["cells"] if cell["figure"] is None]
+    assert row["status"] == "PARTLY EVIDENCED" and missing == [
+        "Longest time from request to erasure",
+        "Places where a search still found the erased",
+        "Lines of the team's own log files that still name them",
+    ]
+
+
+def test_a_search_that_was_not_made_is_no_evidence(database: duckdb.DuckDBPyConnection) -> None:
+    rows = erasures().with_columns(
+        scanned_at=pl.when(pl.col("erasure_id") != "ERA-2").then("scanned_at"),
+    )
+    e = evidence(erasures=rows)
+    fill(database, e)
+    left = figures(e)["erasure.left_over"]
+    assert left.value is None and computed(database, left.sql) is None
 
 
 def test_every_sql_runs_on_empty_tables_and_agrees(database: duckdb.DuckDBPyConnection) -> None:
