@@ -19,9 +19,10 @@ from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
 from aiops_pipelines.resources.audit_calls import new_entries
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.report_book import AMENDMENTS, REPORTS, ReportBook
-from aiops_pipelines.resources.text_deletion import delete_texts, rewrite
+from aiops_pipelines.resources.text_deletion import delete_texts, overdue, rewrite
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
+from aiops_pipelines.wording import some
 
 AUTOMATIC = "aiops_pipelines"
 Entry = dict[str, Any]
@@ -139,6 +140,9 @@ def text_deletions(
                 done.append(
                     {"system": system.name} | {name: row[name] for name in ("calls", "others", "held")}
                 )
+            if late := overdue(warehouse, audit_book, system, work.clock):
+                what = f"The texts of {some(late, 'call')} are kept beyond their term; they wait until"
+                work.problem(system.name, f"{what} their weeks are judged, which the next weekly run does.")
     work.close()
     rewrite(warehouse, work.clock)
     rows = warehouse.read("select count(*) as n from compliance.text_deletions")["n"][0]
@@ -184,6 +188,7 @@ def audit_verifications(
 
 MONTHS_WORK: list[str | dg.AssetDep] = [
     "audit_log",
+    "text_deletions",
     "incidents",
     "improvement_proposals",
     "savings_proposals",

@@ -12,9 +12,10 @@ import polars as pl
 
 from aiops_pipelines.compliance.audit_entry import decision_entry, user_name
 from aiops_pipelines.compliance.erasure import mark
+from aiops_pipelines.incidents.lifecycle import signals_of
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.resources.audit_book import AuditBook
-from aiops_pipelines.resources.decisions import find_incident, known_of
+from aiops_pipelines.resources.decisions import find_incident
 from aiops_pipelines.resources.people import as_stored, calls_of, marked
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -61,7 +62,8 @@ def place(
     since, until, incident = covered.since, covered.until, None
     if covered.incident:
         _, found = find_incident(warehouse, [system], covered.incident, clock)
-        signals, incident = known_of(warehouse, found).signals, found["incident_id"]
+        incident, of_cause = found["incident_id"], {"system": system.name, "cause": found["cause"]}
+        signals = signals_of(incident, warehouse.rows("incidents.signals", **of_cause))
         since, until = signals["period_start"].min(), signals["period_end"].max()  # type: ignore[assignment]
     if since and until and since >= until:
         raise HoldError("The period of the hold ends before it begins; --to is the day after its last one.")

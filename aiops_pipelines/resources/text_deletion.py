@@ -34,9 +34,11 @@ NOT_REWRITTEN = {
     DELETIONS: ("deleted_at", "(calls > 0 or others > 0)"),
     "compliance.erasures": ("erasure_id", "status = 'erased'"),
 }
-DUE = """
-    select calls.event_id, calls.occurred_at from inference_log.inferences as calls
+OVER_TERM = """
+    select event_id, occurred_at from inference_log.inferences
     where system = $1 and occurred_at < $2 and (query is not null or answer is not null)
+"""
+DUE = f"""{OVER_TERM}
     and event_id in (select event_id from compliance.audit_log where system = $1 and kind = 'inference')
 """
 """A call without an entry waits for it: the log could not say that its texts were deleted."""
@@ -90,6 +92,13 @@ def delete_texts(
     }
     _carry_out(warehouse, book, system, row, free, others)
     return row
+
+
+def overdue(warehouse: Warehouse, book: AuditBook, system: System, clock: datetime) -> int:
+    """Return how many calls keep texts over their term that no hold covers: they wait, or nothing deletes."""
+    before = kept_from(system.now(clock), system.retention.text_days).replace(tzinfo=None)
+    over = warehouse.read(OVER_TERM, [system.name, before])
+    return over.join(held_calls(warehouse, book, system.name), on="event_id", how="anti").height
 
 
 def _judged(due: pl.DataFrame, warehouse: Warehouse, system: System, clock: datetime) -> pl.DataFrame:

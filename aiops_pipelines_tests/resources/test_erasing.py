@@ -203,6 +203,7 @@ def test_read_again_she_does_not_come_back(project: Project, warehouse: Warehous
     assert in_rows(warehouse, OF_ADA) == {}
     back = warehouse.rows("inference_log.inferences", event_id=["again-e1", "again-e3", "again-e4"])
     assert back.select("user_id", "session_id", "query", "answer").null_count().row(0) == (3, 3, 3, 3)
+    assert back["answered"].to_list() == [True] * 3  # which is counted and not quoted
     assert back["tokens_total"].to_list() == [110] * 3 and back["texts_deleted_at"].null_count() == 0
     bob = warehouse.rows("inference_log.inferences", event_id="again-e5")
     assert bob["user_id"].to_list() == [BOB] and bob["texts_deleted_at"].null_count() == 1

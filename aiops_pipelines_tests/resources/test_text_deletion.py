@@ -15,7 +15,7 @@ from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
 from aiops_pipelines.resources.audit_calls import new_entries
 from aiops_pipelines.resources.completion import due_weeks, enter
 from aiops_pipelines.resources.holds import Covered, place, release
-from aiops_pipelines.resources.text_deletion import DELETIONS, delete_texts, rewrite
+from aiops_pipelines.resources.text_deletion import DELETIONS, delete_texts, overdue, rewrite
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import Logs, Retention, System
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, rows
@@ -97,8 +97,10 @@ def test_what_is_not_judged_yet_stays_for_its_week(project: Project, warehouse: 
     book = audited(project, warehouse)
     assert due_weeks(warehouse, SHOP, OVER)[0].isoformat() == "2026-06-08"
     assert delete_texts(warehouse, book, SHOP, OVER) is None
+    assert overdue(warehouse, book, SHOP, OVER) == 3 and overdue(warehouse, book, SHOP, LAST_MOMENT) == 0
     judged(warehouse)
     assert delete_texts(warehouse, book, SHOP, OVER)
+    assert overdue(warehouse, book, SHOP, OVER) == 0
 
 
 def test_other_words_of_users_go_too(book: AuditBook, warehouse: Warehouse) -> None:
@@ -167,6 +169,7 @@ def test_a_hold_on_everything_holds_everything(book: AuditBook, warehouse: Wareh
     place(warehouse, book, SHOP, Covered(), "Ada", "Inquiry", NOW)
     row = delete_texts(warehouse, book, SHOP, OVER)
     assert row and (row["calls"], row["others"], row["held"]) == (0, 0, 3)
+    assert overdue(warehouse, book, SHOP, OVER) == 0
     assert texts(warehouse) == [QUESTION] * 3
     assert warehouse.rows("inference_log.feedback")["label"].to_list() == ["Bad."]
     assert kinds(warehouse)[-1] == "decision.texts_held"
