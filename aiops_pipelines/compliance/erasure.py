@@ -14,7 +14,8 @@ from typing import Any
 _MARK = b"aiops person mark 1"
 SHORTEST_ID, SHORTEST_TEXT, LOOKED_FOR = 6, 24, 48
 """Characters of an identifier, and of a text, that can be told from other text, and of a text looked for."""
-GONE = "[erased]"
+GONE, ERASED = "[erased]", "erased-"
+"""What takes the place of words, and how a key begins that takes the place of an identifier."""
 _INSIDE_A_WORD = re.compile(rb"[0-9A-Za-z_]")
 
 

@@ -1,16 +1,18 @@
 """Calls that come again under an id that is stored: as they are stored, or saying something else.
 
 What is stored stays. What either of the two leaves open is not compared: an export may lack texts, or they
-were deleted since.
+were deleted since, or with the person, whose key is another since then.
 """
 
 import polars as pl
 
+from aiops_pipelines.compliance.erasure import ERASED
 from aiops_pipelines.inference_log.record import CALLS, PART_COLUMNS
 
 COUNTED_HERE = {*PART_COLUMNS, "part_method", "usage_raw", "source_line", "event_id"}
 COMPARED = [name for name in CALLS if name not in COUNTED_HERE]
 """What a log says of a call; how tokens are told apart by part is worked out here and may get better."""
+IDENTIFIERS = ("user_id", "session_id")
 NAMED = 3
 """Fields that a reason names: what differs in a million lines is a few reasons."""
 
@@ -22,7 +24,9 @@ def contradictions(again: pl.DataFrame, stored: pl.DataFrame) -> pl.Series:
         again: calls, masked as they are when they are stored.
         stored: rows of inference_log.inferences with their ids.
     """
-    kept = stored.select("event_id", pl.col(COMPARED).name.suffix(" stored"))
+    open_now = pl.col(IDENTIFIERS).str.starts_with(ERASED)
+    known = stored.with_columns(pl.when(~open_now).then(pl.col(IDENTIFIERS)))
+    kept = known.select("event_id", pl.col(COMPARED).name.suffix(" stored"))
     both = again.select("event_id", *COMPARED).join(kept, on="event_id", how="left", maintain_order="left")
     others = [
         pl.when(pl.col(name).ne(pl.col(f"{name} stored"))).then(pl.lit(name)).alias(name) for name in COMPARED

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from aiops_pipelines.compliance.erasure import LOOKED_FOR, mark, redacted, sought, starts
+from aiops_pipelines.compliance.erasure import ERASED, LOOKED_FOR, mark, redacted, sought, starts
 from aiops_pipelines.inference_log.forgotten import keyed_line
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.people import as_stored, calls_of
@@ -65,9 +65,9 @@ class Person:
     def names(self) -> dict[str, str]:
         """What takes the place of each identifier: the same random key in all tables."""
         shared = self.calls["session_id"].drop_nulls().unique().to_list()
-        user = f"erased-{secrets.token_hex(8)}"
+        user = f"{ERASED}{secrets.token_hex(8)}"
         return {self.given: user, self.stored: user} | {
-            session: f"erased-{secrets.token_hex(8)}" for session in shared
+            session: f"{ERASED}{secrets.token_hex(8)}" for session in shared
         }
 
     @cached_property

@@ -197,8 +197,9 @@ def test_read_again_she_does_not_come_back(project: Project, warehouse: Warehous
     aside = warehouse.rows("inference_log.quarantine").height
     again = [line | {"event_id": f"again-{line['event_id']}"} for line in lines()]
     write_log(project, "august.jsonl", again)
-    write_log(project, "july.jsonl", [*lines(), calls()[4] | {"event_id": "e10"}])
+    write_log(project, "july.jsonl", [calls()[4] | {"event_id": "e10"}, *lines()])
     tally = read_log(project, warehouse)
+    assert tally.known == len(calls()) and not [one for one in tally.refused if "stored already" in one]
     assert tally.forgotten == 4 and "4 of erased people without texts" in str(tally)
     assert in_rows(warehouse, OF_ADA) == {}
     back = warehouse.rows("inference_log.inferences", event_id=["again-e1", "again-e3", "again-e4"])
