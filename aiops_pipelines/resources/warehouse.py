@@ -209,6 +209,7 @@ class Warehouse:
         log = self.file.with_name(f"{self.file.name}.wal")
         while True:
             with self._open(self.file) as connection:  # nobody builds a copy now: that takes a reader's lock
+                connection.execute("set enable_progress_bar = false")
                 connection.execute("checkpoint")
                 for left in self.file.parent.glob(f"{self.file.stem}.new-*"):
                     left.unlink()
@@ -220,6 +221,7 @@ class Warehouse:
             ):
                 if log.exists():
                     continue  # somebody wrote in between; a log without its file must not stay behind
+                connection.execute("set enable_progress_bar = false")
                 connection.execute(f"attach {_literal(str(self.file))} as source (read_only)")
                 connection.execute(f"attach {_literal(str(fresh))} as copy")
                 connection.execute("copy from database source to copy")

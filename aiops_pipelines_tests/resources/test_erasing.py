@@ -159,6 +159,8 @@ def test_the_log_verifies_and_names_nobody(project: Project, warehouse: Warehous
         "Mary",
         ["0-3"],
     )
+    kept = [book.keys.kept_subject("shop", one) is not None for one in (ADA, SESSION, BOB)]
+    assert kept == [False, False, True]  # what her key closed is closed for good
     (row,) = warehouse.rows("compliance.erasures").rows(named=True)
     assert (row["status"], row["calls"], row["left_over"], row["in_sources"]) == ("erased", 4, 0, 5)
     assert row["rewritten_at"] == row["scanned_at"] == NOW
