@@ -81,7 +81,6 @@ def test_every_query_is_shown_with_its_result() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
 def test_the_page_can_be_followed(tmp_path: Path) -> None:
     page = blocks()
     download = re.compile(r"^python -m pip download .*$", re.MULTILINE)
