@@ -297,7 +297,7 @@ def _contradicting(calls: pl.DataFrame, stored: pl.DataFrame | None, source: Sou
     if stored is None or stored.is_empty():
         return []
     again = calls.join(stored, on="event_id", how="semi", maintain_order="left")
-    said = again.with_columns(contradictions(protected(again, source), stored))
+    said = again.with_columns(contradictions(protected(again, source), stored, source.format))
     return [
         _refusal(
             {name: row[name] for name in ("event_id", *row["differs"], "source_line")},

@@ -113,6 +113,46 @@ def test_a_call_that_comes_again_with_other_content_is_set_aside_and_what_is_sto
     assert warehouse.read("select count(*) from inference_log.quarantine").item() == 2
 
 
+SPANS = replace(SOURCE, format="otlp_json")
+
+
+def span(number, operation, **attributes):
+    """A line with one span of a trace; spans follow one another by a second."""
+    said = {"gen_ai.operation.name": operation, **attributes}
+    ns = (1_780_300_000 + number) * 10**9
+    one = {
+        "traceId": "a" * 32,
+        "spanId": f"{number:016x}",
+        "startTimeUnixNano": str(ns),
+        "endTimeUnixNano": str(ns + 10**8),
+        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in said.items()],
+    }
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [one]}]}]}) + "\n"
+
+
+def chat(number, answer):
+    said = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": answer}]}])
+    return span(number, "chat", **{"gen_ai.request.model": "gpt-4o", "gen_ai.output.messages": said})
+
+
+def search(number):
+    found = json.dumps([{"id": f"c{number}", "score": 0.5}])
+    return span(number, "retrieval", **{"gen_ai.retrieval.documents": found})
+
+
+def test_a_log_of_spans_that_is_read_again_as_a_whole_contradicts_nothing(warehouse, logs):
+    """While the file grew, the second search stood behind the last call; in the rotated copy it has its own."""
+    first, then = search(1) + chat(2, "Yes.") + search(3), chat(4, "No.")
+    for content in (first, first + then):
+        (logs / "a.jsonl").write_text(content)
+        assert read(warehouse, logs, source=SPANS).stored == 1
+    (logs / "a-1.jsonl").write_text(first + then)
+    again = read(warehouse, logs, source=SPANS)
+    assert (again.known, again.refused) == (2, {})
+    (logs / "b.jsonl").write_text(chat(4, "Perhaps."))  # the control: the call's own words
+    assert read(warehouse, logs, source=SPANS).refused == {"stored already with another answer": 1}
+
+
 def test_files_outside_the_log_folder_are_read_once_and_never_missed(warehouse, logs, tmp_path):
     outside = tmp_path / "export.jsonl"
     outside.write_text(call("e1"))
