@@ -36,6 +36,7 @@ from aiops_pipelines.systems import System
 from aiops_pipelines.wording import listed
 
 ERASURES, BASELINES = "compliance.erasures", "monitoring.baselines"
+BASELINES_OF = f"select * from {BASELINES} where system = ?"
 BOOKED = ["system", "cadence", "period"]
 INDEXES = """
     select entry_index, event_id from compliance.audit_log where system = ? and kind = 'inference'
@@ -192,6 +193,7 @@ class Eraser:
             )
         )
         row = self._row(person, outcome, request, entries[0])
+        sound = self._fingerprinted(self._warehouse, name)
         before = settled(self._warehouse, person.system).filter(pl.col("inputs") == pl.col("now"))
         holds = self._warehouse.rows(HOLDS, system=name).filter(pl.col("person") == person.marks[0])
         released = holds.select("system", "hold_id", person=pl.lit(None, pl.String))
@@ -201,7 +203,7 @@ class Eraser:
                 writer.update(table, frame, keys)
             writer.delete_matching(QUARANTINE, lines, LINE)
             writer.append(QUARANTINE, person.blanked(lines))
-            self._fingerprints(writer, name)
+            self._fingerprints(writer, name, sound)
             writer.update(HOLDS, released, ["system", "hold_id"])
             after = settled(writer, person.system).join(before, on=BOOKED, how="semi")
             writer.update(BOOKS, after.select(*BOOKED, inputs="now"), BOOKED)
@@ -220,14 +222,23 @@ class Eraser:
         theirs = rows["event_id"].is_in(person.calls["event_id"].implode())
         return spans(zip(rows["entry_index"], theirs, strict=True))
 
-    def _fingerprints(self, writer: Writer, system: str) -> None:
-        """A frozen baseline's fingerprint is over whose scores they are too."""
-        observed = writer.read(f"select * from {OBSERVED} where system = ?", [system])
-        rows = [
+    def _fingerprints(self, writer: Writer, system: str, before: pl.DataFrame) -> None:
+        """Make the fingerprints of frozen baselines again, which are over whose scores they are too.
+
+        One that did not fit before was edited, and stays as it is, or an erasure would cover that up.
+        """
+        frozen = before.join(writer.read(BASELINES_OF, [system]), on=[*KEY, "fingerprint"], how="semi")
+        after = self._fingerprinted(writer, system).join(frozen, on=KEY, how="semi")
+        writer.update(BASELINES, after, KEY)
+
+    @staticmethod
+    def _fingerprinted(rows: Warehouse | Writer, system: str) -> pl.DataFrame:
+        """Return the fingerprint of each baseline's scores as they are now."""
+        observed = rows.read(f"select * from {OBSERVED} where system = ?", [system])
+        found = [
             (*key, fingerprint(scores)) for key, scores in observed.partition_by(KEY, as_dict=True).items()
         ]
-        schema = dict.fromkeys([*KEY, "fingerprint"], pl.String)
-        writer.update(BASELINES, pl.DataFrame(rows, schema=schema, orient="row"), KEY)
+        return pl.DataFrame(found, schema=dict.fromkeys([*KEY, "fingerprint"], pl.String), orient="row")
 
     def _free_files(self, wanted: Mapping[bytes, bool]) -> None:
         """Free what was derived: logs, pages, Dagster's storage. What cannot be freed is found at the end."""

@@ -146,6 +146,16 @@ def test_nothing_is_due_again_and_the_baseline_holds(
     assert new == fingerprint(warehouse.rows("monitoring.baseline_scores")) != old[0]
 
 
+def test_a_baseline_that_was_edited_before_is_still_one_that_was_edited(
+    project: Project, warehouse: Warehouse, book: AuditBook
+) -> None:
+    with warehouse.writing() as writer:
+        writer._connection.execute("update monitoring.baseline_scores set value = 0.1 where unit = 'e5'")
+    erase(project, warehouse, book)
+    (kept,) = warehouse.rows("monitoring.baselines")["fingerprint"].to_list()
+    assert kept != fingerprint(warehouse.rows("monitoring.baseline_scores"))
+
+
 def test_the_log_verifies_and_names_nobody(project: Project, warehouse: Warehouse, book: AuditBook) -> None:
     erase(project, warehouse, book)
     findings = book.verify("shop")[0]
