@@ -38,8 +38,9 @@ def forgotten(
     of_traces = [trace["trace_id"] for trace in traces if is_erased(trace, source)]
     names = {name for column in ("user_id", "session_id") for name in calls[column].drop_nulls().unique()}
     erased = [name for name in names if mark(source.key, name) in source.erased]
-    wanted = {"user_id": erased, "session_id": erased, "trace_id": of_traces}
-    theirs = pl.any_horizontal(pl.col(name).is_in(values) for name, values in wanted.items())
+    around = {"session_id": erased, "trace_id": [*of_traces, *source.erased_traces]}
+    unnamed = pl.any_horizontal(pl.col(name).is_in(values) for name, values in around.items())
+    theirs = pl.when(pl.col("user_id").is_null()).then(unnamed).otherwise(pl.col("user_id").is_in(erased))
     theirs = theirs.fill_null(value=False)
     empty = {name: pl.lit(None, pl.String) for name in ("user_id", "session_id", "query", "answer")}
     empty["texts_deleted_at"] = pl.lit(source.now, _TIME)
@@ -54,6 +55,12 @@ def is_erased(row: Mapping[str, Any], source: "Source") -> bool:
     named = [row[name] for name in ("user_id", "session_id", "given_by") if row.get(name)]
     stored = [pseudonymised(one, source.key, source.regions)[0] for one in named]
     return any(mark(source.key, one) in source.erased for one in (*named, *stored))
+
+
+def about_erased(row: Mapping[str, Any], source: "Source") -> bool:
+    """Say whether a row is said of a call or trace of somebody who was erased, whoever says it."""
+    calls = {row.get("event_id"), row.get("call_id")}
+    return row.get("trace_id") in source.erased_traces or not calls.isdisjoint(source.erased_calls)
 
 
 def names_erased(raw: bytes, source: "Source") -> bool:

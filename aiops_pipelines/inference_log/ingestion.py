@@ -102,6 +102,9 @@ class Source:
     """Column of the record to field, for the format `mapped`."""
     erased: frozenset[str] = frozenset()
     """Marks of people who were erased: their calls come back without texts and person."""
+    erased_traces: frozenset[str] = frozenset()
+    erased_calls: frozenset[str] = frozenset()
+    """Their traces and calls as stored, for what names nothing else; of a call its own part of the id too."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import polars as pl
 
 from aiops_pipelines.compliance.privacy import mask, pseudonymised
 from aiops_pipelines.inference_log.feedback import FEEDBACK, TRACES
-from aiops_pipelines.inference_log.forgotten import is_erased
+from aiops_pipelines.inference_log.forgotten import about_erased, is_erased
 from aiops_pipelines.inference_log.ingestion import Reading, Source
 from aiops_pipelines.inference_log.record import IS_CHAT, Batch
 
@@ -26,9 +26,13 @@ def feedback_rows(batch: Batch, reading: Reading, source: Source) -> pl.DataFram
 
 
 def trace_rows(batch: Batch, reading: Reading, source: Source) -> pl.DataFrame:
-    """Return what a batch says about whole traces, the last word on each: `inference_log.traces`."""
+    """Return what a batch says about whole traces, the last word on each: `inference_log.traces`.
+
+    Those of erased people stay as they were left.
+    """
     rows = {row["trace_id"]: _protected(row, reading, source) for row in batch.traces}
-    return pl.DataFrame(list(rows.values()), schema=TRACES, orient="row")
+    kept = [row for row in rows.values() if row["trace_id"] not in source.erased_traces]
+    return pl.DataFrame(kept, schema=TRACES, orient="row")
 
 
 def with_late_facts(calls: pl.DataFrame, feedback: pl.DataFrame, traces: pl.DataFrame) -> pl.DataFrame:
@@ -91,12 +95,12 @@ def _protected(row: Mapping[str, Any], reading: Reading, source: Source) -> dict
     """Return a row with its place and without personal data; identifiers become the pseudonyms calls have."""
     named = {name: pseudonymised(row[name], source.key, source.regions)[0] for name in NAMES if row.get(name)}
     masked = {name: mask(row[name], source.regions)[0] for name in TEXTS if row.get(name)}
-    erased = dict.fromkeys(OF_A_PERSON & row.keys()) if is_erased(row, source) else {}
+    gone = OF_A_PERSON if is_erased(row, source) else {"label"} if about_erased(row, source) else set()
     return {
         **row,
         **named,
         **masked,
-        **erased,
+        **dict.fromkeys(gone & row.keys()),
         "system": source.system,
         "source_format": source.format,
         "source_file": reading.file.name,

@@ -19,6 +19,7 @@ from aiops_pipelines.inference_log.plain_calls import LINE, PLAIN, PlainCalls, p
 from aiops_pipelines.inference_log.record import Batch
 from aiops_pipelines.resources.json_lines import parsed_lines
 from aiops_pipelines.resources.log_folder import JOINED_BYTES, PIECE_BYTES, LogFolder, Piece
+from aiops_pipelines.resources.people import knowing_erased
 from aiops_pipelines.resources.portions import PORTION_LINES, Portions, Understood, ahead
 from aiops_pipelines.resources.tokenizer import count_tokens
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -42,7 +43,8 @@ class LogBook:
     """
 
     def __init__(self, warehouse: Warehouse, folder: LogFolder, source: Source):
-        self._warehouse, self._folder, self._source = warehouse, folder, source
+        self._warehouse, self._folder = warehouse, folder
+        self._source = knowing_erased(warehouse, source)
         self._seen = {
             row["source_file"]: row
             for row in warehouse.rows(LOG_FILES, system=source.system).rows(named=True)

@@ -1,9 +1,12 @@
 """Whose a call is: the calls of one user, also those that name only a trace or session of that user."""
 
+from dataclasses import replace
+
 import polars as pl
 
-from aiops_pipelines.compliance.erasure import mark
+from aiops_pipelines.compliance.erasure import ERASED, mark
 from aiops_pipelines.compliance.privacy import pseudonymised
+from aiops_pipelines.inference_log.ingestion import Source
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
 
@@ -27,6 +30,20 @@ USERS = """
     select user_id from inference_log.inferences where system = $1 and user_id is not null
     union select user_id from inference_log.traces where system = $1 and user_id is not null
 """
+ERASED_TRACES = f"""
+    select trace_id from inference_log.traces
+    where system = $1 and (starts_with(user_id, '{ERASED}') or starts_with(session_id, '{ERASED}'))
+"""
+ERASED_CALLS = f"""
+    with theirs as (
+        select event_id, trace_id from inference_log.inferences
+        where system = $1 and (starts_with(user_id, '{ERASED}') or starts_with(session_id, '{ERASED}')
+            or (user_id is null and trace_id in ({ERASED_TRACES}))))
+    select event_id from theirs
+    union select substr(event_id, length(trace_id) + 2) from theirs
+    where starts_with(event_id, trace_id || '-')
+"""
+"""A call is also named by its own part of the id, where nothing names its trace."""
 
 
 def as_stored(keys: Keys, system: str, user_id: str) -> str:
@@ -56,3 +73,13 @@ def erased_marks(warehouse: Warehouse, system: str) -> frozenset[str]:
         return frozenset()
     rows = warehouse.rows("compliance.erasures", system=system, status="erased")
     return frozenset(rows["marks"].explode().drop_nulls())
+
+
+def knowing_erased(warehouse: Warehouse, source: Source) -> Source:
+    """Return the source with the traces and calls of the people whose marks it has."""
+    if not source.erased:
+        return source
+    traces, calls = (warehouse.read(sql, [source.system]) for sql in (ERASED_TRACES, ERASED_CALLS))
+    return replace(
+        source, erased_traces=frozenset(traces["trace_id"]), erased_calls=frozenset(calls["event_id"])
+    )

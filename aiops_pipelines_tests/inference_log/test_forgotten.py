@@ -57,6 +57,26 @@ def test_a_call_whose_user_only_its_trace_names_is_found_by_it() -> None:
     assert landing.inferences.sort("event_id")["query"].to_list() == [None, "Where?"]
 
 
+def test_of_what_somebody_else_says_in_her_session_or_trace_nothing_is_forgotten() -> None:
+    traces = ({"trace_id": "t1", "user_id": "ada"},)
+    calls = ({"session_id": "session-of-ada", "user_id": "bob"}, {"trace_id": "t1", "user_id": "bob"})
+    assert landed(AWAY, *calls, traces=traces).inferences["query"].to_list() == ["Where?"] * 2
+
+
+def test_what_is_stored_of_an_erased_trace_stays_and_its_calls_come_in_empty() -> None:
+    away = replace(AWAY, erased_traces=frozenset({"t1"}), erased_calls=frozenset({"e1"}))
+    trace = {"trace_id": "t1", "session_id": None, "user_id": None, "endpoint": "chat", "source_line": 1}
+    assert trace_rows(Batch(traces=[trace]), READING, away).is_empty()
+    landing = landed(away, {"trace_id": "t1"}, {"trace_id": "t2"})
+    assert landing.inferences.sort("event_id")["query"].to_list() == [None, "Where?"]
+    said = {"feedback_id": "f", "name": "helpful", "label": "Bad", "given_by": "bob", "source_line": 1}
+    batch = Batch(feedback=[said | {"feedback_id": name, "event_id": name} for name in ("e1", "e2")])
+    assert feedback_rows(batch, READING, away).select("label", "given_by").rows() == [
+        (None, "bob"),
+        ("Bad", "bob"),
+    ]
+
+
 def test_what_is_said_of_traces_and_calls_names_them_no_more() -> None:
     trace = {"trace_id": "t1", "session_id": "s", "user_id": MAIL, "endpoint": "chat", "source_line": 1}
     said = {"feedback_id": "f", "event_id": "e1", "trace_id": None, "call_id": None, "source_line": 1}

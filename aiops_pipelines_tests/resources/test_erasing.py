@@ -21,6 +21,7 @@ from aiops_pipelines.resources.holds import Covered, place, release
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines_tests.resources.audited_shop import rows
 from aiops_pipelines_tests.resources.two_people import (
     ADA,
     BOB,
@@ -221,6 +222,32 @@ def test_read_again_she_does_not_come_back(project: Project, warehouse: Warehous
     bob = warehouse.rows("inference_log.inferences", event_id="again-e5")
     assert bob["user_id"].to_list() == [BOB] and bob["texts_deleted_at"].null_count() == 1
     assert warehouse.rows("inference_log.quarantine").height == aside + 3  # none of July's twice
+
+
+def test_what_names_only_her_calls_or_traces_does_not_bring_her_words_back(
+    project: Project, warehouse: Warehouse, book: AuditBook
+) -> None:
+    """A score names the call alone, and in an export the trace alone names the user."""
+    write_log(
+        project, "scores.jsonl", [{"feedback_on": "e1", "label": "It never came, says Ada", "rating": -1}]
+    )
+    traced = logged_as(BOB, event_id="t1-a") | {"trace_id": "t1", "user_id": None}
+    write_log(project, "traced.jsonl", [traced])
+    read_log(project, warehouse)
+    trace = {"system": "shop", "trace_id": "t1", "user_id": ADA, "session_id": SESSION}
+    with warehouse.writing() as writer:
+        writer.append("inference_log.traces", rows(warehouse, "inference_log.traces", trace))
+    erase(project, warehouse, book)
+    assert in_rows(warehouse, OF_ADA) == {}
+    (left,) = warehouse.rows("inference_log.traces").rows(named=True)
+    more = [{"feedback_on": name, "label": "It never came, says Ada", "rating": -1} for name in ("e1", "a")]
+    write_log(project, "scores.jsonl", [{"feedback_on": "e5", "label": "Good of Bob", "rating": 1}, *more])
+    write_log(project, "traced.jsonl", [traced, traced | {"event_id": "t1-b"}])
+    assert read_log(project, warehouse).forgotten == 1
+    said = warehouse.rows("inference_log.feedback")
+    assert set(said["label"].drop_nulls()) == {"Good", "Good of Bob"} and in_rows(warehouse, OF_ADA) == {}
+    assert warehouse.rows("inference_log.inferences", event_id="t1-b")["query"].to_list() == [None]
+    assert warehouse.rows("inference_log.traces").rows(named=True) == [left]
 
 
 def test_a_user_whose_key_holds_an_address_is_found_by_it(
