@@ -32,10 +32,10 @@ def score_week(warehouse: Warehouse, judge: Judge, system: str, week: date) -> p
     Calls whose texts were deleted since keep the scores that they have: they cannot be judged again.
     """
     calls = _calls_of_week(warehouse, system, week)
-    samples = (
-        production_sample(calls, week, PRODUCTION_SAMPLE),
-        unanswered_sample(calls, week, PRODUCTION_SAMPLE),
-    )
+    deleted = calls.filter(pl.col("texts_deleted_at").is_not_null())
+    there = calls.join(deleted, on="event_id", how="anti")  # without its text a short answer looks like none
+    size = max(1, round(PRODUCTION_SAMPLE * there.height / max(1, calls.height)))
+    samples = production_sample(there, week, size), unanswered_sample(there, week, size)
     tables = ("rag.chunks", "rag.known_queries", "rag.judgements", "rag.index_chunks")
     chunks, known, judgements, places = (warehouse.rows(name, system=system) for name in tables)
     gone = retired(known, end_of_week(week))
@@ -43,7 +43,6 @@ def score_week(warehouse: Warehouse, judge: Judge, system: str, week: date) -> p
     chosen = pl.concat([probes, *samples])
     judged = judge.score(judge_samples(named_documents(chosen, places), chunks, known, judgements))
     scores = quality_scores(judged, chosen, week)
-    deleted = calls.filter(pl.col("texts_deleted_at").is_not_null())
     if deleted.is_empty():
         return scores
     stored = warehouse.rows("monitoring.quality_scores", system=system, week=week)

@@ -80,3 +80,23 @@ def test_scores_of_calls_whose_texts_were_deleted_since_are_kept(warehouse: Ware
     insert(warehouse, "inference_log.inferences", call("late", 6, 3) | base)
     after = score_week(warehouse, Content(), "shop", JUNE_1).sort("event_id")
     assert after["event_id"].to_list() == ["e0", "e1", "e2", "late"] and after["value"].to_list() == [1.0] * 4
+
+
+def test_a_short_answer_whose_text_was_deleted_is_no_missing_one(warehouse: Warehouse) -> None:
+    """Nor do days whose texts are there weigh more than those whose texts are gone."""
+    base = {"query": "Really?", "status": "ok", "answer": "Yes.", "output_visible": 1, "answered": True}
+    log = [call(f"{day}-{n:03d}", 6, day) | base for day in (2, 3) for n in range(600)]
+    insert(warehouse, "inference_log.inferences", *log)
+    before = score_week(warehouse, Content(), "shop", JUNE_1)
+    warehouse.replace("monitoring.quality_scores", before, system="shop", week=JUNE_1)
+    for days in ((2,), (2, 3)):
+        gone = [row["event_id"] for row in log if row["occurred_at"].day in days]
+        with warehouse.writing() as writer:
+            emptied = pl.DataFrame({"event_id": gone, "texts_deleted_at": NOW})
+            empty = emptied.with_columns(query=pl.lit(None, pl.String), answer=pl.lit(None, pl.String))
+            writer.update("inference_log.inferences", empty, ["event_id"])
+        after = score_week(warehouse, Content(), "shop", JUNE_1)
+        assert after["value"].null_count() == 0
+        of_second = after.filter(pl.col("event_id").str.starts_with("3-"))
+        assert 0.4 < of_second.height / after.height < 0.6
+    assert after.sort("event_id").equals(before.sort("event_id"))
