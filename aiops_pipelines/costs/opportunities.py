@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from aiops_pipelines.costs.counterfactual import Pricing
 from aiops_pipelines.costs.lever import NONE, PROPOSED, UNKNOWN, Found, Group, Lever, Opportunity, Unjudged
@@ -155,9 +155,9 @@ def _interval(saving: float, units: Sequence[pl.DataFrame], df: float) -> tuple[
     """
     user, day, both = (frame.height * float(np.var(frame["saved"].to_numpy(), ddof=1)) for frame in units)
     error = float(np.sqrt(max(user, day, user + day - both)))
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, df)) * error
+    reach = float(stdtrit(df, (1 + CONFIDENCE) / 2)) * error
     least = 0.5 ** min(frame.height for frame in units)
-    p = max(float(stats.t.sf(saving / error, df)), least) if error else 1.0 if saving <= 0 else least
+    p = max(float(stdtr(df, -saving / error)), least) if error else 1.0 if saving <= 0 else least
     return (saving - reach, saving + reach), p
 
 
