@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dagster._serdes import deserialize_value, serialize_value
+from dagster import deserialize_value, serialize_value
 
 TRACED = ("dagster/column_schema", "dagster/column_lineage")
 
