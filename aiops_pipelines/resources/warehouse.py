@@ -226,6 +226,7 @@ class Warehouse:
                 connection.execute(f"attach {_literal(str(fresh))} as copy")
                 connection.execute("copy from database source to copy")
                 connection.execute("detach copy")
+                fresh.chmod(self.file.stat().st_mode)  # who could not read it before cannot now
                 os.replace(fresh, self.file)
                 sync_folder(self.file.parent)
                 return

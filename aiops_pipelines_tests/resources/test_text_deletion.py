@@ -227,8 +227,10 @@ def test_the_file_is_written_anew_once_so_that_no_block_keeps_a_text(
         connection.execute("checkpoint")
     assert words[0].encode() in warehouse.file.read_bytes()  # a table that is gone leaves its bytes
     assert delete_texts(warehouse, book, SHOP, OVER)
-    stamped = warehouse.file.stat().st_ino
-    assert rewrite(warehouse, OVER) and warehouse.file.stat().st_ino != stamped
+    warehouse.file.chmod(0o600)
+    stamped = warehouse.file.stat()
+    assert rewrite(warehouse, OVER) and warehouse.file.stat().st_ino != stamped.st_ino
+    assert warehouse.file.stat().st_mode == stamped.st_mode
     content = warehouse.file.read_bytes()
     assert not [word for word in words if word.encode() in content]
     assert warehouse.rows(DELETIONS)["rewritten_at"].to_list() == [OVER]
