@@ -43,14 +43,20 @@ def place(
 ) -> None:
     """Hold a system's calls, or those of a user, an incident or a period, until the hold is released."""
     from aiops_pipelines.resources import holds
+    from aiops_pipelines.wording import some
 
     if incident and (since or until):
         raise typer.BadParameter("--incident has a period of its own: leave out --from and --to")
     (system,), books = given.systems(name), given.warehouse()
     ends = [at and at.replace(tzinfo=UTC) for at in (since, until)]
     covered = holds.Covered(user, incident, *ends)
-    row = holds.place(books, given.audit_book(books), system, covered, by, reason, given.clock())
-    terminal.block(name, [("good", "Held", row["hold_id"])])
+    book = given.audit_book(books)
+    row = holds.place(books, book, system, covered, by, reason, given.clock())
+    calls = holds.held_calls(books, book, system.name).filter(hold_id=row["hold_id"]).height
+    lines: list[terminal.Said] = [("good", "Held", f"{row['hold_id']}, {some(calls, 'call')} so far")]
+    if not calls:
+        lines.append(("warn", "", "No stored call is covered: is the user spelled so, and the period right?"))
+    terminal.block(name, lines)
     terminal.verbatim("It is entered into the audit log. Nothing that it covers is deleted or erased.")
 
 

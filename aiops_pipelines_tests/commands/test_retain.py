@@ -54,7 +54,8 @@ def test_a_person_is_shown_held_released_and_erased(used: Path, aiops) -> None:
         used, "audit", "hold", "place", "support", "--user", ADA, "--by", "Legal", "--reason", "Lawsuit"
     )
     assert placed.code == 0 and "Held HOLD-" in placed.text
-    number = placed.text.split("Held ")[1].split()[0]
+    number = placed.text.split("Held ")[1].split()[0].rstrip(",")
+    assert f"{number}, 1 call so far" in placed.text
     held = aiops(used, "audit", "hold", "list")
     assert f"{number} one user; by Legal, 6 Jul 2026: Lawsuit" in held.text and ADA not in held.text
     no = aiops(used, "erase", "--user", ADA, *CONFIRMED)
@@ -105,3 +106,20 @@ def test_old_texts_are_deleted_when_their_weeks_are_judged(used: Path, aiops) ->
     assert queries(used) == [None, None] and aiops(used, "audit", "verify", "support").code == 0
     with duckdb.connect(str(project.published), read_only=True) as copy:
         assert copy.execute("select count(query) from inference_log.inferences").fetchall() == [(0,)]
+
+
+def test_a_hold_that_covers_nothing_is_told(used: Path, aiops) -> None:
+    done = aiops(
+        used,
+        "audit",
+        "hold",
+        "place",
+        "support",
+        "--user",
+        "ada-lovelase",
+        "--by",
+        "Legal",
+        "--reason",
+        "Lawsuit",
+    )
+    assert done.code == 0 and "0 calls so far" in done.text and "is the user spelled so" in done.text
