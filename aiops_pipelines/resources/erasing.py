@@ -96,7 +96,10 @@ class Eraser:
         if lines := person.set_aside(sources).height:
             rows[QUARANTINE] = lines
         held = held_calls(self._warehouse, self._book, name).join(person.calls, on="event_id", how="semi")
-        named = active(self._warehouse, name).filter(pl.col("person") == person.marks[0])
+        # without a call there is no moment that a hold could leave out
+        everybody = pl.col("person").is_null() & person.calls.is_empty()
+        mine = (pl.col("person") == person.marks[0]).fill_null(value=False)
+        named = active(self._warehouse, name).filter(mine | everybody)
         return Outcome(name, rows, tuple(sorted({*held["hold_id"], *named["hold_id"]})), sources=sources)
 
     def erase(

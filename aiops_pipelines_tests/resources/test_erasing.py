@@ -311,6 +311,18 @@ def test_a_hold_refuses_only_what_it_covers(
     assert bool(erase(project, warehouse, book).holds) == refuses
 
 
+def test_a_hold_on_everything_refuses_who_left_only_a_rating(
+    project: Project, warehouse: Warehouse, book: AuditBook
+) -> None:
+    place(warehouse, book, shop(project), Covered(), "Legal", "Inquiry", NOW)
+    rated = {"feedback_on": "e5", "label": "Wrong", "rating": -1, "given_by": "grace-hopper-99"}
+    write_log(project, "scores.jsonl", [rated])
+    read_log(project, warehouse)
+    outcome = erase(project, warehouse, book, Request("grace-hopper-99", "Mary", "She asked"))
+    assert len(outcome.holds) == 1
+    assert "grace-hopper-99" in warehouse.rows("inference_log.feedback")["given_by"].to_list()
+
+
 def test_looking_changes_nothing(project: Project, warehouse: Warehouse, book: AuditBook) -> None:
     before = warehouse.file.read_bytes()
     outcome = Eraser(project, warehouse, book, []).look(shop(project), Request(ADA), NOW)
