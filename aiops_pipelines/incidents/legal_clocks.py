@@ -30,7 +30,7 @@ LEGAL_CLOCKS = pl.Schema(
         **dict.fromkeys(
             ("system", "incident_id", "regime", "notice", "article", "fact", "kind"), pl.String()
         ),
-        **dict.fromkeys(("first_aware_at", "aware_at", "classified_at"), TIME),
+        **dict.fromkeys(("first_aware_at", "aware_at", "first_classified_at", "classified_at"), TIME),
         **dict.fromkeys(("remind_at", "due_at", "notified_at"), TIME),
         **dict.fromkeys(("reference", "state"), pl.String()),
     }
@@ -88,6 +88,7 @@ def _clock(regime: str, notice: str, found: Recorded, zone: ZoneInfo, now: datet
         "kind": found.kind,
         "first_aware_at": found.aware[0]["at"] if found.aware else None,
         "aware_at": found.aware_at,
+        "first_classified_at": found.classified[0]["at"] if found.classified else None,
         "classified_at": found.classified[-1]["at"] if found.classified else None,
         "remind_at": remind,
         "due_at": due,
@@ -174,15 +175,19 @@ def stands(row: Row) -> str:
 def _basis(row: Row) -> Iterator[str]:
     """Yield what a deadline is counted from, and what may make it shorter."""
     if row["aware_at"]:
-        first = row["first_aware_at"]
-        corrected = f" (first recorded as {moment(first)})" if first != row["aware_at"] else ""
-        yield f"aware {moment(row['aware_at'])}{corrected}"
+        yield f"aware {_corrected(row, 'aware_at')}"
     if row["classified_at"]:
-        yield f"classified as {row['kind'].replace('_', ' ')} {moment(row['classified_at'])}"
+        yield f"classified as {row['kind'].replace('_', ' ')} {_corrected(row, 'classified_at')}"
     shorter = {kind for one in deadlines() if one.regime == row["regime"] for kind in one.kinds}
     if shorter and not row["kind"]:
         kinds = listed([kind.replace("_", " ") for kind in regimes()[row["regime"]].kinds if kind in shorter])
         yield f"not classified yet, and {kinds} have less time"
+
+
+def _corrected(row: Row, name: str) -> str:
+    """Write a time as it was corrected last, with the first beside it: a deadline may have moved."""
+    first, last = row[f"first_{name}"], row[name]
+    return moment(last) if first in (None, last) else f"{moment(last)} (first recorded as {moment(first)})"
 
 
 def legal_lines(clocks: Iterable[Row]) -> list[tuple[Tone, str]]:
@@ -235,8 +240,8 @@ def legal_table(clocks: Iterable[Row], incidents: Iterable[Row], as_at: datetime
         (
             titles[row["incident_id"]],
             name_of(row),
-            (row["kind"] or "not classified").replace("_", " "),
-            NOT_EVIDENCED if row["state"] == NOT_EVIDENCED else _written(row["aware_at"], "not recorded"),
+            _classified(row),
+            _aware(row),
             _written(row["due_at"], "none"),
             _written(row["notified_at"], "not yet" if row["due_at"] else "none"),
             row["reference"] or "none",
@@ -246,6 +251,18 @@ def legal_table(clocks: Iterable[Row], incidents: Iterable[Row], as_at: datetime
     )
     columns = (*map(Column, names), Column("Clock", "verdict"))
     return Table(TITLE, columns, cells, "incidents.legal_clocks", "No incident.")
+
+
+def _classified(row: Row) -> str:
+    if row["kind"] is None:
+        return "not classified"
+    return f"{row['kind'].replace('_', ' ')}, {_corrected(row, 'classified_at')}"
+
+
+def _aware(row: Row) -> str:
+    if row["state"] == NOT_EVIDENCED:
+        return NOT_EVIDENCED
+    return _corrected(row, "aware_at") if row["aware_at"] else "not recorded"
 
 
 def _written(at: datetime | None, otherwise: str) -> str:

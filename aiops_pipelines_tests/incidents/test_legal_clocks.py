@@ -24,6 +24,7 @@ from aiops_pipelines.incidents.legal_events import LEGAL_EVENTS, kinds_of, new_l
 from aiops_pipelines.incidents.lifecycle import INCIDENTS
 from aiops_pipelines.incidents.settings import Notification
 from aiops_pipelines.resources.tables import declared_tables
+from aiops_pipelines.wording import moment
 
 ROOT = Path(__file__).parents[2]
 BERLIN, NEW_YORK, UTC_ZONE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("UTC")
@@ -228,6 +229,17 @@ def test_a_corrected_awareness_counts_and_the_first_stays():
     row = clocks(first, second, now=at(3, 1))["gdpr", "notification"]
     assert (row["first_aware_at"], row["aware_at"], row["due_at"]) == (at(2, 10), at(1, 8), at(4, 8))
     assert "(first recorded as 2" in legal_lines([row])[0][1]
+
+
+def test_a_corrected_classification_moves_the_clock_and_the_report_shows_the_first():
+    known = [event("dora", "aware", at(3)), event("dora", "classified", at(3, 10), "major")]
+    again = event("dora", "classified", at(3, 20), "major", reason="Typed wrong")
+    sent = event("dora", "notified", at(3, 21), "initial")
+    row = clocks(*known, again, sent, now=at(4))["dora", "initial"]
+    assert (row["state"], row["first_classified_at"], row["classified_at"]) == ("met", at(3, 10), at(3, 20))
+    ((_, _, classified, aware, *_),) = legal_table([row], incident().rows(named=True), at(5)).rows
+    assert classified == f"major, {moment(at(3, 20))} (first recorded as {moment(at(3, 10))})"
+    assert aware == moment(at(3))
 
 
 def test_what_is_not_reportable_has_no_deadline_until_it_is_classified_again():
