@@ -165,6 +165,9 @@ def _show(outcome: "Outcome", went: str) -> None:
         if not outcome.left:
             lines.append(("good", "Searched", "nothing that is produced here names the person any more"))
     for file, numbers in outcome.sources.items():
+        if not numbers:
+            lines.append(("warn", "Your file", f"{file} cannot be read: search it for the person yourself"))
+            continue
         shown = ", ".join(str(number) for number in numbers[:LINES_NAMED])
         more = f" and {len(numbers) - LINES_NAMED:,} more" if len(numbers) > LINES_NAMED else ""
         lines.append(("warn", "Your file", f"{file}, lines {shown}{more}: erase it there yourself"))

@@ -63,7 +63,8 @@ class Request:
 class Outcome:
     """What came of a request in one system: rows by table, holds that refused it, what names the person yet.
 
-    `left` are places that are produced here, by column or file; `sources` lines of the team's own log files.
+    `left` are places that are produced here, by column or file; `sources` lines of the team's own log files,
+    none of one that cannot be read.
     """
 
     system: str
@@ -124,7 +125,7 @@ class Eraser:
                 person = Person(self._warehouse, self._book, system, request.user_id)
                 outcome = self._look(person, clock)
                 known = person.marks[0] in erased_marks(self._warehouse, system.name)
-                if not (outcome.rows or outcome.sources or known):
+                if not (outcome.rows or any(outcome.sources.values()) or known):
                     continue
                 outcomes.append(outcome)
                 if outcome.holds:

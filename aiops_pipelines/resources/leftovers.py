@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from aiops_pipelines.compliance.erasure import GONE, LOOKED_FOR, SHORTEST_ID, stands_alone
-from aiops_pipelines.inference_log.ingestion import begin, plan
+from aiops_pipelines.inference_log.ingestion import LogFile, begin, plan
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.first_file import sync_folder
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
@@ -169,7 +169,7 @@ def in_tables(warehouse: Warehouse, names: Sequence[str], starts: Sequence[str])
 
 
 def in_sources(system: System, known: Iterable[str], names: Sequence[str]) -> dict[str, list[int]]:
-    """Return the lines of a system's log files that name a person, by file.
+    """Return the lines of a system's log files that name a person, by file; none of one that cannot be read.
 
     Args:
         system: whose logs.
@@ -189,9 +189,16 @@ def in_sources(system: System, known: Iterable[str], names: Sequence[str]) -> di
     }
     found: dict[str, list[int]] = {}
     for name, file in sorted(files.items()):
-        whole = plan(file, None)
-        for piece in folder.pieces(whole, begin(file, whole, None)):
-            if any(one in piece.block.content for one in wanted):
-                lines = [number for number, line in piece.lines if any(_found(line, wanted))]
-                found.setdefault(name, []).extend(lines)
-    return {name: lines for name, lines in found.items() if lines}
+        try:
+            if lines := list(_naming(folder, file, wanted)):
+                found[name] = lines
+        except OSError:  # damaged or gone: nobody is kept from being erased by it
+            found[name] = []
+    return found
+
+
+def _naming(folder: LogFolder, file: LogFile, wanted: Sought) -> Iterator[int]:
+    whole = plan(file, None)
+    for piece in folder.pieces(whole, begin(file, whole, None)):
+        if any(one in piece.block.content for one in wanted):
+            yield from (number for number, line in piece.lines if any(_found(line, wanted)))

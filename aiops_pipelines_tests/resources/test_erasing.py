@@ -323,6 +323,17 @@ def test_a_hold_on_everything_refuses_who_left_only_a_rating(
     assert "grace-hopper-99" in warehouse.rows("inference_log.feedback")["given_by"].to_list()
 
 
+def test_a_log_file_that_is_damaged_keeps_nobody_from_being_erased(
+    project: Project, warehouse: Warehouse, book: AuditBook
+) -> None:
+    (shop(project).inference_log.folder / "torn.jsonl.gz").write_bytes(b"\x1f\x8b\x08" + bytes(40))
+    with pytest.raises(ErasureError, match="names nobody-at-all"):
+        erase(project, warehouse, book, Request("nobody-at-all", "Mary", "Somebody asked"))
+    outcome = erase(project, warehouse, book)
+    assert outcome.sources == {"july.jsonl": [1, 2, 4, 8, 9], "torn.jsonl.gz": []}
+    assert in_rows(warehouse, OF_ADA) == {}
+
+
 def test_looking_changes_nothing(project: Project, warehouse: Warehouse, book: AuditBook) -> None:
     before = warehouse.file.read_bytes()
     outcome = Eraser(project, warehouse, book, []).look(shop(project), Request(ADA), NOW)
