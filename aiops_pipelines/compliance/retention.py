@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from aiops_pipelines.compliance import leaf
 from aiops_pipelines.compliance.audit_entry import decision_entry
@@ -25,6 +25,7 @@ SPANS_AN_ENTRY = 2_000
 """Written as "1234567890-1234567899" each, they stay below the bytes of a leaf."""
 Gone = Literal["", "texts", "person"]
 Entry = dict[str, Any]
+Before = TypeVar("Before")
 
 
 def kept_from(now: datetime, text_days: int) -> datetime:
@@ -107,7 +108,7 @@ class Deletions:
                     texts += ((*_ends(span), before) for span in details["entries"])
             except (leaf.LeafInvalid, KeyError, TypeError, ValueError):
                 continue  # an entry that was edited is found by `integrity`, and excuses nothing
-        return cls(sorted(texts), sorted(people))
+        return cls(_outermost(texts), _outermost(people))
 
     def gone(self, index: int, occurred_at: datetime) -> Gone:
         """Say what the log says was deleted of the call of an entry."""
@@ -121,7 +122,16 @@ def _ends(span: str) -> tuple[int, int]:
     return int(first), int(last or first)
 
 
+def _outermost(found: Iterable[tuple[int, int, Before]]) -> list[tuple[int, int, Before]]:
+    """Sort spans without those inside of others: texts that came back with a backup are deleted twice."""
+    kept: list[tuple[int, int, Before]] = []
+    for one in sorted(found, key=lambda span: (span[0], -span[1])):
+        if not kept or one[1] > kept[-1][1]:
+            kept.append(one)
+    return kept
+
+
 def _within(found: Sequence[tuple[int, int, Any]], index: int) -> tuple[int, int, Any] | None:
-    # Spans do not overlap, so the last that starts before an entry is the only one that can hold it.
+    # None lies inside of another, so of those that start before an entry the last reaches furthest.
     at = bisect_right(found, index, key=lambda span: span[0])
     return found[at - 1] if at and index <= found[at - 1][1] else None

@@ -85,6 +85,19 @@ def test_all_of_it_goes_when_the_term_is_over_and_the_log_vouches_for_the_rest(
     assert delete_texts(warehouse, book, SHOP, OVER + DAY) is None  # once
 
 
+def test_a_text_that_came_back_and_was_deleted_again_excuses_the_others_still(
+    book: AuditBook, warehouse: Warehouse
+) -> None:
+    assert delete_texts(warehouse, book, SHOP, OVER)
+    with warehouse.writing() as writer:
+        writer._connection.execute(
+            f"update inference_log.inferences set query = '{QUESTION}', answer = '30 days.' where event_id = "
+            "(select event_id from compliance.audit_log where entry_index = 1)"
+        )
+    assert delete_texts(warehouse, book, SHOP, OVER + DAY)
+    assert messages(book) == [("note", "The texts of 3 calls were deleted after ")]
+
+
 def test_a_call_that_is_not_in_the_log_yet_waits_for_its_entry(book: AuditBook, warehouse: Warehouse) -> None:
     call = {"event_id": "e9", "occurred_at": NOW, "query": QUESTION, "answer": "30 days.", "status": "ok"}
     insert(warehouse, "inference_log.inferences", call)
