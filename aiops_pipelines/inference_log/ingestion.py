@@ -5,9 +5,8 @@ Nothing here opens a file or a table. Personal data is masked here, before any r
 
 import hashlib
 import json
-import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -16,25 +15,16 @@ import polars as pl
 
 from aiops_pipelines.compliance.masking import masked_column, pseudonymised_column
 from aiops_pipelines.compliance.privacy import REGIONS, mask
-from aiops_pipelines.inference_log.forgotten import forgotten, keyed_line, names_erased
+from aiops_pipelines.inference_log.forgotten import forgotten
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
 from aiops_pipelines.inference_log.priced_apart import with_priced_apart
 from aiops_pipelines.inference_log.record import ANSWERED, SCHEMA, TOKEN_COLUMNS, Batch, Rejection
 from aiops_pipelines.inference_log.redelivered import contradictions
+from aiops_pipelines.inference_log.set_aside import QUARANTINE, aside_rows, refusal
 
 HEAD_BYTES = 4_096
-RAW_SHOWN, RAW_MASKED = 500, 4_000
-"""Characters kept of a line that was set aside, and masked before: data cut in two is not recognised."""
 FREE_TEXT = ("query", "answer", "error_type", "endpoint", "user_group")
 IDENTIFIERS = ("trace_id", "session_id", "user_id")
-QUARANTINE = pl.Schema(
-    {
-        **dict.fromkeys(("system", "source_file"), pl.String()),
-        "source_line": pl.Int64(),
-        **dict.fromkeys(("reason", "line_hash", "raw_masked"), pl.String()),
-        "quarantined_at": pl.Datetime("us", "UTC"),
-    }
-)
 LOG_FILES = pl.Schema(
     {
         **dict.fromkeys(("system", "source_file"), pl.String()),
@@ -46,8 +36,6 @@ LOG_FILES = pl.Schema(
         "read_at": pl.Datetime("us", "UTC"),
     }
 )
-_ESCAPE = re.compile(r"\\(?:u00([0-7][0-9a-fA-F])|([nrt/]))")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -212,7 +200,11 @@ def land(
     others = _contradicting(calls, stored, source)
     known -= len(others)
     rejections = [*batch.rejections, *sorted([*refused, *others], key=lambda one: one.line)]
-    aside = [row for row in _aside(rejections, reading, source) if row["line_hash"] not in known_rejections]
+    aside = [
+        row
+        for row in aside_rows(rejections, reading.file.name, source)
+        if row["line_hash"] not in known_rejections
+    ]
     reading = replace(
         reading,
         rows_stored=reading.rows_stored + kept.height,
@@ -277,7 +269,7 @@ def first_of_each(
     suspects = calls.filter(pl.col("event_id").str.contains("@", literal=True))
     if named := [row for row in suspects.rows(named=True) if mask(row["event_id"], ())[1]["EMAIL"]]:
         reason = "event_id holds an e-mail address; identify calls by something that names nobody."
-        refused = [_refusal(row, reason) for row in named]
+        refused = [refusal(row, reason) for row in named]
         calls = calls.filter(
             ~pl.col("event_id").is_in(pl.Series([row["event_id"] for row in named]).implode())
         )
@@ -290,7 +282,7 @@ def first_of_each(
             if kept[row["event_id"]] | {"source_line": 0} == row | {"source_line": 0}:
                 known += 1
             else:
-                refused.append(_refusal(row, "same event_id, other content"))
+                refused.append(refusal(row, "same event_id, other content"))
         calls = first
     return calls, known, refused
 
@@ -302,17 +294,12 @@ def _contradicting(calls: pl.DataFrame, stored: pl.DataFrame | None, source: Sou
     again = calls.join(stored, on="event_id", how="semi", maintain_order="left")
     said = again.with_columns(contradictions(protected(again, source), stored, source.format))
     return [
-        _refusal(
+        refusal(
             {name: row[name] for name in ("event_id", *row["differs"], "source_line")},
             f"stored already with another {', '.join(row['differs'])}",
         )
         for row in said.filter(pl.col("differs").list.len() > 0).rows(named=True)
     ]
-
-
-def _refusal(record: Mapping[str, Any], reason: str) -> Rejection:
-    content = json.dumps({**record, "source_line": None}, default=str, ensure_ascii=False)
-    return Rejection(record["source_line"], reason, content.encode())
 
 
 def protected(calls: pl.DataFrame, source: Source) -> pl.DataFrame:
@@ -342,31 +329,3 @@ def _masked_verdicts(
                 if hits:
                     found.setdefault(row, Counter()).update(hits)
     return pl.Series(verdicts.name, rows, dtype=verdicts.dtype)
-
-
-def _line(raw: bytes, source: Source) -> dict[str, str | None]:
-    hashed = hashlib.sha256(raw).hexdigest()
-    if names_erased(raw, source):
-        return {"line_hash": keyed_line(source.key, hashed), "raw_masked": None}
-    return {"line_hash": hashed, "raw_masked": _shown(raw, source.regions)}
-
-
-def _aside(rejections: Sequence[Rejection], reading: Reading, source: Source) -> Iterator[dict[str, Any]]:
-    # Many bad spans can stand in one long line, which is hashed once.
-    lines = {raw: _line(raw, source) for raw in {rejection.raw for rejection in rejections}}
-    for rejection in rejections:
-        yield {
-            "system": source.system,
-            "source_file": reading.file.name,
-            "source_line": rejection.line,
-            "reason": rejection.reason,
-            **lines[rejection.raw],
-            "quarantined_at": source.now,
-        }
-
-
-def _shown(raw: bytes, regions: Sequence[str]) -> str:
-    """Return the start of a line, masked; JSON escapes are undone first, they hide what they spell."""
-    start = raw[:RAW_MASKED].decode(errors="replace")
-    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", start)
-    return mask(_CONTROL.sub(" ", plain), regions)[0][:RAW_SHOWN]

@@ -15,7 +15,6 @@ from aiops_pipelines.inference_log.formats import IMPORTERS
 from aiops_pipelines.inference_log.ingestion import (
     HEAD_BYTES,
     LOG_FILES,
-    QUARANTINE,
     LogFile,
     Reading,
     Source,
@@ -26,6 +25,7 @@ from aiops_pipelines.inference_log.ingestion import (
     plan,
 )
 from aiops_pipelines.inference_log.record import SCHEMA
+from aiops_pipelines.inference_log.set_aside import QUARANTINE
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.systems import Logs
 
