@@ -85,6 +85,7 @@ def _store(files: list[Path], system: "System", name: str | None) -> bool:
                     key,
                     mapping=system.inference_log.mapping,
                     erased=erased_marks(books, system.name),
+                    story_ends=system.as_of,
                 )
                 book = LogBook(books, LogFolder(system.inference_log.folder), source)
                 [file] = book.given([path])

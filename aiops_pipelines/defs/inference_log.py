@@ -24,6 +24,7 @@ from aiops_pipelines.resources.log_import import shortfalls
 from aiops_pipelines.resources.people import erased_marks
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
+from aiops_pipelines.wording import moment
 
 LANDING = labels("inference_log", CONTINUOUS, "great-expectations")
 SUITE = load_suite(Path(inference_log.__file__).with_name("expectations.yaml"))
@@ -102,6 +103,7 @@ def ingestion(
                 audit_book.whole_keys(system.name).pepper(system.name),
                 mapping=system.inference_log.mapping,
                 erased=erased_marks(warehouse, system.name),
+                story_ends=system.as_of,
             )
             landed += _ingest(work, system, source)
     work.close()
@@ -136,14 +138,20 @@ def _ingest(work: Work, system: System, source: Source) -> Iterator[Landing]:
     for problem in problems:
         work.problem(system.name, problem)
     for file in files:
-        tally = Tally()
+        tally, latest = Tally(), source.present
         with work.guarding(system.name, OSError):
             for landing in book.read(file):
                 tally.add(landing)
+                latest = max(latest, landing.inferences["occurred_at"].max() or latest)
                 for problem in shortfalls(book.place(file), landing.promised):
                     work.problem(system.name, problem)
                 kept = [name for name in landing.inferences.columns if name in LOOKED_AT]
                 yield replace(landing, inferences=landing.inferences.select(kept))
+        if latest > source.present:
+            work.problem(
+                system.name,
+                f"{file.name} holds calls dated up to {moment(latest)}, which is ahead; set the source's clock.",
+            )
         work.context.log.info(f"{system.name}/{file.name}: {tally}")
 
 

@@ -6,6 +6,7 @@ that watch for silence, missing scores and another judge. Adding a rule takes it
 and a runbook for each new cause.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -179,10 +180,13 @@ def audit_broken(facts: Facts, limits: Limits) -> Readings:
 def silence(facts: Facts, limits: Limits) -> Readings:
     """No call was logged for longer than the limit, between two calls or up to now.
 
-    The period is the stretch that broke the limit, so that a silence that goes on stays one signal.
+    The period is the stretch that broke the limit, so that a silence that goes on stays one signal. A call
+    that is dated after now ends no silence.
     """
     limit = timedelta(hours=limits.silent_hours)
-    times = facts.call_times["occurred_at"].drop_nulls().sort().to_list() if facts.call_times.width else []
+    logged = facts.call_times["occurred_at"] if facts.call_times.width else pl.Series(dtype=pl.Datetime)
+    times = logged.drop_nulls().sort().to_list()
+    times = times[: bisect_right(times, facts.now)]
     for last, following in pairwise([*times, facts.now] if times else ()):
         hours = (following - last) / timedelta(hours=1)
         if following - last > limit:

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import polars as pl
@@ -23,6 +23,8 @@ from aiops_pipelines.inference_log.redelivered import contradictions
 from aiops_pipelines.inference_log.set_aside import QUARANTINE, aside_rows, refusal
 
 HEAD_BYTES = 4_096
+AHEAD = timedelta(days=1)
+"""How far a clock may run ahead of ours: a call dated later would be taken for weeks of silence before it."""
 FREE_TEXT = ("query", "answer", "error_type", "endpoint", "user_group")
 IDENTIFIERS = ("trace_id", "session_id", "user_id")
 LOG_FILES = pl.Schema(
@@ -93,6 +95,13 @@ class Source:
     erased_traces: frozenset[str] = frozenset()
     erased_calls: frozenset[str] = frozenset()
     """Their traces and calls as stored, for what names nothing else; of a call its own part of the id too."""
+    story_ends: datetime | None = None
+    """The end of a recorded story, which may lie ahead of `now`."""
+
+    @property
+    def present(self) -> datetime:
+        """The latest time that a call can have without a clock that is wrong."""
+        return max(self.now, self.story_ends or self.now)
 
 
 @dataclass(frozen=True)
@@ -197,9 +206,12 @@ def land(
     plain = plain or PlainCalls.together([])
     calls = plain.beside(batch.records).calls
     kept, known, refused = first_of_each(calls, known_ids)
+    ahead = _ahead(kept, source.present)
+    if ahead:
+        kept = kept.filter(pl.col("occurred_at") <= source.present + AHEAD)
     others = _contradicting(calls, stored, source)
     known -= len(others)
-    rejections = [*batch.rejections, *sorted([*refused, *others], key=lambda one: one.line)]
+    rejections = [*batch.rejections, *sorted([*refused, *others, *ahead], key=lambda one: one.line)]
     aside = [
         row
         for row in aside_rows(rejections, reading.file.name, source)
@@ -285,6 +297,13 @@ def first_of_each(
                 refused.append(refusal(row, "same event_id, other content"))
         calls = first
     return calls, known, refused
+
+
+def _ahead(calls: pl.DataFrame, present: datetime) -> list[Rejection]:
+    """Return the calls that are dated more than a day after the present."""
+    late = calls.filter(pl.col("occurred_at") > present + AHEAD)
+    reason = "occurred_at lies more than a day ahead; the clock of the source is wrong."
+    return [refusal(row, reason) for row in late.rows(named=True)]
 
 
 def _contradicting(calls: pl.DataFrame, stored: pl.DataFrame | None, source: Source) -> list[Rejection]:

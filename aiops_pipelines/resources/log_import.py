@@ -117,7 +117,14 @@ def looked_at(
         OSError: it is not there or cannot be read.
     """
     mapping = system.inference_log.mapping if system else None
-    source = Source(system.name if system else "", name, now, secrets.token_bytes(32), mapping=mapping)
+    source = Source(
+        system.name if system else "",
+        name,
+        now,
+        secrets.token_bytes(32),
+        mapping=mapping,
+        story_ends=system and system.as_of,
+    )
     price_of = PriceBook(system.prices if system else ()).price_of
     read = importer(name, mapping)
     for piece in pieces(path):

@@ -314,6 +314,12 @@ def test_a_log_that_reaches_the_present_is_not_silent():
     assert calm_periods(known, LIMITS)["signal"].to_list() == ["silence"]
 
 
+def test_a_call_that_is_dated_ahead_neither_makes_nor_ends_a_silence():
+    ahead = heard("2026-06-01T12:00", "2027-06-01T12:00")
+    assert found(facts(utc("2026-06-02T12:00"), call_times=ahead)) == []
+    assert signals(facts(utc("2026-06-02T13:00"), call_times=ahead), LIMITS)["value"].item() == 25.0
+
+
 def test_a_silence_that_is_over_stays_on_record():
     known = facts(utc("2026-06-05"), call_times=heard("2026-06-04T12:00", "2026-06-01"))
     assert found(known) == [("silence", "no_data", "P2", JUNE_1)]

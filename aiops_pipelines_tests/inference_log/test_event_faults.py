@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -22,9 +23,9 @@ from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.prices import PriceBook
 from aiops_pipelines.resources.writer import Writer
-from aiops_pipelines_tests.inference_log.test_ingestion import NOW
 
-SOURCE = Source("support", "aiops_jsonl", NOW, b"k" * 32)
+LATER = datetime(2026, 12, 1, tzinfo=UTC)
+SOURCE = Source("support", "aiops_jsonl", LATER, b"k" * 32)
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CALL = {"occurred_at": "2026-06-01T12:00:00Z", "provider": "openai", "model_requested": "gpt-4.1-mini"}
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -101,6 +102,26 @@ def test_c03_clocks_that_are_wrong_are_kept_or_set_aside_never_lost(warehouse, l
     assert one(warehouse, "select list(source_line order by source_line) from inference_log.quarantine") == (
         [5, 6, 7],
     )
+
+
+def test_c03_a_call_dated_more_than_a_day_ahead_is_set_aside(warehouse, logs):
+    moments = [LATER + timedelta(days=1, seconds=n) for n in (0, 1, 10**9)]
+    lines = [call(f"e{i}", occurred_at=at.isoformat()) for i, at in enumerate(moments)]
+    (logs / "a.jsonl").write_bytes(b"".join(lines))
+    tally = read(warehouse, logs)
+    assert counted(tally) == (1, 0, 2)
+    assert list(tally.refused) == [
+        "occurred_at lies more than a day ahead; the clock of the source is wrong."
+    ]
+    lines_aside = warehouse.read("select source_line, raw_masked from inference_log.quarantine order by all")
+    assert lines_aside["source_line"].to_list() == [2, 3]
+    assert "e1" in lines_aside["raw_masked"][0]
+
+
+def test_c03_a_story_that_ends_ahead_has_its_calls(warehouse, logs):
+    ends = LATER + timedelta(days=9)
+    (logs / "a.jsonl").write_bytes(call("e0", occurred_at=ends.isoformat()))
+    assert counted(read(warehouse, logs, replace(SOURCE, story_ends=ends))) == (1, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +306,7 @@ def test_a_killed_read_of_a_file_that_is_read_whole_begins_again_and_knows_what_
     kill(project, logs, form)
     [before] = warehouse.rows(log_book.LOG_FILES).rows(named=True)
     assert 0 < before["rows_stored"] < 1_000
-    source = Source("support", form, NOW, b"k" * 32, mapping={key: key for key in rows[0]})
+    source = Source("support", form, LATER, b"k" * 32, mapping={key: key for key in rows[0]})
     rest = read(warehouse, logs, source)
     assert counted(rest) == (1_000 - before["rows_stored"], before["rows_stored"], 0)
     assert counted(read(warehouse, logs, source)) == (0, 0, 0)
