@@ -1,6 +1,7 @@
 """What every asset body shares: labels, systems and periods, and how it reports what stands in the way."""
 
 import base64
+import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,10 @@ from aiops_pipelines.project import Project
 from aiops_pipelines.resources.charts import draw
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System, load_systems
+from aiops_pipelines.wording import inert
 
+MARKDOWN = re.compile(r"[\\`*_\[\]<>!|~]")
+"""Characters that mean something in Markdown within a cell."""
 OWNER = "team:ai-operations"
 ROWS_SHOWN = 12
 
@@ -58,12 +62,17 @@ def table(frame: pl.DataFrame, rows: int = ROWS_SHOWN) -> dg.MarkdownMetadataVal
 def plot(chart: Chart) -> dg.MarkdownMetadataValue:
     """Return a chart as a picture for the UI."""
     picture = base64.b64encode(draw(chart).encode()).decode()
-    return dg.MetadataValue.md(f"![{chart.title}](data:image/svg+xml;base64,{picture})")
+    return dg.MetadataValue.md(f"![{_escaped(chart.title)}](data:image/svg+xml;base64,{picture})")
 
 
 def _cell(value: object) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")[:120]
+    return _escaped(text.replace("\n", " ")[:120])
+
+
+def _escaped(text: str) -> str:
+    """Return text from outside as Markdown that shows it: no picture is fetched, no link is made of it."""
+    return MARKDOWN.sub(r"\\\g<0>", inert(text))
 
 
 class Work:
