@@ -291,10 +291,14 @@ def _disk_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
-        raise WarehouseError(f"{what}: {error}. Make room on the disk if it is full.") from error
+        room = "" if _damaged(error) else ". Make room on the disk if it is full."
+        raise WarehouseError(f"{what}: {_said(error)}{room}") from error
 
 
 def _said(error: duckdb.Error) -> str:
     """Return what DuckDB says, for a damaged file with what to do about it."""
-    damaged = any(sign in str(error) for sign in DAMAGED)
-    return f"{str(error).rstrip('.! ')}. {RESTORE}" if damaged else str(error)
+    return f"{str(error).rstrip('.! ')}. {RESTORE}" if _damaged(error) else str(error)
+
+
+def _damaged(error: duckdb.Error) -> bool:
+    return any(sign in str(error) for sign in DAMAGED)

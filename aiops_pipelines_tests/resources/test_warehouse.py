@@ -300,6 +300,21 @@ def test_a_damaged_header_is_no_busy_warehouse(store: Warehouse, place: int) -> 
         store.rows(EVENTS)
 
 
+def test_a_damaged_block_is_no_full_disk(store: Warehouse) -> None:
+    with store.writing() as writer:
+        writer._connection.execute(
+            f"insert into {EVENTS} select 'a', i, now(), hash(i) >> 2 from range(9000) t(i)"
+        )
+    assert len(ids(store)) == 9_003
+    content = bytearray(store.file.read_bytes())
+    for place in range(3 * 4096 + 100, len(content), 4_096):
+        content[place] ^= 1
+    store.file.write_bytes(content)
+    with pytest.raises(WarehouseError, match=r"Corrupt database.* backup") as told:
+        store.rows(EVENTS)
+    assert "Make room" not in str(told.value)
+
+
 def test_a_file_of_another_kind_is_refused(store: Warehouse) -> None:
     store.file.write_bytes(b"not a database" * 1000)
     with pytest.raises(WarehouseError, match=r"^x\.duckdb cannot be opened: .*not a valid DuckDB") as told:
