@@ -142,7 +142,7 @@ def _ingest(work: Work, system: System, source: Source) -> Iterator[Landing]:
         with work.guarding(system.name, OSError):
             for landing in book.read(file):
                 tally.add(landing)
-                latest = max(latest, landing.inferences["occurred_at"].max() or latest)
+                latest = max([latest, *landing.inferences["occurred_at"].sort().tail(1)])
                 for problem in shortfalls(book.place(file), landing.promised):
                     work.problem(system.name, problem)
                 kept = [name for name in landing.inferences.columns if name in LOOKED_AT]
@@ -150,7 +150,7 @@ def _ingest(work: Work, system: System, source: Source) -> Iterator[Landing]:
         if latest > source.present:
             work.problem(
                 system.name,
-                f"{file.name} holds calls dated up to {moment(latest)}, which is ahead; set the source's clock.",
+                f"{file.name} holds calls dated up to {moment(latest)}; set the clock of the source right.",
             )
         work.context.log.info(f"{system.name}/{file.name}: {tally}")
 

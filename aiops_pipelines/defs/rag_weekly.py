@@ -40,6 +40,12 @@ MEASURING = labels("rag", WEEKLY)
             MEASURING,
         ),
         spec(
+            "retrieval_changes",
+            "Whether each index version finds more or less than the one before it, with a verdict.",
+            ["retrieval_scores"],
+            MEASURING,
+        ),
+        spec(
             "retrieval_slices",
             "Retrieval quality by tag of the known queries, and of drafts that nobody signed off, apart.",
             ["retrieval_scores"],
@@ -69,7 +75,7 @@ def retrieval_evaluation(
                     writer.replace(f"rag.retrieval_{name}", frame, system=system.name)
             measured.append(found)
     work.close()
-    for name in ("scores", "quality", "comparisons", "slices"):
+    for name in ("scores", "quality", "comparisons", "changes", "slices"):
         empty = warehouse.tables[f"rag.retrieval_{name}"].empty()
         shown = pl.concat([empty, *(getattr(found, name) for found in measured)])
         if name == "quality":

@@ -31,6 +31,7 @@ class Facts:
     drift_verdicts: pl.DataFrame = field(default_factory=_no_rows)
     drift_causes: pl.DataFrame = field(default_factory=_no_rows)
     index_freshness: pl.DataFrame = field(default_factory=_no_rows)
+    retrieval_changes: pl.DataFrame = field(default_factory=_no_rows)
     document_findings: pl.DataFrame = field(default_factory=_no_rows)
     spend_growth_since_baseline: pl.DataFrame = field(default_factory=_no_rows)
     alert_readings: pl.DataFrame = field(default_factory=_no_rows)

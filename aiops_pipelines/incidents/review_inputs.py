@@ -26,9 +26,10 @@ class ReviewInputs:
 
     `verdicts` is drift_verdicts, `causes` drift_causes, `growth` spend_growth_since_baseline, `month`
     month_forecast, `anomalies` spend_anomalies, `freshness` index_freshness, `retrieval`
-    retrieval_quality, `rankers` retrieval_comparisons, `slices` retrieval_slices, `verifications`
-    audit_verifications, `spend` weekly_spend, `pricing` daily_pricing, `blocks` guardrail_weekly,
-    `traffic` weekly_traffic, `masked` pii_weekly and `percentiles` latency_percentiles.
+    retrieval_quality, `rankers` retrieval_comparisons, `changes` retrieval_changes, `slices`
+    retrieval_slices, `verifications` audit_verifications, `spend` weekly_spend, `pricing` daily_pricing,
+    `blocks` guardrail_weekly, `traffic` weekly_traffic, `masked` pii_weekly and `percentiles`
+    latency_percentiles.
     """
 
     system: System
@@ -45,6 +46,7 @@ class ReviewInputs:
     freshness: pl.DataFrame = field(default_factory=_none)
     retrieval: pl.DataFrame = field(default_factory=_none)
     rankers: pl.DataFrame = field(default_factory=_none)
+    changes: pl.DataFrame = field(default_factory=_none)
     slices: pl.DataFrame = field(default_factory=_none)
     incidents: pl.DataFrame = field(default_factory=_none)
     legal_clocks: pl.DataFrame = field(default_factory=_none)

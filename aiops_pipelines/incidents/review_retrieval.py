@@ -56,10 +56,9 @@ def retrieval(r: ReviewInputs) -> Section:
     if not dense:
         meaning = "Retrieval was not measured: no known query was run on an index version."
         return Section(key, title, meaning, "unknown" if r.system.known_queries else "plain")
-    last, before = dense[-1], dense[-2] if len(dense) > 1 else None
-    version = last["index_version"]
+    last, version = dense[-1], dense[-1]["index_version"]
     floor = next((row for row in rows if row["ranker"] == "bm25" and row["index_version"] == version), None)
-    meaning, tone = _retrieval_meaning(last, before, floor)
+    meaning, tone = _retrieval_meaning(last, _change(r, version), floor)
     figures = (
         Figure("nDCG@10, dense", last["mean"], "score", _interval(last)),
         Figure("nDCG@10, BM25", floor["mean"] if floor else None, "score", _interval(floor) if floor else ""),
@@ -83,6 +82,12 @@ def retrieval(r: ReviewInputs) -> Section:
     ]
     tone = "warn" if (proven or weak) and tone == "good" else tone
     return Section(key, title, f"{meaning} {told}".strip(), tone, figures, charts, (), tuple(actions))
+
+
+def _change(r: ReviewInputs, version: str) -> Row | None:
+    """Return how the embeddings of an index compare with those of the one before it."""
+    rows = [row for row in r.rows("changes") if row["index_version"] == version and row["ranker"] == "dense"]
+    return rows[-1] if rows else None
 
 
 def _proven(r: ReviewInputs, version: str) -> list[Row]:
@@ -118,11 +123,10 @@ def _better_ranking(proven: list[Row]) -> list[str]:
     return ["Rank with keywords (BM25), or try another embedding model."]
 
 
-def _retrieval_meaning(last: Row, before: Row | None, floor: Row | None) -> tuple[str, Tone]:
+def _retrieval_meaning(last: Row, change: Row | None, floor: Row | None) -> tuple[str, Tone]:
     said = f"The newest index reaches an nDCG@10 of {last['mean']:.3f} on the known queries"
-    ends = (last["high"], before["low"]) if before else (None, None)
-    if before and ends[0] is not None and ends[1] is not None and ends[0] < ends[1]:
-        return f"{said}, clearly below the version before it ({before['mean']:.3f}).", "bad"
+    if change and change["verdict"] == "worse":
+        return f"{said}. {change['reason']}", "bad"
     if floor is None or floor["mean"] is None:
         return f"{said}; keyword search (BM25) was not measured.", "good"
     below = floor["mean"] > last["mean"]

@@ -29,6 +29,7 @@ from aiops_pipelines.systems import Limits, monday
 CAUSES = {
     "model_change": "Answers got worse after the served model changed",
     "index_staleness": "Answers are given from an index that lags behind its documents",
+    "retrieval_worse": "The index finds less for the known queries than the one before it",
     "prompt_change": "Answers got worse after the prompt changed",
     "query_mix": "Answers got worse because users ask about other things",
     "judge_change": "Quality cannot be told because the judge of the scores changed",
@@ -117,6 +118,19 @@ def index_stale(facts: Facts, limits: Limits) -> Readings:
         if row["verdict"] in ("fresh", "stale"):
             week, broken, share = week_of(row["week"]), row["verdict"] == "stale", row["stale_share"]
             yield Reading(*week, broken, "index_staleness", "P2", share, limits.stale_share, row["reason"])
+
+
+def retrieval_worse(facts: Facts, limits: Limits) -> Readings:
+    """An index finds less than the one before it, beyond chance and beyond the tolerated drop.
+
+    The ranking that is judged is the embeddings', which is what an index serves.
+    """
+    for row in facts.retrieval_changes.rows(named=True):
+        if row["ranker"] == "dense" and row["before"]:
+            drop = -row["difference"] / row["before"]
+            broken = row["verdict"] == "worse" and drop > limits.margin
+            week, figures = week_of(monday(row["valid_from"])), (drop, limits.margin)
+            yield Reading(*week, broken, "retrieval_worse", "P2", *figures, row["reason"])
 
 
 def service_alert(facts: Facts, limits: Limits) -> Readings:
@@ -210,6 +224,7 @@ RULES: Mapping[str, Rule] = {
     "judge_changed": Rule(judge_changed, ("judge_change",)),
     "scores_missing": Rule(scores_missing, ("scores_missing",)),
     "index_stale": Rule(index_stale, ("index_staleness",)),
+    "retrieval_worse": Rule(retrieval_worse, ("retrieval_worse",)),
     "spend_growth": Rule(spend_growth, ("cost_growth",)),
     "spend_anomaly": Rule(spend_anomaly, ("cost_anomaly",)),
     "monthly_budget": Rule(monthly_budget, ("budget",)),

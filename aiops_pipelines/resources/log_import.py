@@ -123,7 +123,7 @@ def looked_at(
         now,
         secrets.token_bytes(32),
         mapping=mapping,
-        story_ends=system and system.as_of,
+        story_ends=system.as_of if system else None,
     )
     price_of = PriceBook(system.prices if system else ()).price_of
     read = importer(name, mapping)

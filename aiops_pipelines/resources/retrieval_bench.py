@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from aiops_pipelines.rag import evaluation, ranking
 from aiops_pipelines.rag.comparisons import retrieval_comparisons
+from aiops_pipelines.rag.index_changes import asked_the_same, retrieval_changes
 from aiops_pipelines.rag.known_queries import in_force
 from aiops_pipelines.rag.passages import reference_contexts
 from aiops_pipelines.rag.slices import drafts_slice, retrieval_slices
@@ -30,11 +31,12 @@ _VECTORS = "select * from rag.embeddings where embedding_version = ? and chunk_i
 
 @dataclass(frozen=True)
 class Found:
-    """The tables of retrieval_scores, _quality, _comparisons and _slices, of one system."""
+    """The tables of retrieval_scores, _quality, _comparisons, _changes and _slices, of one system."""
 
     scores: pl.DataFrame
     quality: pl.DataFrame
     comparisons: pl.DataFrame
+    changes: pl.DataFrame
     slices: pl.DataFrame
 
 
@@ -54,7 +56,9 @@ class RetrievalBench:
         scores = [self._tables["rag.retrieval_scores"].empty()]
         quality = [self._tables["rag.retrieval_quality"].empty()]
         compared = [self._tables["rag.retrieval_comparisons"].empty()]
+        changes = [self._tables["rag.retrieval_changes"].empty()]
         slices = [self._tables["rag.retrieval_slices"].empty()]
+        before: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame] | None = None
         versions = self._recipes.served(system)
         starts = versions["valid_from"].unique().sort().to_list()
         ends = dict(zip(starts, [*starts[1:], now + INSTANT], strict=True)) if starts else {}
@@ -71,14 +75,19 @@ class RetrievalBench:
                 quality.append(evaluation.retrieval_quality(beside, since, dead))
                 slices.append(retrieval_slices(one, questions, since))
             scores += of_index
-            compared.append(retrieval_comparisons(pl.concat(of_index), since))
+            found = pl.concat(of_index)
+            compared.append(retrieval_comparisons(found, since))
+            if before is not None:
+                same = asked_the_same(questions, truth, *before[1:])
+                changes.append(retrieval_changes(before[0], found, same, since))
+            before = found, questions, truth
         for index in last.tail(1).iter_rows(named=True):
             drafts = self._warehouse.rows("rag.drafted_queries", system=system)
             questions = drafts.unique("query_id")
             searched = self._searched(system, index, questions["query"].to_list(), asked)
             for one, _, _ in _scored(system, index, questions, drafts, searched):
                 slices.append(drafts_slice(one, index["valid_from"]))
-        return Found(pl.concat(scores), pl.concat(quality), pl.concat(compared), pl.concat(slices))
+        return Found(*map(pl.concat, (scores, quality, compared, changes, slices)))
 
     def scores(
         self, system: str, index: Row, at: datetime, asked: "Asked | None" = None

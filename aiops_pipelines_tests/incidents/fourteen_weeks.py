@@ -283,6 +283,22 @@ def rankers() -> pl.DataFrame:
 
 
 @cache
+def changes() -> pl.DataFrame:
+    rows = [
+        {
+            "system": NAME,
+            "index_version": version,
+            "valid_from": at(WEEKS[number]),
+            "ranker": "dense",
+            "verdict": "undecided",
+            "reason": "The embeddings show no proven difference from the index before.",
+        }
+        for version, number, _, _ in INDEXES[1:]
+    ]
+    return table("rag.retrieval_changes", rows)
+
+
+@cache
 def slices() -> pl.DataFrame:
     rows = [
         {"system": NAME, "index_version": version, "valid_from": at(WEEKS[number]), "ranker": "dense"}
@@ -474,6 +490,7 @@ def inputs(week: date, **changed: pl.DataFrame) -> ReviewInputs:
         "freshness": freshness,
         "retrieval": retrieval,
         "rankers": rankers,
+        "changes": changes,
         "slices": slices,
         "incidents": incidents,
         "blocks": blocks,

@@ -367,6 +367,21 @@ def test_embeddings_that_lose_are_told_so_with_what_to_rank_with_instead() -> No
     assert both.actions[0].what.startswith("Rank with the embeddings and keywords together")
 
 
+def test_an_index_that_finds_less_than_the_one_before_is_told_with_what_to_do() -> None:
+    def retrieval(verdict: str, ranker: str = "dense", index: int = -1) -> Section:
+        row = {"system": SYSTEM.name, "index_version": weeks.INDEXES[index][0], "ranker": ranker}
+        row |= {"valid_from": weeks.at(WEEKS[0]), "verdict": verdict, "reason": "It finds less."}
+        given = weeks.table("rag.retrieval_changes", [row])
+        return section(weekly_review(inputs(WEEKS[-1], changes=given)), "retrieval")
+
+    plain = section(weekly_review(inputs(WEEKS[-1])), "retrieval")
+    worse = retrieval("worse")
+    assert (worse.tone, worse.actions[0].what) == ("bad", "Roll back to the index version before.")
+    assert worse.meaning.endswith("It finds less.")
+    for other in (retrieval("undecided"), retrieval("worse", "bm25"), retrieval("worse", index=0)):
+        assert (other.tone, other.actions) == (plain.tone, plain.actions)
+
+
 def worse_tag(version: str, verdict: str = "worse", ranker: str = "dense") -> dict[str, object]:
     found = {"mean": 0.5, "low": 0.41, "high": 0.59, "queries": 20, "rest": 0.85, "verdict": verdict}
     key = {"system": SYSTEM.name, "index_version": version, "valid_from": weeks.at(WEEKS[-1])}

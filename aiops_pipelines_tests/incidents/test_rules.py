@@ -314,6 +314,25 @@ def test_a_log_that_reaches_the_present_is_not_silent():
     assert calm_periods(known, LIMITS)["signal"].to_list() == ["silence"]
 
 
+def changed_index(verdict: str, difference: float, ranker: str = "dense") -> dict[str, object]:
+    row = {"valid_from": datetime(2026, 6, 3, 12, tzinfo=UTC), "ranker": ranker, "before": 0.8}
+    return row | {"difference": difference, "verdict": verdict, "reason": "It finds less."}
+
+
+def test_an_index_that_finds_less_beyond_chance_and_margin_is_one_signal_of_its_week():
+    known = facts(retrieval_changes=[changed_index("worse", -0.08), changed_index("worse", -0.08, "bm25")])
+    assert found(known) == [("retrieval_worse", "retrieval_worse", "P2", JUNE_1)]
+    [row] = signals(known, LIMITS).rows(named=True)
+    assert (row["value"], row["limit_value"], row["evidence"]) == (pytest.approx(0.1), 0.02, "It finds less.")
+
+
+@pytest.mark.parametrize("change", [("undecided", -0.3), ("better", 0.3), ("worse", -0.016)])
+def test_an_index_that_finds_no_less_is_calm(change):
+    known = facts(retrieval_changes=[changed_index(*change)])
+    assert found(known) == []
+    assert calm_periods(known, LIMITS)["signal"].to_list() == ["retrieval_worse"]
+
+
 def test_a_call_that_is_dated_ahead_neither_makes_nor_ends_a_silence():
     ahead = heard("2026-06-01T12:00", "2027-06-01T12:00")
     assert found(facts(utc("2026-06-02T12:00"), call_times=ahead)) == []

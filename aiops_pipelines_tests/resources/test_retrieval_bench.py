@@ -79,6 +79,40 @@ def test_an_index_in_a_space_that_nobody_knows_keeps_its_floor(
     assert scores["ranker"].to_list() == ["bm25"]
 
 
+TOPICS = ("labels", "lockers", "returns", "invoices", "couriers", "customs", "refunds", "pallets")
+
+
+def test_an_index_is_compared_with_the_one_before_it_on_the_same_queries(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    asked = [{"system": "desk", "query_id": t, "valid_from": NOW - timedelta(days=9)} for t in TOPICS]
+    for table, fields in (
+        ("rag.known_queries", lambda topic: {"query": f"what do {topic} cost", "tags": []}),
+        ("rag.judgements", lambda topic: {"document": f"{topic}.md", "grade": 2}),
+    ):
+        declared = warehouse.tables[table]
+        rows = [dict.fromkeys(declared.schema) | row | fields(row["query_id"]) for row in asked]
+        warehouse.replace(table, pl.DataFrame(rows, schema=declared.schema), system="desk")
+    for topic in TOPICS:
+        (folder / f"{topic}.md").write_text(f"# {topic.title()}\n\nWhat {topic} cost: two euros.\n")
+    build(warehouse, folder)
+    bench = RetrievalBench(warehouse)
+    assert bench.evaluate("desk", NOW).changes.is_empty()
+    for number, topic in enumerate(TOPICS):  # each page now answers the question of the next
+        other = TOPICS[(number + 1) % len(TOPICS)]
+        (folder / f"{topic}.md").write_text(f"# {other.title()}\n\nWhat {other} cost: three euros.\n")
+    (snapshot,) = snapshots(Corpus(folder=folder))
+    IndexBook(warehouse).update("desk", snapshot, NOW + timedelta(days=1), embedder(MiniLM.name))
+    changes = bench.evaluate("desk", NOW + timedelta(days=2)).changes
+    versions = warehouse.rows("rag.index_versions").sort("valid_from")["index_version"].to_list()
+    assert changes.select("previous_version", "index_version").unique().rows() == [tuple(versions)]
+    dense = changes.row(by_predicate=pl.col("ranker") == "dense", named=True)
+    assert (dense["before"], dense["queries"], dense["moved"], dense["verdict"]) == (1.0, 8, 8, "worse")
+    assert dense["after"] < 0.7 and dense["high"] < 0
+
+
 def test_drafts_are_asked_apart_and_count_nowhere_else(bench: RetrievalBench, warehouse: Warehouse) -> None:
     before = bench.evaluate("desk", NOW)
     asked = {"system": "desk", "query_id": "draft-1", "valid_from": NOW, "query": "when does the desk open"}
