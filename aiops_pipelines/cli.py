@@ -18,6 +18,7 @@ from aiops_pipelines.commands import (
     bring_in,
     costs,
     decide,
+    game_day,
     incident,
     index,
     look,
@@ -82,6 +83,7 @@ _commands: dict[str, tuple[Callable[..., None], ...]] = {
     LOOK: (look.status, look.incidents, look.problems, index.trace),
 }
 app.command("import", rich_help_panel=RUN)(bring_in.import_files)
+app.command("gameday", rich_help_panel=PROVE)(game_day.gameday)
 app.command("erase", rich_help_panel=DECIDE)(retain.erase)
 for _panel, _functions in _commands.items():
     for _function in _functions:

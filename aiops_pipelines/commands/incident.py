@@ -53,7 +53,7 @@ def show_incident(number: given.Incident, system: given.InSystem = None) -> None
         lines.append(("plain", event["event"].capitalize(), inert(done)))
     terminal.block(row["incident_id"], lines, owner.name)
     legal.show_legal(books, owner, row["incident_id"], given.clock())
-    _show_runbook(project, row["runbook"])
+    _show_runbook(project, row["runbook"], books.rows("incidents.game_days", system=owner.name))
     _show_diagnosis(books.rows("incidents.diagnoses", **key))
 
 
@@ -70,8 +70,9 @@ def review_incident(number: given.Incident, system: given.InSystem = None) -> No
     terminal.verbatim(draft(known, owner.title, owner.now(clock)))
 
 
-def _show_runbook(project: Project, name: str | None) -> None:
-    """Print what a runbook says, besides its queries."""
+def _show_runbook(project: Project, name: str | None, game_days: "pl.DataFrame") -> None:
+    """Print what a runbook says, besides its queries, and when its causes were rehearsed."""
+    from aiops_pipelines.incidents.game_day import last_rehearsal
     from aiops_pipelines.incidents.runbooks import load_runbook
     from aiops_pipelines.wording import inert
 
@@ -86,6 +87,7 @@ def _show_runbook(project: Project, name: str | None) -> None:
         ("plain", "Verify", inert(book.verify.question)),
     ]
     lines.append(("plain", "Rollback", inert(book.rollback.strip())))
+    lines.append(("plain", "Rehearsed", last_rehearsal(game_days, book.causes)))
     return terminal.block("Runbook", lines, given.shown(file))
 
 

@@ -6,8 +6,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import polars as pl
 
 from aiops_pipelines.inference_log.feedback import feedback_row
 from aiops_pipelines.inference_log.lines import parse
@@ -57,6 +59,16 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
         except RecordError as error:
             batch.rejections.append(Rejection(line, str(error), content))
     return batch
+
+
+def lines(calls: pl.DataFrame) -> Iterator[str]:
+    """Yield rows of `inference_log.inferences` as lines that are read as the same calls, tokens disjoint."""
+    for row in calls.iter_rows(named=True):
+        fields = {name: row[name] for name in READERS if row[name] is not None}
+        if row["input_uncached"] is not None and row["output_visible"] is not None:
+            fields |= {name: row[name] or 0 for name in TOKEN_COLUMNS}
+        parts = {part: row[f"{part}_tokens"] for part in PARTS if row[f"{part}_tokens"] is not None}
+        yield json.dumps(fields | ({"token_parts": parts} if parts else {}), default=str, ensure_ascii=False)
 
 
 def _record(fields: Any, ignored: Counter[str]) -> dict[str, Any]:

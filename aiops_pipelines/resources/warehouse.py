@@ -5,6 +5,7 @@ in as a whole. Times are stored as TIMESTAMP in UTC, so that no client needs a t
 """
 
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -230,6 +231,13 @@ class Warehouse:
                 os.replace(fresh, self.file)
                 sync_folder(self.file.parent)
                 return
+
+    def copied(self, target: Path) -> None:
+        """Copy the file as it is, with what is in its log; nobody writes meanwhile."""
+        with _disk_errors(f"{target.name} was not copied"), self._open(self.file, read_only=True):
+            for name in (self.file.name, f"{self.file.name}.wal"):
+                if (part := self.file.with_name(name)).exists():
+                    shutil.copyfile(part, target.with_name(name))
 
     def publish(
         self, target: Path, descriptions: Mapping[str, tuple[str, Mapping[str, str]]]
