@@ -32,7 +32,7 @@ def gameday(name: given.OneSystem, fault: Faults = None, as_json: Json = False) 
     project, outcomes = Project.here(), []
     with terminal.progress() as show:
         show("Copying the project and bringing the copy up to the week ...")
-        with practice(project, system, project.systems / f"{name}.yaml") as held:
+        with practice(project, system, project.systems / f"{name}.yaml", given.clock()) as held:
             show("The week without a fault ...")
             without = held.without_fault()
             for each in dict.fromkeys(fault or FAULTS):

@@ -88,11 +88,11 @@ class Practice:
 
 
 @contextmanager
-def practice(project: Project, system: System, file: Path) -> Iterator[Practice]:
+def practice(project: Project, system: System, file: Path, clock: datetime) -> Iterator[Practice]:
     """Yield a copy of the project, operated up to the start of the week after its log ends.
 
-    The last week of the log that is over is played again, first for what is left of the week in which the
-    log ends, then for the week to practise.
+    The last week of the log that is over is played again, first for what is left of a week that is not, then
+    for the week to practise.
 
     Raises:
         PracticeError: the log holds no whole week of calls, or a run failed.
@@ -112,11 +112,12 @@ def practice(project: Project, system: System, file: Path) -> Iterator[Practice]
         with own.writing() as writer:
             for table in OWN:
                 writer.replace(table, own.tables[table].empty(), system=system.name)
-        last, calls = last_week(own, system)
+        now = system.now(clock)
+        last, calls = last_week(own, system, now)
         played, start = midnight(monday(calls["occurred_at"].min())), midnight(monday(last)) + WEEK  # type: ignore[arg-type]
         if project.runbooks.is_relative_to(project.data):
             shutil.copytree(project.runbooks, data / "runbooks")
-        write_calls(data, "until.jsonl", played_again(calls, last, start))
+        write_calls(data, "until.jsonl", played_again(calls, last, start if start > now else last))
         write_system(system, file, data, start)
         operate(data)
         week = played_again(calls, start - timedelta(microseconds=1), start + WEEK)
@@ -136,8 +137,8 @@ def keep(books: Warehouse, held: Practice, outcomes: Iterable[Outcome], held_at:
         writer.append(GAME_DAYS, pl.DataFrame(rows, schema=books.tables[GAME_DAYS].schema))
 
 
-def last_week(books: Warehouse, system: System) -> tuple[datetime, pl.DataFrame]:
-    """Return when the log ends, and the calls of the last week that has calls and was over by then.
+def last_week(books: Warehouse, system: System, now: datetime) -> tuple[datetime, pl.DataFrame]:
+    """Return when the log ends, and the calls of the last week that has calls and is over.
 
     Raises:
         PracticeError: there is no such week.
@@ -151,7 +152,7 @@ def last_week(books: Warehouse, system: System) -> tuple[datetime, pl.DataFrame]
         and books.read(
             "select max(date_trunc('week', occurred_at))::date as week from inference_log.inferences "
             "where system = ? and occurred_at < ?",
-            [system.name, midnight(monday(last)).replace(tzinfo=None)],
+            [system.name, midnight(monday(now)).replace(tzinfo=None)],
         )["week"][0]
     )
     if last is None or whole is None:
