@@ -94,6 +94,7 @@ def report_line(reports: pl.DataFrame, amendments: pl.DataFrame, late: pl.DataFr
     figures = {
         "month": last["month"],
         "published_at": last["published_at"],
+        **{name: last.get(name) for name in ("html_file", "pdf_file", "json_file")},
         "amendments": [
             {name: row[name] for name in ("month", "number", "amended_at", "changed", "why", "html_file")}
             for row in shown

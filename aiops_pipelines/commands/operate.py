@@ -45,6 +45,8 @@ def show_outputs(project: Project, systems: "list[System]") -> None:
         for cadence, name in (("weekly", "weekly review"), ("monthly", "monthly report")):
             pages = sorted((project.reports / system.name / cadence).glob("*.html"))
             lines += [f"  {name:<14} {given.shown(pages[-1])}"] if pages else []
+            papers = sorted((project.reports / system.name / cadence).glob("*.pdf"))
+            lines += [f"    as a PDF     {given.shown(papers[-1])}"] if papers else []
     terminal.verbatim("\n".join([*lines, "  the pipelines  make ui, or aiops ui"]))
 
 

@@ -14,7 +14,7 @@ Kept = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FILE",
-        help="A checkpoint kept elsewhere: a note, or a monthly report that prints it.",
+        help="A checkpoint kept elsewhere: a note, or a monthly report (HTML, PDF or JSON) that prints it.",
         exists=True,
         dir_okay=False,
     ),

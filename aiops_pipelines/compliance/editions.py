@@ -17,6 +17,8 @@ from aiops_pipelines.wording import some
 
 FIGURES = ["system", "month", "edition", "figure", "value"]
 ACTOR = "aiops_pipelines"
+KINDS = ("json", "html", "pdf")
+"""The files of an edition, by their ending; amendments have no PDF."""
 SAME_WITHIN = 1e-9
 """Two sums of the same numbers differ by so much when they are added in another order."""
 Said = Mapping[str, Any]
@@ -75,8 +77,8 @@ def publications(system: str, reports: pl.DataFrame, amendments: pl.DataFrame) -
 
 
 def _files(row: Mapping[str, Any]) -> dict[str, str]:
-    # An edition from before pages were hashed keeps its entry as it was.
-    kinds = ("json", "html") if row["html_sha256"] else ("json",)
+    # An edition from before pages were hashed, or had a PDF, keeps its entry as it was.
+    kinds = [kind for kind in KINDS if kind == "json" or row.get(f"{kind}_sha256")]
     return {name: row[name] for kind in kinds for name in (f"{kind}_file", f"{kind}_sha256")}
 
 
@@ -88,7 +90,7 @@ def tampered(row: Mapping[str, Any], digest_of: Callable[[str], str | None]) -> 
         digest_of: the SHA-256 of a file as it is now, or None if it is gone.
     """
     files, problems = _files(row), []
-    for kind in ("json", "html"):
+    for kind in KINDS:
         name = files.get(f"{kind}_file")
         if name and (digest := digest_of(name)) != files[f"{kind}_sha256"]:
             state = "is gone" if digest is None else "is no longer as it was published"

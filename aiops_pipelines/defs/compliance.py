@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import dagster as dg
@@ -254,9 +255,9 @@ def month_report(
 
 
 def _published(project: Project, rows: pl.DataFrame) -> dict[str, Any]:
-    pages = rows["html_file"].to_list() if "html_file" in rows.columns else []
+    pages = [rows[name].drop_nulls() for name in ("html_file", "pdf_file") if name in rows.columns]
     return {
         "dagster/row_count": rows.height,
         "rows": table(rows),
-        **{page: dg.MetadataValue.path(str(project.data / page)) for page in pages},
+        **{page: dg.MetadataValue.path(str(project.data / page)) for page in chain(*pages)},
     }

@@ -106,7 +106,7 @@ class Bundle:
 
     def _reports(self) -> Files:
         folder = self._project.reports / self._system / "monthly"
-        files = [file for file in folder.glob("*") if file.suffix in (".html", ".json")]
+        files = [file for file in folder.glob("*") if file.suffix in (".html", ".json", ".pdf")]
         return {file.relative_to(self._project.data).as_posix(): file.read_bytes() for file in files}
 
     def _opened(self, row: Mapping[str, Any], keys: Keys) -> dict[str, dict[str, str]]:

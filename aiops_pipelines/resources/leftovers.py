@@ -8,7 +8,9 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -17,6 +19,7 @@ from aiops_pipelines.inference_log.ingestion import LogFile, begin, plan
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.first_file import sync_folder
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
+from aiops_pipelines.resources.report_pdf import attached
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -60,13 +63,13 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 
 
 def hits(file: Path, wanted: Sought) -> int:
-    """Return how often a file holds what is looked for; 0 for one that is gone."""
+    """Return how often a file holds what is looked for, a report's PDF its data; 0 for one that is gone."""
     longest = max(map(len, wanted), default=0)
     if not longest:
         return 0
     patterns, count = [one.decode("latin-1") for one in wanted], 0
     try:
-        with file.open("rb") as stream:
+        with _searchable(file) as stream:
             before = b""
             while block := stream.read(BLOCK):
                 content = before + block
@@ -76,6 +79,12 @@ def hits(file: Path, wanted: Sought) -> int:
     except FileNotFoundError:
         pass
     return count
+
+
+def _searchable(file: Path) -> BinaryIO:
+    """Return a file's bytes; the words of a PDF are not found among its own."""
+    data = attached(file.read_bytes()) if file.suffix == ".pdf" else b""
+    return BytesIO(data) if data else file.open("rb")
 
 
 def _found(content: bytes, wanted: Sought) -> Iterator[tuple[int, int]]:

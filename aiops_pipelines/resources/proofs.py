@@ -19,6 +19,7 @@ from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook, origin
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.published import working
+from aiops_pipelines.resources.report_pdf import attached
 from aiops_pipelines.resources.warehouse import Warehouse, WarehouseError
 from aiops_pipelines.wording import count, inert
 
@@ -95,18 +96,20 @@ def _edited(project: Project, warehouse: Warehouse, system: str) -> Iterator[Fin
 
     for table in ("compliance.compliance_reports", "compliance.report_amendments"):
         for row in warehouse.rows(table, system=system).iter_rows(named=True):
-            for problem in tampered({"html_sha256": None, **row}, digest):
+            for problem in tampered(row, digest):
                 yield Finding("error", None, None, None, problem)
 
 
 def kept_notes(file: Path, system: str) -> list[str]:
-    """Return the checkpoints of a system printed in a file: a signed note, or a report as HTML or JSON.
+    """Return the checkpoints of a system printed in a file: a signed note, or a report as HTML, PDF or JSON.
 
     Raises:
         NothingKept: there is none.
     """
-    text = file.read_text(encoding="utf-8", errors="replace")
-    text = "\n".join(_texts(text)) if file.suffix == ".json" else html.unescape(text)
+    data = file.suffix in (".json", ".pdf")
+    content = attached(file.read_bytes()) if file.suffix == ".pdf" else file.read_bytes()
+    text = content.decode(errors="replace")
+    text = "\n".join(_texts(text)) if data else html.unescape(text)
     found = [note for note in _NOTE.findall(text) if note.startswith(f"{origin(system)}\n")]
     if not found:
         raise NothingKept(f"{file.name} holds no checkpoint of {system}.")

@@ -7,7 +7,7 @@ audit log: until its rows are there an edition is not published, and the next ru
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from aiops_pipelines.compliance.report import canonical_json, compliance_report
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.pages import amendment_page, report_page
+from aiops_pipelines.resources.report_pdf import PdfError, report_pdf
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -59,16 +60,6 @@ TEXTS = """
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Files:
-    """The two files of an edition, relative to the data folder, and their hashes."""
-
-    html: str
-    json: str
-    json_sha256: str
-    html_sha256: str
-
-
 class ReportBook:
     """The published reports of one system."""
 
@@ -84,22 +75,23 @@ class ReportBook:
             clock: the real time, UTC: when this is published.
 
         Returns:
-            What is wrong with the files published before, in sentences.
+            What is wrong with the files published before, and why there is no PDF, in sentences.
 
         Raises:
             SigningKeyMissing: the audit log cannot be continued; the edition itself is stored.
         """
         evidence, stored = self._evidence(month, now)
         reports = evidence.reports.filter(pl.col("month") == month, pl.col("published_at").is_not_null())
+        problems = []
         if reports.is_empty():
-            self._publish(evidence, clock)
+            problems = self._publish(evidence, clock)
         else:
             self._amend(evidence, stored, reports.row(0, named=True), clock)
         rows = [self._rows(table) for table in (REPORTS, AMENDMENTS)]
         self._audit.append(self._system.name, list(publications(self._system.name, *rows)))
         self._audit.sign(self._system.name, now)
         editions = [row for frame in rows for row in frame.rows(named=True) if row["month"] == month]
-        return [problem for row in editions for problem in tampered(row, self._digest)]
+        return problems + [problem for row in editions for problem in tampered(row, self._digest)]
 
     def _rows(self, table: str) -> pl.DataFrame:
         return self._warehouse.rows(table, system=self._system.name)
@@ -132,13 +124,19 @@ class ReportBook:
         events = pl.concat([done.select("incident_id", "at"), recorded])
         return evidence, Stored(calls, feedback, prices, weekly, events)
 
-    def _publish(self, e: MonthEvidence, clock: datetime) -> None:
-        report = compliance_report(e)
-        files = self._write(f"{e.month:%Y-%m}", report_page(report), canonical_json(report))
-        counts = (report["evidenced"], report["not_evidenced"])
-        written = (files.html, files.json, files.json_sha256)
-        row = (self._system.name, e.month, *written, *counts, clock, files.html_sha256)
+    def _publish(self, e: MonthEvidence, clock: datetime) -> list[str]:
+        report, problems = compliance_report(e), []
+        page, data = report_page(report), canonical_json(report)
+        files = {"html": page.encode(), "json": data.encode()}
+        try:
+            files["pdf"] = report_pdf(report, page, data)
+        except PdfError as error:  # the page and the figures are the evidence
+            problems.append(f"The report of {e.month:%Y-%m} is published without a PDF. {error}")
+        row = {"system": self._system.name, "month": e.month, "published_at": clock}
+        row |= {name: report[name] for name in ("evidenced", "not_evidenced")}
+        row |= self._write(f"{e.month:%Y-%m}", files)
         self._store(REPORTS, row, edition_rows(self._system.name, e.month, 0, figures(e)))
+        return problems
 
     def _amend(self, e: MonthEvidence, stored: Stored, report: Row, clock: datetime) -> None:
         editions = self._rows(FIGURES).filter(pl.col("month") == e.month)
@@ -153,26 +151,26 @@ class ReportBook:
         found = arrivals(e, stored, since, before)
         document = amendment(e, of, moved, known, found, clock)
         name = f"{e.month:%Y-%m}-amendment-{of.number}"
-        files = self._write(name, amendment_page(document), canonical_json(document))
-        told = ([figure.key for figure in moved], document["why"])
-        written = (files.html, files.json, files.json_sha256, files.html_sha256)
-        row = (self._system.name, e.month, of.number, clock, *told, *written)
+        files = {"html": amendment_page(document).encode(), "json": canonical_json(document).encode()}
+        row = {"system": self._system.name, "month": e.month, "number": of.number, "amended_at": clock}
+        row |= {"changed": [figure.key for figure in moved], "why": document["why"]}
+        row |= self._write(name, files)
         self._store(AMENDMENTS, row, edition_rows(self._system.name, e.month, of.number, known))
 
-    def _write(self, name: str, page: str, data: str) -> Files:
+    def _write(self, name: str, files: Mapping[str, bytes]) -> dict[str, str]:
+        """Write an edition's files, by their ending; return the columns that name them, with their hashes."""
         folder = self._project.reports / self._system.name / "monthly"
         folder.mkdir(parents=True, exist_ok=True)
-        html, figures_file = folder / f"{name}.html", folder / f"{name}.json"
-        html.write_text(page, encoding="utf-8")
-        figures_file.write_text(data, encoding="utf-8")
-        html_name, json_name = (
-            file.relative_to(self._project.data).as_posix() for file in (html, figures_file)
-        )
-        digests = (hashlib.sha256(text.encode()).hexdigest() for text in (data, page))
-        return Files(html_name, json_name, *digests)
+        columns = {}
+        for kind, content in files.items():
+            file = folder / f"{name}.{kind}"
+            file.write_bytes(content)
+            columns[f"{kind}_file"] = file.relative_to(self._project.data).as_posix()
+            columns[f"{kind}_sha256"] = hashlib.sha256(content).hexdigest()
+        return columns
 
-    def _store(self, table: str, row: tuple[Any, ...], edition: pl.DataFrame) -> None:
-        frame = pl.DataFrame([row], schema=self._warehouse.tables[table].schema, orient="row")
+    def _store(self, table: str, row: Row, edition: pl.DataFrame) -> None:
+        frame = pl.DataFrame([row], schema=self._warehouse.tables[table].schema)
         keys = edition.row(0, named=True)
         with self._warehouse.writing() as writer:
             if table == REPORTS:

@@ -3,6 +3,7 @@
 `shop` is the control: its log is like that of `desk`, and nothing comes late.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -15,10 +16,12 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources import report_book
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.completion import due_months, due_weeks, enter
 from aiops_pipelines.resources.erasing import Eraser, Request
 from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.report_pdf import attached
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import load_system
@@ -204,6 +207,47 @@ def test_a_published_file_that_was_edited_is_told_and_left_alone(
     office.run(instance)
     problems = office.warehouse.rows("operations.problems", area="compliance report")["problem"]
     assert [one.split(";")[0] for one in problems] == [said.format("json"), said.format("html")]
+
+
+def test_the_report_lies_on_paper_too_and_the_log_holds_its_hash(
+    office: Office, instance: dg.DagsterInstance
+) -> None:
+    row = (
+        office.warehouse.rows("compliance.compliance_reports", system="desk")
+        .sort("month")
+        .row(-1, named=True)
+    )
+    file = office.project.data / row["pdf_file"]
+    assert row["pdf_file"] == "reports/desk/monthly/2026-07.pdf"
+    assert attached(file.read_bytes()) == file.with_suffix(".json").read_bytes()
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == row["pdf_sha256"]
+    [entry] = office.warehouse.rows(
+        "compliance.audit_log", system="desk", summary="The compliance report of 2026-07 was published."
+    )["leaf"]
+    assert json.loads(entry)["details"]["pdf_sha256"] == row["pdf_sha256"]
+    file.unlink()
+    office.run(instance)
+    [problem] = office.warehouse.rows("operations.problems", area="compliance report")["problem"]
+    assert problem.startswith("reports/desk/monthly/2026-07.pdf is gone; restore it from a copy.")
+    assert office.amendments() == [] and not file.exists()
+
+
+def test_a_report_that_no_pdf_can_be_made_of_is_published_and_told(
+    office: Office, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> bytes:
+        raise report_book.PdfError("The report cannot be made a PDF: an element.")
+
+    monkeypatch.setattr(report_book, "report_pdf", fail)
+    file = office.project.systems / "desk.yaml"
+    file.write_text(file.read_text().replace("2026-08-10", "2026-09-10"))
+    office.run(instance, ("2026-08-01", "2026-08-01"))
+    [row] = office.warehouse.rows(
+        "compliance.compliance_reports", system="desk", month=datetime(2026, 8, 1).date()
+    ).rows(named=True)
+    assert (office.project.data / row["html_file"]).is_file() and row["pdf_file"] is None
+    [problem] = office.warehouse.rows("operations.problems", area="compliance report")["problem"]
+    assert problem.startswith("The report of 2026-08 is published without a PDF.")
 
 
 def test_the_next_report_names_the_amendment(office: Office, instance: dg.DagsterInstance) -> None:

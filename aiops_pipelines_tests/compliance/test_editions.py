@@ -102,3 +102,16 @@ def test_an_entry_from_before_pages_were_hashed_stays_the_same() -> None:
     [*_, before] = publications(NAME, reports(), amendments().with_columns(html_sha256=pl.lit(None)))
     assert before["details"].keys() == {"month", "number", "json_file", "json_sha256", "changed"}
     assert hashed["details"].keys() - before["details"].keys() == {"html_file", "html_sha256"}
+
+
+def test_a_pdf_is_logged_and_watched_and_a_report_from_before_there_was_one_keeps_its_entry() -> None:
+    files = {"pdf_file": "2026-07.pdf", "pdf_sha256": "ef"}
+    [before, *_] = publications(NAME, reports(), amendments())
+    none = reports().with_columns(pl.lit(None, pl.String).alias(name) for name in files)
+    assert next(publications(NAME, none, amendments())) == before
+    with_pdf = reports().with_columns(pl.lit(value).alias(name) for name, value in files.items())
+    assert next(publications(NAME, with_pdf, amendments()))["details"].items() >= files.items()
+    row = {"json_file": "a", "json_sha256": "ab"} | files
+    assert tampered(row, {"a": "ab", "2026-07.pdf": "ef"}.get) == []
+    [edited] = tampered(row, {"a": "ab", "2026-07.pdf": "other"}.get)
+    assert edited.startswith("2026-07.pdf is no longer as it was published;")

@@ -19,6 +19,7 @@ from aiops_pipelines.resources import auditor
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.proofs import NothingKept, kept_notes, verified
+from aiops_pipelines.resources.report_pdf import report_pdf
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.handed_out import verifier
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, tamper
@@ -36,9 +37,12 @@ def book(project: Project, warehouse: Warehouse) -> AuditBook:
     report.parent.mkdir(parents=True)
     report.write_text(json.dumps({"sections": [{"notes": [["Keep it", note]]}]}))
     report.with_suffix(".html").write_text(f"<pre>{note}</pre>")
+    on_paper = {"system": {"owner": "o"}, "headline": "h", "read_until": "2026-07-07T06:00:00+00:00"}
+    page = "<title>T</title><main><h1>H</h1></main>"
+    report.with_suffix(".pdf").write_bytes(report_pdf(on_paper, page, report.read_text()))
     details = {
         name: value
-        for kind in ("json", "html")
+        for kind in ("json", "html", "pdf")
         for file in [report.with_suffix(f".{kind}")]
         for name, value in (
             (f"{kind}_file", file.relative_to(project.data).as_posix()),
@@ -89,7 +93,14 @@ def test_an_untouched_bundle_verifies_and_says_what_it_does_not_show(bundle: Pat
     assert "Nothing you kept yourself was held against it" in said
 
 
-@pytest.mark.parametrize("kept", ["reports/shop/monthly/2026-06.json", "reports/shop/monthly/2026-06.html"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "reports/shop/monthly/2026-06.json",
+        "reports/shop/monthly/2026-06.html",
+        "reports/shop/monthly/2026-06.pdf",
+    ],
+)
 def test_a_checkpoint_printed_in_a_report_is_held_against_the_log(bundle: Path, kept: str) -> None:
     code, said = ran(bundle, "--kept", bundle / kept)
     assert (code, "Nothing you kept" in said) == (0, False)
@@ -229,6 +240,14 @@ def test_a_file_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "x.json"
     file.write_text("{")
     with pytest.raises(NothingKept, match=r"x\.json holds no checkpoint of shop"):
+        kept_notes(file, "shop")
+
+
+def test_a_pdf_that_is_damaged_or_no_report_holds_no_checkpoint(book: AuditBook, project: Project) -> None:
+    file = (project.data / REPORT).with_suffix(".pdf")
+    assert kept_notes(file, "shop")
+    file.write_bytes(file.read_bytes()[:900])
+    with pytest.raises(NothingKept, match=r"2026-06\.pdf holds no checkpoint of shop"):
         kept_notes(file, "shop")
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aiops_pipelines.compliance.erasure import sought
 from aiops_pipelines.resources import leftovers
 from aiops_pipelines.resources.leftovers import free_file, freed, hits, in_sources
+from aiops_pipelines.resources.report_pdf import report_pdf
 from aiops_pipelines.systems import Logs, System
 
 ADA, TEXT = "ada-17", "Where is the parcel that was due on Monday?"
@@ -47,6 +48,16 @@ def test_a_find_counts_once_wherever_a_block_ends(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leftovers, "BLOCK", block)
         assert hits(file, sought([ADA], [])) == 1 + more
+
+
+def test_a_person_is_found_in_a_pdf_that_carries_its_data(tmp_path: Path) -> None:
+    page = f"<title>T</title><main><h1>H</h1><p>{ADA}</p></main>"
+    report = {"system": {"owner": "o"}, "headline": "h", "read_until": "2026-09-07T06:00:00+00:00"}
+    made = report_pdf(report, page, json.dumps({"said": ADA, "more": "." * 5_000}))
+    (tmp_path / "a.pdf").write_bytes(made)
+    (tmp_path / "b.pdf").write_text(f"no PDF, of {ADA}")
+    assert ADA.encode() not in made  # its letters are numbers
+    assert hits(tmp_path / "a.pdf", WANTED) == hits(tmp_path / "b.pdf", WANTED) == 1
 
 
 def test_what_is_freed_holds_all_the_rest() -> None:

@@ -111,13 +111,13 @@ def hostile_review() -> str:
     )
 
 
-def hostile_report() -> str:
+def hostile_evidence() -> MonthEvidence:
     calls = august.inferences().with_columns(
         endpoint=pl.lit(HOSTILE), provider=pl.lit(HOSTILE), model_served=pl.lit(HOSTILE)
     )
     notes = august.checkpoints().with_columns(note=pl.lit(HOSTILE))
     log = august.audit_log().with_columns(actor=pl.lit(HOSTILE), summary=pl.lit(HOSTILE))
-    return report_page(compliance_report(august.evidence(inferences=calls, checkpoints=notes, audit_log=log)))
+    return august.evidence(inferences=calls, checkpoints=notes, audit_log=log)
 
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -127,7 +127,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "hostile review": hostile_review,
     "report": lambda: report_page(compliance_report(august.evidence())),
     "empty report": lambda: report_page(compliance_report(MonthEvidence(SYSTEM, august.MONTH, NOW))),
-    "hostile report": hostile_report,
+    "hostile report": lambda: report_page(compliance_report(hostile_evidence())),
 }
 
 

@@ -9,12 +9,14 @@ and the key you were given on another way with --key KEY.
 import argparse
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import html
 import json
 import re
 import sys
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -188,11 +190,22 @@ def signed(note, vkey):
 
 
 def notes_in(file):
-    """Checkpoints printed in a file: a note, or a report as HTML or JSON."""
-    text = file.read_text(encoding="utf-8")
-    if file.suffix == ".json":
+    """Checkpoints printed in a file: a note, or a report as HTML, PDF or JSON."""
+    content = file.read_bytes()
+    text = (carried(content) if file.suffix == ".pdf" else content).decode(errors="replace")
+    if file.suffix in (".json", ".pdf"):
         text = text.encode("ascii", "backslashreplace").decode("unicode_escape")
     return NOTE.findall(html.unescape(text))
+
+
+def carried(content):
+    """The data that the PDF of a report carries."""
+    for data in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
+        with contextlib.suppress(zlib.error):  # a short one is not compressed
+            data = zlib.decompress(data)
+        if data.startswith(b"{"):
+            return data
+    return b""
 
 
 def entries():
@@ -260,8 +273,9 @@ def reports(checks, said):
     """The files of the monthly reports, against their hashes in the log."""
     kinds = ("decision.report_published", "decision.report_amended")
     published = [entry["details"] for entry in said if entry["kind"] in kinds]
+    kinds = ("json", "html", "pdf")
     for name, digest in [
-        (d[f"{k}_file"], d[f"{k}_sha256"]) for d in published for k in ("json", "html") if f"{k}_file" in d
+        (d[f"{k}_file"], d[f"{k}_sha256"]) for d in published for k in kinds if f"{k}_file" in d
     ]:
 
         def same(file=HERE / name, digest=digest):
