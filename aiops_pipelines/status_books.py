@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from aiops_pipelines.compliance.finding import verification_order
 from aiops_pipelines.document import Tone
 from aiops_pipelines.wording import count, day, inert, moment, month, some
 
@@ -33,7 +34,7 @@ def audit_log_line(entries: int, checkpoints: pl.DataFrame, verifications: Itera
         return Line("Audit log", "unknown", "It has no entry yet.", (), {"entries": 0})
     newest = checkpoints.sort("tree_size").tail(1).rows(named=True)
     signed = newest[0] if newest else None
-    checked = max(verifications, key=lambda row: row["week"], default=None)
+    checked = max(verifications, key=verification_order, default=None)
     figures = {
         "entries": entries,
         "checkpoint_size": signed and signed["tree_size"],

@@ -133,9 +133,9 @@ def _integrity(e: MonthEvidence) -> Values:
         if log.height
         else None,
         "integrity.conflicts": conflicts if log.height else None,
-        "integrity.verifications": len(runs) or None,
+        "integrity.verifications": len({row["week"] for row in runs}) or None,
         "integrity.runs": len({row["verified_at"] for row in runs} - {None}) or None,
-        "integrity.failed": sum(not row["intact"] for row in runs) if runs else None,
+        "integrity.failed": len({row["week"] for row in runs if not row["intact"]}) if runs else None,
     }
 
 

@@ -1,9 +1,10 @@
 """What a check of the audit log reports: one finding for each thing that is wrong."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 MAX_NAMED = 100
 
@@ -22,6 +23,11 @@ class Finding:
 def intact(findings: Iterable[Finding]) -> bool:
     """Say whether nothing is wrong."""
     return all(finding.severity == "note" for finding in findings)
+
+
+def verification_order(row: Mapping[str, Any]) -> tuple[date, datetime]:
+    """Return what verifications are sorted by: the week, then when, which was not kept of the oldest."""
+    return row["week"], row["verified_at"] or datetime.min.replace(tzinfo=UTC)
 
 
 def capped(findings: Iterable[Finding], what: str) -> list[Finding]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import date
 
+from aiops_pipelines.compliance.finding import verification_order
 from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
 from aiops_pipelines.incidents.review_alerts import (
     alert_figure,
@@ -152,7 +153,7 @@ def privacy(r: ReviewInputs) -> Section:
 
 def audit_log(r: ReviewInputs) -> Section:
     """Say whether the audit log still proves what it says."""
-    row, title = next(iter(r.this_week("verifications")), None), "Audit log"
+    row, title = max(r.this_week("verifications"), key=verification_order, default=None), "Audit log"
     if row is None:
         meaning = "The audit log was not verified this week."
         act = Action("Verify the audit log.", "Nobody recomputed it this week.", "unknown")

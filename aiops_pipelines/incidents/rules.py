@@ -180,8 +180,9 @@ def document_held(facts: Facts, limits: Limits) -> Readings:
 
 
 def audit_broken(facts: Facts, limits: Limits) -> Readings:
-    """The audit log of a week does not verify."""
-    for row in facts.audit_verifications.rows(named=True):
+    """The audit log of a week does not verify; a later verification of the week does not undo that."""
+    rows = sorted(facts.audit_verifications.rows(named=True), key=lambda row: not row["intact"])
+    for row in {row["week"]: row for row in rows}.values():
         findings = list(row["findings"] or [])
         evidence = (
             f"{len(findings)} findings in {row['entries']} entries of the audit log. {' '.join(findings[:3])}"

@@ -47,7 +47,12 @@ class Office:
     """The assets a month's report needs, over a project of two systems."""
 
     def __init__(self, project: Project, tables: dict[str, Table]):
-        from aiops_pipelines.defs.compliance import audit_log, month_report, text_deletions
+        from aiops_pipelines.defs.compliance import (
+            audit_log,
+            audit_verifications,
+            month_report,
+            text_deletions,
+        )
         from aiops_pipelines.defs.costs import call_costs
         from aiops_pipelines.defs.inference_log import ingestion
         from aiops_pipelines.defs.monitoring import user_signals
@@ -55,13 +60,22 @@ class Office:
         self.project, self.warehouse = project, Warehouse(project.warehouse, tables)
         self.book = AuditBook(project, self.warehouse, Keys(project.keys))
         self.jobs = dg.Definitions(
-            assets=[ingestion, call_costs, user_signals, audit_log, text_deletions, month_report],
+            assets=[
+                ingestion,
+                call_costs,
+                user_signals,
+                audit_log,
+                audit_verifications,
+                text_deletions,
+                month_report,
+            ],
             resources={"project": project, "warehouse": self.warehouse, "audit_book": self.book},
             jobs=[
                 dg.define_asset_job(
                     "continuous",
                     [*ingestion.keys, call_costs.key, user_signals.key, audit_log.key, text_deletions.key],
                 ),
+                dg.define_asset_job("weekly", [audit_verifications.key]),
                 dg.define_asset_job("monthly", [*month_report.keys]),
             ],
         )
@@ -79,6 +93,12 @@ class Office:
         days = [datetime.fromisoformat(month).date() for month in months]
         for name, tags in (("continuous", range_tags(*NAMES)), ("monthly", period_range(days, NAMES))):
             assert self.jobs.resolve_job_def(name).execute_in_process(instance=instance, tags=tags).success
+
+    def verified(self, instance: dg.DagsterInstance, tags: dict[str, str]) -> list[dict[str, Any]]:
+        """Verify again; return what is on record of all verifications, in their order."""
+        job = self.jobs.resolve_job_def("weekly")
+        assert job.execute_in_process(instance=instance, tags=tags).success
+        return self.warehouse.rows("compliance.audit_verifications").sort("verified_at").rows(named=True)
 
     def pages(self) -> dict[str, bytes]:
         return {
@@ -207,6 +227,19 @@ def test_a_published_file_that_was_edited_is_told_and_left_alone(
     office.run(instance)
     problems = office.warehouse.rows("operations.problems", area="compliance report")["problem"]
     assert [one.split(";")[0] for one in problems] == [said.format("json"), said.format("html")]
+
+
+def test_a_week_that_is_verified_again_keeps_its_first_verification(
+    office: Office, instance: dg.DagsterInstance
+) -> None:
+    from aiops_pipelines.defs.cadences import period_range
+
+    week = datetime(2026, 7, 6).date()
+    tags = period_range([week, week], ["desk"])
+    [first] = office.verified(instance, tags)
+    kept, second = office.verified(instance, tags)
+    assert kept == first and second["week"] == first["week"] == week
+    assert second["verified_at"] > first["verified_at"]
 
 
 def test_the_report_lies_on_paper_too_and_the_log_holds_its_hash(

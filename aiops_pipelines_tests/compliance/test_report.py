@@ -347,6 +347,31 @@ def test_one_late_run_is_not_a_run_every_week() -> None:
     assert {row[2] for row in section["tables"][0]["rows"]} == {"2026-09-07T06:00:00+00:00"}
 
 
+def test_a_later_verification_of_a_week_leaves_the_first_one_in_place() -> None:
+    first = evidence().verifications
+    again = first.with_columns(verified_at=pl.lit(NOW), intact=pl.lit(False), findings=pl.lit(["Entry 3."]))
+    both = compliance_report(evidence(verifications=pl.concat([again, first])))
+    known, before = (
+        {f["key"]: f["value"] for f in report["sections"][0]["figures"]}
+        for report in (both, compliance_report(evidence()))
+    )
+    assert known["integrity.verifications"] == known["integrity.failed"] == 5
+    assert (known["integrity.runs"], before["integrity.runs"]) == (6, 5)
+    rows = both["sections"][0]["tables"][0]["rows"]
+    assert [row[1:3] for row in rows[:2]] == [
+        ["intact", "2026-08-03T06:00:00+00:00"],
+        ["broken", NOW.isoformat()],
+    ]
+    intact = compliance_report(
+        evidence(verifications=pl.concat([first.with_columns(verified_at=pl.lit(NOW)), first]))
+    )
+    assert intact["sections"][0]["tone"] == "good"
+    assert (
+        intact["sections"][0]["meaning"]
+        == "The log verified for 5 of 5 weeks, in 6 runs; no entry is missing."
+    )
+
+
 def test_a_week_without_a_verdict_is_a_row() -> None:
     quality = compliance_report(evidence())["sections"][2]
     silent = [row for row in quality["tables"][0]["rows"] if row[2] == "no verdict"]

@@ -273,6 +273,20 @@ def test_a_broken_audit_log_is_p1_and_quotes_its_findings():
     assert frame["evidence"].item().endswith("Entry 3 was edited. Entry 4 is gone.")
 
 
+def test_a_week_that_did_not_verify_is_one_signal_whatever_a_later_verification_says():
+    row = {"week": JUNE_1, "entries": 5}
+    broken = row | {"intact": False, "findings": ["Entry 3 was edited."]}
+    for rows in (
+        [broken, row | {"intact": True, "findings": []}],
+        [row | {"intact": True, "findings": []}, broken, broken],
+    ):
+        known = facts(audit_verifications=rows)
+        assert signals(known, LIMITS)["evidence"].to_list() == [
+            "1 findings in 5 entries of the audit log. Entry 3 was edited."
+        ]
+        assert calm_periods(known, LIMITS).is_empty()
+
+
 def test_a_held_document_is_a_signal_for_good_and_calm_from_its_release_on():
     row = {"document": "offers.md", "change": "added", "evidence": "It hides text.", "share_after": 0.4}
     dates = {"found_at": utc("2026-06-01T09:00"), "decided_at": None}
