@@ -268,8 +268,11 @@ class Warehouse:
                 counts[path] = connection.execute(f"select count(*) from copy.{path}").fetchall()[0][0]
                 text, columns = descriptions.get(path, ("", {}))
                 connection.execute(f"comment on table copy.{path} is {_literal(text)}")
-                for column, meaning in columns.items():
-                    connection.execute(f'comment on column copy.{path}."{column}" is {_literal(meaning)}')
+                # a monthly model has its new columns only once it is built again
+                there = [row[0] for row in connection.execute(f"describe copy.{path}").fetchall()]
+                for column in (name for name in columns if name in there):
+                    meaning = _literal(columns[column])
+                    connection.execute(f'comment on column copy.{path}."{column}" is {meaning}')
             connection.execute("detach copy")  # checkpoints: the file is whole before readers see its name
             os.replace(fresh, target)
         return counts

@@ -349,7 +349,12 @@ def test_the_copy_has_rows_descriptions_and_a_format_that_old_clients_read(
         writer._connection.execute("create table staging.inner_work as select 1 as x")
         writer._connection.execute("create table costs.events__dbt_tmp as select 1 as x")
     target = tmp_path / "pub.duckdb"
-    described = {EVENTS: ("What 'happened'; it's all.", {"n": 'A "number".', "at": "When, UTC."})}
+    described = {
+        EVENTS: (
+            "What 'happened'; it's all.",
+            {"n": 'A "number".', "at": "When, UTC.", "new": "Not built yet."},
+        )
+    }
     assert store.publish(target, described) == {"costs.daily": 3, EVENTS: 3}
     with duckdb.connect(str(target), read_only=True) as reader:
         tables = reader.execute("select schema_name, table_name, comment from duckdb_tables() order by all")
@@ -372,12 +377,16 @@ def test_the_copy_has_rows_descriptions_and_a_format_that_old_clients_read(
     assert [path.name for path in tmp_path.glob("pub*")] == ["pub.duckdb"]
 
 
-def test_an_unknown_column_in_the_descriptions_leaves_the_old_copy(store: Warehouse, tmp_path: Path) -> None:
+def test_a_copy_that_fails_leaves_the_old_one(store: Warehouse, tmp_path: Path) -> None:
     target = tmp_path / "pub.duckdb"
     store.publish(target, {})
     before = target.read_bytes()
-    with pytest.raises(duckdb.Error, match="nowhere"):
-        store.publish(target, {EVENTS: ("", {"nowhere": "x"})})
+    with store.writing() as writer:
+        writer._connection.execute("create table costs.gone as select 1 as nowhere")
+        writer._connection.execute("create view costs.orphan as select nowhere from costs.gone")
+        writer._connection.execute("drop table costs.gone")
+    with pytest.raises(duckdb.Error, match="gone"):
+        store.publish(target, {})
     assert target.read_bytes() == before
     assert [path.name for path in tmp_path.glob("pub*")] == ["pub.duckdb"]
 
