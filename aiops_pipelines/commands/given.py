@@ -54,6 +54,24 @@ def systems(name: str | None = None) -> "list[System]":
     return list(usable.values())
 
 
+def moment(written: str, error: "type[ValueError]") -> datetime:
+    """Read a time, which has to say its offset: an hour decides here.
+
+    Raises:
+        ValueError: of the type given; it is no time with an offset.
+    """
+    try:
+        at = datetime.fromisoformat(written.strip())
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise error(f"{written!r} is no time with an offset; write 2026-08-02T10:00+02:00, or Z for UTC.")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as overflow:
+        raise error(f"{written} has no moment in UTC.") from overflow
+
+
 def no_system() -> str:
     """Say that nothing is configured yet, and what to do."""
     return f"No system is configured in {shown(Project.here().systems)}; `aiops init` writes the first file."

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aiops_pipelines.systems import System
 
 incident = typer.Typer(
-    no_args_is_help=True, help="Show an incident; acknowledge, mitigate or resolve it; notify it."
+    no_args_is_help=True, help="Open or show an incident; acknowledge, mitigate or resolve it; notify it."
 )
 ROWS_SHOWN, CELL = 8, 40
 EVENTS = {
@@ -28,7 +28,49 @@ EVENTS = {
     "resume": ("resumed", "Let the clocks run again."),
 }
 RunbookChange = Annotated[str, typer.Option(metavar="TEXT", help="What is new in its runbook's file.")]
+Severity = Annotated[
+    str, typer.Option(metavar="P1|P2|P3", help="P1 no useful outputs, P2 quality worse, P3 cost or speed.")
+]
+Title = Annotated[str, typer.Option(metavar="TEXT", help="What happened, in a line.")]
+Seen = Annotated[str, typer.Option(metavar="TEXT", help="What was seen, and where.")]
+Began = Annotated[str, typer.Option(metavar="TIME", help="When it began, as 2026-08-02T10:00+02:00.")]
+Reporter = Annotated[str, typer.Option(metavar="NAME", help="Who reports it.")]
+Until = Annotated[str, typer.Option(metavar="TIME", help="Until when it was seen, if it is over.")]
+Calls = Annotated[
+    list[str] | None, typer.Option(metavar="ID", help="An inference it is about; as often as needed.")
+]
 Waiver = Annotated[str, typer.Option(metavar="TEXT", help="Why its runbook stays as it is.")]
+
+
+@incident.command("open")
+def open_incident(
+    name: given.OneSystem,
+    severity: Severity,
+    title: Title,
+    seen: Seen,
+    began: Began,
+    by: Reporter,
+    until: Until = "",
+    call: Calls = None,
+) -> None:
+    """Open an incident that no rule found: what was seen, since when, how grave; its clocks start now."""
+    from aiops_pipelines.incidents.course import IncidentError
+    from aiops_pipelines.resources import decisions
+
+    (system,), clock, books = given.systems(name), given.clock(), given.warehouse()
+    told: dict[str, Any] = {
+        "severity": severity.strip().upper(),
+        "title": title,
+        "seen": seen,
+        "reporter": by,
+    }
+    told |= {"began_at": given.moment(began, IncidentError), "calls": call or []}
+    told |= {"ended_at": given.moment(until, IncidentError) if until.strip() else None}
+    row, new = decisions.open_incident(books, system, told, clock)
+    if not new:
+        terminal.verbatim("It was opened before, with the same words; nothing was added.")
+    _told(system, row, clock)
+    terminal.verbatim(f"What to do: aiops incident show {row['incident_id']} --system {system.name}")
 
 
 @incident.command("show")
@@ -53,7 +95,8 @@ def show_incident(number: given.Incident, system: given.InSystem = None) -> None
         lines.append(("plain", event["event"].capitalize(), inert(done)))
     terminal.block(row["incident_id"], lines, owner.name)
     legal.show_legal(books, owner, row["incident_id"], given.clock())
-    _show_runbook(project, row["runbook"], books.rows("incidents.game_days", system=owner.name))
+    runbook = row["runbook"] or _runbook_of(project, row["cause"])
+    _show_runbook(project, runbook, books.rows("incidents.game_days", system=owner.name))
     _show_diagnosis(books.rows("incidents.diagnoses", **key))
 
 
@@ -68,6 +111,13 @@ def review_incident(number: given.Incident, system: given.InSystem = None) -> No
     owner, row = find_incident(books, given.systems(system), number, clock)
     known = known_of(books, row, legal.clocks_of(books, owner, row["incident_id"], clock))
     terminal.verbatim(draft(known, owner.title, owner.now(clock)))
+
+
+def _runbook_of(project: Project, cause: str) -> str | None:
+    """Return the runbook of an incident that no run has seen yet."""
+    from aiops_pipelines.incidents.runbooks import by_cause, load_runbooks
+
+    return by_cause(load_runbooks(project.runbooks)[0]).get(cause)
 
 
 def _show_runbook(project: Project, name: str | None, game_days: "pl.DataFrame") -> None:

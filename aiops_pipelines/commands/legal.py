@@ -3,7 +3,7 @@
 They record when people became aware, what it is, and which notice was given.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -129,20 +129,6 @@ def clocks_of(books: "Warehouse", system: "System", incident: str, clock: dateti
 
 
 def _moment(written: str) -> datetime | None:
-    """Read a time, which has to say its offset: an hour decides here."""
     from aiops_pipelines.incidents.course import IncidentError
 
-    if not written.strip():
-        return None
-    try:
-        at = datetime.fromisoformat(written.strip())
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise IncidentError(
-            f"{written!r} is no time with an offset; write 2026-08-02T10:00+02:00, or Z for UTC."
-        )
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise IncidentError(f"{written} has no moment in UTC.") from error
+    return given.moment(written, IncidentError) if written.strip() else None

@@ -14,6 +14,7 @@ from aiops_pipelines.compliance.finding import intact
 from aiops_pipelines.compliance.settings import settings_entry
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
+from aiops_pipelines.incidents.reported import RULE
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
@@ -89,7 +90,12 @@ def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:
         what = f"{row['verdict']}: {row['metric']} ({row['sample']}) in the week of {row['week']}."
         summary = f"{what} {row['reason']}"
         yield _decision(system, "drift_verdict", end, AUTOMATIC, summary, row)
-    for row in warehouse.rows("incidents.incidents", system=name).iter_rows(named=True):
+    for row in warehouse.rows("incidents.reported_incidents", system=name).iter_rows(named=True):
+        summary = f"{row['incident_id']} was opened: {row['title']}. {row['seen']}"
+        details = row | {"calls": ", ".join(row["calls"])}
+        yield _decision(system, "incident_reported", row["reported_at"], row["reporter"], summary, details)
+    found = pl.col("source").is_null() | (pl.col("source") == RULE)
+    for row in warehouse.rows("incidents.incidents", system=name).filter(found).iter_rows(named=True):
         opened = {key: row[key] for key in ("incident_id", "cause", "opened_at")}
         yield _decision(
             system,

@@ -188,6 +188,7 @@ def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list
         rules.calm_periods(facts_of(warehouse, system, work.clock), system.limits),
         before,
         system.business_hours.calendar,
+        warehouse.rows("incidents.reported_incidents", system=system.name),
     ).with_columns(looked_at=pl.lit(now))
     after = _with_digests(after, before, digests(work.project.runbooks))
     legal = legal_clocks_now(warehouse, system, after, now)

@@ -1,8 +1,8 @@
 """Incidents out of signals: one for each episode of a cause, with the status people gave it.
 
-Signals decide that an incident exists and when it comes back; people decide everything else, by events that
-are only ever appended. Nothing resolves by itself: a limit that holds again is evidence, a person closes.
-Clocks are in `clocks`, what to do is in the runbooks.
+Signals decide that an incident exists and when it comes back, or a person does (`reported`); people decide
+everything else, by events that are only ever appended. Nothing resolves by itself: a limit that holds again
+is evidence, a person closes. Clocks are in `clocks`, what to do is in the runbooks.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +14,7 @@ import polars as pl
 
 from aiops_pipelines.incidents.clocks import UTC_WEEK, BusinessCalendar, Step, clocks
 from aiops_pipelines.incidents.course import Course, Row
+from aiops_pipelines.incidents.reported import REPORTED, RULE, reported_incident
 from aiops_pipelines.incidents.rules import CAUSES
 
 TIME = pl.Datetime("us", "UTC")
@@ -27,6 +28,9 @@ INCIDENTS = pl.Schema(
         "runbook": pl.String(),
         "signals": pl.Int64(),
         "evidence": pl.String(),
+        "source": pl.String(),
+        "began_at": TIME,
+        "reported_by": pl.String(),
     }
 )
 CHANGES = pl.Schema(dict.fromkeys(("system", "incident_id", "change"), pl.String()))
@@ -47,8 +51,9 @@ def incidents(
     calm: pl.DataFrame | None = None,
     known: pl.DataFrame | None = None,
     calendar: BusinessCalendar = UTC_WEEK,
+    reports: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Return one row of `incidents.incidents` for each episode of a cause, as it stands at `now`.
+    """Return one row of `incidents.incidents` for each episode of a cause and each report, as of `now`.
 
     Signals of a cause less than 14 days apart are one episode. A signal whose period starts after the
     incident was resolved reopens it, and its clocks start again.
@@ -61,6 +66,7 @@ def incidents(
         calm: whole periods with data and no signal, as `rules.calm_periods` gives them.
         known: incidents as stored before; one that was opened during its first period keeps that time.
         calendar: business hours of P2 and P3.
+        reports: rows of `incidents.reported_incidents`: what people opened.
     """
     opened = {} if known is None else dict(known.select("incident_id", "opened_at").iter_rows())
     happened = events.filter(pl.col("at") <= now).rows(named=True)
@@ -77,6 +83,14 @@ def incidents(
             | _due(course, _severity(episode), calendar, now)
             | {"opened_at": start, "runbook": (runbooks or {}).get(first["cause"])}
         )
+    for report in () if reports is None else reports.filter(pl.col("reported_at") <= now).rows(named=True):
+        number = report["incident_id"]
+        mine = [e for e in happened if e["system"] == report["system"] and e["incident_id"] == number]
+        course = _course(report["reported_at"], (), mine, number)
+        row = reported_incident(report, course)
+        row["evidence"] = " ".join([row["evidence"], *_set_aside(course)])
+        runbook = {"runbook": (runbooks or {}).get(REPORTED)}
+        rows.append(row | _due(course, report["severity"], calendar, now) | runbook)
     return pl.DataFrame(rows, schema=INCIDENTS).sort("opened_at", "system", "incident_id")
 
 
@@ -230,6 +244,9 @@ def _described(number: str, episode: Sequence[Row], course: Course, calm: Sequen
         "resolved_at": course.resolved_at,
         "signals": len(episode),
         "evidence": " ".join([*_evidence(episode), *_calmed(episode, last, calm), *_set_aside(course)]),
+        "source": RULE,
+        "began_at": episode[0]["period_start"],
+        "reported_by": None,
     }
 
 

@@ -16,6 +16,7 @@ from aiops_pipelines.incidents.course import Row
 from aiops_pipelines.incidents.legal_clocks import legal_lines
 from aiops_pipelines.incidents.legal_events import sentence
 from aiops_pipelines.incidents.lifecycle import STEPS
+from aiops_pipelines.incidents.reported import PERSON
 from aiops_pipelines.incidents.review_incidents import clock_results
 from aiops_pipelines.wording import inert, moment, some
 
@@ -69,6 +70,9 @@ def _times(known: Known, now: datetime) -> Iterator[str]:
     if isinstance(first, datetime) and isinstance(noticed, datetime):
         since = "from the start of the first period with a signal to the first notice"
         yield f"detect: {span(noticed - first)}, {since}"
+    if row["source"] == PERSON:
+        took = span(row["opened_at"] - row["began_at"])
+        yield f"detect: {took}, by a person, from when it began, as reported, to the report"
     results = clock_results(row, now)
     for at, step in enumerate(STEPS):
         done = next((row[f"{STATUSES[one]}_at"] for one in STEPS[at:] if row[f"{STATUSES[one]}_at"]), None)
@@ -89,6 +93,10 @@ def _timeline(known: Known) -> Iterator[tuple[datetime, str]]:
         yield row["period_end"], f"signal {row['signal']} ({row['severity']}): {plain(row['evidence'])}"
     if len(signals) > SIGNALS_SHOWN:
         yield signals[-1]["period_end"], f"the last of {some(len(signals) - SIGNALS_SHOWN, 'more signal')}"
+    if known.incident["source"] == PERSON:
+        reporter = plain(known.incident["reported_by"])
+        yield known.incident["began_at"], f"it began, as {reporter} reports"
+        yield known.incident["opened_at"], f"opened by {reporter}"
     for row in known.announcements.rows(named=True):
         became = f"sent to {row['place'].split('-')[0]}" if row["sent_at"] else "not sent"
         yield row["queued_at"], f"announced: {row['change']}, {became}"

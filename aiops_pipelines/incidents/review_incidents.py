@@ -5,6 +5,7 @@ from datetime import datetime
 from aiops_pipelines.document import Action, Column, Figure, Section, Table, Tone
 from aiops_pipelines.incidents.clocks import ClockResult, clock_result
 from aiops_pipelines.incidents.legal_clocks import legal_result, legal_rows, legal_sentence, legal_table
+from aiops_pipelines.incidents.reported import PERSON
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.wording import inert, moment, some
 
@@ -27,6 +28,7 @@ def incident_table(rows: list[Row], as_at: datetime, title: str) -> Table:
         Column("Opened", "moment"),
         *(Column(clock.capitalize(), "verdict") for clock in CLOCKS),
         Column("Resolve by", "moment"),
+        Column("Opened by"),
         Column("Signals", "count"),
         Column("Runbook", "code"),
     )
@@ -37,6 +39,7 @@ def incident_table(rows: list[Row], as_at: datetime, title: str) -> Table:
             row["opened_at"],
             *clock_results(row, as_at).values(),
             row["resolve_due_at"],
+            f"a person, {row['reported_by']}" if row.get("source") == PERSON else "rules",
             row["signals"],
             row["runbook"],
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from aiops_pipelines.incidents.reported import REPORTED
 from aiops_pipelines.incidents.rules import CAUSES
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.systems import Part
@@ -20,6 +21,8 @@ from aiops_pipelines.wording import listed
 
 CHANGES_DATA = re.compile(r"\b(insert|update|delete|merge)\b", re.IGNORECASE)
 """All that can still follow `with`; every other statement that changes something starts with its own word."""
+KNOWN = (*CAUSES, REPORTED)
+"""Every cause that an incident can have."""
 QUOTED = re.compile(r"'(?:[^']|'')*'")
 
 
@@ -72,8 +75,8 @@ class Runbook(Part):
 
     @model_validator(mode="after")
     def _known_causes(self) -> "Runbook":
-        if unknown := [cause for cause in self.causes if cause not in CAUSES]:
-            raise ValueError(f"no rule gives the cause {unknown[0]!r}; causes are {', '.join(CAUSES)}")
+        if unknown := [cause for cause in self.causes if cause not in KNOWN]:
+            raise ValueError(f"no rule gives the cause {unknown[0]!r}; causes are {', '.join(KNOWN)}")
         return self
 
     @property
@@ -108,7 +111,7 @@ def load_runbooks(folder: Path) -> tuple[dict[str, Runbook], list[str]]:
 def uncovered(runbooks: Mapping[str, Runbook]) -> str:
     """Return a sentence on the causes that have no runbook; a folder can be older than a cause."""
     claimed = by_cause(runbooks)
-    missing = [cause for cause in CAUSES if cause not in claimed]
+    missing = [cause for cause in KNOWN if cause not in claimed]
     return f"The runbooks have none for {listed(missing)}; write one for each." if missing else ""
 
 

@@ -11,9 +11,11 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.compliance.audit_log import decision_entry
+from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.incidents import lifecycle
 from aiops_pipelines.incidents.course import IncidentError, new_event
 from aiops_pipelines.incidents.post_incident import Known
+from aiops_pipelines.incidents.reported import PERSON, new_report
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, complete_weeks, freeze
 from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.periods import midnight
@@ -22,6 +24,8 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.week_scores import Judge, score_week
 from aiops_pipelines.systems import System, monday
 
+REPORTED = "incidents.reported_incidents"
+CALLS = "select event_id from inference_log.inferences where system = ? and event_id in (select unnest(?))"
 BASELINES, BASELINE_SCORES = "monitoring.baselines", "monitoring.baseline_scores"
 SCORES = "monitoring.quality_scores"
 SERVICE_BASELINES = "monitoring.service_baselines"
@@ -39,10 +43,13 @@ def incidents_now(warehouse: Warehouse, system: System, clock: datetime) -> pl.D
         dict(stored.select("cause", "runbook").iter_rows()),
         known=stored,
         calendar=system.business_hours.calendar,
+        reports=warehouse.rows(REPORTED, system=system.name),
     )
-    opened = current.join(stored, on="incident_id", how="semi")  # a signal alone is no incident before a run
-    evidence = stored.select("incident_id", "evidence", "runbook_digest")
-    return opened.drop("evidence").join(evidence, on="incident_id", how="left", maintain_order="left")
+    known = stored.select("incident_id", "runbook_digest", told="evidence")
+    joined = current.join(known, on="incident_id", how="left", maintain_order="left")
+    by_people = pl.col("source") == PERSON  # a signal alone is no incident before a run
+    opened = joined.filter(by_people | pl.col("incident_id").is_in(stored["incident_id"].to_list()))
+    return opened.with_columns(evidence=pl.coalesce("told", "evidence")).drop("told")
 
 
 def find_incident(
@@ -96,6 +103,27 @@ def record_event(
     with warehouse.writing() as writer:
         writer.append("incidents.incident_events", row)
     return find_incident(warehouse, [system], incident["incident_id"], clock)
+
+
+def open_incident(warehouse: Warehouse, system: System, told: Row, clock: datetime) -> tuple[Row, bool]:
+    """Open an incident that a person reports; return it, and whether it is new.
+
+    `told` is as `reported.new_report` takes it, but for the system. Personal data in it is masked.
+
+    Raises:
+        IncidentError: it cannot be so, or an inference that it names is not there.
+    """
+    calls = warehouse.read(CALLS, [system.name, list(told["calls"])])["event_id"].to_list()
+    if missing := sorted(set(told["calls"]) - set(calls)):
+        raise IncidentError(
+            f"{system.name} has no inference {missing[0]!r}; --call takes an event_id of its inference log."
+        )
+    masked = {name: mask(told[name])[0] for name in ("title", "seen")}
+    earlier = warehouse.rows(REPORTED, system=system.name)
+    number, row = new_report({"system": system.name, **told, **masked}, earlier, system.now(clock))
+    with warehouse.writing() as writer:
+        writer.append(REPORTED, row)
+    return find_incident(warehouse, [system], number, clock)[1], bool(row.height)
 
 
 def lesson(incident: Row, digests: Mapping[str, str], runbook_change: str, waiver: str) -> str:

@@ -13,6 +13,7 @@ import polars as pl
 from aiops_pipelines.compliance.audit_entry import decision_entry, user_name
 from aiops_pipelines.compliance.erasure import mark
 from aiops_pipelines.incidents.lifecycle import signals_of
+from aiops_pipelines.incidents.reported import PERSON
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.decisions import find_incident
@@ -65,6 +66,8 @@ def place(
         incident, of_cause = found["incident_id"], {"system": system.name, "cause": found["cause"]}
         signals = signals_of(incident, warehouse.rows("incidents.signals", **of_cause))
         since, until = signals["period_start"].min(), signals["period_end"].max()  # type: ignore[assignment]
+        if found["source"] == PERSON:
+            since, until = found["began_at"], found["opened_at"]
     if since and until and since >= until:
         raise HoldError("The period of the hold ends before it begins; --to is the day after its last one.")
     user = as_stored(keys, system.name, covered.user_id) if covered.user_id else None

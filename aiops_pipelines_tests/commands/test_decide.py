@@ -131,6 +131,30 @@ def test_clocks_are_paused_with_a_reason(aiops, data):
     assert aiops(data, "incident", "resume", incident, "--by", "Mira").code == 0
 
 
+def test_a_person_opens_an_incident_that_no_rule_found(aiops, data):
+    write_system(data, regimes=["gdpr"])
+    given = ["incident", "open", "support", "--severity", "p1", "--title", "Refunds are promised"]
+    given += ["--seen", "Two chats promise refunds.", "--by", "Mira"]
+    for began, said in (
+        ("2026-07-06", "is no time with an offset"),
+        ("2026-07-07T06:00Z", "is not over yet"),
+    ):
+        refused(aiops(data, *given, "--began", began), said)
+    answer = aiops(data, *given, "--began", "2026-07-05T10:00+02:00", "--until", "2026-07-05T20:00Z").text
+    assert "P1 Refunds are promised (open); acknowledge by 6 Jul 2026 06:15 UTC" in answer
+    incident = answer.split("INC-")[1][:8]
+    again = aiops(data, *given, "--began", "2026-07-05T08:00Z", "--until", "2026-07-05T20:00Z")
+    assert "It was opened before" in again.text
+    shown = aiops(data, "incident", "show", incident).text
+    assert "It began 5 Jul 2026 08:00 UTC and was seen until 5 Jul 2026 20:00 UTC. Reported by Mira." in shown
+    assert "reported.yaml" in shown and "GDPR 33(1) notification: NOT EVIDENCED" in shown
+    assert incident in aiops(data, "incidents").text and "2 not resolved" in aiops(data, "status").text
+    aware = aiops(data, "incident", "aware", incident, "--regime", "gdpr", "--by", "Mira").text
+    assert "GDPR 33(1) notification: by 9 Jul 2026 06:00 UTC" in aware
+    draft = aiops(data, "incident", "review", incident).text
+    assert "- detect: 22 h 0 min, by a person" in draft and "it began, as Mira reports" in draft
+
+
 def test_an_incident_is_shown_with_its_evidence_and_history_but_no_control_character(aiops, data):
     aiops(data, "incident", "ack", number(data), "--by", "Mira", "--reason", "[b]Mine[/b].")
     answer = aiops(data, "incident", "show", number(data))

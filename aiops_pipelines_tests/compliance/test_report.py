@@ -70,6 +70,8 @@ BY_HAND = {
     "oversight.by_people": 1,
     "oversight.acknowledge_minutes": 510.0,  # median of 3 h and 14 h
     "incidents.opened": 3,
+    "incidents.opened_by_people": 0,
+    "incidents.days_to_detect_by_rules": 7.0,
     "incidents.open_at_end": 2,
     "incidents.clocks_met": 3,
     "incidents.clocks_missed": 5,
@@ -328,6 +330,27 @@ def test_every_week_belongs_to_exactly_one_month() -> None:
     months = [date(2026, month, 1) for month in range(1, 13)]
     weeks = [week for month in months for week in replace(EMPTY, month=month).weeks()]
     assert [(b - a).days for a, b in pairwise(weeks)] == [7] * (len(weeks) - 1)
+
+
+def test_incidents_that_people_opened_are_counted_and_timed_apart(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    early = pl.when(pl.col("incident_id") == "INC-0003")
+    opened = evidence().incidents.with_columns(
+        source=early.then(pl.lit("person")).otherwise("source"),
+        began_at=early.then(pl.col("opened_at") - timedelta(hours=6)).otherwise("began_at"),
+        reported_by=early.then(pl.lit("Mira")),
+    )
+    section = compliance_report(evidence(incidents=opened))["sections"][5]
+    known = {figure["key"].removeprefix("incidents."): figure["value"] for figure in section["figures"]}
+    assert (known["opened"], known["opened_by_people"]) == (3, 1)
+    assert (known["days_to_detect_by_rules"], known["days_to_detect_by_people"]) == (7.0, 0.25)
+    said = {row[1][-9:-1]: row[7] for row in section["tables"][0]["rows"]}
+    assert said == {"INC-0001": "rules", "INC-0002": "rules", "INC-0003": "a person, Mira"}
+    fill(database, evidence(incidents=opened))
+    for figure in figures(evidence(incidents=opened)).values():
+        if figure.key.startswith("incidents.") and figure.key.endswith(("people", "rules")):
+            assert computed(database, figure.sql) == figure.value
 
 
 def test_the_last_checkpoint_is_printed_in_full() -> None:

@@ -342,6 +342,8 @@ def incidents() -> pl.DataFrame:
             "runbook": runbook,
             "signals": 3,
             "evidence": f"{title}: 3 signals.",
+            "source": "rule",
+            "began_at": opened - timedelta(days=7),
         }
 
     rows = [

@@ -211,3 +211,54 @@ def test_each_legal_record_is_a_decision_of_the_audit_log(desk, warehouse):
     made = [entry for entry in decisions(warehouse, system) if entry["kind"] == "decision.incident_aware"]
     assert [entry["actor"] for entry in made] == ["Mira", "Mira"]
     assert "It was earlier." in made[1]["summary"] and made[0]["entry_id"] != made[1]["entry_id"]
+
+
+def test_what_a_person_opens_is_told_diagnosed_logged_and_no_rule_meddles_with_it(desk, warehouse):
+    from aiops_pipelines.defs.compliance import decisions
+    from aiops_pipelines.resources.decisions import incidents_now, open_incident, record_event
+    from aiops_pipelines.systems import load_system
+
+    system, clock = load_system(desk.systems / "desk.yaml", desk.data), datetime(2026, 6, 8, 12, tzinfo=UTC)
+    seen = "Mail of jo@example.com: refunds for all."
+    told_of = {"severity": "P2", "title": "Refunds are promised", "seen": seen, "reporter": "Mira"}
+    told_of |= {"began_at": clock - timedelta(hours=2), "ended_at": None, "calls": []}
+    row, new = open_incident(warehouse, system, told_of, clock)
+    assert new and row["evidence"].startswith("Mail of [EMAIL]: refunds for all.")
+    assert run(desk, warehouse).success and told(desk) == ["opened", "opened"]
+    assert not open_incident(warehouse, system, told_of, clock)[1]
+    assert run(desk, warehouse).success and told(desk) == ["opened", "opened"]
+    stored = {one["source"]: one for one in warehouse.rows("incidents.incidents").rows(named=True)}
+    assert (stored["person"]["runbook"], len(stored["person"]["runbook_digest"])) == ("reported", 64)
+    assert (stored["rule"]["began_at"], stored["rule"]["reported_by"]) == (START, None)
+    asked = warehouse.rows("incidents.diagnoses", incident_id=row["incident_id"])
+    assert asked.height == 4 and asked["failure"].null_count() == 4
+
+    made = {entry["kind"]: entry for entry in decisions(warehouse, system)}
+    assert made["decision.incident_reported"]["actor"] == "Mira"
+    assert "jo@example.com" not in json.dumps(made["decision.incident_reported"], default=str)
+    assert made["decision.incident_opened"]["details"]["incident_id"] == stored["rule"]["incident_id"]
+    record_event(warehouse, [system], row["incident_id"], "resolved", "Ken", "Mended.", clock)
+    warehouse.replace("incidents.signals", warehouse.rows("incidents.signals").clear(), system="desk")
+    assert run(desk, warehouse).success and told(desk) == ["opened", "opened", "resolved"]
+    [left] = incidents_now(warehouse, system, clock).rows(named=True)
+    assert (left["incident_id"], left["status"]) == (row["incident_id"], "resolved")
+    assert warehouse.rows("operations.problems").is_empty()
+
+
+def test_an_inference_that_is_not_there_opens_nothing(desk, warehouse):
+    from aiops_pipelines.incidents.course import IncidentError
+    from aiops_pipelines.resources.decisions import open_incident
+    from aiops_pipelines.systems import load_system
+
+    system, clock = load_system(desk.systems / "desk.yaml", desk.data), datetime(2026, 6, 8, 12, tzinfo=UTC)
+    told_of = {
+        "severity": "P2",
+        "title": "T",
+        "seen": "S",
+        "reporter": "M",
+        "ended_at": None,
+        "calls": ["e9"],
+    }
+    with pytest.raises(IncidentError, match="desk has no inference 'e9'; --call takes an event_id"):
+        open_incident(warehouse, system, told_of | {"began_at": clock}, clock)
+    assert warehouse.rows("incidents.reported_incidents").is_empty()

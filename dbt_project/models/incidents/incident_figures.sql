@@ -34,6 +34,10 @@ select
 
     count(*) as opened,
     count(resolved_at) as resolved,
+    count(*) filter (where source = 'person') as opened_by_people,
+
+    avg(date_diff('second', began_at, opened_at)) filter (where source = 'rule') / 3600 as mean_hours_to_detect_by_rules,
+    avg(date_diff('second', began_at, opened_at)) filter (where source = 'person') / 3600 as mean_hours_to_detect_by_people,
 
     avg(date_diff('second', opened_at, first_acknowledged_at)) / 3600 as mean_hours_to_acknowledge,
     avg(date_diff('second', opened_at, first_mitigated_at)) / 3600 as mean_hours_to_mitigate,
