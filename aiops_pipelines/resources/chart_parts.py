@@ -5,6 +5,15 @@ from typing import Any
 
 INK, QUIET, LINE, GREY, PALE = "#1d2430", "#5b6472", "#e3e6eb", "#858d9b", "#f1f2f4"
 BLUE, SKY, GREEN, VERMILION = "#0072b2", "#56b4e9", "#00795c", "#d55e00"
+BASELINE, EDGE = "#e6f0f8", "white"
+AMBER, YELLOW, PURPLE = "#e69f00", "#e0cf4a", "#a8558a"
+DARK_PAPER = "#171b22"
+DARK = {
+    **{INK: "#e4e8ee", QUIET: "#9aa4b2", LINE: "#2f3743", GREY: "#929cab", PALE: "#252b34"},
+    **{BLUE: "#3f9fe0", SKY: "#a5dafa", GREEN: "#35b892", VERMILION: "#ff8a45", PURPLE: "#d08dba"},
+    **{BASELINE: "#1c2c3c", EDGE: DARK_PAPER},
+}
+"""Each colour that is another one on a page that is read in the dark; the others are seen on both."""
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 HALF, WHOLE, HEIGHT = 430, 920, 170
 Rows = list[dict[str, Any]]

@@ -10,16 +10,21 @@ from typing import Any
 
 from aiops_pipelines.document import Chart
 from aiops_pipelines.resources.chart_parts import (
+    AMBER,
+    BASELINE,
     BLUE,
+    EDGE,
     FONT,
     GREEN,
     GREY,
     HALF,
     INK,
+    PURPLE,
     QUIET,
     SKY,
     VERMILION,
     WHOLE,
+    YELLOW,
     Rows,
     absent,
     bands,
@@ -32,7 +37,7 @@ from aiops_pipelines.resources.chart_parts import (
 )
 from aiops_pipelines.wording import inert, usd
 
-STACK = (BLUE, SKY, GREEN, "#e69f00", "#e0cf4a", "#a8558a", GREY, VERMILION)
+STACK = (BLUE, SKY, GREEN, AMBER, YELLOW, PURPLE, GREY, VERMILION)
 PARTS = ("system_prompt", "tools", "context", "history", "user", "input", "completion")
 SHAPES = {
     "OK": (GREEN, "circle"),
@@ -97,7 +102,7 @@ def quality_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
         )
         for name, dash in (("baseline", [1, 0]), ("floor", [4, 3]))
     ]
-    points = canvas(scored, HALF).mark_point(size=85, filled=True, opacity=1, stroke="white", strokeWidth=1)
+    points = canvas(scored, HALF).mark_point(size=85, filled=True, opacity=1, stroke=EDGE, strokeWidth=1)
     verdict = points.encode(
         x=week_axis(rows),
         y=value_axis("mean", ".2f", scale),
@@ -115,7 +120,7 @@ def quality_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
         for field, word, dy in (("baseline", "baseline", -3), ("floor", "margin", 3))
     ]
     return alt.layer(
-        *bands(rows, frozen, HALF, "#e6f0f8"),
+        *bands(rows, frozen, HALF, BASELINE),
         *bands(rows, unscored, HALF),
         low.mark_area(color=BLUE, opacity=0.12),
         low.mark_rule(color=BLUE, opacity=0.5),

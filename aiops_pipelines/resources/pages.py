@@ -12,6 +12,7 @@ from typing import Any
 from aiops_pipelines import wording
 from aiops_pipelines.document import Chart
 from aiops_pipelines.incidents.review import Review
+from aiops_pipelines.resources.chart_parts import DARK, DARK_PAPER
 
 TEMPLATES = Path(__file__).parent / "templates"
 NUMBERS = frozenset({"count", "percent", "change", "score", "usd", "ms", "days"})
@@ -60,6 +61,8 @@ def _environment() -> Any:
         "UNMEASURED": wording.UNMEASURED,
         "states": STATES,
         "findings": FINDINGS,
+        "DARK": DARK,
+        "DARK_PAPER": DARK_PAPER,
     }
     return environment
 

@@ -15,6 +15,7 @@ from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report import compliance_report
 from aiops_pipelines.incidents.review import weekly_review
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
+from aiops_pipelines.resources import chart_parts
 from aiops_pipelines.resources.pages import report_page, review_page
 from aiops_pipelines_tests.compliance import august
 from aiops_pipelines_tests.incidents import fourteen_weeks as weeks
@@ -238,3 +239,57 @@ def test_a_report_says_which_legal_facts_nobody_checked_of_late() -> None:
     assert all(fact["stale"] for fact in report["legal_facts"])
     number = len(report["legal_facts"])
     assert f"{number} of {number} not checked for 180 days" in report_page(report)
+
+
+# --- in the dark
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the ratio of WCAG 2.2 of two colours: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def palettes() -> tuple[dict[str, str], dict[str, str]]:
+    """Return the colours of a page that is read in the light and in the dark, by their names."""
+    light, dark = drawn("report").split("@media screen and (prefers-color-scheme: dark) {", 1)
+    colours = r"--([\w-]+): (#[0-9a-f]{3,6});"
+    of_light = {name: "#ffffff" if value == "#fff" else value for name, value in re.findall(colours, light)}
+    return of_light, dict(re.findall(colours, dark))
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_words_can_be_read_in_the_light_and_in_the_dark(dark: bool) -> None:
+    colours = palettes()[dark]
+    assert colours.keys() == palettes()[0].keys()
+    tones = ("good", "bad", "warn", "unknown", "plain")
+    pairs = [(name, paper) for name in ("ink", "quiet") for paper in ("paper", "soft")]
+    pairs += [(tone, f"{tone}-tint") for tone in tones] + [(tone, "paper") for tone in (*tones, "alarm")]
+    pairs += [("quiet", f"{tone}-tint") for tone in tones]
+    assert [pair for pair in pairs if contrast(*(colours[name] for name in pair)) < 4.5] == []
+
+
+@every_page
+def test_every_colour_of_a_chart_is_seen_on_both_papers(name: str) -> None:
+    charts = "".join(re.findall(r"<svg.*?</svg>", drawn(name), re.DOTALL))
+    found = set(re.findall(r'(?:fill|stroke)="([^"]+)"', charts)) - {"none", "transparent"}
+    grounds = {chart_parts.PALE, chart_parts.LINE, chart_parts.BASELINE, chart_parts.EDGE}
+    for colour in found - grounds:
+        assert contrast(chart_parts.DARK.get(colour, colour), chart_parts.DARK_PAPER) >= 3, colour
+    for ground in found & grounds:
+        assert contrast(chart_parts.DARK[ground], chart_parts.DARK[chart_parts.QUIET]) >= 4.5
+
+
+def test_paper_stays_light() -> None:
+    style = drawn("report").split("</style>")[0]
+    assert (
+        style.count("prefers-color-scheme")
+        == style.count("@media screen and (prefers-color-scheme: dark)")
+        == 1
+    )
