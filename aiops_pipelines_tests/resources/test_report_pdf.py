@@ -166,3 +166,23 @@ def test_what_the_template_does_not_know_makes_no_pdf_that_lacks_it() -> None:
     page = drawn("report").replace("<footer>", "<footer><aside>More.</aside>")
     with pytest.raises(PdfError, match="An element that the PDF does not know: aside"):
         report_pdf(report("report"), page, "{}")
+
+
+def test_long_words_and_cells_that_are_taller_than_a_page_are_broken_and_not_cut() -> None:
+    cells = f"<td class='words'>{'entry was edited; ' * 900}</td><td class='words'>{'x' * 3_000}</td>"
+    tall = f"<title>T</title><main><h1>H</h1><table><tbody><tr>{cells}</tr></tbody></table>"
+    page = f"{tall}<pre>{'z' * 3_000}</pre></main>"
+    pages = PdfReader(BytesIO(report_pdf(report("report"), page, "{}"))).pages
+    right = float(pages[0].mediabox.right)
+    places: list[tuple[float, float]] = []
+
+    def place(text: str, page: list[float], line: list[float], *_: object) -> None:
+        if text.strip():
+            places.append((line[4] * page[0] + page[4], line[5] * page[3] + page[5]))
+
+    for one in pages:
+        one.extract_text(visitor_text=place)
+    assert len(pages) > 2 and all(0 < x < right and y > 0 for x, y in places)
+    words = "".join(one.extract_text() for one in pages)
+    assert max(map(len, words.splitlines())) < 200
+    assert words.count("edited") == 900 and words.count("x") == words.count("z") == 3_000
