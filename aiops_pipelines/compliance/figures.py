@@ -4,7 +4,6 @@ What each figure is, and the SQL that recomputes it on the published DuckDB file
 whose base is empty is None: nothing that was not looked at reads as 0.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,10 +18,9 @@ import polars as pl
 import yaml
 
 from aiops_pipelines.compliance.deadlines import regimes
+from aiops_pipelines.compliance.incident_figures import incident_figures
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
-from aiops_pipelines.incidents.legal_clocks import NOT_ASKED, NOT_EVIDENCED, legal_result
-from aiops_pipelines.incidents.reported import PERSON, RULE
-from aiops_pipelines.incidents.review_incidents import clock_results
+from aiops_pipelines.incidents.legal_clocks import NOT_ASKED
 from aiops_pipelines.wording import Kind
 
 BLOCKS = ("block", "blocked")
@@ -98,7 +96,7 @@ def figures(e: MonthEvidence) -> dict[str, Figure]:
         | _privacy(e)
         | _erasure(e)
         | _guardrails(e)
-        | _incidents(e)
+        | incident_figures(e)
         | _changes(e)
     )
     conditions = _conditions(e)
@@ -263,43 +261,6 @@ def _guardrails(e: MonthEvidence) -> Values:
         "oversight.decisions": decided.height or None,
         "oversight.by_people": decided.filter(by_people).height or None,
         "oversight.acknowledge_minutes": median(took) / 60 if took else None,
-    }
-
-
-def _incidents(e: MonthEvidence) -> Values:
-    touched = e.touched_incidents()
-    opened = [row for row in e.rows("incidents") if e.start <= row["opened_at"] < e.end]
-    clocks = [result for row in touched for result in clock_results(row, e.end).values()]
-    still = [row for row in touched if row["resolved_at"] is None or row["resolved_at"] > e.end]
-    return {
-        "incidents.opened": len(opened),
-        "incidents.opened_by_people": sum(row["source"] == PERSON for row in opened),
-        "incidents.days_to_detect_by_rules": _days_to_detect(opened, RULE),
-        "incidents.days_to_detect_by_people": _days_to_detect(opened, PERSON),
-        "incidents.open_at_end": len(still),
-        "incidents.clocks_met": clocks.count("met"),
-        "incidents.clocks_missed": clocks.count("missed"),
-        **{key: value for regime in regimes() for key, value in _legal(e, regime).items()},
-    }
-
-
-def _days_to_detect(opened: Sequence[Mapping[str, Any]], source: str) -> float | None:
-    """Return the median time from the beginning of incidents to their opening, days."""
-    took = [row["opened_at"] - row["began_at"] for row in opened if row["source"] == source]
-    return median(took) / timedelta(days=1) if took else None
-
-
-def _legal(e: MonthEvidence, regime: str) -> Values:
-    """Count a regime's clocks; nothing is known of them while an incident is there of which nobody spoke."""
-    rows = [row for row in e.legal_rows() if row["regime"] == regime]
-    results, spoken = [legal_result(row, e.end) for row in rows], {row["incident_id"] for row in rows}
-    all_spoken = NOT_EVIDENCED not in results and all(
-        row["incident_id"] in spoken for row in e.touched_incidents()
-    )
-    known = regime in e.system.regimes and all_spoken
-    return {
-        f"incidents.{regime}_{result}": results.count(result) if known else None
-        for result in ("met", "missed")
     }
 
 

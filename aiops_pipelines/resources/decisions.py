@@ -119,10 +119,11 @@ def open_incident(warehouse: Warehouse, system: System, told: Row, clock: dateti
             f"{system.name} has no inference {missing[0]!r}; --call takes an event_id of its inference log."
         )
     masked = {name: mask(told[name])[0] for name in ("title", "seen")}
-    earlier = warehouse.rows(REPORTED, system=system.name)
-    number, row = new_report({"system": system.name, **told, **masked}, earlier, system.now(clock))
-    with warehouse.writing() as writer:
-        writer.append(REPORTED, row)
+    with warehouse.held():  # nobody else writes between the look and the row
+        earlier = warehouse.rows(REPORTED, system=system.name)
+        number, row = new_report({"system": system.name, **told, **masked}, earlier, system.now(clock))
+        with warehouse.writing() as writer:
+            writer.append(REPORTED, row)
     return find_incident(warehouse, [system], number, clock)[1], bool(row.height)
 
 
