@@ -145,6 +145,8 @@ def test_the_same_report_gives_the_same_bytes() -> None:
 def test_it_carries_the_data() -> None:
     assert attached(made("report")) == canonical_json(report("report")).encode()
     assert attached(b"%PDF-1.7 no more") == attached(b"") == b""
+    encrypted = made("report").replace(b"<</Size", b"<</Encrypt<</Filter/Other>>/Size")
+    assert encrypted != made("report") and attached(encrypted) == b""
 
 
 @pytest.mark.parametrize("own_fonts_alone", [True, False])
