@@ -163,7 +163,10 @@ def test_tables_show_their_columns_with_types_and_meaning(materialisable: dict[s
     }
     assert {"incidents", "signals", "inferences", "drift_verdicts", "weekly_traffic"} <= shown.keys()
     severity = shown["incidents"]["severity"]
-    assert (severity.type, severity.description) == ("VARCHAR", "Highest severity of its signals.")
+    assert (severity.type, severity.description) == (
+        "VARCHAR",
+        "Highest severity of its signals, or the one it was opened with.",
+    )
     assert materialisable["incidents"].metadata["dagster/table_name"] == "incidents.incidents"
 
 
