@@ -15,8 +15,9 @@ from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
+from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_calls import new_entries
+from aiops_pipelines.resources.audit_signing import SigningKeyMissing
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.report_book import AMENDMENTS, REPORTS, ReportBook
 from aiops_pipelines.resources.text_deletion import delete_texts, overdue, rewrite

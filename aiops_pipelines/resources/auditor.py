@@ -13,6 +13,7 @@ import polars as pl
 from aiops_pipelines.compliance import checkpoint, tiles, tlog_proof
 from aiops_pipelines.compliance.commitment import nonce, opens
 from aiops_pipelines.compliance.records import subject_of
+from aiops_pipelines.compliance.signed_note import NoteInvalid
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_files import AuditFiles
@@ -85,7 +86,7 @@ class Bundle:
     def _signed_size(self, note: str) -> int:
         try:
             return checkpoint.verify(note, self._key.strip()).size
-        except checkpoint.CheckpointInvalid as error:
+        except NoteInvalid as error:
             raise NoBundle(f"A checkpoint of {self._system} cannot be trusted: {error}") from None
 
     def _log(self, *columns: str) -> pl.DataFrame:

@@ -16,7 +16,8 @@ from aiops_pipelines.compliance.finding import Finding, intact
 from aiops_pipelines.document import Tone
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_book import AuditBook, origin
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.audit_signing import origin
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.published import working
 from aiops_pipelines.resources.warehouse import Warehouse, WarehouseError
@@ -29,7 +30,7 @@ UNKEPT: tuple[Tone, str] = (
     "could have written another log.",
 )
 _NOTE = re.compile(
-    '[^\\s"<>]+\n[0-9]+\n[A-Za-z0-9+/]{43}=\n(?:time [0-9]+\n)?\n\u2014 [^\n ]+ [A-Za-z0-9+/=]+\n?'
+    '[^\\s"<>]+\n[0-9]+\n[A-Za-z0-9+/]{43}=\n(?:time [0-9]+\n)?\n(?:\u2014 [^\n ]+ [A-Za-z0-9+/=]+\n?)+'
 )
 """A signed note as `checkpoint.sign` writes it, in the midst of other text."""
 TONES: dict[str, Tone] = {"error": "bad", "warning": "warn", "note": "unknown"}

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiops_pipelines.compliance import checkpoint, leaf, merkle
+from aiops_pipelines.compliance import leaf, merkle, signed_note
 from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import auditor
@@ -128,7 +128,7 @@ def test_an_edited_or_missing_report_is_found(bundle: Path) -> None:
 
 
 def test_another_key_than_the_one_that_was_given_is_found(bundle: Path) -> None:
-    other = checkpoint.vkey("aiops_pipelines/shop", Ed25519PrivateKey.generate().public_key())
+    other = signed_note.vkey("aiops_pipelines/shop", Ed25519PrivateKey.generate().public_key())
     assert any("it is not signed by" in line for line in failed(bundle, "--key", other))
 
 
