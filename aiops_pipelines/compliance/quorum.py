@@ -20,10 +20,7 @@ from aiops_pipelines.wording import count, listed, moment
 
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999: a cosignature may name a later one."""
-NO_WITNESS = (
-    "No witness cosigns this log: whoever has the signing key could write another history, unseen by anybody "
-    "who kept no checkpoint."
-)
+NO_WITNESS = "No witness is named for this log, so nobody but its keepers vouches for it."
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ def witnessing(
         elif problem:
             why.append(problem)
         elif held < newest:
-            why.append(f"{one.name} has cosigned {count(held)} of them.")
+            why.append(f"{one.name} has cosigned {count(held)} of {_entries(newest)}.")
         else:
             vouching.append(one.name)
     notes = [*notes, *(one.note for one in heard if one.note)]
@@ -121,8 +118,16 @@ def witnessing(
         needed = f"{len(vouching)} of {len(policy.places)}, {policy.quorum} needed"
         said = f"Witnessed up to {_entries(newest)} by {listed(vouching)} ({needed})"
         return Witnessing(True, True, f"{said}. {' '.join(why)}".strip())
-    said = f"Unwitnessed since {since}" if since else f"Never witnessed by the {policy.quorum} needed"
+    said = f"Unwitnessed since {since}" if since else f"Never witnessed, {policy.quorum} needed"
     return Witnessing(True, False, f"{said}. {' '.join(why)}".strip(), tuple(findings))
+
+
+def tlog_policy(log_vkey: str, policy: Witnesses) -> str:
+    """The policy as a C2SP tlog-policy, for other people's verifiers."""
+    witnesses = [f"witness {place.name} {place.vkey}" for place in policy.places]
+    names = " ".join(place.name for place in policy.places)
+    group = [f"group of-these {policy.quorum} {names}", "quorum of-these", ""]
+    return "\n".join([f"log {log_vkey}", *witnesses, *group])
 
 
 def _nobody(notes: Sequence[str], keys: KeyHistory) -> Witnessing:

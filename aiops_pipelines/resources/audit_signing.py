@@ -136,7 +136,8 @@ class Signing:
 
     def _newest(self) -> dict[str, Any]:
         rows = self._warehouse.read(
-            f"select * from {CHECKPOINTS} where system = ? order by tree_size desc, signed_at desc limit 1",
+            f"select * from {CHECKPOINTS} where system = ? "
+            "order by tree_size desc, signed_at desc, coalesce(len(cosigned_by), 0) desc, rowid desc limit 1",
             [self._system],
         )
         return rows.row(0, named=True) if rows.height else {}

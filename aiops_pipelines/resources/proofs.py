@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aiops_pipelines.compliance.editions import tampered
 from aiops_pipelines.compliance.finding import Finding, intact
+from aiops_pipelines.compliance.quorum import Witnessing
 from aiops_pipelines.document import Tone
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
@@ -36,6 +37,14 @@ _NOTE = re.compile(
 TONES: dict[str, Tone] = {"error": "bad", "warning": "warn", "note": "unknown"}
 
 
+_TONE_OF_WITNESSES: dict[tuple[bool, bool], Tone] = {
+    (True, False): "good",
+    (False, True): "bad",
+    (False, False): "unknown",
+}
+UNWITNESSED = 3
+
+
 class NothingKept(Mendable, ValueError):
     """A file that holds no checkpoint; the message says which."""
 
@@ -48,12 +57,18 @@ class Proof:
     entries: int
     root: str
     findings: tuple[Finding, ...]
+    witnessing: Witnessing
     kept: int = 0
 
     @property
     def intact(self) -> bool:
         """True when nothing is wrong."""
         return intact(self.findings)
+
+    @property
+    def exit_code(self) -> int:
+        """What `aiops audit verify` ends with: 1 where something is wrong, 3 where only witnesses miss."""
+        return 1 if not self.intact else UNWITNESSED if self.witnessing.unmet else 0
 
     def lines(self) -> Iterator[tuple[Tone, str]]:
         """Yield the proof in sentences, each with its tone."""
@@ -62,8 +77,13 @@ class Proof:
             yield from self._found()
             return
         tree = f"{count(self.entries)} entries, Merkle root {self.root}"
-        yield ("good", f"Intact: {tree}.") if self.intact else ("bad", f"NOT intact: {tree}.")
-        yield KEPT if self.kept else UNKEPT
+        whole: tuple[Tone, str] = ("good", f"Intact: {tree}.")
+        if self.witnessing.unmet:
+            whole = ("warn", f"Intact in itself: {tree}.")
+        yield whole if self.intact else ("bad", f"NOT intact: {tree}.")
+        yield _TONE_OF_WITNESSES[self.witnessing.met, self.witnessing.unmet], inert(self.witnessing.sentence)
+        if self.kept or not self.witnessing.met:
+            yield KEPT if self.kept else UNKEPT
         yield from self._found()
 
     def _found(self) -> Iterator[tuple[Tone, str]]:
@@ -83,8 +103,11 @@ def verified(project: Project, system: str, kept: Sequence[str] = ()) -> Proof:
         WarehouseError: nothing was run yet.
     """
     warehouse = working(project)
-    findings, entries, root = AuditBook(project, warehouse, Keys(project.keys)).verify(system, kept)
-    return Proof(system, entries, root, (*findings, *_edited(project, warehouse, system)), len(kept))
+    book = AuditBook(project, warehouse, Keys(project.keys))
+    findings, entries, root = book.verify(system, kept)
+    heard = book.signing(system).witnessing()
+    found = (*findings, *heard.findings, *_edited(project, warehouse, system))
+    return Proof(system, entries, root, found, heard, len(kept))
 
 
 def _edited(project: Project, warehouse: Warehouse, system: str) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ from aiops_pipelines.compliance.signed_note import (
 )
 from aiops_pipelines.compliance.witness import Answer, Refused, judged, parse_asked, state_name
 from aiops_pipelines.mendable import Mendable
-from aiops_pipelines.resources.audit_files import write_whole
+from aiops_pipelines.resources.audit_files import UNFINISHED, write_whole
 from aiops_pipelines.resources.first_file import sync_folder
 from aiops_pipelines.resources.keys import private_key
 
@@ -89,7 +89,7 @@ class Witness:
         except NoteInvalid as error:
             raise WitnessError(str(error)) from None
         with self._alone():
-            known = self._log_lines()
+            known = self.trusted()
             if log_vkey.strip() not in known:
                 lines = [*known, log_vkey.strip()]
                 _keep(self.folder / "logs.txt", "".join(f"{line}\n" for line in lines).encode())
@@ -98,7 +98,7 @@ class Witness:
     def distrust(self, log_vkey: str) -> None:
         """Cosign no more what this key signs; what was cosigned stays the state of its log."""
         with self._alone():
-            lines = [line for line in self._log_lines() if line != log_vkey.strip()]
+            lines = [line for line in self.trusted() if line != log_vkey.strip()]
             _keep(self.folder / "logs.txt", "".join(f"{line}\n" for line in lines).encode())
 
     def add_checkpoint(self, body: str) -> Answer:
@@ -109,7 +109,7 @@ class Witness:
         """
         with self._alone():
             logs: dict[str, list[VerifierKey]] = {}
-            for line in self._log_lines():
+            for line in self.trusted():
                 trusted = parse_vkey(line)
                 logs.setdefault(trusted.name, []).append(trusted)
             try:
@@ -132,14 +132,24 @@ class Witness:
             return None
         return file.read_text(encoding="utf-8")
 
+    def checkpoints(self) -> list[str]:
+        """Return the last checkpoint of every log that it cosigned."""
+        files = sorted((self.folder / "state").glob("[0-9a-f]*"))
+        return [file.read_text(encoding="utf-8") for file in files if file.suffix != UNFINISHED]
+
+    def evidence(self) -> list[Path]:
+        """Return the files of notes that contradict what was cosigned."""
+        return sorted((self.folder / "evidence").glob("*/*.note"))
+
+    def trusted(self) -> list[str]:
+        """Return the verifier keys of the logs that it knows."""
+        file = self.folder / "logs.txt"
+        return file.read_text(encoding="utf-8").split() if file.exists() else []
+
     def _key(self) -> Ed25519PrivateKey:
         if not (self.folder / "witness.pem").exists():
             raise WitnessError(f"The key of the witness in {self.folder} is missing; restore it.")
         return private_key(self.folder / "witness.pem")
-
-    def _log_lines(self) -> list[str]:
-        file = self.folder / "logs.txt"
-        return file.read_text(encoding="utf-8").split() if file.exists() else []
 
     def _state(self, origin: str) -> Path:
         return self.folder / "state" / state_name(origin)

@@ -22,6 +22,7 @@ from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
 from aiops_pipelines_tests.incidents.fourteen_weeks import TABLES as DECLARED
 
 CHANGE_EVENTS = "create table drift.change_events (system varchar, occurred_at timestamp, endpoint varchar, what varchar, before varchar, after varchar)"
+NOBODY = "No witness is named: whoever has the signing key could have written another log."
 EMPTY = MonthEvidence(SYSTEM, MONTH, NOW)
 TABLES_CLOCKS = DECLARED["incidents.legal_clocks"].schema
 BY_HAND = {
@@ -336,13 +337,15 @@ def test_the_last_checkpoint_is_printed_in_full() -> None:
     assert section["texts"][1][1].startswith("NOT EVIDENCED")
     keyed = compliance_report(replace(evidence(), verifier_key="aiops.example/support+1+2"))
     assert keyed["sections"][0]["texts"][1][1] == "aiops.example/support+1+2"
-    assert section["meaning"] == "The log verified for 5 of 5 weeks, in 5 runs; no entry is missing."
+    assert (
+        section["meaning"] == f"The log verified for 5 of 5 weeks, in 5 runs; no entry is missing. {NOBODY}"
+    )
 
 
 def test_one_late_run_is_not_a_run_every_week() -> None:
     late = evidence().verifications.with_columns(verified_at=pl.lit(NOW))
     section = compliance_report(evidence(verifications=late))["sections"][0]
-    assert section["meaning"] == "The log verified for 5 of 5 weeks, in 1 run; no entry is missing."
+    assert section["meaning"] == f"The log verified for 5 of 5 weeks, in 1 run; no entry is missing. {NOBODY}"
     assert section["tone"] == "warn"
     assert {row[2] for row in section["tables"][0]["rows"]} == {"2026-09-07T06:00:00+00:00"}
 
@@ -368,7 +371,7 @@ def test_broken_logs_are_called_broken() -> None:
     lost = evidence().audit_log.filter(pl.col("entry_index") != 3)
     section = compliance_report(evidence(verifications=bad, audit_log=lost))["sections"][0]
     assert section["tone"] == "bad"
-    assert section["meaning"] == "The log did NOT verify: 5 failed weeks, 1 entries missing."
+    assert section["meaning"] == f"The log did NOT verify: 5 failed weeks, 1 entries missing. {NOBODY}"
 
 
 def test_without_evidence_there_is_a_report_that_says_so() -> None:
