@@ -21,6 +21,7 @@ from aiops_pipelines.compliance.signed_note import NoteInvalid, parse_vkey, sign
 ROTATED, REVOKED = "key_rotated", "key_revoked"
 KINDS = (f"decision.{ROTATED}", f"decision.{REVOKED}")
 ROTATION, REVOCATION = "aiops_pipelines/key-rotation/1", "aiops_pipelines/key-revocation/1"
+_MALFORMED = (NoteInvalid, KeyError, IndexError, TypeError, ValueError, AttributeError)
 _MARK = b'"kind":"decision.key_'
 
 
@@ -110,25 +111,34 @@ def key_history(leaves: Iterable[tuple[int, bytes]], vkey: str) -> tuple[KeyHist
 
     Args:
         leaves: entries by index, in order; those that are not about keys are passed over.
-        vkey: a key of the log that is known from elsewhere; it stands alone where the log does not know it.
+        vkey: a key of the log that is known from elsewhere, the first, the last or one in between.
     """
-    keys: list[Validity] = []
-    findings: list[Finding] = []
-    for index, said in _about_keys(leaves):
+    about, findings = list(_about_keys(leaves)), []
+    keys = [Validity(_first_key(about, vkey))]
+    for index, said in about:
         try:
-            lines = said["details"]["note"].split("\n")
-            if said["kind"] == KINDS[0]:
-                keys = _rotated(keys, index, said["details"]["note"], lines)
-            else:
-                keys = _revoked(keys or [Validity(vkey)], index, said["details"]["note"], lines)
-        except (NoteInvalid, KeyError, IndexError, TypeError, AttributeError) as error:
+            note = said["details"]["note"]
+            changed = _rotated if said["kind"] == KINDS[0] else _revoked
+            keys = changed(keys, index, note, note.split("\n"))
+        except _MALFORMED as error:
             message = f"Entry {index} ({said.get('entry_id')}) changes no key: {error}"
             findings.append(Finding("error", index, said.get("entry_id"), "leaf", message))
-    if keys and not any(key.vkey == vkey for key in keys):
-        message = "The key given is none of those that the log says were in force."
-        findings.append(Finding("error", None, None, None, message))
-        keys = []
-    return KeyHistory(tuple(keys or [Validity(vkey)])), findings
+    return KeyHistory(tuple(keys)), findings
+
+
+def _first_key(about: Iterable[tuple[int, Mapping[str, Any]]], vkey: str) -> str:
+    """The key from which rotations lead to this one: rotations between strangers lead nowhere."""
+    first = vkey
+    for _, said in reversed(list(about)):
+        try:
+            old, new = said["details"]["note"].split("\n")[2:4]
+            if said["kind"] == KINDS[0] and new == first:
+                for vkey_of in (old, new):
+                    signed_text(said["details"]["note"], parse_vkey(vkey_of))
+                first = old
+        except _MALFORMED:
+            continue  # told by who follows the keys
+    return first
 
 
 def _about_keys(leaves: Iterable[tuple[int, bytes]]) -> Iterable[tuple[int, Mapping[str, Any]]]:
@@ -150,7 +160,6 @@ def _rotated(keys: list[Validity], index: int, note: str, lines: list[str]) -> l
         signed_text(note, signer)
     if kind != ROTATION or any(signer.name != origin for signer in signers):
         raise NoteInvalid("its note is no rotation of this log's key.")
-    keys = keys or [Validity(old)]
     if keys[-1].vkey != old or any(key.vkey == new for key in keys):
         raise NoteInvalid(f"{signers[0]} is not the key in force, or {signers[1]} is no new one.")
     ended = f"was followed by another from {index + 1:,} entries on"

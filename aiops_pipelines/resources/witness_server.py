@@ -46,7 +46,7 @@ def server(witness: Witness, host: str, port: int) -> ThreadingHTTPServer:
             *_, origin_hash, last = f"/{self.path}".split("/")
             try:
                 note = witness.checkpoint(origin_hash) if last == "checkpoint" else None
-            except OSError:
+            except (OSError, Mendable, ValueError):
                 self._send(BROKEN)
                 return
             self._send(Answer(OK, note) if note else Answer(NOT_FOUND, "Nothing of such a log was cosigned."))

@@ -224,27 +224,34 @@ def history(vkey, entries):
 
     `entries` are decoded entries by index; `vkey` is a key of the log that you know, from any time.
     """
-    keys, always = [], 2**63
-    for index, entry in sorted(entries.items()):
-        if entry.get("kind") not in CHANGES:
-            continue
+    about = [(i, one) for i, one in sorted(entries.items()) if one.get("kind") in CHANGES]
+    first, always = vkey.strip(), 2**63
+    for _, entry in reversed(about):  # rotations between strangers lead nowhere
         note = entry["details"]["note"]
-        kind, origin, first, second, *_ = split(note)[0].split("\n")
-        keys = keys or [(first if entry["kind"] == ROTATED else vkey.strip(), 0, always)]
+        old, new = split(note)[0].split("\n")[2:4]
+        if (
+            entry["kind"] == ROTATED
+            and new == first
+            and signed_by_key(note, old)
+            and signed_by_key(note, new)
+        ):
+            first = old
+    keys = [(first, 0, always)]
+    for index, entry in about:
+        note = entry["details"]["note"]
+        kind, origin, named, other, *_ = split(note)[0].split("\n")
         force, since, until = keys[-1]
-        if kind != CHANGES[entry["kind"]]:
-            raise Wrong(f"entry {index} changes no key")
-        if origin != parsed(force)[0] or not signed_by_key(note, force):
+        if kind != CHANGES[entry["kind"]] or origin != parsed(force)[0] or not signed_by_key(note, force):
             raise Wrong(f"entry {index} changes a key and is not signed by the one in force")
         if entry["kind"] == ROTATED:
-            if force != first or not signed_by_key(note, second):
+            if force != named or other in [key for key, *_ in keys] or not signed_by_key(note, other):
                 raise Wrong(f"entry {index} follows another key than the one in force")
-            keys[-1:] = [(force, since, min(until, index + 1)), (second, index + 1, always)]
+            keys[-1:] = [(force, since, min(until, index + 1)), (other, index + 1, always)]
+        elif named not in [key for key, *_ in keys]:
+            raise Wrong(f"entry {index} revokes no key of this log")
         else:
-            keys = [(k, a, min(z, int(second)) if k == first else z) for k, a, z in keys]
-    if keys and vkey.strip() not in [key for key, _, _ in keys]:
-        raise Wrong("the key you have is none of those that the log says were in force")
-    return keys or [(vkey.strip(), 0, always)]
+            keys = [(key, a, min(z, int(other)) if key == named else z) for key, a, z in keys]
+    return keys
 
 
 # --- witnesses
