@@ -58,7 +58,7 @@ class Witnesses(Settings):
     @model_validator(mode="after")
     def _of_them(self) -> Self:
         if self.places and self.quorum > len(self.places):
-            raise ValueError(f"quorum is {self.quorum} and there are {len(self.places)} places")
+            raise ValueError(f"quorum is {self.quorum}, of {len(self.places)}")
         # One key under two names is one witness, and one name for two would hide who spoke.
         for what in (
             [place.name for place in self.places],

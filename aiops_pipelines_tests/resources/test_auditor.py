@@ -21,7 +21,11 @@ from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.proofs import NothingKept, kept_notes, verified
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.handed_out import verifier
+from aiops_pipelines_tests.resources import witnessed_shop
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, tamper
+from aiops_pipelines_tests.resources.witnessed_shop import witness, witness_clock
+
+__all__ = ["witness_clock"]
 
 SIZE = 300  # a full bundle of entries and a partial one
 REPORT = "reports/shop/monthly/2026-06.json"
@@ -267,3 +271,90 @@ def test_the_script_proves_what_the_log_proves(sizes: tuple[int, int, int]) -> N
         verifier.extends(kept, merkle.EMPTY_ROOT, size, root, path)
     with pytest.raises(verifier.Wrong):
         verifier.included(root[::-1], index, size, merkle.inclusion_proof(leaves, index, size), root)
+
+
+# --- witnesses
+
+
+@pytest.fixture
+def witnessed(project: Project, warehouse: Warehouse, tmp_path: Path, witness_clock: None) -> AuditBook:
+    """Six entries, cosigned by both witnesses at three and at six; both must."""
+    kept = [witness(tmp_path / name, f"example.com/{name}") for name in ("w1", "w2")]
+    log = witnessed_shop.book(project, warehouse)
+    for one in kept:
+        one.trust(checkpoint_key(log))
+    witnessed_shop.named(project, [witnessed_shop.in_folder(one) for one in kept], quorum=2)
+    with warehouse.held():
+        for end in (3, 6):
+            witnessed_shop.grow(log, end - 3, end)
+    return log
+
+
+def checkpoint_key(log: AuditBook) -> str:
+    log.keys.signing("shop")
+    return log.verifier_key("shop")
+
+
+def test_cosignatures_are_verified_without_the_project(
+    witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder = tmp_path / "b"
+    auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+    code, said = ran(folder)
+    assert code == 0
+    assert "cosigned by example.com/w1, example.com/w2, last on 2026-06-08 06:26 UTC." in said
+    assert "No witness is named" not in said
+    lines = (folder / "checkpoint").read_text().splitlines(keepends=True)
+    (folder / "checkpoint").write_text("".join(lines[:-1]))  # one of the two is missing
+    (folder / "checkpoints/6.note").write_text("".join(lines[:-1]))
+    code, said = ran(folder)
+    assert code == 3 and "UNWITNESSED since 2026-06-08 06:26 UTC (tree size 3)." in said
+    for file in (folder / "checkpoints").glob("*.note"):
+        file.write_text(
+            "".join(lines[:-1]) if file.stem == "6" else "".join(file.read_text().splitlines(True)[:-1])
+        )
+    assert "NEVER WITNESSED" in ran(folder)[1]
+
+
+def test_a_forged_cosignature_fails(
+    witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder = tmp_path / "b"
+    auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+    old = (folder / "checkpoints/3.note").read_text().splitlines(keepends=True)
+    new = (folder / "checkpoint").read_text().splitlines(keepends=True)
+    (folder / "checkpoint").write_text("".join([*new[:-1], old[-1]]))
+    assert failed(folder)[0].endswith("the cosignature of example.com/w2 does not hold.")
+
+
+def test_an_auditors_own_policy_is_the_one_that_counts(
+    witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder, own = tmp_path / "b", tmp_path / "own.txt"
+    auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+    named = (folder / "policy.txt").read_text()
+    stranger = witness(tmp_path / "w3", "example.com/w3").vkey
+    own.write_text(f"# mine\nwitness me {stranger}\nquorum me\n")
+    assert ran(folder, "--policy", own)[0] == 3
+    own.write_text(
+        named.replace("quorum of-these", f"witness x {stranger}\ngroup both any of-these x\nquorum both")
+    )
+    assert ran(folder, "--policy", own)[0] == 0
+    own.write_text(
+        named.replace("any", "all").replace(
+            "quorum of-these", f"witness x {stranger}\ngroup b all of-these x\nquorum b"
+        )
+    )
+    assert ran(folder, "--policy", own)[0] == 3
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not here")
+def test_a_note_is_verified_by_hand_as_the_bundle_says(
+    witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder = tmp_path / "b"
+    auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+    said = (folder / "VERIFY.md").read_text().split("## The signature by hand")[1].split("## A report")[0]
+    script = "\n".join(line[4:] for line in said.splitlines() if line.startswith("    "))
+    done = subprocess.run(["bash", "-ec", script], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert "Signature Verified Successfully" in done.stdout, done.stderr

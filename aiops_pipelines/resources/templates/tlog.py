@@ -229,12 +229,7 @@ def history(vkey, entries):
     for _, entry in reversed(about):  # rotations between strangers lead nowhere
         note = entry["details"]["note"]
         old, new = split(note)[0].split("\n")[2:4]
-        if (
-            entry["kind"] == ROTATED
-            and new == first
-            and signed_by_key(note, old)
-            and signed_by_key(note, new)
-        ):
+        if entry["kind"] == ROTATED and new == first and all(signed_by_key(note, k) for k in (old, new)):
             first = old
     keys = [(first, 0, always)]
     for index, entry in about:
