@@ -37,11 +37,6 @@ _NOTE = re.compile(
 TONES: dict[str, Tone] = {"error": "bad", "warning": "warn", "note": "unknown"}
 
 
-_TONE_OF_WITNESSES: dict[tuple[bool, bool], Tone] = {
-    (True, False): "good",
-    (False, True): "bad",
-    (False, False): "unknown",
-}
 UNWITNESSED = 3
 
 
@@ -74,6 +69,8 @@ class Proof:
         """Yield the proof in sentences, each with its tone."""
         if not self.entries and self.intact and not self.kept:
             yield "unknown", "The log has no entry yet, so there is nothing to verify."
+            if self.witnessing.named:
+                yield self._witnessed()
             yield from self._found()
             return
         tree = f"{count(self.entries)} entries, Merkle root {self.root}"
@@ -81,10 +78,14 @@ class Proof:
         if self.witnessing.unmet:
             whole = ("warn", f"Intact in itself: {tree}.")
         yield whole if self.intact else ("bad", f"NOT intact: {tree}.")
-        yield _TONE_OF_WITNESSES[self.witnessing.met, self.witnessing.unmet], inert(self.witnessing.sentence)
+        yield self._witnessed()
         if self.kept or not self.witnessing.met:
             yield KEPT if self.kept else UNKEPT
         yield from self._found()
+
+    def _witnessed(self) -> tuple[Tone, str]:
+        heard = self.witnessing
+        return "good" if heard.met else "bad" if heard.unmet else "unknown", inert(heard.sentence)
 
     def _found(self) -> Iterator[tuple[Tone, str]]:
         for finding in self.findings:
@@ -131,7 +132,7 @@ def kept_notes(file: Path, system: str) -> list[str]:
     """
     text = file.read_text(encoding="utf-8", errors="replace")
     text = "\n".join(_texts(text)) if file.suffix == ".json" else html.unescape(text)
-    found = [note for note in _NOTE.findall(text) if note.startswith(f"{origin(system)}\n")]
+    found = [f"{note.rstrip()}\n" for note in _NOTE.findall(text) if note.startswith(f"{origin(system)}\n")]
     if not found:
         raise NothingKept(f"{file.name} holds no checkpoint of {system}.")
     return list(dict.fromkeys(found))

@@ -358,3 +358,21 @@ def test_a_note_is_verified_by_hand_as_the_bundle_says(
     script = "\n".join(line[4:] for line in said.splitlines() if line.startswith("    "))
     done = subprocess.run(["bash", "-ec", script], cwd=folder, capture_output=True, text=True, timeout=60)
     assert "Signature Verified Successfully" in done.stdout, done.stderr
+
+
+def test_a_cosigned_checkpoint_that_a_report_prints_is_kept_whole(
+    witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    note = (project.audit / "shop/checkpoint").read_text()
+    for name, text in (
+        ("r.html", f"<pre>{note}</pre>"),
+        ("r.json", json.dumps({"n": [note.rstrip()]})),
+        ("r.note", note),
+    ):
+        (tmp_path / name).write_text(text)
+        (kept,) = kept_notes(tmp_path / name, "shop")
+        assert kept.rstrip() == note.rstrip()
+        assert verified(project, "shop", [kept]).exit_code == 0
+        folder = tmp_path / f"bundle of {name}"
+        auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+        assert ran(folder, "--kept", tmp_path / name)[0] == 0

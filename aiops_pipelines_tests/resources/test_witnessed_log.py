@@ -17,6 +17,7 @@ from aiops_pipelines.project import Project
 from aiops_pipelines.resources import witnesses
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_signing import CHECKPOINTS
+from aiops_pipelines.resources.proofs import verified
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.witness import Witness
 from aiops_pipelines_tests.resources.test_witness import serving
@@ -142,6 +143,32 @@ def test_a_log_that_never_had_a_witness_says_so(project: Project, warehouse: War
     assert said(log) == (False, NO_WITNESS)
     assert not log.signing("shop").witnessing().unmet
     assert warehouse.rows(CHECKPOINTS)["quorum"].to_list() == [None]
+
+
+def test_a_log_without_an_entry_is_new_if_its_witnesses_say_so(
+    project: Project, warehouse: Warehouse, kept: Witness
+) -> None:
+    named(project, [in_folder(kept)])
+    empty = verified(project, "shop")
+    assert (empty.exit_code, [text for _, text in empty.lines()][1:]) == (
+        0,
+        ["Its witnesses have seen nothing of this log either."],
+    )
+    kept.folder.rename(kept.folder.with_name("away"))
+    assert verified(project, "shop").exit_code == 3  # it may be one that was wiped
+
+
+def test_a_log_that_was_wiped_with_its_keys_is_not_new(
+    log: AuditBook, project: Project, warehouse: Warehouse
+) -> None:
+    for table in ("audit_log", "audit_checkpoints"):
+        with warehouse.writing() as writer:
+            writer._connection.execute(f"delete from compliance.{table}")
+    shutil.rmtree(project.audit)
+    shutil.rmtree(project.keys)
+    assert contradictions(log) == [
+        "example.com/w1 cosigned a checkpoint that no key of this log signed: it was replaced."
+    ]
 
 
 # --- witnesses that are away
