@@ -52,8 +52,8 @@ class Witnesses(Settings):
     """Who cosigns a log: at least `quorum` of these."""
 
     quorum: int = Field(default=1, ge=1)
-    places: tuple[WitnessPlace, ...] = Field(default=(), max_length=15)
-    """At most 15: with the log's own, so many signatures every reader of a note accepts."""
+    places: tuple[WitnessPlace, ...] = Field(default=(), max_length=14)
+    """With two of the log's own keys, 16 signatures: so many every reader of a note accepts."""
 
     @model_validator(mode="after")
     def _of_them(self) -> Self:
@@ -62,7 +62,7 @@ class Witnesses(Settings):
         # One key under two names is one witness, and one name for two would hide who spoke.
         for what in (
             [place.name for place in self.places],
-            [place.vkey.rpartition("+")[2] for place in self.places],
+            [place.vkey.split("+", 2)[2] for place in self.places],
         ):
             if twice := [one for one, times in Counter(what).items() if times > 1]:
                 raise ValueError(f"{twice[0]} is there twice; each witness counts once")

@@ -1,6 +1,7 @@
 """The auditor's bundle: a folder that verifies without this project, of a whole log or of single entries.
 
-Beside the evidence it holds `verify.py`, which needs Python alone, and `VERIFY.md`, which says what is what.
+Beside the evidence it holds `verify.py` and `tlog.py`, which need Python alone, and `VERIFY.md`, which says
+what is what.
 """
 
 import json
