@@ -1,6 +1,8 @@
 """A log with witnesses: what an attacker with every key of the log can do, and what is said when one is away."""
 
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -317,3 +319,49 @@ def test_killed_so_and_then_cut_is_found(
         writer._connection.execute("delete from compliance.audit_log where entry_index >= 5")
     assert found(log) == []
     assert contradictions(log) == ["3 entries lost: example.com/w1 cosigned 8 and the log ends after 5."]
+
+
+DIES = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from aiops_pipelines.project import Project, ROOT
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.tables import declared_tables
+from aiops_pipelines.resources.warehouse import Warehouse
+at, project, seen = sys.argv[2], Project(Path(sys.argv[1])), []
+warehouse = Warehouse(project.warehouse, declared_tables(ROOT / "dbt_project"))
+warehouse._ready = True
+def die(event, arguments):
+    if event == "os.rename":
+        seen.append("/".join(str(arguments[1]).split("/")[-2:-1]))
+        if at in seen:
+            os.kill(os.getpid(), 9)
+sys.addaudithook(die)
+AuditBook(project, warehouse, Keys(project.keys)).sign("shop", datetime(2026, 6, 9, tzinfo=UTC))
+"""
+
+
+@pytest.mark.parametrize(
+    ("at", "witnessed"),
+    [("state", 3), ("checkpoints", 8), ("nowhere", 8)],
+    ids=["before the witness keeps it", "after it cosigned, before the log publishes", "not at all"],
+)
+def test_a_killed_process_leaves_log_and_witness_able_to_go_on(
+    project: Project, warehouse: Warehouse, kept: Witness, at: str, witnessed: int
+) -> None:
+    log = book(project, warehouse)
+    named(project, [in_folder(kept)])
+    grow(log, 0, 3)
+    kept.trust(log.verifier_key("shop"))
+    log.sign("shop", NOW)
+    log.append("shop", entries(3, 8))
+    command = [sys.executable, "-c", DIES, str(project.data), at]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == (0 if at == "nowhere" else -9), done.stderr
+    (shown,) = kept.checkpoints()
+    assert checkpoint.verify(shown, log.verifier_key("shop")).size == witnessed
+    assert (found(log), contradictions(log)) == ([], [])
+    assert log.sign("shop", NOW + LATER * 48) == 8
+    assert (said(log)[0], found(log), log.signing("shop").unwitnessed()) == (True, [], [])
