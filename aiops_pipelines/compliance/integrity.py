@@ -130,7 +130,7 @@ def _out_of_force(placed: Rows, late: Sequence[NotInForce]) -> Iterator[Finding]
     roots = roots_at(placed.hashes, [error.signed.size for error in late])
     for error in late:
         signed = error.signed
-        before = signed.size <= error.said_at and roots.get(signed.size) == signed.root
+        before = signed.size <= error.honest and roots.get(signed.size) == signed.root
         said = "It proves nothing any more" if before else "Whoever has that key signed it"
         message = f"A checkpoint is not counted. {error} {said}."
         yield Finding("note" if before else "error", None, None, None, message)

@@ -28,10 +28,10 @@ _MARK = b'"kind":"decision.key_'
 class NotInForce(NoteInvalid):
     """A checkpoint whose signature holds, by a key that may not sign a tree of its size."""
 
-    def __init__(self, message: str, signed: Checkpoint, said_at: int):
+    def __init__(self, message: str, signed: Checkpoint, honest: int):
         super().__init__(message)
-        self.signed, self.said_at = signed, said_at
-        """What it says, and the entry that ended its key."""
+        self.signed, self.honest = signed, honest
+        """What it says, and the largest size that its key may have signed before it was revoked."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ class Validity:
     first: int = 0
     last: int | None = None
     why: str = ""
-    said_at: int = -1
-    """Why it ended, and the entry that says so."""
+    """Why it ended."""
+    honest: int = -1
+    """The largest size it may have signed before anybody knew that it was to be revoked."""
 
     def covers(self, size: int) -> bool:
         """Say whether it may sign a tree of this size."""
@@ -82,7 +83,7 @@ class KeyHistory:
         key = ours[-1]
         ended = key.why if key.last is not None and signed.size > key.last else "was not in force yet"
         what = f"It signs {signed.size:,} entries with {parse_vkey(key.vkey)}, which {ended}."
-        raise NotInForce(what, signed, key.said_at)
+        raise NotInForce(what, signed, key.honest)
 
 
 def rotation_entry(
@@ -163,7 +164,7 @@ def _rotated(keys: list[Validity], index: int, note: str, lines: list[str]) -> l
     if keys[-1].vkey != old or any(key.vkey == new for key in keys):
         raise NoteInvalid(f"{signers[0]} is not the key in force, or {signers[1]} is no new one.")
     ended = f"was followed by another from {index + 1:,} entries on"
-    before = replace(keys[-1], last=_earlier(keys[-1].last, index + 1), why=ended, said_at=index)
+    before = replace(keys[-1], last=_earlier(keys[-1].last, index + 1), why=ended)
     return [*keys[:-1], before, Validity(new, index + 1)]
 
 
@@ -175,10 +176,12 @@ def _revoked(keys: list[Validity], index: int, note: str, lines: list[str]) -> l
     if kind != REVOCATION or origin != in_force.name or not any(key.vkey == vkey for key in keys):
         raise NoteInvalid("its note revokes no key of this log.")
     why = f"was revoked from {last:,} entries on: {reason}"
-    return [
-        replace(key, last=_earlier(key.last, last), why=why, said_at=index) if key.vkey == vkey else key
-        for key in keys
-    ]
+
+    def ended(key: Validity) -> Validity:
+        honest = max(key.honest, _earlier(key.last, index))
+        return replace(key, last=_earlier(key.last, last), why=why, honest=honest)
+
+    return [ended(key) if key.vkey == vkey else key for key in keys]
 
 
 def _earlier(one: int | None, other: int) -> int:

@@ -37,6 +37,11 @@ def told(entries: dict[int, dict[str, Any]], vkey: str) -> tuple[list[tuple[str,
     return [(key.vkey, key.first, key.last) for key in history.keys], len(findings)
 
 
+def honest(entries: dict[int, dict[str, Any]], vkey: str) -> list[int]:
+    history, _ = key_history(((i, leaf.encode(one)) for i, one in entries.items()), vkey)
+    return [key.honest for key in history.keys]
+
+
 def test_a_log_without_changes_has_the_key_it_is_known_by():
     assert told({}, A) == ([(A, 0, None)], 0)
 
@@ -123,8 +128,17 @@ def test_the_script_follows_keys_as_the_log_does(changes, known):
     keys, wrong = told(entries, vkey)
     assert wrong == 0
     assert verifier.history(vkey, entries) == [
-        (k, first, 2**63 if last is None else last) for k, first, last in keys
+        (key, first, 2**63 if last is None else last, size)
+        for (key, first, last), size in zip(keys, honest(entries, vkey), strict=True)
     ]
+
+
+def test_what_a_revoked_key_may_have_signed_honestly_ends_with_its_revocation_or_its_rotation():
+    assert honest({3: rotation(0, 1)}, A) == [-1, -1]
+    assert honest({3: rotation(0, 1), 4: revocation(0, 2, 1)}, A) == [4, -1]
+    # A was followed by B at 4 entries: what it signs over 50 is a forgery, however late it is revoked
+    assert honest({3: rotation(0, 1), 99: revocation(0, 2, 1)}, A) == [4, -1]
+    assert honest({9: revocation(0, 2, 0), 20: revocation(0, 1, 0)}, A) == [9]
 
 
 def test_a_validity_covers_both_its_ends():

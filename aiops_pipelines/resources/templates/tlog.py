@@ -22,7 +22,11 @@ class Wrong(Exception):
 
 
 class NotInForce(Wrong):
-    """A checkpoint by a key that may not sign a tree of its size."""
+    """A checkpoint by a key that may not sign a tree of its size; up to `honest` it might, before a theft."""
+
+    def __init__(self, message, honest):
+        super().__init__(message)
+        self.honest = honest
 
 
 # --- Ed25519, after RFC 8032, section 6
@@ -203,7 +207,7 @@ def said(note):
 def signed(note, keys):
     """Size and root of a checkpoint that a key signed which was in force at that size.
 
-    `keys` are verifier keys with the first and the last size each may sign.
+    `keys` are those of `history`.
     """
     ours = [key for key in keys if signed_by_key(note, key[0])]
     if not ours:
@@ -211,8 +215,9 @@ def signed(note, keys):
     origin, size, root = said(note)
     if origin != parsed(ours[0][0])[0]:
         raise Wrong(f"it is of the log {origin!r}")
-    if not any(first <= size <= last for _, first, last in ours):
-        raise NotInForce(f"its key was not in force at {size} entries: retired, revoked, or not there yet")
+    if not any(first <= size <= last for _, first, last, _ in ours):
+        what = f"its key was not in force at {size} entries: retired, revoked, or not there yet"
+        raise NotInForce(what, ours[-1][3])
     return size, root
 
 
@@ -220,7 +225,7 @@ def signed(note, keys):
 
 
 def history(vkey, entries):
-    """The keys of a log as its entries say, each with the first and the last size it may sign.
+    """The keys of a log as its entries say: key, first and last size it may sign, last it honestly might.
 
     `entries` are decoded entries by index; `vkey` is a key of the log that you know, from any time.
     """
@@ -231,21 +236,24 @@ def history(vkey, entries):
         old, new = split(note)[0].split("\n")[2:4]
         if entry["kind"] == ROTATED and new == first and all(signed_by_key(note, k) for k in (old, new)):
             first = old
-    keys = [(first, 0, always)]
+    keys = [(first, 0, always, -1)]
     for index, entry in about:
         note = entry["details"]["note"]
         kind, origin, named, other, *_ = split(note)[0].split("\n")
-        force, since, until = keys[-1]
+        force, since, until, honest = keys[-1]
         if kind != CHANGES[entry["kind"]] or origin != parsed(force)[0] or not signed_by_key(note, force):
             raise Wrong(f"entry {index} changes a key and is not signed by the one in force")
         if entry["kind"] == ROTATED:
             if force != named or other in [key for key, *_ in keys] or not signed_by_key(note, other):
                 raise Wrong(f"entry {index} follows another key than the one in force")
-            keys[-1:] = [(force, since, min(until, index + 1)), (other, index + 1, always)]
+            keys[-1:] = [(force, since, min(until, index + 1), honest), (other, index + 1, always, -1)]
         elif named not in [key for key, *_ in keys]:
             raise Wrong(f"entry {index} revokes no key of this log")
         else:
-            keys = [(key, a, min(z, int(other)) if key == named else z) for key, a, z in keys]
+            keys = [
+                (key, a, min(z, int(other)), max(h, min(z, index))) if key == named else (key, a, z, h)
+                for key, a, z, h in keys
+            ]
     return keys
 
 

@@ -75,15 +75,16 @@ class Checks:
         return found
 
 
-def signed_root(note, keys, root_at, here, revoked_at):
+def signed_root(note, keys, root_at, here):
     _, size, root = said(note)
     if size > here:
         raise Wrong(f"it signs {size} entries and {here} are here")
     same = root_at[size] == root
     try:
         signed(note, keys)
-    except tlog.NotInForce:
-        if not same or size > revoked_at:  # what was signed before a key was known to be stolen is no forgery
+    except tlog.NotInForce as late:
+        # what was signed before anybody knew of a theft is no forgery
+        if not same or size > late.honest:
             raise
     if not same:
         raise Wrong(f"its first {size} entries are not those that were signed")
@@ -95,8 +96,6 @@ def whole_log(checks, keys, newest, kept, leaves):
     notes = [(f"Checkpoint {file.stem} holds", file.read_text(encoding="utf-8")) for file in files]
     notes += [(f"The log still begins with what {name} says", note) for name, note in kept]
     root_at = roots(hashes, [int(size) for _, note in notes for size in re.findall(r"\A.+\n(\d+)\n", note)])
-    entries_said = [json.loads(leaf) for leaf in leaves]
-    revoked_at = max((i for i, one in enumerate(entries_said) if one["kind"] == tlog.REVOKED), default=-1)
 
     def complete():
         if signed(newest, keys)[0] != len(leaves):
@@ -104,8 +103,8 @@ def whole_log(checks, keys, newest, kept, leaves):
 
     checks.check("The newest checkpoint signs all the entries, no more and no less", complete)
     for what, note in notes:
-        checks.check(what, lambda note=note: signed_root(note, keys, root_at, len(leaves), revoked_at))
-    reports(checks, entries_said)
+        checks.check(what, lambda note=note: signed_root(note, keys, root_at, len(leaves)))
+    reports(checks, [json.loads(leaf) for leaf in leaves])
     return [newest, *(note for _, note in notes)]
 
 
@@ -207,7 +206,7 @@ def main():
         "Each key of the log was put in force by the one before it",
         lambda: tlog.history(vkey, key_entries(leaves)),
         quiet=True,
-    ) or [(vkey.strip(), 0, 2**63)]
+    ) or [(vkey.strip(), 0, 2**63, -1)]
     checks.check("The newest checkpoint is signed by the log's key", lambda: signed(newest, keys))
     notes = whole_log(checks, keys, newest, kept, leaves) if whole else [newest]
     for folder, what in (("keys", "The change of keys"), ("entries", "Entry")):
