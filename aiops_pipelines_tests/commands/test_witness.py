@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources.practice import write_system as write_practised
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import load_system
 from aiops_pipelines_tests.commands.small_run import AS_OF, TABLES, refused
 from aiops_pipelines_tests.resources import witnessed_shop
 
@@ -139,3 +141,12 @@ def test_a_policy_that_cannot_be_is_refused(aiops, data, kept, witnesses, said):
     file.write_text(yaml.safe_dump(content | {"witnesses": json.loads(text)}))
     answer = aiops(data, "check", "support")
     assert answer.code == 1 and said in answer.text
+
+
+def test_no_witness_is_asked_about_a_week_that_is_only_practised(data, kept, tmp_path):
+    file, copy = data / "systems/support.yaml", tmp_path / "practice"
+    copy.mkdir()
+    system = load_system(file, data)
+    assert system.witnesses.places
+    write_practised(system, file, copy, AS_OF)
+    assert load_system(copy / "systems/support.yaml", copy).witnesses.places == ()
