@@ -31,6 +31,7 @@ from aiops_pipelines.commands import (
     rag,
     retain,
     set_up,
+    witness,
 )
 from aiops_pipelines.mendable import Mendable
 
@@ -96,3 +97,4 @@ app.add_typer(decide.baseline, name="baseline", rich_help_panel=DECIDE)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=DECIDE)
 app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel=DECIDE)
 app.add_typer(prove.audit, name="audit", rich_help_panel=PROVE)
+app.add_typer(witness.witness, name="witness", rich_help_panel=PROVE)

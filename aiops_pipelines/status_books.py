@@ -11,7 +11,7 @@ import polars as pl
 
 from aiops_pipelines.compliance.finding import verification_order
 from aiops_pipelines.document import Tone
-from aiops_pipelines.wording import count, day, inert, moment, month, some
+from aiops_pipelines.wording import count, day, inert, listed, moment, month, some
 
 Row = Mapping[str, Any]
 AMENDMENTS_SHOWN = 3
@@ -32,8 +32,7 @@ def audit_log_line(entries: int, checkpoints: pl.DataFrame, verifications: Itera
     """Say how long the audit log is, how far it is signed and whether it verified."""
     if not entries:
         return Line("Audit log", "unknown", "It has no entry yet.", (), {"entries": 0})
-    newest = checkpoints.sort("tree_size").tail(1).rows(named=True)
-    signed = newest[0] if newest else None
+    signed = max(checkpoints.rows(named=True), key=_order, default=None)
     checked = max(verifications, key=verification_order, default=None)
     figures = {
         "entries": entries,
@@ -49,11 +48,32 @@ def audit_log_line(entries: int, checkpoints: pl.DataFrame, verifications: Itera
         )
     sentence = f"{_entries(entries)}; {sealed}."
     tone, verified = _verification(checked)
-    return Line("Audit log", tone, sentence, ((tone, verified),), figures)
+    cosigned = _cosigned(signed)
+    details = ((tone, verified), cosigned) if cosigned else ((tone, verified),)
+    figures |= {name: signed and signed.get(name) for name in ("quorum", "cosigned_by")}
+    worst: Tone = "warn" if tone == "good" and cosigned and cosigned[0] == "bad" else tone
+    return Line("Audit log", worst, sentence, details, figures)
 
 
 def _entries(number: int) -> str:
     return "1 entry" if number == 1 else f"{count(number)} entries"
+
+
+def _order(checkpoint: Row) -> tuple[Any, ...]:
+    return checkpoint["tree_size"], checkpoint["signed_at"], len(checkpoint.get("cosigned_by") or [])
+
+
+def _cosigned(checkpoint: Row | None) -> tuple[Tone, str] | None:
+    """Say who cosigned a checkpoint when it was signed; verifying asks the witnesses anew."""
+    if checkpoint is None:
+        return None
+    needed, by = checkpoint.get("quorum"), checkpoint.get("cosigned_by") or []
+    if not needed:
+        return "unknown", "No witness cosigns it."
+    if len(by) >= needed:
+        return "good", inert(f"Its checkpoint is cosigned by {listed(by)}; {needed} needed.")
+    why = " ".join(checkpoint.get("not_cosigned") or [])
+    return "bad", inert(f"Its checkpoint is cosigned by {len(by)} of the {needed} witnesses needed. {why}")
 
 
 def _verification(row: Row | None) -> tuple[Tone, str]:

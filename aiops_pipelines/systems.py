@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from aiops_pipelines.compliance.witness_settings import Witnesses
 from aiops_pipelines.incidents.settings import BusinessHours, Notification, Regime
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.mistakes import mistakes
@@ -261,6 +262,7 @@ class System(Part):
     limits: Limits = Limits()
     prices: tuple[ContractPrice, ...] = ()
     retention: Retention = Retention()
+    witnesses: Witnesses = Witnesses()
     notifications: tuple[Notification, ...] = (Notification(),)
     business_hours: BusinessHours = BusinessHours()
     regimes: tuple[Regime, ...] = ()
@@ -292,7 +294,7 @@ class System(Part):
         queries = self.known_queries and root / self.known_queries
         publish = self.publish and self.publish.rooted(root, self.name)
         rooted = {"corpus": corpus, "inference_log": logs, "known_queries": queries, "publish": publish}
-        return self.model_copy(update=rooted)
+        return self.model_copy(update=rooted | {"witnesses": self.witnesses.rooted(root)})
 
 
 def load_system(file: Path, root: Path) -> System:

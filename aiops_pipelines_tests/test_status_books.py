@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 
 import polars as pl
+import pytest
 
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.status_books import Line, audit_log_line, report_line
@@ -68,3 +69,35 @@ def test_one_entry_is_one_entry() -> None:
     nothing = pl.DataFrame(schema={"tree_size": pl.Int64, "signed_at": pl.Datetime("us", "UTC")})
     said = [audit_log_line(entries, nothing, ()).sentence for entries in (1, 1000)]
     assert said == ["1 entry; nothing is signed yet.", "1,000 entries; nothing is signed yet."]
+
+
+@pytest.mark.parametrize(
+    ("quorum", "by", "tone", "said"),
+    [
+        (None, None, "unknown", "No witness cosigns it."),
+        (2, ["a", "b"], "good", "Its checkpoint is cosigned by a and b; 2 needed."),
+        (2, ["a"], "bad", "Its checkpoint is cosigned by 1 of the 2 witnesses needed. b is away."),
+    ],
+)
+def test_who_cosigned_the_newest_checkpoint(
+    tables: dict[str, Table], quorum: int | None, by: list[str] | None, tone: str, said: str
+) -> None:
+    schema = tables["compliance.audit_checkpoints"].schema
+    at = datetime(2026, 9, 7, tzinfo=UTC)
+    rows = [
+        {"tree_size": 5, "signed_at": at, "quorum": 1, "cosigned_by": ["z"]},
+        {
+            "tree_size": 9,
+            "signed_at": at,
+            "quorum": quorum,
+            "cosigned_by": by,
+            "not_cosigned": ["b is away."],
+        },
+        {"tree_size": 9, "signed_at": at, "quorum": quorum, "cosigned_by": []},  # once more in that instant
+    ]
+    stored = pl.DataFrame([dict.fromkeys(schema) | row for row in rows], schema=schema)
+    found = audit_log_line(9, stored, ())
+    assert found.details[-1] == (tone, said)
+    assert found.figures["cosigned_by"] == (by if by else found.figures["cosigned_by"])
+    older = stored.drop("quorum", "cosigned_by", "not_cosigned")  # a copy that an earlier version published
+    assert audit_log_line(9, older, ()).details[-1] == ("unknown", "No witness cosigns it.")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from aiops_pipelines import terminal
-from aiops_pipelines.commands import given, retain
+from aiops_pipelines.commands import given, key_change, retain
 from aiops_pipelines.project import Project
 from aiops_pipelines.wording import count
 
@@ -31,15 +31,20 @@ Opened = Annotated[
 ]
 audit = typer.Typer(
     no_args_is_help=True,
-    help="Verify the audit log, hand it to an auditor, print its checkpoint; hold texts, or delete old ones.",
+    help="Verify the audit log, hand it to an auditor, change its key; hold texts, or delete old ones.",
 )
 audit.add_typer(retain.hold, name="hold")
 audit.command("expire")(retain.expire)
+audit.command("rotate-key")(key_change.rotate)
+audit.command("revoke-key")(key_change.revoke)
 
 
 @audit.command("verify")
 def verify(name: given.AnySystem = None, kept: Kept = None) -> None:
-    """Recompute the whole log: every leaf, every column, every stored call, every signed root."""
+    """Recompute the whole log: every leaf, every column, every stored call, every signed root.
+
+    Ends with 1 where something is wrong, with 3 where the witnesses that are to vouch for it do not.
+    """
     from aiops_pipelines.resources.proofs import kept_notes, verified
 
     if kept and not name:
@@ -50,8 +55,8 @@ def verify(name: given.AnySystem = None, kept: Kept = None) -> None:
         proofs.append(verified(Project.here(), system.name, notes))
     for proof in proofs:
         terminal.block(proof.system, ((tone, "", sentence) for tone, sentence in proof.lines()))
-    if not all(proof.intact for proof in proofs):
-        raise typer.Exit(1)
+    if codes := {proof.exit_code for proof in proofs} - {0}:
+        raise typer.Exit(min(codes))
 
 
 @audit.command("bundle")

@@ -76,7 +76,7 @@ def _conditions(e: MonthEvidence) -> dict[str, str]:
         "last_report": stamp(e.last_report),
         "audit_days": str(e.system.retention.audit_days),
         "texts_until": stamp(e.texts_until),
-        "tree_size": str(_last_checkpoint(e).get("tree_size", 0)),
+        "tree_size": str(last_checkpoint(e).get("tree_size", 0)),
     }
 
 
@@ -115,12 +115,17 @@ def figures(e: MonthEvidence) -> dict[str, Figure]:
     }
 
 
-def _last_checkpoint(e: MonthEvidence) -> dict[str, Any]:
-    return max(e.rows("checkpoints"), key=lambda row: (row["tree_size"], row["signed_at"]), default={})
+def last_checkpoint(e: MonthEvidence) -> dict[str, Any]:
+    """Return the newest checkpoint; of one that was signed twice in an instant, that which more cosigned."""
+
+    def order(row: dict[str, Any]) -> tuple[Any, ...]:
+        return row["tree_size"], row["signed_at"], len(row["cosigned_by"] or [])
+
+    return max(e.rows("checkpoints"), key=order, default={})
 
 
 def _integrity(e: MonthEvidence) -> Values:
-    last = _last_checkpoint(e)
+    last = last_checkpoint(e)
     runs, log, entries = e.weekly("verifications"), e.audit_log, e.entries()
     conflicts = entries.filter(pl.col("kind") == "conflict").height
     return {
@@ -136,6 +141,19 @@ def _integrity(e: MonthEvidence) -> Values:
         "integrity.verifications": len({row["week"] for row in runs}) or None,
         "integrity.runs": len({row["verified_at"] for row in runs} - {None}) or None,
         "integrity.failed": len({row["week"] for row in runs if not row["intact"]}) if runs else None,
+        **_witnesses(e, last),
+    }
+
+
+def _witnesses(e: MonthEvidence, last: dict[str, Any]) -> Values:
+    asked = [row for row in e.rows("checkpoints") if row["quorum"] and e.start <= row["signed_at"] < e.end]
+    named = last.get("quorum")
+    return {
+        "witness.quorum": named,
+        "witness.cosigned": len(last["cosigned_by"] or []) if named else None,
+        "witness.unwitnessed": sum(len(row["cosigned_by"] or []) < row["quorum"] for row in asked)
+        if asked
+        else None,
     }
 
 

@@ -12,10 +12,11 @@ import polars as pl
 
 from aiops_pipelines.compliance import leaf
 from aiops_pipelines.compliance.audit_entry import PROJECTED, projection
-from aiops_pipelines.compliance.checkpoint import Checkpoint, CheckpointInvalid
-from aiops_pipelines.compliance.checkpoint import verify as verify_note
+from aiops_pipelines.compliance.checkpoint import Checkpoint
 from aiops_pipelines.compliance.finding import Finding, capped
+from aiops_pipelines.compliance.key_history import KeyHistory, NotInForce, key_history
 from aiops_pipelines.compliance.merkle import leaf_hash, roots_at
+from aiops_pipelines.compliance.signed_note import NoteInvalid
 from aiops_pipelines.compliance.tile_integrity import Rows, against_tiles, confirmed_size
 from aiops_pipelines.wording import some
 
@@ -48,13 +49,19 @@ def verify(
 ) -> list[Finding]:
     """All that is wrong with one system's log; an empty list means intact up to the newest checkpoint.
 
-    `log` has the columns of SCHEMA, in any row order; `checkpoints` are signed notes of this log, `vkey` its
-    verifier key, `tiles` the contents of tile files by path. Raises ValueError for a frame of another schema.
+    `log` has the columns of SCHEMA, in any row order; `checkpoints` are signed notes of this log, `vkey` one
+    of its verifier keys, `tiles` the contents of tile files by path. Raises ValueError for a frame of another
+    schema.
     """
     rows = _typed(log).sort("entry_index", nulls_last=True, maintain_order=True)
     indexes, ids, leaves = (rows[column].to_list() for column in ("entry_index", "entry_id", "leaf"))
     hashes = [leaf_hash(data or b"") for data in leaves]
-    signed, findings = _trusted(checkpoints, vkey)
+    placed = _placed(indexes, ids, leaves, hashes)
+    keys, findings = key_history(
+        ((index, placed.leaves[index] or b"") for index in sorted(placed.leaves)), vkey
+    )
+    signed, late, distrusted = _trusted(checkpoints, keys)
+    findings += distrusted
     findings += _sequence(indexes, ids)
     findings += capped(_stored_hashes(rows, hashes), "rows whose leaf does not hash to the stored leaf_hash")
     findings += capped(_columns(rows, leaves), "columns that differ from their leaf")
@@ -62,10 +69,9 @@ def verify(
     if rows.height and not checkpoints:
         message = "No checkpoint was given: nothing shows that no entry was removed or rewritten."
         findings.append(Finding("warning", None, None, None, message))
-    placed = _placed(indexes, ids, leaves, hashes)
     if tiles:  # before the roots, for tiles tell which entry it was
         findings += against_tiles(placed, signed, confirmed_size(placed.hashes, signed), tiles)
-    return [*findings, *_roots(placed, signed)]
+    return [*findings, *_roots(placed, signed), *_out_of_force(placed, late)]
 
 
 def _placed(
@@ -98,17 +104,36 @@ def _typed(log: pl.DataFrame) -> pl.DataFrame:
     return log.select(*SCHEMA).with_columns(pl.col("occurred_at").dt.convert_time_zone("UTC"))
 
 
-def _trusted(checkpoints: Sequence[str], vkey: str) -> tuple[list[Checkpoint], list[Finding]]:
+def _trusted(
+    checkpoints: Sequence[str], keys: KeyHistory
+) -> tuple[list[Checkpoint], list[NotInForce], list[Finding]]:
     signed: list[Checkpoint] = []
+    late: list[NotInForce] = []
     findings: list[Finding] = []
     for position, note in enumerate(checkpoints):
         try:
-            signed.append(verify_note(note, vkey))
-        except CheckpointInvalid as error:
+            signed.append(keys.verify(note))
+        except NotInForce as error:
+            late.append(error)
+        except NoteInvalid as error:
             findings.append(
                 Finding("error", None, None, None, f"Checkpoint {position} cannot be trusted: {error}")
             )
-    return sorted(signed, key=lambda checkpoint: checkpoint.size), findings
+    return sorted(signed, key=lambda checkpoint: checkpoint.size), late, findings
+
+
+def _out_of_force(placed: Rows, late: Sequence[NotInForce]) -> Iterator[Finding]:
+    """Name the checkpoints of keys that were not in force.
+
+    One that was signed before its key was revoked, and says what the log says, is no forgery.
+    """
+    roots = roots_at(placed.hashes, [error.signed.size for error in late])
+    for error in late:
+        signed = error.signed
+        before = signed.size <= error.honest and roots.get(signed.size) == signed.root
+        said = "It proves nothing any more" if before else "Whoever has that key signed it"
+        message = f"A checkpoint is not counted. {error} {said}."
+        yield Finding("note" if before else "error", None, None, None, message)
 
 
 def _sequence(indexes: Sequence[int | None], ids: Sequence[str | None]) -> list[Finding]:

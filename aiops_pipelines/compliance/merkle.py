@@ -1,9 +1,9 @@
 """The Merkle tree of RFC 6962 and RFC 9162 over SHA-256: roots and proofs.
 
 Only hashes live here. What a leaf says is `leaf`, how hashes are laid out in files is `tiles`, who signs a
-root is `checkpoint`; what verifies proofs is `resources/templates/verify.py`, which goes to auditors. Leaves
-and interior nodes are hashed under different first bytes, so that no interior node can be passed off as a
-leaf.
+root is `checkpoint`. Proofs are verified by `resources/templates/tlog.py`, which goes to auditors; only what
+a witness must verify is here too. Leaves and interior nodes are hashed under different first bytes, so that
+no interior node can be passed off as a leaf.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -128,6 +128,33 @@ def consistency_proof(leaf_hashes: Sequence[bytes], old_size: int, size: int) ->
     if start > 0:
         path.append(root_hash(leaf_hashes[start:end]))
     return path[::-1]
+
+
+def consistent(old_size: int, old_root: bytes, size: int, root: bytes, path: Sequence[bytes]) -> bool:
+    """Say whether the path proves that the tree of `size` begins with that of `old_size` (RFC 9162, 2.1.4.2).
+
+    From an empty tree on, and between equal sizes, the only proof is the empty one.
+    """
+    if not 0 < old_size < size:
+        return not path and (old_size == 0 or (old_size == size and old_root == root))
+    if not path or any(len(each) != HASH_BYTES for each in path):
+        return False
+    hashes = [old_root, *path] if old_size.bit_count() == 1 else list(path)
+    index, last = old_size - 1, size - 1
+    while index & 1:
+        index, last = index >> 1, last >> 1
+    old = new = hashes[0]
+    for each in hashes[1:]:
+        if last == 0:
+            return False
+        if index & 1 or index == last:
+            old, new = node_hash(each, old), node_hash(each, new)
+            while index and not index & 1:
+                index, last = index >> 1, last >> 1
+        else:
+            new = node_hash(new, each)
+        index, last = index >> 1, last >> 1
+    return last == 0 and old == old_root and new == root
 
 
 def _split(width: int) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from aiops_pipelines.compliance.figures import last_checkpoint
 from aiops_pipelines.compliance.finding import verification_order
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report_parts import NOT_EVIDENCED, Known, ReportSection, table
@@ -18,7 +19,7 @@ REASONS_SHOWN = 10
 
 def integrity(e: MonthEvidence, known: Known) -> ReportSection:
     """Say whether the log is whole and unchanged, and print the checkpoint that others can hold us to."""
-    last = max(e.rows("checkpoints"), key=lambda row: (row["tree_size"], row["signed_at"]), default=None)
+    last = last_checkpoint(e)
     note = last["note"] if last else f"{NOT_EVIDENCED}: no checkpoint was signed."
     key = e.verifier_key or f"{NOT_EVIDENCED}: there is no signing key."
     rows = tuple(
@@ -42,12 +43,14 @@ def integrity(e: MonthEvidence, known: Known) -> ReportSection:
         f"{NOT_EVIDENCED}: the log was not recomputed in this month.",
     )
     meaning, tone = _integrity_meaning(e, known)
+    cosigned, enough = _cosigned(known)
+    tone = "warn" if tone == "good" and not enough else tone
     return ReportSection(
         "integrity",
         "Integrity",
-        meaning,
+        f"{meaning} {cosigned}",
         tone,
-        known.of("integrity"),
+        known.of("integrity", "witness"),
         (),
         (runs,),
         ((KEEP, note), (KEY, key)),
@@ -69,6 +72,17 @@ def _integrity_meaning(e: MonthEvidence, known: Known) -> tuple[str, Tone]:
     )
     said += "no entry is missing."
     return said, "good" if runs == weeks <= known["integrity.runs"] else "warn"
+
+
+def _cosigned(known: Known) -> tuple[str, bool]:
+    """Say who beside its keepers vouches for the log, and whether those are enough."""
+    needed, by = known["witness.quorum"], known["witness.cosigned"]
+    if needed is None:
+        return "No witness is named: whoever has the signing key could have written another log.", True
+    missed = known["witness.unwitnessed"] or 0
+    said = f"{by} of the {needed} witnesses needed cosigned the last checkpoint"
+    said += f"; {some(missed, 'checkpoint')} of the month had too few." if missed else "."
+    return said, by >= needed and not missed
 
 
 def record_keeping(e: MonthEvidence, known: Known) -> ReportSection:

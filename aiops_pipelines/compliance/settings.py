@@ -26,7 +26,8 @@ NAMED_BY_USERS = "limits.endpoint_budgets_usd."
 def settings(system: System) -> dict[str, str]:
     """Return the settings by their place in the file, as text: {"retention.audit_days": "2190"}."""
     content = system.model_dump(mode="json", include=SHOWN | HASHED)
-    shown = dict(_flat({name: content[name] for name in sorted(SHOWN)}))
+    cosigning = {"quorum": system.witnesses.quorum, "places": [one.vkey for one in system.witnesses.places]}
+    shown = dict(_flat({name: content[name] for name in sorted(SHOWN)} | {"witnesses": cosigning}))
     return shown | {name: _digest(content[name]) for name in sorted(HASHED)}
 
 

@@ -10,15 +10,16 @@ import polars as pl
 
 from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance.editions import publications
-from aiops_pipelines.compliance.finding import intact
+from aiops_pipelines.compliance.finding import Finding, intact
 from aiops_pipelines.compliance.settings import settings_entry
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
 from aiops_pipelines.incidents.reported import RULE
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
+from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_calls import new_entries
+from aiops_pipelines.resources.audit_signing import SigningKeyMissing
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.report_book import AMENDMENTS, REPORTS, ReportBook
 from aiops_pipelines.resources.text_deletion import delete_texts, overdue, rewrite
@@ -60,6 +61,8 @@ def audit_log(
                 clash = f"{conflict.entry['entry_id']} arrived again with other content; the first stands."
                 work.problem(system.name, clash)
             size = audit_book.sign(system.name, present)
+            for failure in audit_book.signing(system.name).unwitnessed():
+                work.problem(system.name, f"A witness does not cosign the audit log. {failure}")
             rows.append((system.name, appended.rows.height, size))
     work.close()
     shown = pl.DataFrame(rows, schema=["system", "entries added", "tree size"], orient="row")
@@ -178,6 +181,11 @@ def audit_verifications(
             if not due:
                 continue
             findings, entries, root = audit_book.verify(system.name)
+            heard = audit_book.signing(system.name).witnessing()
+            findings += heard.findings
+            if heard.unmet:
+                work.problem(system.name, f"The audit log is not witnessed. {heard.sentence}")
+                findings.append(Finding("note", None, None, None, heard.sentence))
             sentences = [finding.message for finding in findings]
             rows = pl.DataFrame(
                 [(system.name, week, intact(findings), entries, sentences, root, work.clock) for week in due],

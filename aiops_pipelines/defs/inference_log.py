@@ -16,7 +16,8 @@ from aiops_pipelines.defs.cadences import CONTINUOUS, one_run, systems
 from aiops_pipelines.inference_log.ingestion import Landing, Source, Tally, for_expectations
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.audit_signing import SigningKeyMissing
 from aiops_pipelines.resources.expectations import ExpectationResult, load_suite, validate
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError

@@ -45,16 +45,20 @@ class AuditFiles:
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write files by path below the folder, each durably and as a whole."""
         for name, content in files.items():
-            target = self.folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            fresh = target.with_name(f"{target.name}{UNFINISHED}")
-            with fresh.open("wb") as handle:
-                handle.write(content)
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(fresh, target)
+            write_whole(self.folder / name, content)
 
     def publish(self, size: int, note: str, vkey: str) -> None:
         """Keep a signed checkpoint and make it the newest one."""
         text = note.encode()
         self.write({f"checkpoints/{size}.note": text, "keys.txt": f"{vkey}\n".encode(), "checkpoint": text})
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file under another name, durably, and give it its name: a crash leaves the old one or this."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f"{target.name}{UNFINISHED}")
+    with fresh.open("wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(fresh, target)

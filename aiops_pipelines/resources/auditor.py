@@ -1,6 +1,7 @@
 """The auditor's bundle: a folder that verifies without this project, of a whole log or of single entries.
 
-Beside the evidence it holds `verify.py`, which needs Python alone, and `VERIFY.md`, which says what is what.
+Beside the evidence it holds `verify.py` and `tlog.py`, which need Python alone, and `VERIFY.md`, which says
+what is what.
 """
 
 import json
@@ -10,12 +11,15 @@ from typing import Any
 
 import polars as pl
 
-from aiops_pipelines.compliance import checkpoint, tiles, tlog_proof
+from aiops_pipelines.compliance import tiles, tlog_proof
 from aiops_pipelines.compliance.commitment import nonce, opens
+from aiops_pipelines.compliance.key_history import KINDS
+from aiops_pipelines.compliance.quorum import tlog_policy
 from aiops_pipelines.compliance.records import subject_of
+from aiops_pipelines.compliance.signed_note import NoteInvalid
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_files import AuditFiles
+from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.proofs import newest_checkpoint
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -34,7 +38,8 @@ class Bundle:
 
     def __init__(self, project: Project, warehouse: Warehouse, system: str):
         self._project, self._warehouse, self._system = project, warehouse, system
-        self._files = AuditFiles(project.audit / system)
+        self._signing = AuditBook(project, warehouse, Keys(project.keys)).signing(system)
+        self._files, (self._history, _) = self._signing.files, self._signing.history()
         self._note, self._key = newest_checkpoint(project, system)
         self.size = self._signed_size(self._note)
 
@@ -56,20 +61,19 @@ class Bundle:
         Raises:
             NoBundle: the log holds no such entry.
         """
-        rows = self._log("leaf", "leaf_hash", "entry_id", "event_id", *TEXTS.values())
+        rows = self._log("leaf", "leaf_hash", "entry_id", "event_id", "kind", *TEXTS.values())
         hashes, files = rows["leaf_hash"].to_list(), self._head()
+        for row in rows.filter(pl.col("kind").is_in(KINDS)).iter_rows(named=True):
+            files |= self._proved("keys", row["entry_index"], {"leaf": row["leaf"].decode()}, hashes)
         for wanted in entries:
             found = rows.filter((pl.col("entry_id") == wanted) | (pl.col("event_id") == wanted))
             if found.is_empty():
                 raise NoBundle(f"No signed entry of {self._system} has the id {wanted}.")
             for row in found.iter_rows(named=True):
-                index = row["entry_index"]
-                said: dict[str, Any] = {"index": index, "leaf": row["leaf"].decode()}
+                said: dict[str, Any] = {"leaf": row["leaf"].decode()}
                 if opened and row["event_id"]:
                     said["opened"] = self._opened(row, keys)
-                proof = tlog_proof.inclusion(hashes, index, self.size, self._note)
-                files[f"entries/{index}.json"] = json.dumps(said, indent=1).encode()
-                files[f"entries/{index}.tlog-proof"] = proof.encode()
+                files |= self._proved("entries", row["entry_index"], said, hashes)
         return files
 
     def since(self, kept: Sequence[str]) -> Files:
@@ -82,10 +86,15 @@ class Bundle:
             if 0 < size < self.size
         }
 
+    def _proved(self, folder: str, index: int, said: dict[str, Any], hashes: Sequence[bytes]) -> Files:
+        proof = tlog_proof.inclusion(hashes, index, self.size, self._note)
+        content = json.dumps({"index": index} | said, indent=1).encode()
+        return {f"{folder}/{index}.json": content, f"{folder}/{index}.tlog-proof": proof.encode()}
+
     def _signed_size(self, note: str) -> int:
         try:
-            return checkpoint.verify(note, self._key.strip()).size
-        except checkpoint.CheckpointInvalid as error:
+            return self._history.verify(note).size
+        except NoteInvalid as error:
             raise NoBundle(f"A checkpoint of {self._system} cannot be trusted: {error}") from None
 
     def _log(self, *columns: str) -> pl.DataFrame:
@@ -100,8 +109,10 @@ class Bundle:
         return rows
 
     def _head(self) -> Files:
-        names = ("verify.py", "VERIFY.md")
+        names = ("verify.py", "tlog.py", "VERIFY.md")
         head = {"checkpoint": self._note.encode(), "keys.txt": self._key.encode()}
+        if (policy := self._signing.policy).places:
+            head["policy.txt"] = tlog_policy(self._history.current, policy).encode()
         return head | {name: (TEMPLATES / name).read_bytes() for name in names}
 
     def _reports(self) -> Files:

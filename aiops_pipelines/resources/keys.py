@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from aiops_pipelines.resources.first_file import keep_first, sync_folder
 
 KEY_BYTES = 32
+SIGNING, NEXT = "checkpoint.pem", "checkpoint.next.pem"
 
 
 class Keys:
@@ -30,20 +31,25 @@ class Keys:
 
     def signing(self, system: str) -> Ed25519PrivateKey:
         """Return the Ed25519 key that signs a system's checkpoints."""
-        file = self._folder / system / "checkpoint.pem"
-        if not file.exists():
-            pem = Ed25519PrivateKey.generate().private_bytes(
-                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-            )
-            _write_once(file, pem)
-        key = load_pem_private_key(file.read_bytes(), None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise ValueError(f"{file.name} of {system} is not an Ed25519 key; restore it from its backup.")
-        return key
+        return private_key(self._folder / system / SIGNING)
+
+    def next_signing(self, system: str) -> Ed25519PrivateKey:
+        """Return the key that is to follow, made when first asked for."""
+        return private_key(self._folder / system / NEXT)
+
+    def has_next(self, system: str) -> bool:
+        """Say whether a key waits to follow."""
+        return (self._folder / system / NEXT).exists()
+
+    def promote(self, system: str) -> None:
+        """Put the next key in the place of the signing key, which is gone by that for good."""
+        folder = self._folder / system
+        os.replace(folder / NEXT, folder / SIGNING)
+        sync_folder(folder)
 
     def has_signing(self, system: str) -> bool:
         """Say whether a system's signing key is there."""
-        return (self._folder / system / "checkpoint.pem").exists()
+        return (self._folder / system / SIGNING).exists()
 
     def lost_pepper(self, system: str) -> bool:
         """Say whether people have keys that nothing leads to, since the system's own secret is gone."""
@@ -80,6 +86,22 @@ class Keys:
         if not file.exists():
             _write_once(file, secrets.token_bytes(KEY_BYTES))
         return file.read_bytes()
+
+
+def private_key(file: Path) -> Ed25519PrivateKey:
+    """Return the Ed25519 key in a file, made if there is none.
+
+    Raises:
+        ValueError: it holds another kind of key.
+    """
+    if not file.exists():
+        pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        _write_once(file, pem)
+    key = load_pem_private_key(file.read_bytes(), None)
+    if not isinstance(key, Ed25519PrivateKey):
+        what = f"{file.name} of {file.parent.name}"
+        raise ValueError(f"{what} is not an Ed25519 key; restore it from its backup.")
+    return key
 
 
 def _write_once(file: Path, content: bytes) -> None:

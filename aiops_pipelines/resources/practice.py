@@ -34,7 +34,7 @@ GAME_DAYS = "incidents.game_days"
 RUN = "from aiops_pipelines.cli import app; app()"
 OWN = ("compliance.audit_log", "compliance.audit_checkpoints", "compliance.audit_verifications")
 """Tables that belong to a log signed with another key."""
-LEFT_OUT = {"publish", "regimes", "notifications"}
+LEFT_OUT = {"publish", "regimes", "notifications", "witnesses"}
 LOOKED_AFTER = timedelta(hours=6)
 """How long after a week it is looked at."""
 PREFIX = "practice-"

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from aiops_pipelines.compliance.editions import tampered
 from aiops_pipelines.compliance.finding import Finding, intact
+from aiops_pipelines.compliance.quorum import Witnessing
 from aiops_pipelines.document import Tone
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_book import AuditBook, origin
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.audit_signing import origin
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.published import working
 from aiops_pipelines.resources.report_pdf import attached
@@ -30,10 +32,13 @@ UNKEPT: tuple[Tone, str] = (
     "could have written another log.",
 )
 _NOTE = re.compile(
-    '[^\\s"<>]+\n[0-9]+\n[A-Za-z0-9+/]{43}=\n(?:time [0-9]+\n)?\n\u2014 [^\n ]+ [A-Za-z0-9+/=]+\n?'
+    '[^\\s"<>]+\n[0-9]+\n[A-Za-z0-9+/]{43}=\n(?:time [0-9]+\n)?\n(?:\u2014 [^\n ]+ [A-Za-z0-9+/=]+\n?)+'
 )
 """A signed note as `checkpoint.sign` writes it, in the midst of other text."""
 TONES: dict[str, Tone] = {"error": "bad", "warning": "warn", "note": "unknown"}
+
+
+UNWITNESSED = 3
 
 
 class NothingKept(Mendable, ValueError):
@@ -48,6 +53,7 @@ class Proof:
     entries: int
     root: str
     findings: tuple[Finding, ...]
+    witnessing: Witnessing
     kept: int = 0
 
     @property
@@ -55,16 +61,32 @@ class Proof:
         """True when nothing is wrong."""
         return intact(self.findings)
 
+    @property
+    def exit_code(self) -> int:
+        """What `aiops audit verify` ends with: 1 where something is wrong, 3 where only witnesses miss."""
+        return 1 if not self.intact else UNWITNESSED if self.witnessing.unmet else 0
+
     def lines(self) -> Iterator[tuple[Tone, str]]:
         """Yield the proof in sentences, each with its tone."""
         if not self.entries and self.intact and not self.kept:
             yield "unknown", "The log has no entry yet, so there is nothing to verify."
+            if self.witnessing.named:
+                yield self._witnessed()
             yield from self._found()
             return
         tree = f"{count(self.entries)} entries, Merkle root {self.root}"
-        yield ("good", f"Intact: {tree}.") if self.intact else ("bad", f"NOT intact: {tree}.")
-        yield KEPT if self.kept else UNKEPT
+        whole: tuple[Tone, str] = ("good", f"Intact: {tree}.")
+        if self.witnessing.unmet:
+            whole = ("warn", f"Intact in itself: {tree}.")
+        yield whole if self.intact else ("bad", f"NOT intact: {tree}.")
+        yield self._witnessed()
+        if self.kept or not self.witnessing.met:
+            yield KEPT if self.kept else UNKEPT
         yield from self._found()
+
+    def _witnessed(self) -> tuple[Tone, str]:
+        heard = self.witnessing
+        return "good" if heard.met else "bad" if heard.unmet else "unknown", inert(heard.sentence)
 
     def _found(self) -> Iterator[tuple[Tone, str]]:
         for finding in self.findings:
@@ -83,8 +105,11 @@ def verified(project: Project, system: str, kept: Sequence[str] = ()) -> Proof:
         WarehouseError: nothing was run yet.
     """
     warehouse = working(project)
-    findings, entries, root = AuditBook(project, warehouse, Keys(project.keys)).verify(system, kept)
-    return Proof(system, entries, root, (*findings, *_edited(project, warehouse, system)), len(kept))
+    book = AuditBook(project, warehouse, Keys(project.keys))
+    findings, entries, root = book.verify(system, kept)
+    heard = book.signing(system).witnessing()
+    found = (*findings, *heard.findings, *_edited(project, warehouse, system))
+    return Proof(system, entries, root, found, heard, len(kept))
 
 
 def _edited(project: Project, warehouse: Warehouse, system: str) -> Iterator[Finding]:
@@ -110,7 +135,7 @@ def kept_notes(file: Path, system: str) -> list[str]:
     content = attached(file.read_bytes()) if file.suffix == ".pdf" else file.read_bytes()
     text = content.decode(errors="replace")
     text = "\n".join(_texts(text)) if data else html.unescape(text)
-    found = [note for note in _NOTE.findall(text) if note.startswith(f"{origin(system)}\n")]
+    found = [f"{note.rstrip()}\n" for note in _NOTE.findall(text) if note.startswith(f"{origin(system)}\n")]
     if not found:
         raise NothingKept(f"{file.name} holds no checkpoint of {system}.")
     return list(dict.fromkeys(found))

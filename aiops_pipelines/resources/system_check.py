@@ -22,6 +22,7 @@ from aiops_pipelines.resources.log_sample import LogSample, log_sample
 from aiops_pipelines.resources.prices import PriceBook, agreed_names
 from aiops_pipelines.resources.query_file import QueryFileError, content
 from aiops_pipelines.resources.vector_store import StoreError, look_over
+from aiops_pipelines.resources.witness import Witness, WitnessError
 from aiops_pipelines.systems import System
 from aiops_pipelines.wording import count, day, inert, listed, moment, some
 
@@ -58,6 +59,7 @@ def check_system(system: System, clock: datetime) -> Iterator[Check]:
     yield from _known_queries(system, files, now)
     yield from _publish(system)
     yield from _notifications(system)
+    yield from _witnesses(system)
 
 
 def _newest(system: System, now: datetime) -> Snapshot | CorpusError | None:
@@ -278,3 +280,17 @@ def _known_queries(system: System, files: list[File] | CorpusError, now: datetim
             shown = listed(dead[:NAMED]) + (f" and {len(dead) - NAMED} more" if len(dead) > NAMED else "")
             said = f"Judgements name {some(len(dead), 'document')} that the corpus does not hold: {shown}."
             yield Check("warn", inert(f"{said} Give these queries a newer row."))
+
+
+def _witnesses(system: System) -> Iterator[Check]:
+    for place in system.witnesses.places:
+        if place.folder is None:
+            continue  # it is another's: a run says whether it answers
+        try:
+            found = Witness(place.folder).vkey
+        except (WitnessError, OSError) as error:
+            yield Check("warn", inert(f"The witness {place.name} cannot be asked: {error}"))
+            continue
+        if found != place.vkey:
+            what = f"The witness in {place.folder} is not {place.vkey} but {found}"
+            yield Check("warn", inert(f"{what}; correct witnesses."))

@@ -7,13 +7,13 @@ from typing import Any
 import polars as pl
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aiops_pipelines.compliance import audit_log, checkpoint, tiles
+from aiops_pipelines.compliance import audit_log, checkpoint, signed_note, tiles
 from aiops_pipelines.compliance.merkle import root_hash
 
 SYSTEM, ORIGIN, SIZE, SIGNED = "support", "example.com/support", 300, (120, 280)
 SUBJECT_KEY = bytes(range(32))
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-VKEY = checkpoint.vkey(ORIGIN, KEY.public_key())
+VKEY = signed_note.vkey(ORIGIN, KEY.public_key())
 START = datetime(2026, 6, 1, 8, tzinfo=UTC)
 
 

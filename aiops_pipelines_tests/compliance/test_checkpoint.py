@@ -7,12 +7,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops_pipelines.compliance import checkpoint
-from aiops_pipelines.compliance.checkpoint import Checkpoint, CheckpointInvalid
+from aiops_pipelines.compliance import checkpoint, signed_note
+from aiops_pipelines.compliance.checkpoint import Checkpoint
+from aiops_pipelines.compliance.signed_note import NoteInvalid
 
 ORIGIN = "example.com/support"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-VKEY = checkpoint.vkey(ORIGIN, KEY.public_key())
+VKEY = signed_note.vkey(ORIGIN, KEY.public_key())
 ROOT = bytes(range(32))
 ROOT_TEXT = base64.b64encode(ROOT).decode()
 NOTE = checkpoint.sign(ORIGIN, 7, ROOT, KEY)
@@ -27,18 +28,18 @@ EXAMPLE_NOTE = (
 
 def signed(text: str, name: str = ORIGIN, key: Ed25519PrivateKey = KEY) -> str:
     """A note over any text at all, so that only the text can be what is wrong."""
-    identity = checkpoint.key_id(name, key.public_key().public_bytes_raw())
+    identity = signed_note.key_id(name, key.public_key().public_bytes_raw())
     signature = base64.b64encode(identity + key.sign(text.encode())).decode()
     return f"{text}\n\u2014 {name} {signature}\n"
 
 
 def test_the_example_of_the_specification():
     public_key = base64.b64decode(EXAMPLE_VKEY.split("+", 2)[2])[1:]
-    assert checkpoint.key_id("example.com/foo", public_key).hex() == "530d903a"
+    assert signed_note.key_id("example.com/foo", public_key).hex() == "530d903a"
     # Its signature holds; it is only no checkpoint.
-    with pytest.raises(CheckpointInvalid, match="has an origin, a size and a root"):
+    with pytest.raises(NoteInvalid, match="has an origin, a size and a root"):
         checkpoint.verify(EXAMPLE_NOTE, EXAMPLE_VKEY)
-    with pytest.raises(CheckpointInvalid, match="does not belong to this text"):
+    with pytest.raises(NoteInvalid, match="does not belong to this text"):
         checkpoint.verify(EXAMPLE_NOTE.replace("example message", "exemplary message"), EXAMPLE_VKEY)
 
 
@@ -53,7 +54,7 @@ def test_a_note_line_by_line():
 
 @given(st.integers(0, 2**60), st.binary(min_size=32, max_size=32), st.none() | st.integers(0, 2**40))
 def test_what_is_signed_is_what_is_read(size, root, time_s):
-    note = checkpoint.sign(ORIGIN, size, root, KEY, time_s)
+    note = checkpoint.sign(ORIGIN, size, root, KEY, time_s=time_s)
     assert checkpoint.verify(note, VKEY) == Checkpoint(ORIGIN, size, root, time_s)
 
 
@@ -61,7 +62,7 @@ def test_what_is_signed_is_what_is_read(size, root, time_s):
 def test_no_single_character_can_change(at, character):
     changed = NOTE[:at] + character + NOTE[at + 1 :]
     if changed != NOTE:
-        with pytest.raises(CheckpointInvalid, match=r"\.$"):
+        with pytest.raises(NoteInvalid, match=r"\.$"):
             checkpoint.verify(changed, VKEY)
 
 
@@ -91,7 +92,7 @@ def test_no_single_character_can_change(at, character):
 )
 def test_a_signed_text_that_is_no_checkpoint_is_refused(text, reason):
     assert checkpoint.verify(signed(f"{ORIGIN}\n7\n{ROOT_TEXT}\n"), VKEY).size == 7
-    with pytest.raises(CheckpointInvalid, match=reason):
+    with pytest.raises(NoteInvalid, match=reason):
         checkpoint.verify(signed(text), VKEY)
 
 
@@ -112,35 +113,35 @@ def test_a_signed_text_that_is_no_checkpoint_is_refused(text, reason):
     ],
 )
 def test_a_malformed_note_is_refused(note, reason):
-    with pytest.raises(CheckpointInvalid, match=reason):
+    with pytest.raises(NoteInvalid, match=reason):
         checkpoint.verify(note, VKEY)
 
 
 def test_wrong_key_wrong_key_id_and_wrong_name_are_refused():
     text = f"{ORIGIN}\n7\n{ROOT_TEXT}\n"
     stranger = Ed25519PrivateKey.from_private_bytes(bytes(32))
-    with pytest.raises(CheckpointInvalid, match="No signature of the note is by"):
+    with pytest.raises(NoteInvalid, match="No signature of the note is by"):
         checkpoint.verify(signed(text, key=stranger), VKEY)
-    with pytest.raises(CheckpointInvalid, match="No signature of the note is by"):
+    with pytest.raises(NoteInvalid, match="No signature of the note is by"):
         checkpoint.verify(signed(text, name="example.com/other"), VKEY)
-    identity = checkpoint.key_id(ORIGIN, KEY.public_key().public_bytes_raw())
+    identity = signed_note.key_id(ORIGIN, KEY.public_key().public_bytes_raw())
     forged = base64.b64encode(identity + stranger.sign(text.encode())).decode()
-    with pytest.raises(CheckpointInvalid, match="does not belong to this text"):
+    with pytest.raises(NoteInvalid, match="does not belong to this text"):
         checkpoint.verify(f"{text}\n\u2014 {ORIGIN} {forged}\n", VKEY)
 
 
 def test_signatures_of_others_are_ignored_and_a_bad_one_of_ours_is_not():
     witness = signed(NOTE.split("\n\n")[0] + "\n", "example.com/witness").split("\n\n")[1]
     assert checkpoint.verify(NOTE + witness * 16, VKEY).size == 7
-    identity = checkpoint.key_id(ORIGIN, KEY.public_key().public_bytes_raw())
+    identity = signed_note.key_id(ORIGIN, KEY.public_key().public_bytes_raw())
     bad = f"\u2014 {ORIGIN} {base64.b64encode(identity + bytes(64)).decode()}\n"
-    with pytest.raises(CheckpointInvalid, match="does not belong to this text"):
+    with pytest.raises(NoteInvalid, match="does not belong to this text"):
         checkpoint.verify(NOTE + bad, VKEY)
 
 
 def test_an_idle_log_signs_again_with_another_time():
     earlier, later = (
-        checkpoint.sign(ORIGIN, 7, ROOT, KEY, time_s) for time_s in (1_780_000_000, 1_780_003_600)
+        checkpoint.sign(ORIGIN, 7, ROOT, KEY, time_s=time_s) for time_s in (1_780_000_000, 1_780_003_600)
     )
     assert earlier.split("\n")[3] == "time 1780000000"
     assert earlier != later
@@ -161,19 +162,19 @@ def test_an_idle_log_signs_again_with_another_time():
     ],
 )
 def test_a_malformed_verifier_key_is_refused(vkey):
-    with pytest.raises(CheckpointInvalid):
+    with pytest.raises(NoteInvalid):
         checkpoint.verify(NOTE, vkey)
 
 
 @pytest.mark.parametrize("origin", ["", "a b", "a+b", "a\u00a0b", "a\nb", "a\x00b"])
 def test_a_log_is_named_without_spaces_and_plus(origin):
-    with pytest.raises(ValueError, match="cannot name a log"):
+    with pytest.raises(ValueError, match="cannot name a key"):
         checkpoint.sign(origin, 0, ROOT, KEY)
-    with pytest.raises(ValueError, match="cannot name a log"):
-        checkpoint.vkey(origin, KEY.public_key())
+    with pytest.raises(ValueError, match="cannot name a key"):
+        signed_note.vkey(origin, KEY.public_key())
 
 
 def test_nonsense_is_not_signed():
     for size, root, time_s in ((-1, ROOT, None), (0, b"", None), (0, ROOT, -1)):
         with pytest.raises(ValueError, match="0 or more"):
-            checkpoint.sign(ORIGIN, size, root, KEY, time_s)
+            checkpoint.sign(ORIGIN, size, root, KEY, time_s=time_s)

@@ -13,15 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiops_pipelines.compliance.editions import changed
 from aiops_pipelines.compliance.figures import Figure, figures
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report import canonical_json, compliance_report
 from aiops_pipelines.compliance.settings import WHOEVER
+from aiops_pipelines.document import plain_data
 from aiops_pipelines_tests.compliance.august import MONTH, NAME, NOTE, NOW, TABLES, erasures, evidence
 from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
 from aiops_pipelines_tests.incidents.fourteen_weeks import TABLES as DECLARED
 
 CHANGE_EVENTS = "create table drift.change_events (system varchar, occurred_at timestamp, endpoint varchar, what varchar, before varchar, after varchar)"
+NOBODY = "No witness is named: whoever has the signing key could have written another log."
 EMPTY = MonthEvidence(SYSTEM, MONTH, NOW)
 TABLES_CLOCKS = DECLARED["incidents.legal_clocks"].schema
 BY_HAND = {
@@ -213,6 +216,61 @@ def test_a_checkpoint_signed_in_the_same_instant_by_the_publication_moves_no_fig
         assert computed(database, known[key].sql) == known[key].value, key
 
 
+def cosigned(*by: list[str] | None, quorum: int | None = 2) -> MonthEvidence:
+    """August with its two checkpoints cosigned by these."""
+    rows = evidence().checkpoints.sort("tree_size")
+    return evidence(
+        checkpoints=rows.with_columns(
+            quorum=pl.lit(quorum, pl.Int64), cosigned_by=pl.Series(list(by), dtype=pl.List(pl.String))
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("e", "values"),
+    [
+        (cosigned(None, None, quorum=None), (None, None, None)),
+        (cosigned(["a", "b"], ["a", "b", "c"]), (2, 3, 0)),
+        (cosigned(["a"], ["a", "b"]), (2, 2, 1)),
+        (cosigned(["a", "b"], []), (2, 0, 1)),
+    ],
+)
+def test_the_quorum_of_witnesses_and_its_sql(
+    database: duckdb.DuckDBPyConnection, e: MonthEvidence, values: tuple[int | None, ...]
+) -> None:
+    fill(database, e)
+    known = figures(e)
+    keys = ("witness.quorum", "witness.cosigned", "witness.unwitnessed")
+    assert tuple(known[key].value for key in keys) == values
+    for key in keys:
+        assert computed(database, known[key].sql) == known[key].value, key
+
+
+def test_the_report_says_who_vouches_for_the_log_and_is_evidenced_in_full_with_them_alone() -> None:
+    def said(e: MonthEvidence) -> tuple[str, str]:
+        report = compliance_report(e)
+        (r20,) = (row for row in report["controls"] if row["id"] == "R20")
+        return report["sections"][0]["meaning"].split("missing. ")[1], r20["status"]
+
+    assert said(evidence()) == (NOBODY, "PARTLY EVIDENCED")
+    met = "2 of the 2 witnesses needed cosigned the last checkpoint."
+    assert said(cosigned(["a", "b"], ["a", "b"])) == (met, "EVIDENCED")
+    few = "0 of the 2 witnesses needed cosigned the last checkpoint; 2 checkpoints of the month had too few."
+    assert said(cosigned([], [])) == (few, "EVIDENCED")
+    tones = [
+        compliance_report(cosigned(["a", "b"], last))["sections"][0]["tone"] for last in (["a", "b"], [])
+    ]
+    assert tones == ["good", "warn"]
+
+
+def test_a_published_month_is_not_amended_for_its_witnesses() -> None:
+    """Neither when witnesses come with a version nor when one of them is away later."""
+    before = {key: plain_data(figure.value) for key, figure in figures(evidence()).items()}
+    without = {key: value for key, value in before.items() if not key.startswith("witness.")}
+    for e in (cosigned(["a", "b"], ["a", "b"]), cosigned([], [])):
+        assert changed(before, figures(e)) == changed(without, figures(e)) == []
+
+
 def test_what_pipelines_decide_is_no_human_oversight(database: duckdb.DuckDBPyConnection) -> None:
     log = evidence().audit_log
     kinds = [
@@ -359,13 +417,15 @@ def test_the_last_checkpoint_is_printed_in_full() -> None:
     assert section["texts"][1][1].startswith("NOT EVIDENCED")
     keyed = compliance_report(replace(evidence(), verifier_key="aiops.example/support+1+2"))
     assert keyed["sections"][0]["texts"][1][1] == "aiops.example/support+1+2"
-    assert section["meaning"] == "The log verified for 5 of 5 weeks, in 5 runs; no entry is missing."
+    assert (
+        section["meaning"] == f"The log verified for 5 of 5 weeks, in 5 runs; no entry is missing. {NOBODY}"
+    )
 
 
 def test_one_late_run_is_not_a_run_every_week() -> None:
     late = evidence().verifications.with_columns(verified_at=pl.lit(NOW))
     section = compliance_report(evidence(verifications=late))["sections"][0]
-    assert section["meaning"] == "The log verified for 5 of 5 weeks, in 1 run; no entry is missing."
+    assert section["meaning"] == f"The log verified for 5 of 5 weeks, in 1 run; no entry is missing. {NOBODY}"
     assert section["tone"] == "warn"
     assert {row[2] for row in section["tables"][0]["rows"]} == {"2026-09-07T06:00:00+00:00"}
 
@@ -416,7 +476,7 @@ def test_broken_logs_are_called_broken() -> None:
     lost = evidence().audit_log.filter(pl.col("entry_index") != 3)
     section = compliance_report(evidence(verifications=bad, audit_log=lost))["sections"][0]
     assert section["tone"] == "bad"
-    assert section["meaning"] == "The log did NOT verify: 5 failed weeks, 1 entries missing."
+    assert section["meaning"] == f"The log did NOT verify: 5 failed weeks, 1 entries missing. {NOBODY}"
 
 
 def test_without_evidence_there_is_a_report_that_says_so() -> None:

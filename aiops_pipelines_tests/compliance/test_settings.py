@@ -4,7 +4,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from aiops_pipelines.compliance.settings import settings, settings_entry
+from aiops_pipelines.compliance.signed_note import COSIGNATURE_V1, vkey
+from aiops_pipelines.compliance.witness_settings import Witnesses, WitnessPlace
 from aiops_pipelines.incidents.settings import BusinessHours
 from aiops_pipelines.systems import Limits, Notification, Retention
 from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
@@ -89,3 +93,15 @@ def test_addresses_are_not_written_into_the_log_and_paths_are_no_settings() -> N
     assert entry["details"]["changed"][0].startswith("notifications: sha256:")
     assert "secret-part" not in str(entry)
     assert settings(REGULATED.rooted(Path("/elsewhere"))) == settings(REGULATED)
+
+
+def test_a_witness_that_is_taken_out_of_the_file_is_an_edit() -> None:
+    key = vkey("example.com/w1", Ed25519PrivateKey.generate().public_key(), COSIGNATURE_V1)
+    place = WitnessPlace(vkey=key, folder=Path("w"))
+    named = REGULATED.model_copy(update={"witnesses": Witnesses(places=(place,))})
+    entry = settings_entry(REGULATED, settings(named), NOW)
+    assert entry is not None and entry["kind"] == "decision.settings_changed"
+    assert entry["details"]["changed"] == [f'witnesses.places: ["{key}"] -> []']
+    older = {name: value for name, value in settings(REGULATED).items() if "witnesses" not in name}
+    came = settings_entry(REGULATED, older, NOW)
+    assert came is not None and came["kind"] == "decision.settings_noted"  # with a version, by no person

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from aiops_pipelines.compliance import audit_log as log
-from aiops_pipelines.compliance import checkpoint
+from aiops_pipelines.compliance import checkpoint, signed_note
 from aiops_pipelines.compliance.merkle import leaf_hash, node_hash, root_hash
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing, origin
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.audit_signing import SigningKeyMissing, origin
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -252,7 +253,7 @@ def test_what_is_handed_out_is_checked(book: AuditBook, project: Project) -> Non
     assert found.startswith("Checkpoint 2 cannot be trusted: ")
     newest.unlink()
     thief = Keys(project.data / "thief").signing("shop").public_key()
-    keys.write_text(checkpoint.vkey(origin("shop"), thief))
+    keys.write_text(signed_note.vkey(origin("shop"), thief))
     assert findings(book) == ["keys.txt does not hold the key that signs this log."]
 
 

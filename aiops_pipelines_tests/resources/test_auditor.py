@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiops_pipelines.compliance import checkpoint, leaf, merkle
+from aiops_pipelines.compliance import leaf, merkle, signed_note
 from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import auditor
@@ -22,7 +22,11 @@ from aiops_pipelines.resources.proofs import NothingKept, kept_notes, verified
 from aiops_pipelines.resources.report_pdf import report_pdf
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.handed_out import verifier
+from aiops_pipelines_tests.resources import witnessed_shop
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, tamper
+from aiops_pipelines_tests.resources.witnessed_shop import witness, witness_clock
+
+__all__ = ["witness_clock"]
 
 SIZE = 300  # a full bundle of entries and a partial one
 REPORT = "reports/shop/monthly/2026-06.json"
@@ -139,7 +143,7 @@ def test_an_edited_or_missing_report_is_found(bundle: Path) -> None:
 
 
 def test_another_key_than_the_one_that_was_given_is_found(bundle: Path) -> None:
-    other = checkpoint.vkey("aiops_pipelines/shop", Ed25519PrivateKey.generate().public_key())
+    other = signed_note.vkey("aiops_pipelines/shop", Ed25519PrivateKey.generate().public_key())
     assert any("it is not signed by" in line for line in failed(bundle, "--key", other))
 
 
@@ -286,3 +290,108 @@ def test_the_script_proves_what_the_log_proves(sizes: tuple[int, int, int]) -> N
         verifier.extends(kept, merkle.EMPTY_ROOT, size, root, path)
     with pytest.raises(verifier.Wrong):
         verifier.included(root[::-1], index, size, merkle.inclusion_proof(leaves, index, size), root)
+
+
+# --- witnesses
+
+
+@pytest.fixture
+def witnessed(project: Project, warehouse: Warehouse, tmp_path: Path, witness_clock: None) -> AuditBook:
+    """Six entries, cosigned by both witnesses at three and at six; both must."""
+    kept = [witness(tmp_path / name, f"example.com/{name}") for name in ("w1", "w2")]
+    log = witnessed_shop.book(project, warehouse)
+    for one in kept:
+        one.trust(checkpoint_key(log))
+    witnessed_shop.named(project, [witnessed_shop.in_folder(one) for one in kept], quorum=2)
+    with warehouse.held():
+        for end in (3, 6):
+            witnessed_shop.grow(log, end - 3, end)
+    return log
+
+
+def checkpoint_key(log: AuditBook) -> str:
+    log.keys.signing("shop")
+    return log.verifier_key("shop")
+
+
+def test_cosignatures_are_verified_without_the_project(
+    witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder = tmp_path / "b"
+    auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+    code, said = ran(folder)
+    assert code == 0
+    assert "cosigned by example.com/w1, example.com/w2, last on 2026-06-08 06:26 UTC." in said
+    assert "No witness is named" not in said
+    lines = (folder / "checkpoint").read_text().splitlines(keepends=True)
+    (folder / "checkpoint").write_text("".join(lines[:-1]))  # one of the two is missing
+    (folder / "checkpoints/6.note").write_text("".join(lines[:-1]))
+    code, said = ran(folder)
+    assert code == 3 and "UNWITNESSED since 2026-06-08 06:26 UTC (tree size 3)." in said
+    for file in (folder / "checkpoints").glob("*.note"):
+        file.write_text(
+            "".join(lines[:-1]) if file.stem == "6" else "".join(file.read_text().splitlines(True)[:-1])
+        )
+    assert "NEVER WITNESSED" in ran(folder)[1]
+
+
+def test_a_forged_cosignature_fails(
+    witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder = tmp_path / "b"
+    auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+    old = (folder / "checkpoints/3.note").read_text().splitlines(keepends=True)
+    new = (folder / "checkpoint").read_text().splitlines(keepends=True)
+    (folder / "checkpoint").write_text("".join([*new[:-1], old[-1]]))
+    assert failed(folder)[0].endswith("the cosignature of example.com/w2 does not hold.")
+
+
+def test_an_auditors_own_policy_is_the_one_that_counts(
+    witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder, own = tmp_path / "b", tmp_path / "own.txt"
+    auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+    named = (folder / "policy.txt").read_text()
+    stranger = witness(tmp_path / "w3", "example.com/w3").vkey
+    own.write_text(f"# mine\nwitness me {stranger}\nquorum me\n")
+    assert ran(folder, "--policy", own)[0] == 3
+    own.write_text(
+        named.replace("quorum of-these", f"witness x {stranger}\ngroup both any of-these x\nquorum both")
+    )
+    assert ran(folder, "--policy", own)[0] == 0
+    own.write_text(
+        named.replace("any", "all").replace(
+            "quorum of-these", f"witness x {stranger}\ngroup b all of-these x\nquorum b"
+        )
+    )
+    assert ran(folder, "--policy", own)[0] == 3
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not here")
+def test_a_note_is_verified_by_hand_as_the_bundle_says(
+    witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    folder = tmp_path / "b"
+    auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+    said = (folder / "VERIFY.md").read_text().split("## The signature by hand")[1].split("## A report")[0]
+    script = "\n".join(line[4:] for line in said.splitlines() if line.startswith("    "))
+    done = subprocess.run(["bash", "-ec", script], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert "Signature Verified Successfully" in done.stdout, done.stderr
+
+
+def test_a_cosigned_checkpoint_that_a_report_prints_is_kept_whole(
+    witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    note = (project.audit / "shop/checkpoint").read_text()
+    for name, text in (
+        ("r.html", f"<pre>{note}</pre>"),
+        ("r.json", json.dumps({"n": [note.rstrip()]})),
+        ("r.note", note),
+    ):
+        (tmp_path / name).write_text(text)
+        (kept,) = kept_notes(tmp_path / name, "shop")
+        assert kept.rstrip() == note.rstrip()
+        assert verified(project, "shop", [kept]).exit_code == 0
+        folder = tmp_path / f"bundle of {name}"
+        auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
+        assert ran(folder, "--kept", tmp_path / name)[0] == 0

@@ -14,7 +14,8 @@ from aiops_pipelines.compliance import leaf
 from aiops_pipelines.drift.evidence import fingerprint
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import auditor
-from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
+from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.audit_signing import SigningKeyMissing
 from aiops_pipelines.resources.completion import due_months, due_weeks
 from aiops_pipelines.resources.erasing import Eraser, ErasureError, Outcome, Request
 from aiops_pipelines.resources.holds import Covered, place, release

@@ -11,8 +11,9 @@ import pytest
 
 from aiops_pipelines.compliance import leaf
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
+from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_calls import new_entries
+from aiops_pipelines.resources.audit_signing import SigningKeyMissing
 from aiops_pipelines.resources.completion import due_weeks, enter
 from aiops_pipelines.resources.holds import Covered, place, release
 from aiops_pipelines.resources.text_deletion import DELETIONS, delete_texts, overdue, rewrite

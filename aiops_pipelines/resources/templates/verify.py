@@ -7,8 +7,6 @@ and the key you were given on another way with --key KEY.
 """
 
 import argparse
-import base64
-import binascii
 import contextlib
 import hashlib
 import hmac
@@ -16,177 +14,23 @@ import html
 import json
 import re
 import sys
+import time
 import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PRIME = 2**255 - 19
-ORDER = 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, PRIME - 2, PRIME) % PRIME
-BASE_Y = 4 * pow(5, PRIME - 2, PRIME) % PRIME
+sys.path.insert(0, str(HERE))
+sys.dont_write_bytecode = True
+
+import tlog  # noqa: E402 - it lies beside this file
+from tlog import Wrong, decoded, extends, included, leaf_hash, roots, said, signed  # noqa: E402
+
 NOTE = re.compile(
-    r"[^\s\"<>]+\n[0-9]+\n[A-Za-z0-9+/]{43}=\n(?:time [0-9]+\n)?\n\u2014 [^\n ]+ [A-Za-z0-9+/=]+\n?"
+    r"[^\s\"<>]+\n[0-9]+\n[A-Za-z0-9+/]{43}=\n(?:time [0-9]+\n)?\n(?:\u2014 [^\n ]+ [A-Za-z0-9+/=]+\n?)+"
 )
 
 
-class Wrong(Exception):
-    """Something that does not hold; the message says what."""
-
-
-# --- Ed25519, after RFC 8032, section 6
-
-
-def recover_x(y, odd):
-    square = (y * y - 1) * pow(D * y * y + 1, PRIME - 2, PRIME) % PRIME
-    x = pow(square, (PRIME + 3) // 8, PRIME)
-    if (x * x - square) % PRIME:
-        x = x * pow(2, (PRIME - 1) // 4, PRIME) % PRIME
-    if y >= PRIME or (x * x - square) % PRIME or (not x and odd):
-        raise Wrong("A key or signature is no point of the curve.")
-    return PRIME - x if x % 2 != odd else x
-
-
-def point(x, y):
-    return x, y, 1, x * y % PRIME
-
-
-def add(p, q):
-    a, b = (p[1] - p[0]) * (q[1] - q[0]) % PRIME, (p[1] + p[0]) * (q[1] + q[0]) % PRIME
-    c, d = 2 * p[3] * q[3] * D % PRIME, 2 * p[2] * q[2] % PRIME
-    e, f, g, h = b - a, d - c, d + c, b + a
-    return e * f % PRIME, g * h % PRIME, f * g % PRIME, e * h % PRIME
-
-
-def times(factor, p):
-    result = point(0, 1)
-    while factor:
-        result, p, factor = add(result, p) if factor & 1 else result, add(p, p), factor >> 1
-    return result
-
-
-def decompress(data):
-    number = int.from_bytes(data, "little")
-    y, odd = number & ((1 << 255) - 1), number >> 255
-    return point(recover_x(y, odd), y)
-
-
-def signed_by(public_key, text, signature):
-    if len(signature) != 64 or (s := int.from_bytes(signature[32:], "little")) >= ORDER:
-        return False
-    try:
-        a, r = decompress(public_key), decompress(signature[:32])
-    except Wrong:
-        return False
-    digest = hashlib.sha512(signature[:32] + public_key + text).digest()
-    left = times(s, point(recover_x(BASE_Y, 0), BASE_Y))
-    right = add(r, times(int.from_bytes(digest, "little") % ORDER, a))
-    crossed = (left[0] * right[2] - right[0] * left[2], left[1] * right[2] - right[1] * left[2])
-    return all(each % PRIME == 0 for each in crossed)
-
-
-# --- the tree, after RFC 9162, section 2.1
-
-
-def sha256(data):
-    return hashlib.sha256(data).digest()
-
-
-def leaf_hash(leaf):
-    return sha256(b"\x00" + leaf)
-
-
-def node(left, right):
-    # 31 and 33 bytes join to the same 64 as 32 and 32: only the length tells them apart
-    if not len(left) == len(right) == 32:
-        raise Wrong("a hash is not 32 bytes long")
-    return sha256(b"\x01" + left + right)
-
-
-def roots(hashes, sizes):
-    """The root at each of these sizes, in one pass."""
-    found, subtrees, wanted = {0: sha256(b"")}, [], set(sizes)
-    for size, hashed in enumerate(hashes, 1):
-        subtrees.append(hashed)
-        pairs = size
-        while pairs % 2 == 0:
-            right = subtrees.pop()
-            subtrees[-1], pairs = node(subtrees[-1], right), pairs // 2
-        if size in wanted:
-            found[size] = subtrees[-1]
-            for subtree in reversed(subtrees[:-1]):
-                found[size] = node(subtree, found[size])
-    return found
-
-
-def included(hashed, index, size, path, root):
-    last = size - 1
-    if not 0 <= index < size:
-        raise Wrong(f"there is no entry {index} in a log of {size}")
-    for sibling in path:
-        if last == 0:
-            raise Wrong("the proof is too long")
-        if index & 1 or index == last:
-            hashed = node(sibling, hashed)
-            while not index & 1 and index:
-                index, last = index >> 1, last >> 1
-        else:
-            hashed = node(hashed, sibling)
-        index, last = index >> 1, last >> 1
-    if last or hashed != root:
-        raise Wrong("the proof does not lead to the signed root")
-
-
-def extends(kept, kept_root, size, root, path):
-    if 0 < kept == size and not path and kept_root == root:
-        return
-    if not 0 < kept < size or not path:
-        raise Wrong("the proof is not one of this growth")
-    index, last = kept - 1, size - 1
-    path = [kept_root, *path] if kept & (kept - 1) == 0 else list(path)
-    while index & 1:
-        index, last = index >> 1, last >> 1
-    old = new = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            raise Wrong("the proof is too long")
-        if index & 1 or index == last:
-            old, new = node(sibling, old), node(sibling, new)
-            while not index & 1 and index:
-                index, last = index >> 1, last >> 1
-        else:
-            new = node(new, sibling)
-        index, last = index >> 1, last >> 1
-    if last or old != kept_root or new != root:
-        raise Wrong("the log that was kept is not the beginning of this one: its history was rewritten")
-
-
 # --- files
-
-
-def decoded(text):
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Wrong(f"{text[:40]!r} is not base64") from None
-
-
-def signed(note, vkey):
-    """Size, root and text of a checkpoint that the key signed."""
-    name, identity, key = vkey.strip().split("+", 2)
-    public_key = decoded(key)[1:]
-    text, _, signatures = note.rpartition("\n\n")
-    text += "\n"
-    if sha256(f"{name}\n\x01".encode() + public_key)[:4].hex() != identity:
-        raise Wrong("the key does not belong to its id")
-    ours = [line.split(" ") for line in signatures.splitlines()]
-    ours = [decoded(line[2]) for line in ours if len(line) == 3 and line[:2] == ["\u2014", name]]
-    ours = [raw[4:] for raw in ours if raw[:4].hex() == identity]
-    if not ours or not all(signed_by(public_key, text.encode(), raw) for raw in ours):
-        raise Wrong(f"it is not signed by {name}+{identity}")
-    lines = text.splitlines()
-    if lines[0] != name:
-        raise Wrong(f"it is of the log {lines[0]!r}")
-    return int(lines[1]), decoded(lines[2]), text
 
 
 def notes_in(file):
@@ -232,27 +76,34 @@ class Checks:
     def __init__(self):
         self.failed = 0
 
-    def check(self, what, work):
+    def check(self, what, work, quiet=False):
         try:
-            said = work()
-        except Wrong as error:
+            found = work()
+        except (Wrong, ValueError, LookupError, TypeError, AttributeError) as error:
             self.failed += 1
             print(f"FAILED  {what}: {error}.")
             return None
-        print(f"ok      {what}.")
-        return said
+        if not quiet:
+            print(f"ok      {what}.")
+        return found
 
 
-def signed_root(note, vkey, root_at, here):
-    size, root, _ = signed(note, vkey)
+def signed_root(note, keys, root_at, here):
+    _, size, root = said(note)
     if size > here:
         raise Wrong(f"it signs {size} entries and {here} are here")
-    if root_at[size] != root:
+    same = root_at[size] == root
+    try:
+        signed(note, keys)
+    except tlog.NotInForce as late:
+        # what was signed before anybody knew of a theft is no forgery
+        if not same or size > late.honest:
+            raise
+    if not same:
         raise Wrong(f"its first {size} entries are not those that were signed")
 
 
-def whole_log(checks, vkey, newest, kept):
-    leaves = checks.check("The entries can be read", entries) or []
+def whole_log(checks, keys, newest, kept, leaves):
     hashes = [leaf_hash(leaf) for leaf in leaves]
     files = sorted((HERE / "checkpoints").glob("*.note"), key=lambda file: int(file.stem))
     notes = [(f"Checkpoint {file.stem} holds", file.read_text(encoding="utf-8")) for file in files]
@@ -260,19 +111,20 @@ def whole_log(checks, vkey, newest, kept):
     root_at = roots(hashes, [int(size) for _, note in notes for size in re.findall(r"\A.+\n(\d+)\n", note)])
 
     def complete():
-        if signed(newest, vkey)[0] != len(leaves):
+        if signed(newest, keys)[0] != len(leaves):
             raise Wrong(f"{len(leaves)} entries are here")
 
     checks.check("The newest checkpoint signs all the entries, no more and no less", complete)
     for what, note in notes:
-        checks.check(what, lambda note=note: signed_root(note, vkey, root_at, len(leaves)))
+        checks.check(what, lambda note=note: signed_root(note, keys, root_at, len(leaves)))
     reports(checks, [json.loads(leaf) for leaf in leaves])
+    return [newest, *(note for _, note in notes)]
 
 
-def reports(checks, said):
+def reports(checks, log):
     """The files of the monthly reports, against their hashes in the log."""
     kinds = ("decision.report_published", "decision.report_amended")
-    published = [entry["details"] for entry in said if entry["kind"] in kinds]
+    published = [entry["details"] for entry in log if entry["kind"] in kinds]
     kinds = ("json", "html", "pdf")
     for name, digest in [
         (d[f"{k}_file"], d[f"{k}_sha256"]) for d in published for k in kinds if f"{k}_file" in d
@@ -287,58 +139,104 @@ def reports(checks, said):
         checks.check(f"{name} is as it was published", same)
 
 
-def proof(file, vkey):
-    """Parts of a proof file: its kind, its number, its hashes, and the size and root it leads to."""
+def proof(file, keys):
+    """Parts of a proof file: its number, its hashes, and the size and root it leads to."""
     head, _, note = file.read_text(encoding="utf-8").partition("\n\n")
-    kind, about, *path = head.split("\n")
-    size, root, _ = signed(note, vkey)
-    return kind, int(about.split(" ")[1]), [decoded(each) for each in path], size, root
+    _, about, *path = head.split("\n")
+    size, root = signed(note, keys)
+    return int(about.split(" ")[1]), [decoded(each) for each in path], size, root
 
 
-def single_entry(file, vkey):
-    _, index, path, size, root = proof(file, vkey)
+def single_entry(file, keys):
+    index, path, size, root = proof(file, keys)
     opened = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
     included(leaf_hash(opened["leaf"].encode()), index, size, path, root)
-    said = json.loads(opened["leaf"])
+    entry = json.loads(opened["leaf"])
     for field, secret in opened.get("opened", {}).items():
         name = {"query": "input_commitment", "answer": "output_commitment"}[field]
         made = hmac.new(bytes.fromhex(secret["nonce"]), secret["text"].encode(), "sha256").hexdigest()
-        if made != said[name]:
+        if made != entry[name]:
             raise Wrong(f"its {field} is not the text that was committed to")
 
 
-def consistent(note, vkey, newest):
-    size, root, _ = signed(note, vkey)
-    new_size, new_root, _ = signed(newest, vkey)
+def consistent(note, keys, newest):
+    size, root = signed(note, keys)
+    new_size, new_root = signed(newest, keys)
     if size > new_size:
         raise Wrong(f"it signs {size} entries and the newest checkpoint {new_size}: entries were taken away")
     file = HERE / "consistency" / f"{size}.proof"
     if size < new_size and not file.is_file():
         raise Wrong(f"no proof from {size} entries on is here; ask for one: aiops audit bundle --kept")
-    extends(size, root, new_size, new_root, proof(file, vkey)[2] if size < new_size else [])
+    extends(size, root, new_size, new_root, proof(file, keys)[1] if size < new_size else [])
+
+
+def key_entries(leaves):
+    """The entries about keys, by index: those of the whole log, or those that came on their own."""
+    if leaves:
+        return {index: json.loads(leaf) for index, leaf in enumerate(leaves) if b"decision.key_" in leaf}
+    alone = [json.loads(file.read_text(encoding="utf-8")) for file in (HERE / "keys").glob("*.json")]
+    return {one["index"]: json.loads(one["leaf"]) for one in alone}
+
+
+def size_of(note):
+    try:
+        return said(note)[1]
+    except Wrong:
+        return -1  # found already
+
+
+def witnessed(checks, text, newest, notes):
+    """Say who cosigned the newest checkpoint, or since when too few did; return whether those are enough."""
+    witnesses, met = tlog.policy(text)
+    for note in sorted(dict.fromkeys(notes), key=lambda note: (size_of(note), len(note)), reverse=True):
+        what = f"The cosignatures under {size_of(note)} entries hold"
+        times = checks.check(what, lambda note=note: tlog.cosigned(note, witnesses), quiet=True) or {}
+        if met(times):
+            when = time.strftime(
+                "%Y-%m-%d %H:%M UTC", time.gmtime(min(max(times.values(), default=0), 2**37))
+            )
+            if size_of(note) == size_of(newest):
+                print(f"ok      The newest checkpoint is cosigned by {', '.join(times)}, last on {when}.")
+                return True
+            print(f"\nUNWITNESSED since {when} (tree size {size_of(note)}).")
+            return False
+    print("\nNEVER WITNESSED by enough of those who should.")
+    return False
 
 
 def main():
     """Check what is in the folder and say so."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kept", type=Path, action="append", default=[], help="file with a checkpoint")
-    parser.add_argument("--key", help="the verifier key, if you have it from elsewhere")
+    parser.add_argument("--key", help="a verifier key of the log, if you have it from elsewhere")
+    parser.add_argument("--policy", type=Path, help="witnesses you trust (C2SP tlog-policy)")
     given = parser.parse_args()
     checks, vkey = Checks(), given.key or (HERE / "keys.txt").read_text(encoding="utf-8")
     newest = (HERE / "checkpoint").read_text(encoding="utf-8")
     kept = [(file.name, note) for file in given.kept for note in notes_in(file) or [""]]
-    checks.check("The newest checkpoint is signed by the log's key", lambda: signed(newest, vkey))
-    if (HERE / "tile").is_dir():
-        whole_log(checks, vkey, newest, kept)
-    for file in sorted((HERE / "entries").glob("*.tlog-proof")):
-        checks.check(f"Entry {file.stem} is in the log", lambda file=file: single_entry(file, vkey))
-    for name, note in [] if (HERE / "tile").is_dir() else kept:
+    whole = (HERE / "tile").is_dir()
+    leaves = (checks.check("The entries can be read", entries) or []) if whole else []
+    keys = checks.check(
+        "Each key of the log was put in force by the one before it",
+        lambda: tlog.history(vkey, key_entries(leaves)),
+        quiet=True,
+    ) or [(vkey.strip(), 0, 2**63, -1)]
+    checks.check("The newest checkpoint is signed by the log's key", lambda: signed(newest, keys))
+    notes = whole_log(checks, keys, newest, kept, leaves) if whole else [newest]
+    for folder, what in (("keys", "The change of keys"), ("entries", "Entry")):
+        for file in sorted((HERE / folder).glob("*.tlog-proof")):
+            checks.check(f"{what} {file.stem} is in the log", lambda file=file: single_entry(file, keys))
+    for name, note in [] if whole else kept:
         what = f"The log still begins with what {name} says"
-        checks.check(what, lambda note=note: consistent(note, vkey, newest))
+        checks.check(what, lambda note=note: consistent(note, keys, newest))
+    file = given.policy or HERE / "policy.txt"
+    enough = witnessed(checks, file.read_text(encoding="utf-8"), newest, notes) if file.is_file() else None
     print("\nNOT intact." if checks.failed else "\nEverything that was checked holds.")
+    if enough is None:
+        print("No witness is named: whoever has the signing key could have written another log.")
     if not kept:
         print("Nothing you kept yourself was held against it (--kept): an earlier history could differ.")
-    sys.exit(1 if checks.failed else 0)
+    sys.exit(1 if checks.failed else 3 if enough is False else 0)
 
 
 if __name__ == "__main__":
