@@ -1,6 +1,7 @@
 """Which settings of a system's file its operation rests on, and the audit entry that says they changed.
 
-Prices have entries of their own. Paths are left out: they move with the data folder and decide nothing.
+Prices have entries of their own. Paths are left out: they move with the data folder and decide nothing. Of
+what lies beside the file, the known queries that verdicts rest on and the runbooks, the digest is noted.
 """
 
 import json
@@ -17,21 +18,48 @@ SHOWN = {"profile", "owner", "baseline", "limits", "retention", "business_hours"
 HASHED = {"index", "notifications"}
 """These may hold addresses and keys: that they changed is said, not what they are."""
 NOTED, CHANGED = "settings_noted", "settings_changed"
-WHOEVER = "unknown: whoever edits the system file"
+WHOEVER = "unknown: whoever edits the files"
 NAMED = 5
 NAMED_BY_USERS = "limits.endpoint_budgets_usd."
 """Every other setting is always there, by its default: one that comes or goes does so with a version."""
 
 
-def settings(system: System) -> dict[str, str]:
-    """Return the settings by their place in the file, as text: {"retention.audit_days": "2190"}."""
+def settings(system: System, beside: Mapping[str, Any] = {}) -> dict[str, str]:
+    """Return the settings by their place in the file, as text: {"retention.audit_days": "2190"}.
+
+    Args:
+        system: as its file is.
+        beside: what lies beside the file, by name; its digest is returned.
+    """
     content = system.model_dump(mode="json", include=SHOWN | HASHED)
     cosigning = {"quorum": system.witnesses.quorum, "places": [one.vkey for one in system.witnesses.places]}
     shown = dict(_flat({name: content[name] for name in sorted(SHOWN)} | {"witnesses": cosigning}))
-    return shown | {name: _digest(content[name]) for name in sorted(HASHED)}
+    hidden = {name: content[name] for name in sorted(HASHED)} | dict(beside)
+    return shown | _read_from(system) | {name: _digest(value) for name, value in hidden.items()}
 
 
-def settings_entry(system: System, before: Mapping[str, str] | None, now: datetime) -> dict[str, Any] | None:
+def _read_from(system: System) -> dict[str, str]:
+    """Return how corpus and log are read and where the index goes; always the same places."""
+    corpus, logs, publish = system.corpus, system.inference_log, system.publish
+    found: dict[str, Any] = {
+        "as_of": system.as_of and system.as_of.isoformat(),
+        "corpus.kind": corpus and ("git" if corpus.git else "url" if corpus.url else "folder"),
+        "corpus.revision": corpus and corpus.revision,
+        "corpus.dated": corpus and corpus.dated,
+        "corpus.quarantine": corpus and list(corpus.quarantine),
+        "inference_log.format": logs.format,
+        "inference_log.mapping": logs.mapping,
+        "publish.store": publish and publish.store,
+    }
+    return {
+        place: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        for place, value in found.items()
+    }
+
+
+def settings_entry(
+    system: System, before: Mapping[str, str] | None, now: datetime, beside: Mapping[str, Any] = {}
+) -> dict[str, Any] | None:
     """Return the entry that notes the settings the first time, or says what changed; None if nothing did.
 
     Settings that only one side knows came or went with a version of this software: no person edited them.
@@ -40,8 +68,9 @@ def settings_entry(system: System, before: Mapping[str, str] | None, now: dateti
         system: as its file is now.
         before: the settings of the last such entry, or None.
         now: when the change was seen, UTC.
+        beside: what lies beside the file, by name.
     """
-    found = settings(system)
+    found = settings(system, beside)
     if before == found:
         return None
     if before is None:
@@ -57,7 +86,7 @@ def settings_entry(system: System, before: Mapping[str, str] | None, now: dateti
     if not edited:
         summary = f"Settings that came or went with a version were noted: {_first(list(changed.values()))}."
         return decision_entry(system.name, NOTED, now, "aiops_pipelines", summary, {"settings": found})
-    summary = f"The system file was edited: {_first(edited)}."
+    summary = f"The settings were edited: {_first(edited)}."
     return decision_entry(system.name, CHANGED, now, WHOEVER, summary, {"settings": found, "changed": edited})
 
 

@@ -11,7 +11,6 @@ import polars as pl
 from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance.editions import publications
 from aiops_pipelines.compliance.finding import Finding, intact
-from aiops_pipelines.compliance.settings import settings_entry
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
 from aiops_pipelines.incidents.reported import RULE
@@ -73,7 +72,7 @@ def audit_log(
 
 def _entries(warehouse: Warehouse, system: System, book: AuditBook, present: datetime) -> list[Entry]:
     keys = book.whole_keys(system.name)
-    noted = settings_entry(system, book.last_settings(system.name), present)
+    noted = book.noted_settings(system, present)
     made = sorted(decisions(warehouse, system), key=lambda entry: (entry["occurred_at"], entry["entry_id"]))
     return [*new_entries(warehouse, system.name, keys), *made, *([noted] if noted else [])]
 

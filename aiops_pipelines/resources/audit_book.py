@@ -17,8 +17,9 @@ from aiops_pipelines.compliance import checkpoint, leaf
 from aiops_pipelines.compliance.key_history import KeyHistory
 from aiops_pipelines.compliance.merkle import root_hash
 from aiops_pipelines.compliance.retention import KINDS, Deletions
-from aiops_pipelines.compliance.settings import CHANGED, NOTED
+from aiops_pipelines.compliance.settings import CHANGED, NOTED, settings_entry
 from aiops_pipelines.compliance.signed_note import NoteInvalid
+from aiops_pipelines.incidents.runbooks import digests
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_calls import altered
 from aiops_pipelines.resources.audit_files import AuditFiles
@@ -26,7 +27,9 @@ from aiops_pipelines.resources.audit_signing import KEY_GONE, Signing, SigningKe
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.writer import Writer
+from aiops_pipelines.systems import System
 
+KNOWN = ("rag.known_queries", "rag.judgements")
 ALL_GONE = "The log of {} was signed before, and neither an entry nor a checkpoint is left."
 TILES_GONE = "No tile file is left, so only a range can be named where an entry was edited; the rows stand."
 
@@ -80,6 +83,15 @@ class AuditBook:
             return None
         settings: dict[str, str] = leaf.decode(found["leaf"][0])["details"]["settings"]
         return settings
+
+    def noted_settings(self, system: System, now: datetime) -> dict[str, Any] | None:
+        """Return the entry that notes a system's settings or says what changed; None if nothing did."""
+        truth = [self._warehouse.rows(table, system=system.name).drop("system") for table in KNOWN]
+        beside = {
+            "known_queries": [sorted(map(str, rows.rows())) for rows in truth],
+            "runbooks": dict(digests(self._project.runbooks)),
+        }
+        return settings_entry(system, self.last_settings(system.name), now, beside)
 
     def signing(self, system: str) -> Signing:
         """Return the checkpoints of a system's log."""

@@ -13,7 +13,6 @@ import polars as pl
 from aiops_pipelines.compliance.audit_entry import decision_entry
 from aiops_pipelines.compliance.erasure import SHORTEST_TEXT, redacted
 from aiops_pipelines.compliance.retention import HELD, deletion_entries, kept_from, spans
-from aiops_pipelines.compliance.settings import settings_entry
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.completion import due_weeks
@@ -165,7 +164,7 @@ def _carry_out(
     others: dict[str, pl.DataFrame],
 ) -> None:
     name, now = system.name, row["deleted_at"]
-    noted = settings_entry(system, book.last_settings(name), now)  # the term itself stands in the log before
+    noted = book.noted_settings(system, now)  # the term itself stands in the log before
     entries = [noted] if noted else []
     counts = {key: row[key] for key in ("calls", "others", "held")}
     if counts["calls"] or counts["others"]:

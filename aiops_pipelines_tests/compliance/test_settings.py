@@ -10,6 +10,7 @@ from aiops_pipelines.compliance.settings import settings, settings_entry
 from aiops_pipelines.compliance.signed_note import COSIGNATURE_V1, vkey
 from aiops_pipelines.compliance.witness_settings import Witnesses, WitnessPlace
 from aiops_pipelines.incidents.settings import BusinessHours
+from aiops_pipelines.rag.store_settings import Publish
 from aiops_pipelines.systems import Limits, Notification, Retention
 from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
 
@@ -31,10 +32,10 @@ def test_an_edit_is_said_from_what_to_what() -> None:
     assert entry is not None
     assert (entry["kind"], entry["actor"]) == (
         "decision.settings_changed",
-        "unknown: whoever edits the system file",
+        "unknown: whoever edits the files",
     )
     assert entry["summary"] == (
-        "The system file was edited: profile: regulated -> light; retention.audit_days: 2190 -> 183."
+        "The settings were edited: profile: regulated -> light; retention.audit_days: 2190 -> 183."
     )
     assert entry["details"]["changed"] == [
         "profile: regulated -> light",
@@ -83,6 +84,37 @@ def test_a_budget_that_comes_or_goes_is_an_edit() -> None:
         entry = settings_entry(system, settings(before), NOW)
         assert entry is not None
         assert entry["details"]["changed"] == [f"limits.endpoint_budgets_usd.ask: {said}"]
+
+
+def test_what_verdicts_and_runbooks_rest_on_is_noted_by_its_digest() -> None:
+    beside = {"known_queries": [["q1", "how long?"]], "runbooks": {"budget": "ab12"}}
+    noted = settings(REGULATED, beside)
+    assert "how long?" not in str(noted)
+    assert settings_entry(REGULATED, noted, NOW, beside) is None
+    entry = settings_entry(REGULATED, noted, NOW, beside | {"known_queries": [["q1", "how far?"]]})
+    assert entry is not None
+    (said,) = entry["details"]["changed"]
+    assert said.startswith("known_queries: sha256:")
+
+
+def test_how_the_log_and_the_corpus_are_read_is_a_setting() -> None:
+    assert REGULATED.corpus is not None
+    for changed, said in (
+        (
+            {"corpus": REGULATED.corpus.model_copy(update={"quarantine": ("x.md",)})},
+            'corpus.quarantine: [] -> ["x.md"]',
+        ),
+        ({"corpus": None}, "corpus.kind: folder -> null"),
+        ({"as_of": NOW}, "as_of: "),
+        (
+            {"inference_log": REGULATED.inference_log.model_copy(update={"format": "mlflow"})},
+            "inference_log.format: ",
+        ),
+        ({"publish": Publish(store="lancedb")}, "publish.store: "),
+    ):
+        entry = settings_entry(REGULATED.model_copy(update=changed), settings(REGULATED), NOW)
+        assert entry is not None
+        assert any(one.startswith(said) for one in entry["details"]["changed"]), entry["details"]["changed"]
 
 
 def test_addresses_are_not_written_into_the_log_and_paths_are_no_settings() -> None:
