@@ -18,7 +18,7 @@ from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_calls import new_entries
-from aiops_pipelines.resources.audit_signing import SigningKeyMissing
+from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.report_book import AMENDMENTS, REPORTS, ReportBook
 from aiops_pipelines.resources.text_deletion import delete_texts, overdue, rewrite
@@ -53,7 +53,7 @@ def audit_log(
     work = Work(context, project, warehouse, "audit log")
     rows = []
     for system in work.operated():
-        with work.guarding(system.name, SigningKeyMissing):
+        with work.guarding(system.name, SigningKeyMissing, LogForked):
             present = system.now(work.clock)
             appended = audit_book.append(system.name, _entries(warehouse, system, audit_book, present))
             for conflict in appended.conflicts:
@@ -144,7 +144,7 @@ def text_deletions(
     work = Work(context, project, warehouse, "deletion of texts")
     done = []
     for system in work.operated():
-        with work.guarding(system.name, SigningKeyMissing):
+        with work.guarding(system.name, SigningKeyMissing, LogForked):
             if row := delete_texts(warehouse, audit_book, system, work.clock):
                 done.append(
                     {"system": system.name} | {name: row[name] for name in ("calls", "others", "held")}
@@ -251,7 +251,7 @@ def month_report(
     work = Work(context, project, warehouse, "compliance report")
     done: list[tuple[str, date]] = []
     for system in work.operated():
-        with work.guarding(system.name, SigningKeyMissing):
+        with work.guarding(system.name, SigningKeyMissing, LogForked):
             due = work.months(system)
             book = ReportBook(project, warehouse, audit_book, system)
             for month in due:

@@ -6,6 +6,7 @@ witness has seen; its rows stand, and the next run proves to the witness that th
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from aiops_pipelines.compliance import checkpoint, tiles
 from aiops_pipelines.compliance.finding import Finding
 from aiops_pipelines.compliance.key_history import KINDS, KeyHistory, key_history
-from aiops_pipelines.compliance.merkle import root_hash
+from aiops_pipelines.compliance.merkle import roots_at
 from aiops_pipelines.compliance.quorum import Witnessing, witnessing
-from aiops_pipelines.compliance.signed_note import vkey
+from aiops_pipelines.compliance.signed_note import NoteInvalid, vkey
 from aiops_pipelines.compliance.witness_settings import Witnesses
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import Project
@@ -35,8 +36,20 @@ KEY_OLD = (
 )
 
 
+FORKED = (
+    "The log of {} has {:,} entries and does not begin with what its published checkpoint of {:,} signs: "
+    "an older warehouse file was restored, or entries were changed. Nothing more is signed, deleted or "
+    "erased, for that would be a second history. Restore the newest backup of the warehouse; "
+    "`aiops audit verify` says what differs."
+)
+
+
 class SigningKeyMissing(Mendable, RuntimeError):
     """A log was signed before and its key is gone; a new key would not continue it."""
+
+
+class LogForked(Mendable, RuntimeError):
+    """A log does not begin with what was published of it; a signature would make two histories."""
 
 
 def origin(system: str) -> str:
@@ -91,6 +104,10 @@ class Signing:
 
         A log in which nothing happens is signed again after an hour: one that nobody writes any more is not.
         One that is not witnessed is, as soon as a witness cosigns it.
+
+        Raises:
+            SigningKeyMissing: the key that is in force is not here.
+            LogForked: the log does not begin with what was published of it.
         """
         leaves = self._warehouse.read(
             "select leaf, leaf_hash from compliance.audit_log where system = ? order by entry_index",
@@ -103,10 +120,10 @@ class Signing:
         if size < signed or not (due or wanting):
             return size  # a log that is shorter than its checkpoint is for `verify` to report
         keys, hashes = self._signers(size, bool(signed)), leaves["leaf_hash"].to_list()
+        root = self._root(hashes)
         self.files.write(
             tiles.tiles(hashes, signed, size) | tiles.entry_bundles(leaves["leaf"].to_list(), signed, size)
         )
-        root = root_hash(hashes)
         note = checkpoint.sign(origin(self._system), size, root, *keys, time_s=int(now.timestamp()))
         asked = cosign_all(policy, note, hashes, signed)
         if due or any(one.line for one in asked):
@@ -115,6 +132,32 @@ class Signing:
             self._store(size, root, note, now, policy, asked)
             self._follow(size)
         return size
+
+    def _root(self, hashes: Sequence[bytes]) -> bytes:
+        """Return the root over all leaves, which begin with those that were published."""
+        size, history = len(hashes), self.history()[0]
+        published = []
+        for note in self.files.newest():
+            with suppress(NoteInvalid):  # `verify` reports it
+                published.append(history.verify(note))
+        roots = roots_at(
+            dict(enumerate(hashes)), [size, *(one.size for one in published if one.size <= size)]
+        )
+        for one in published:
+            if roots.get(one.size) != one.root:
+                raise LogForked(FORKED.format(self._system, size, one.size))
+        return roots[size]
+
+    def continued(self) -> None:
+        """Make sure that the log can be signed, before something is done that only its entries excuse.
+
+        Raises:
+            LogForked: it does not begin with what was published of it.
+        """
+        found = self._warehouse.read(
+            "select leaf_hash from compliance.audit_log where system = ? order by entry_index", [self._system]
+        )
+        self._root(found["leaf_hash"].to_list())
 
     def unwitnessed(self) -> list[str]:
         """Say what kept witnesses from cosigning the newest checkpoint, a sentence each."""

@@ -116,12 +116,13 @@ class Eraser:
 
         Raises:
             ErasureError: nobody decides, there is no reason, or nothing names the person.
-            SigningKeyMissing: an audit log cannot be continued; that system is as it was.
+            SigningKeyMissing, LogForked: an audit log cannot be continued; that system is as it was.
         """
         _justified(request, clock)
         outcomes, wanted, people = [], dict[bytes, bool](), []
         with self._warehouse.held():
             for system in systems:
+                self._book.signing(system.name).continued()
                 person = Person(self._warehouse, self._book, system, request.user_id)
                 outcome = self._look(person, clock)
                 known = person.marks[0] in erased_marks(self._warehouse, system.name)

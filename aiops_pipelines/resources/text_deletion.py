@@ -59,7 +59,7 @@ def delete_texts(
     """Delete what is over its term; return the row of `compliance.text_deletions`, None if nothing changed.
 
     Raises:
-        SigningKeyMissing: the audit log cannot be continued, so nothing is deleted.
+        SigningKeyMissing, LogForked: the audit log cannot be continued, so nothing is deleted.
     """
     now = system.now(clock)
     before = kept_from(now, system.retention.text_days)
@@ -89,6 +89,7 @@ def delete_texts(
         },
         **{"newest": free["occurred_at"].max(), **counts, "holds": holds, "rewritten_at": None},
     }
+    book.signing(system.name).continued()
     _carry_out(warehouse, book, system, row, free, others)
     return row
 

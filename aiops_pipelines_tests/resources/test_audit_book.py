@@ -17,7 +17,7 @@ from aiops_pipelines.compliance import checkpoint, signed_note
 from aiops_pipelines.compliance.merkle import leaf_hash, node_hash, root_hash
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
-from aiops_pipelines.resources.audit_signing import SigningKeyMissing, origin
+from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing, origin
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -193,7 +193,8 @@ def test_a_leaf_edited_with_its_hash_and_columns_breaks_the_root(
     )
     assert any("4" in text and "inference:e4" in text for text in found)  # its tile tells which one
     book.append("shop", entries(5, 6))
-    book.sign("shop", NOW)  # a later signature heals nothing
+    with pytest.raises(LogForked):  # a later signature would be a second history
+        book.sign("shop", NOW)
     assert any("root of the first 5 entries is not the signed one" in text for text in findings(book))
 
 
@@ -214,6 +215,34 @@ def test_a_tail_deleted_with_its_checkpoint_rows_is_still_lost(book: AuditBook, 
     tamper(warehouse, "delete from compliance.audit_log where entry_index >= 3")
     tamper(warehouse, "delete from compliance.audit_checkpoints where tree_size = 5")
     assert "2 entries lost: a checkpoint signs 5 and the log ends after 3." in findings(book)
+
+
+@pytest.mark.parametrize("more", [0, 1, 4])
+def test_an_older_file_that_is_restored_is_not_signed_on(
+    project: Project, warehouse: Warehouse, tmp_path: Path, more: int
+) -> None:
+    book = AuditBook(project, warehouse, Keys(project.keys))
+    book.append("shop", entries(0, 3))
+    book.sign("shop", NOW)
+    backup = shutil.copyfile(warehouse.file, tmp_path / "backup")
+    book.append("shop", entries(3, 5))
+    book.sign("shop", NOW)
+    before = {file: file.read_bytes() for file in published(project).rglob("*") if file.is_file()}
+    shutil.copyfile(backup, warehouse.file)
+    book.append("shop", entries(10, 10 + more))
+    with pytest.raises(LogForked, match=rf"has {3 + more} entries and does not begin with .* of 5 signs: an older"):
+        book.sign("shop", NOW + timedelta(hours=2))
+    assert {file: file.read_bytes() for file in published(project).rglob("*") if file.is_file()} == before
+
+
+def test_the_newest_file_that_is_restored_is_signed_on(
+    project: Project, warehouse: Warehouse, tmp_path: Path, book: AuditBook
+) -> None:
+    backup = shutil.copyfile(warehouse.file, tmp_path / "backup")
+    shutil.copyfile(backup, warehouse.file)
+    book.append("shop", entries(5, 7))
+    assert book.sign("shop", NOW + timedelta(hours=2)) == 7
+    assert findings(book) == OK
 
 
 def test_a_damaged_tile_is_named(book: AuditBook, project: Project) -> None:
