@@ -25,12 +25,13 @@ from aiops_pipelines.resources.chart_parts import (
     VERMILION,
     WHOLE,
     YELLOW,
+    Layers,
     Rows,
     absent,
     bands,
     canvas,
+    layered,
     limit_line,
-    style,
     usd_ticks,
     value_axis,
     week_axis,
@@ -60,7 +61,7 @@ def draw(chart: Chart) -> str:
 
     rows = [{key: _safe(value) for key, value in row.items()} for row in chart.rows]
     with debug_mode(False):  # checking each part against the JSON schema takes longer than drawing
-        spec = KINDS[chart.kind](rows, chart.settings).configure(**style()).to_dict(validate=False)
+        spec = layered(KINDS[chart.kind](rows, chart.settings))
     svg: str = vl_convert.vegalite_to_svg(spec)
     return re.sub(
         r'(<svg[^>]*?) width="(\d+)" height="\d+"', r'\1 style="width:100%;max-width:\2px"', svg, count=1
@@ -74,7 +75,7 @@ def _safe(value: Any) -> Any:
     return "".join(c if c <= "\uffff" else f"<U+{ord(c):X}>" for c in inert(value))[:LONGEST_NAME]
 
 
-def quality_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
+def quality_by_week(rows: Rows, settings: dict[str, Any]) -> Layers:
     """Draw mean and interval by week over the baseline's mean and the tolerated drop, a shape per verdict."""
     import altair as alt
 
@@ -119,7 +120,7 @@ def quality_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
         .encode(x=alt.XValue(HALF), y=value_axis(field, ".2f", scale), text=alt.TextValue(word))
         for field, word, dy in (("baseline", "baseline", -3), ("floor", "margin", 3))
     ]
-    return alt.layer(
+    return [
         *bands(rows, frozen, HALF, BASELINE),
         *bands(rows, unscored, HALF),
         low.mark_area(color=BLUE, opacity=0.12),
@@ -128,7 +129,7 @@ def quality_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
         base.mark_line(color=BLUE, strokeWidth=1.5).encode(y=value_axis("mean", ".2f", scale)),
         verdict,
         *naming,
-    )
+    ]
 
 
 def _held(rows: Rows) -> Rows:
@@ -142,7 +143,7 @@ def _held(rows: Rows) -> Rows:
     return held
 
 
-def _stacked(rows: Rows, by: str, field: str, order: Sequence[str], number_format: str, width: int) -> Any:
+def _stacked(rows: Rows, by: str, field: str, order: Sequence[str], number_format: str, width: int) -> Layers:
     import altair as alt
 
     shown = [
@@ -155,10 +156,10 @@ def _stacked(rows: Rows, by: str, field: str, order: Sequence[str], number_forma
     stack = bars.encode(
         x=week_axis(rows), y=value_axis(field, number_format), color=colour, order=alt.Order("rank:O")
     )
-    return alt.layer(*absent(rows, field, width), stack)
+    return [*absent(rows, field, width), stack]
 
 
-def spend_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
+def spend_by_week(rows: Rows, settings: dict[str, Any]) -> Layers:
     """Stack each week's spend by part of the call, the prompt at the bottom and the answer on top."""
     found = sorted({row["part"] for row in rows if row["part"] is not None})
     order = [p for p in PARTS if p in found] + [p for p in found if p not in PARTS]
@@ -171,7 +172,7 @@ def spend_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
     return _stacked(named, "part", "cost_usd", list(names.values()), ticks, HALF)
 
 
-def guardrail_blocks_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
+def guardrail_blocks_by_week(rows: Rows, settings: dict[str, Any]) -> Layers:
     """Stack each week's blocked calls by category; rare categories share one colour."""
     sums: dict[str, int] = {}
     for row in rows:
@@ -184,7 +185,7 @@ def guardrail_blocks_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
     return _stacked(named, "category", "blocks", order, ",.0f", WHOLE)
 
 
-def spend_waterfall(rows: Rows, settings: dict[str, Any]) -> Any:
+def spend_waterfall(rows: Rows, settings: dict[str, Any]) -> Layers:
     """Walk from a baseline week's spend to this week's, a step per cause."""
     import altair as alt
 
@@ -210,10 +211,10 @@ def spend_waterfall(rows: Rows, settings: dict[str, Any]) -> Any:
     said = base.mark_text(align="left", dx=5, fontSize=11, color=INK, font=FONT).encode(
         x=alt.X("top:Q"), text=alt.Text("said:N")
     )
-    return alt.layer(bars, said)
+    return [bars, said]
 
 
-def stale_share_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
+def stale_share_by_week(rows: Rows, settings: dict[str, Any]) -> Layers:
     """Draw the share of answers given from stale chunks; a week that is unknown is not a week at zero."""
     import altair as alt
 
@@ -226,12 +227,15 @@ def stale_share_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
         shape="stroke", size=160, color=GREEN, strokeWidth=3
     )
     bars = base.mark_bar(color=VERMILION, width={"band": 0.6})
-    return alt.layer(
-        *absent(rows, "share", WHOLE), bars, zero, *limit_line(rows, settings.get("limit"), "share", WHOLE)
-    )
+    return [
+        *absent(rows, "share", WHOLE),
+        bars,
+        zero,
+        *limit_line(rows, settings.get("limit"), "share", WHOLE),
+    ]
 
 
-def latency_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
+def latency_by_week(rows: Rows, settings: dict[str, Any]) -> Layers:
     """Draw median and 95th percentile of latency by week, named at the line's end."""
     import altair as alt
 
@@ -246,24 +250,18 @@ def latency_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
             line.mark_point(color=colour, filled=True, size=35, opacity=1),
         ]
         lines += [word.encode(x=week_axis(rows), y=value_axis(field, ",.0f"), text=alt.TextValue(name))]
-    return alt.layer(
-        *absent(rows, "p95", HALF), *lines, *limit_line(rows, settings.get("limit"), "p95", HALF)
-    )
+    return [*absent(rows, "p95", HALF), *lines, *limit_line(rows, settings.get("limit"), "p95", HALF)]
 
 
-def calls_by_week(rows: Rows, settings: dict[str, Any]) -> Any:
+def calls_by_week(rows: Rows, settings: dict[str, Any]) -> Layers:
     """Draw logged calls by week."""
-    import altair as alt
-
     heard = [row for row in rows if row["calls"]]
     bars = canvas(heard, HALF).mark_bar(color=BLUE, width={"band": 0.6})
     said = [row | {"calls": row["calls"] or None} for row in rows]
-    return alt.layer(
-        *absent(said, "calls", HALF), bars.encode(x=week_axis(rows), y=value_axis("calls", ",.0f"))
-    )
+    return [*absent(said, "calls", HALF), bars.encode(x=week_axis(rows), y=value_axis("calls", ",.0f"))]
 
 
-def retrieval_by_version(rows: Rows, settings: dict[str, Any]) -> Any:
+def retrieval_by_version(rows: Rows, settings: dict[str, Any]) -> Layers:
     """Draw nDCG@10 with its interval for each index version, each way of ranking beside the BM25 floor."""
     import altair as alt
 
@@ -287,7 +285,7 @@ def retrieval_by_version(rows: Rows, settings: dict[str, Any]) -> Any:
     said = base.mark_text(align="left", dx=9, fontSize=11, font=FONT).encode(
         y=value_axis("mean", ".2f", scale), text=alt.Text("mean:Q", format=".3f")
     )
-    return alt.layer(interval, mean, said)
+    return [interval, mean, said]
 
 
 KINDS = {
