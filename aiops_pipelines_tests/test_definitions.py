@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -105,6 +106,16 @@ def test_dbt_is_not_asked_for_a_newer_one_in_the_network(
     monkeypatch.setattr("dagster_dbt.core.resource.check_output", pytest.fail)
     dbt: Any = (definitions.resources or {})["dbt"]
     assert str(dbt._cli_version) == version("dbt-core")
+
+
+def test_dbt_parses_its_macros_to_trace_columns_and_not_before_each_build(
+    definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster_dbt.DbtCliResource._initialize_dbt_core_adapter", lambda dbt, args: "parsed")
+    dbt: Any = (definitions.resources or {})["dbt"]
+    assert dbt._initialize_dbt_core_adapter(()) is None
+    dbt.trace_with_adapter(build := SimpleNamespace(adapter=None))
+    assert build.adapter == "parsed"
 
 
 def test_the_instance_keeps_to_itself_and_writes_one_at_a_time() -> None:

@@ -6,18 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import (
-    DagsterDbtTranslator,
-    DagsterDbtTranslatorSettings,
-    DbtCliInvocation,
-    DbtCliResource,
-    dbt_assets,
-)
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
 
 from aiops_pipelines.defs.bodies import OWNER, labels
 from aiops_pipelines.defs.cadences import CADENCES, CONTINUOUS, MONTHLY, WEEKLY
-from aiops_pipelines.defs.resources import dbt_project, project
+from aiops_pipelines.defs.resources import Dbt, dbt_project, project
 from aiops_pipelines.defs.traced_columns import TracedColumns
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -52,7 +46,7 @@ class Translator(DagsterDbtTranslator):
 translator = Translator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
 
 
-def _stream(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse) -> Iterator[Any]:
+def _stream(context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse) -> Iterator[Any]:
     """Build the models; rows are counted here, columns are traced by dagster-dbt when the SQL is new."""
     build = dbt.cli(
         ["build", "--exclude", "resource_type:unit_test"],  # those run in the suite
@@ -66,9 +60,12 @@ def _stream(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: W
     try:
         # all of them first: the tracing polls for the next one, which takes a core for as long as dbt builds
         built = DbtEventIterator(iter(list(build.stream())), build)
+        if not known:
+            dbt.trace_with_adapter(build)
         events = list(built if known else built.fetch_column_metadata())
     finally:
-        _let_go(build)
+        if build.adapter:
+            _let_go(build.adapter)
     outputs = {
         context.asset_key_for_output(event.output_name).to_user_string(): event.metadata or {}
         for event in events
@@ -87,13 +84,12 @@ def _stream(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: W
             yield event
 
 
-def _let_go(build: DbtCliInvocation) -> None:
-    """Close the connections dagster-dbt counted rows through; they stay open and would lock the file."""
+def _let_go(adapter: Any) -> None:
+    """Close the connections dagster-dbt traced columns through; they stay open and would lock the file."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     manager: Any = DuckDBConnectionManager
-    if build.adapter:
-        build.adapter.connections.cleanup_all()
+    adapter.connections.cleanup_all()
     if manager._ENV is not None:
         manager._ENV.close()
     manager.close_all_connections()
@@ -106,7 +102,7 @@ def _let_go(build: DbtCliInvocation) -> None:
     pool="duckdb",
 )
 def continuous_models(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: dg.ResourceParam[Warehouse]
+    context: dg.AssetExecutionContext, dbt: Dbt, warehouse: dg.ResourceParam[Warehouse]
 ) -> Iterator[Any]:
     """Roll-ups of every hour and day."""
     yield from _stream(context, dbt, warehouse)
@@ -119,7 +115,7 @@ def continuous_models(
     pool="duckdb",
 )
 def weekly_models(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: dg.ResourceParam[Warehouse]
+    context: dg.AssetExecutionContext, dbt: Dbt, warehouse: dg.ResourceParam[Warehouse]
 ) -> Iterator[Any]:
     """Roll-ups of every week."""
     yield from _stream(context, dbt, warehouse)
@@ -132,7 +128,7 @@ def weekly_models(
     pool="duckdb",
 )
 def monthly_models(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: dg.ResourceParam[Warehouse]
+    context: dg.AssetExecutionContext, dbt: Dbt, warehouse: dg.ResourceParam[Warehouse]
 ) -> Iterator[Any]:
     """Roll-ups of every month."""
     yield from _stream(context, dbt, warehouse)
