@@ -82,15 +82,26 @@ class Warehouse:
             read_rows(
                 connection, "select * from wanted_rows where one = ?", [""], pl.DataFrame({"one": [""]})
             )
-            for table in self.tables.values():
-                connection.execute(f"create schema if not exists {table.pillar}")
-                columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
-                connection.execute(f"create table if not exists {table.path} ({columns})")
-                for column in table.columns:
-                    connection.execute(
-                        f'alter table {table.path} add column if not exists "{column.name}" {column.type}'
-                    )
+            self._declare(connection)
         self._ready = True
+
+    def _declare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Create missing schemas, tables and columns in one transaction; asking first takes a twentieth."""
+        there = (
+            "select schema_name || '.' || table_name, column_name from duckdb_columns() where not internal"
+        )
+        known = set(connection.execute(there).fetchall())
+        connection.execute("begin")
+        for table in self.tables.values():
+            missing = [column for column in table.columns if (table.path, column.name) not in known]
+            if len(missing) == len(table.columns):
+                columns = ", ".join(f'"{column.name}" {column.type}' for column in missing)
+                connection.execute(f"create schema if not exists {table.pillar}")
+                connection.execute(f"create table {table.path} ({columns})")
+                continue
+            for column in missing:
+                connection.execute(f'alter table {table.path} add column "{column.name}" {column.type}')
+        connection.execute("commit")
 
     @contextmanager
     def held(self, frugal: bool = False) -> Iterator[None]:
@@ -256,6 +267,7 @@ class Warehouse:
         ):
             connection.execute(f"attach {_literal(str(self.file))} as source (read_only)")
             connection.execute(f"attach {_literal(str(fresh))} as copy (storage_version 'v1.0.0')")
+            connection.execute("begin")
             found = connection.execute(
                 "select table_schema, table_name from information_schema.tables "
                 "where table_catalog = 'source' and table_schema not in ('main', 'staging') "
@@ -273,6 +285,7 @@ class Warehouse:
                 for column in (name for name in columns if name in there):
                     meaning = _literal(columns[column])
                     connection.execute(f'comment on column copy.{path}."{column}" is {meaning}')
+            connection.execute("commit")
             connection.execute("detach copy")  # checkpoints: the file is whole before readers see its name
             os.replace(fresh, target)
         return counts
