@@ -169,6 +169,8 @@ def in_tables(warehouse: Warehouse, names: Sequence[str], starts: Sequence[str])
     with warehouse.held():
         columns = warehouse.read(TEXT_COLUMNS)
         for (table,), those in columns.partition_by("path", as_dict=True).items():
+            if warehouse.read(f"select 1 from {table} limit 1").is_empty():
+                continue  # a fiftieth of the time that planning the search takes
             counted = ", ".join(
                 NAMING.format(f'"{column}"::varchar', column) for column in those["column_name"]
             )

@@ -205,11 +205,12 @@ def named(project: Project, words: Iterable[str]) -> dict[str, list[str]]:
 def in_rows(warehouse: Warehouse, words: Iterable[str]) -> dict[str, list[str]]:
     """Which tables hold which of these words, in any column."""
     found: dict[str, list[str]] = {}
-    names = warehouse.read("select table_schema || '.' || table_name as name from information_schema.tables")
-    for table in names["name"]:
-        content = repr(warehouse.rows(table).rows()) if warehouse.rows(table).height else ""
-        if held := [word for word in words if word in content]:
-            found[table] = held
+    names = "select table_schema || '.' || table_name as name from information_schema.tables"
+    with warehouse.held():
+        for table in warehouse.read(names)["name"]:
+            content = repr(warehouse.rows(table).rows())
+            if held := [word for word in words if word in content]:
+                found[table] = held
     return found
 
 
