@@ -451,7 +451,7 @@ def test_a_later_verification_of_a_week_leaves_the_first_one_in_place() -> None:
     assert intact["sections"][0]["tone"] == "good"
     assert (
         intact["sections"][0]["meaning"]
-        == "The log verified for 5 of 5 weeks, in 6 runs; no entry is missing."
+        == f"The log verified for 5 of 5 weeks, in 6 runs; no entry is missing. {NOBODY}"
     )
 
 
