@@ -163,6 +163,8 @@ class Baseline(Part):
 
     weeks: int = Field(default=4, ge=1, le=13)
     minimum_rows: int = Field(default=200, ge=1)
+    guardrails_from: dict[str, date] = {}
+    """Guardrails that were changed or taken out on purpose, and when; what they did before is past."""
 
 
 class Limits(Part):

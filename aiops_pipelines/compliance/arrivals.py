@@ -24,6 +24,7 @@ DERIVED: Mapping[str, tuple[Source, ...]] = {
     "drift.drift_causes": ("weeks",),
     "drift.change_events": ("calls", "gone"),
     "compliance.audit_verifications": ("weeks",),
+    "compliance.guardrail_readings": ("weeks",),
     "compliance.audit_log": ("calls", "decisions"),
     "compliance.text_deletions": ("decisions",),
     "compliance.erasures": ("decisions",),

@@ -66,6 +66,7 @@ def _conditions(e: MonthEvidence) -> dict[str, str]:
         "of_system": system,
         "in_month": f"{system} and occurred_at >= {start} and occurred_at < {end}",
         "in_weeks": f"{system} and week between date '{e.weeks()[0]}' and date '{e.weeks()[-1]}'",
+        "last_week": f"date '{e.weeks()[-1]}'",
         "touched": f"{system} and opened_at < {end} and (resolved_at is null or resolved_at >= {start})",
         "start": start,
         "end": end,
@@ -252,7 +253,13 @@ def _guardrails(e: MonthEvidence) -> Values:
         for row in e.rows("incidents")
         if e.start <= row["opened_at"] < e.end and row["acknowledged_at"] and row["acknowledged_at"] < e.end
     ]
+    watched = [row for row in e.weekly("guarded") if row["verdict"] != "cannot tell"]
+    fitted = [row for row in e.rows("guarded") if row["week"] == e.weeks()[-1] and row["eroding"] is not None]
+    fell = [row for row in watched if row["verdict"] == "fell"]
     return {
+        "guardrails.watched": _guarded(watched) or None,
+        "guardrails.fell": _guarded(fell) if watched else None,
+        "guardrails.eroding": _guarded([row for row in fitted if row["eroding"]]) if fitted else None,
         "guardrails.events": events.height or None,
         "guardrails.blocks": blocks if events.height else None,
         "guardrails.calls_blocked": calls.filter(pl.col("status") == "blocked").height
@@ -262,6 +269,11 @@ def _guardrails(e: MonthEvidence) -> Values:
         "oversight.by_people": decided.filter(by_people).height or None,
         "oversight.acknowledge_minutes": median(took) / 60 if took else None,
     }
+
+
+def _guarded(rows: list[dict[str, Any]]) -> int:
+    """Count the guardrails of some readings, by what they are about."""
+    return len({(row["guardrail"], row["category"]) for row in rows})
 
 
 def _incidents(e: MonthEvidence) -> Values:

@@ -60,11 +60,12 @@ class MonthEvidence:
     """Frames of one system, columns as in the tables of the same names; one that does not exist yet is empty.
 
     `inferences` and `audit_log` need the columns of INFERENCES and AUDIT_LOG only. Frames may reach back as
-    far as they go, and the audit log must: its gaps are counted. `changes` is drift.change_events, `costs` is
-    costs.call_costs, `savings` costs.savings_proposals, and `reports` and `amendments` are what was published
-    so far. `verifier_key` is the key that the checkpoints are verified with, `texts_over_term` how many calls
-    from before `texts_until` still hold their question or answer, `oldest_text` the start of the first call
-    that does. `deletions` are compliance.text_deletions, `holds` compliance.legal_holds.
+    far as they go, and the audit log must: its gaps are counted. `guarded` is
+    compliance.guardrail_readings, `changes` drift.change_events, `costs` costs.call_costs, `savings`
+    costs.savings_proposals, and `reports` and `amendments` are what was published so far. `verifier_key` is
+    the key that the checkpoints are verified with, `texts_over_term` how many calls from before
+    `texts_until` still hold their question or answer, `oldest_text` the start of the first call that does.
+    `deletions` are compliance.text_deletions, `holds` compliance.legal_holds.
     """
 
     system: System
@@ -76,6 +77,7 @@ class MonthEvidence:
     verifications: pl.DataFrame = field(default_factory=_none)
     quarantine: pl.DataFrame = field(default_factory=_none)
     verdicts: pl.DataFrame = field(default_factory=_none)
+    guarded: pl.DataFrame = field(default_factory=_none)
     causes: pl.DataFrame = field(default_factory=_none)
     baselines: pl.DataFrame = field(default_factory=_none)
     proposals: pl.DataFrame = field(default_factory=_none)

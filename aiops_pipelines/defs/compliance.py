@@ -10,6 +10,7 @@ import polars as pl
 from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance.editions import publications
 from aiops_pipelines.compliance.finding import intact
+from aiops_pipelines.compliance.guardrail_watch import guardrail_readings as read_guardrails
 from aiops_pipelines.compliance.settings import settings_entry
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
@@ -186,6 +187,35 @@ def audit_verifications(
     return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "verified": table(shown)})
 
 
+@dg.asset(
+    deps=["guardrail_acts"],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("compliance", WEEKLY),
+)
+def guardrail_readings(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """Whether each guardrail still acts as it did, and whether it acts less from week to week."""
+    work = Work(context, project, warehouse, "guardrails")
+    done: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name):
+            if due := work.weeks(system):
+                acts = warehouse.rows("compliance.guardrail_acts", system=system.name)
+                since = system.baseline.guardrails_from
+                found = read_guardrails(system.name, acts, system.limits.alpha, since)
+                rows = found.filter(pl.col("week").is_in(due))
+                warehouse.replace("compliance.guardrail_readings", rows, system=system.name, week=due)
+                done.append(rows.filter(pl.col("week") == max(due)))
+    work.close()
+    shown = pl.concat(done) if done else warehouse.tables["compliance.guardrail_readings"].empty()
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "last week": table(shown)})
+
+
 MONTHS_WORK: list[str | dg.AssetDep] = [
     "audit_log",
     "text_deletions",
@@ -197,6 +227,7 @@ MONTHS_WORK: list[str | dg.AssetDep] = [
     "call_costs",
     "user_signals",
     dg.AssetDep("audit_verifications", partition_mapping=weeks_of_month),
+    dg.AssetDep("guardrail_readings", partition_mapping=weeks_of_month),
     dg.AssetDep("drift_verdicts", partition_mapping=weeks_of_month),
 ]
 

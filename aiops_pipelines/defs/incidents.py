@@ -46,6 +46,8 @@ FACTS = {
     "spend_anomalies": "costs.spend_anomalies",
     "daily_pricing": "costs.daily_pricing",
     "daily_traffic": "monitoring.daily_traffic",
+    "guardrail_readings": "compliance.guardrail_readings",
+    "guardrail_acts": "compliance.guardrail_acts",
     "audit_verifications": "compliance.audit_verifications",
 }
 REVIEWED = {
@@ -65,6 +67,7 @@ REVIEWED = {
     "incidents": "incidents.incidents",
     "legal_clocks": "incidents.legal_clocks",
     "blocks": "compliance.guardrail_weekly",
+    "guarded": "compliance.guardrail_readings",
     "traffic": "monitoring.weekly_traffic",
     "masked": "compliance.pii_weekly",
     "verifications": "compliance.audit_verifications",
@@ -105,6 +108,7 @@ def facts_of(warehouse: Warehouse, system: System, clock: datetime) -> Facts:
         "spend_growth_since_baseline",
         "spend_anomalies",
         "daily_pricing",
+        "guardrail_readings",
     ],
     pool="duckdb",
     **labels("incidents", CONTINUOUS),
@@ -261,6 +265,7 @@ def _with_digests(after: pl.DataFrame, before: pl.DataFrame, now: Mapping[str, s
         "retrieval_changes",
         "retrieval_slices",
         "guardrail_weekly",
+        "guardrail_readings",
         "weekly_traffic",
         "pii_weekly",
         "audit_verifications",

@@ -35,6 +35,7 @@ EVIDENCE = {
     "verifications": "compliance.audit_verifications",
     "quarantine": "inference_log.quarantine",
     "verdicts": "drift.drift_verdicts",
+    "guarded": "compliance.guardrail_readings",
     "causes": "drift.drift_causes",
     "baselines": "monitoring.baselines",
     "proposals": "drift.improvement_proposals",

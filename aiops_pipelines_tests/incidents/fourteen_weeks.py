@@ -409,6 +409,23 @@ def blocks() -> pl.DataFrame:
 
 
 @cache
+def guarded() -> pl.DataFrame:
+    """One guardrail that held and then fell in week 13, when it eroded too, and one that acts too seldom."""
+    common = {"system": NAME, "guardrail": "input", "category": "prompt_injection", "measure": "stopped"}
+    rows = [
+        common
+        | {"week": WEEKS[number], "verdict": verdict, "weeks": 1, "events": events, "expected": 20.0}
+        | {"baseline_weeks": 6, "chance": 0.5, "reason": f"{events} in the week, 20.0 expected."}
+        | {"weekly_change": -0.04, "weekly_change_low": -0.07, "weekly_change_high": -0.01}
+        | {"trend_chance": 0.2, "eroding": number == 12}
+        for number, verdict, events in ((9, "held", 21), (10, "held", 18), (11, "held", 17), (12, "fell", 0))
+    ]
+    seldom = {"guardrail": "output", "category": "toxic_language", "verdict": "cannot tell", "weeks": 8}
+    rows += [common | seldom | {"week": WEEKS[12], "events": 1, "expected": 1.5, "reason": "Too few."}]
+    return table("compliance.guardrail_readings", rows)
+
+
+@cache
 def traffic() -> pl.DataFrame:
     rows = []
     for number, week in enumerate(WEEKS):
@@ -494,6 +511,7 @@ def inputs(week: date, **changed: pl.DataFrame) -> ReviewInputs:
         "slices": slices,
         "incidents": incidents,
         "blocks": blocks,
+        "guarded": guarded,
         "traffic": traffic,
         "masked": masked,
         "verifications": verifications,

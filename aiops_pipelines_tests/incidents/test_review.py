@@ -338,6 +338,24 @@ def test_guardrail_bursts_are_seen() -> None:
     assert (figure(part, "Blocks"), figure(part, "Usual week"), part.tone) == (35, "1.6", "warn")
 
 
+def test_a_guardrail_that_fell_speaks_before_the_blocks_and_asks_for_a_trial() -> None:
+    part = section(weekly_review(inputs(WEEKS[12])), "guardrails")
+    assert part.tone == "bad"
+    assert part.meaning.startswith(
+        "No longer acting as before: input (prompt injection), stopped. Guardrails"
+    )
+    assert (figure(part, "Act as before"), figure(part, "Act less every week")) == (0, 1)
+    assert part.actions[0].what == "Send the guardrails something they should stop."
+    first, second = part.tables[0].rows
+    assert first[2] == "fell" and "\u22127.0\u00a0% to \u22121.0\u00a0%" in first and "yes" in first
+    assert second[2] == "cannot tell" and second[5:8] == (None, None, "cannot tell")
+
+
+def test_guardrails_that_nobody_knows_long_enough_are_not_called_well() -> None:
+    part = section(weekly_review(inputs(WEEKS[9], guarded=pl.DataFrame())), "guardrails")
+    assert figure(part, "Act as before") is None and part.tables == ()
+
+
 def test_no_guardrail_ever_logged_is_unknown() -> None:
     part = section(weekly_review(inputs(WEEKS[9], blocks=pl.DataFrame())), "guardrails")
     assert (part.tone, part.charts) == ("unknown", ())

@@ -242,6 +242,34 @@ def test_a_burst_of_blocks_is_a_signal():
     assert found(facts(daily_traffic=days)) == [("guardrail_burst", "injection_attempts", "P2", JUNE_1)]
 
 
+def guard(verdict: str = "fell", name: str = "input", events: int = 0) -> dict[str, object]:
+    shown = {"category": "prompt_injection", "measure": "stopped", "reason": "0 in the week, 20.0 expected."}
+    return {"week": JUNE_1, "guardrail": name, "verdict": verdict, "events": events, "expected": 20.0} | shown
+
+
+def acted(week: date, name: str, times: int) -> dict[str, object]:
+    return {"week": week, "guardrail": name, "category": "prompt_injection", "acted": times}
+
+
+def test_a_guardrail_that_fell_is_a_signal_and_one_that_cannot_tell_is_neither_that_nor_calm():
+    rows = [guard(), guard("held", "output", 19), guard("cannot tell", "topics")]
+    began = [acted(JUNE_1, "input\u202e", 4), acted(JUNE_1, "input", 0), acted(JUNE_8, "later", 3)]
+    known = facts(guardrail_readings=rows, guardrail_acts=began)
+    (row,) = signals(known, LIMITS).rows(named=True)
+    assert (row["cause"], row["severity"], row["value"], row["limit_value"]) == ("guardrail_off", "P2", 0, 10)
+    assert row["evidence"] == (
+        "input (prompt injection), stopped: 0 in the week, 20.0 expected. input<U+202E> began to act then."
+    )
+    assert calm_periods(known, LIMITS)["subject"].to_list() == ["output (prompt injection), stopped"]
+
+
+def test_when_every_guardrail_fell_the_log_is_suspected_too():
+    known = facts(guardrail_readings=[guard(), guard("fell", "output")])
+    assert all("still logged" in evidence for evidence in signals(known, LIMITS)["evidence"])
+    one_acts = facts(guardrail_readings=[guard(), guard("fell", "output", 2)])
+    assert not any("still logged" in evidence for evidence in signals(one_acts, LIMITS)["evidence"])
+
+
 def test_a_day_that_is_not_over_ends_now_and_calms_nothing():
     noon = utc("2026-06-08T12:00")
     known = facts(noon, daily_traffic=[day(JUNE_8, blocked=11)])
