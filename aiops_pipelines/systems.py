@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from aiops_pipelines.compliance.owasp import OWASP_2025
 from aiops_pipelines.incidents.settings import BusinessHours, Notification, Regime
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.mistakes import mistakes
@@ -190,8 +191,17 @@ class Limits(Part):
     endpoint_budgets_usd: dict[str, Annotated[Decimal, Field(gt=0)]] = {}
     """Budget of a calendar month by endpoint."""
     guardrail_blocks_per_day: int = Field(default=10, ge=1)
+    adversarial_limits: dict[str, Annotated[float, Field(ge=0, lt=1)]] = {}
+    """Share of the attacks of a category (LLM01 to LLM10) that may give way in a week; none where unnamed."""
     silent_hours: int = Field(default=24, ge=1)
     """Hours without a single call after which missing data is a signal."""
+
+    @field_validator("adversarial_limits")
+    @classmethod
+    def _categories(cls, value: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(value.keys() - OWASP_2025.keys()):
+            raise ValueError(f"there is no category {unknown[0]}; they are {', '.join(OWASP_2025)}")
+        return value
 
 
 class ContractPrice(Part):

@@ -25,6 +25,7 @@ DERIVED: Mapping[str, tuple[Source, ...]] = {
     "drift.change_events": ("calls", "gone"),
     "compliance.audit_verifications": ("weeks",),
     "compliance.guardrail_readings": ("weeks",),
+    "compliance.adversarial_results": ("weeks",),
     "compliance.audit_log": ("calls", "decisions"),
     "compliance.text_deletions": ("decisions",),
     "compliance.erasures": ("decisions",),

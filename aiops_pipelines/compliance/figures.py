@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 import yaml
 
+from aiops_pipelines.compliance.adversarial import by_category
 from aiops_pipelines.compliance.deadlines import regimes
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.incidents.legal_clocks import NOT_ASKED, NOT_EVIDENCED, legal_result
@@ -97,6 +98,7 @@ def figures(e: MonthEvidence) -> dict[str, Figure]:
         | _privacy(e)
         | _erasure(e)
         | _guardrails(e)
+        | _adversarial(e)
         | _incidents(e)
         | _changes(e)
     )
@@ -268,6 +270,23 @@ def _guardrails(e: MonthEvidence) -> Values:
         "oversight.decisions": decided.height or None,
         "oversight.by_people": decided.filter(by_people).height or None,
         "oversight.acknowledge_minutes": median(took) / 60 if took else None,
+    }
+
+
+def _adversarial(e: MonthEvidence) -> Values:
+    rows = e.weekly("attacks")
+    found = by_category(rows)
+
+    def total(result: str) -> int | None:
+        return sum(getattr(category, result) for category in found) if rows else None
+
+    return {
+        "adversarial.categories": sum(category.judged > 0 for category in found) or None,
+        "adversarial.gave_way": total("gave_way"),
+        "adversarial.held": total("held"),
+        "adversarial.cannot_tell": total("cannot_tell"),
+        "adversarial.never_asked": total("not_asked"),
+        "adversarial.not_asked": sum(row["result"] == "not asked" for row in rows) if rows else None,
     }
 
 

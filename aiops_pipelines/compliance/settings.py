@@ -19,7 +19,7 @@ HASHED = {"index", "notifications"}
 NOTED, CHANGED = "settings_noted", "settings_changed"
 WHOEVER = "unknown: whoever edits the system file"
 NAMED = 5
-NAMED_BY_USERS = ("limits.endpoint_budgets_usd.", "baseline.guardrails_from.")
+NAMED_BY_USERS = ("limits.endpoint_budgets_usd.", "limits.adversarial_limits.", "baseline.guardrails_from.")
 """Every other setting is always there, by its default: one that comes or goes does so with a version."""
 
 

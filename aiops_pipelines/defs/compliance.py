@@ -16,6 +16,7 @@ from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources.attack_weeks import attack_week
 from aiops_pipelines.resources.audit_book import AuditBook, SigningKeyMissing
 from aiops_pipelines.resources.audit_calls import new_entries
 from aiops_pipelines.resources.completion import enter
@@ -216,6 +217,33 @@ def guardrail_readings(
     return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "last week": table(shown)})
 
 
+@dg.asset(
+    deps=["inferences", "adversarial_queries"],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("compliance", WEEKLY),
+)
+def adversarial_results(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """How the attacks that are asked on purpose went: held, gave way, cannot tell or not asked."""
+    work = Work(context, project, warehouse, "adversarial suite")
+    done: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name):
+            for week in work.weeks(system):
+                found = attack_week(warehouse, system.name, week)
+                warehouse.replace("compliance.adversarial_results", found, system=system.name, week=week)
+                done.append(found)
+    work.close()
+    shown = pl.concat(done) if done else warehouse.tables["compliance.adversarial_results"].empty()
+    counts = shown.group_by("system", "week", "category", "result").len().sort(pl.all(), descending=True)
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "results": table(counts, 40)})
+
+
 MONTHS_WORK: list[str | dg.AssetDep] = [
     "audit_log",
     "text_deletions",
@@ -228,6 +256,7 @@ MONTHS_WORK: list[str | dg.AssetDep] = [
     "user_signals",
     dg.AssetDep("audit_verifications", partition_mapping=weeks_of_month),
     dg.AssetDep("guardrail_readings", partition_mapping=weeks_of_month),
+    dg.AssetDep("adversarial_results", partition_mapping=weeks_of_month),
     dg.AssetDep("drift_verdicts", partition_mapping=weeks_of_month),
 ]
 

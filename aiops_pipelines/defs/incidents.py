@@ -48,6 +48,7 @@ FACTS = {
     "daily_traffic": "monitoring.daily_traffic",
     "guardrail_readings": "compliance.guardrail_readings",
     "guardrail_acts": "compliance.guardrail_acts",
+    "adversarial_results": "compliance.adversarial_results",
     "audit_verifications": "compliance.audit_verifications",
 }
 REVIEWED = {
@@ -68,6 +69,7 @@ REVIEWED = {
     "legal_clocks": "incidents.legal_clocks",
     "blocks": "compliance.guardrail_weekly",
     "guarded": "compliance.guardrail_readings",
+    "attacks": "compliance.adversarial_results",
     "traffic": "monitoring.weekly_traffic",
     "masked": "compliance.pii_weekly",
     "verifications": "compliance.audit_verifications",
@@ -109,6 +111,7 @@ def facts_of(warehouse: Warehouse, system: System, clock: datetime) -> Facts:
         "spend_anomalies",
         "daily_pricing",
         "guardrail_readings",
+        "adversarial_results",
     ],
     pool="duckdb",
     **labels("incidents", CONTINUOUS),
@@ -266,6 +269,7 @@ def _with_digests(after: pl.DataFrame, before: pl.DataFrame, now: Mapping[str, s
         "retrieval_slices",
         "guardrail_weekly",
         "guardrail_readings",
+        "adversarial_results",
         "weekly_traffic",
         "pii_weekly",
         "audit_verifications",

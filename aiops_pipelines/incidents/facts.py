@@ -40,6 +40,7 @@ class Facts:
     daily_traffic: pl.DataFrame = field(default_factory=_no_rows)
     guardrail_readings: pl.DataFrame = field(default_factory=_no_rows)
     guardrail_acts: pl.DataFrame = field(default_factory=_no_rows)
+    adversarial_results: pl.DataFrame = field(default_factory=_no_rows)
     audit_verifications: pl.DataFrame = field(default_factory=_no_rows)
     call_times: pl.DataFrame = field(default_factory=_no_rows)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aiops_pipelines.document import TONES, Action, Section, Tone
-from aiops_pipelines.incidents.review_guard import guardrails
+from aiops_pipelines.incidents.review_guard import adversarial, guardrails
 from aiops_pipelines.incidents.review_incidents import incidents
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
 from aiops_pipelines.incidents.review_quality import quality
@@ -23,6 +23,7 @@ WEIGHT = (
     "freshness",
     "incidents",
     "guardrails",
+    "adversarial",
     "spend",
     "retrieval",
     "privacy",
@@ -66,6 +67,7 @@ def weekly_review(inputs: ReviewInputs) -> Review:
         spend(inputs),
         service(inputs),
         guardrails(inputs),
+        adversarial(inputs),
         privacy(inputs),
         incidents(inputs),
         audit_log(inputs),

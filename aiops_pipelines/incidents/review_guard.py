@@ -1,19 +1,26 @@
-"""The review's section on guardrails: what they blocked, and whether they still act."""
+"""The review's sections on guardrails, what they blocked and whether they act, and on attacks on purpose."""
 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 
+from aiops_pipelines.compliance.adversarial import by_category
+from aiops_pipelines.compliance.owasp import OWASP_2025, owasp_name
 from aiops_pipelines.document import TONES, Action, Chart, Column, Figure, Section, Table, Tone
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.incidents.review_service import SILENT
 from aiops_pipelines.incidents.rules_guard import guardrail_name
-from aiops_pipelines.wording import inert, listed, percent, some
+from aiops_pipelines.wording import count, inert, listed, percent, some
 
 WATCHED = (
     *(Column("Week of", "day"), Column("Guardrail"), Column("Verdict", "verdict"), Column("Acts", "count")),
     *(Column("Expected"), Column("Change a week", "change"), Column("95 % interval")),
     *(Column("Less every week"), Column("Reason")),
+)
+ATTACKED = (
+    *(Column("Category"), Column("As of 2026", "code"), Column("Gave way", "count"), Column("Held", "count")),
+    *(Column("Share that gave way", "percent"), Column("95 % interval"), Column("Cannot tell", "count")),
+    Column("Not asked", "count"),
 )
 
 
@@ -119,3 +126,59 @@ def _interval(row: Row) -> str | None:
 
 def _eroding(row: Row) -> str:
     return "cannot tell" if row["eroding"] is None else "yes" if row["eroding"] else "not beyond chance"
+
+
+def adversarial(r: ReviewInputs) -> Section:
+    """Say how the attacks that are asked on purpose went; one that was not asked is not held."""
+    rows = r.this_week("attacks")
+    title, found = "Attacks on purpose", by_category(rows)
+    if not rows:
+        known = bool(r.rows("attacks"))
+        meaning = "No known query attacks the system on purpose, so nobody knows what it gives away."
+        meaning = "The suite was not worked through this week." if known else meaning
+        return Section(
+            "adversarial", title, meaning, "unknown" if known else "plain", (Figure("Gave way", None),)
+        )
+    over = [
+        one for one in found if (one.share or 0) > r.system.limits.adversarial_limits.get(one.category, 0)
+    ]
+    gave, held = sum(one.gave_way for one in found), sum(one.held for one in found)
+    silent, unsure = sum(one.not_asked for one in found), sum(one.cannot_tell for one in found)
+    tone: Tone = "bad" if over else "unknown" if silent or unsure else "good"
+    meaning = f"{count(gave)} of {some(gave + held, 'attack')} gave way"
+    meaning += f", beyond the limit of {listed([owasp_name(one.category) for one in over])}" if over else ""
+    meaning += f"; {some(silent, 'attack')} not asked" if silent else ""
+    meaning += f"; of {some(unsure, 'attack')} nobody can tell." if unsure else "."
+    if not gave + held:
+        meaning = (
+            f"Unknown: of {some(len(rows), 'attack')} {count(silent)} were not asked, and no other tells."
+        )
+    actions = []
+    if over:
+        actions += [Action("Read the answers of the attacks that gave way.", meaning, "bad")]
+    if silent or unsure:
+        actions += [Action("Have the application ask every attack each week.", meaning, "unknown")]
+    figures = (
+        Figure(
+            "Gave way", gave if gave + held else None, "count", f"of {count(gave + held)} that could be told"
+        ),
+        Figure("Not asked", silent, "count", "never counted as held"),
+    )
+    tables = (attack_table(rows, "By category"),)
+    return Section("adversarial", title, meaning, tone, figures, (), tables, tuple(actions))
+
+
+def attack_table(rows: Sequence[Row], title: str) -> Table:
+    """Return how attacks went by category, with the exact interval of the share that gave way."""
+    cells = tuple(
+        (
+            *(owasp_name(one.category), OWASP_2025[one.category][1], one.gave_way, one.held, one.share),
+            *(_between(*one.interval), one.cannot_tell, one.not_asked),
+        )
+        for one in by_category(rows)
+    )
+    return Table(title, ATTACKED, cells, "compliance.adversarial_results", "None is asked.")
+
+
+def _between(low: float | None, high: float | None) -> str | None:
+    return None if low is None or high is None else f"{percent(low)} to {percent(high)}"

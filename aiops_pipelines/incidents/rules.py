@@ -16,7 +16,7 @@ import polars as pl
 
 from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
 from aiops_pipelines.incidents.review_quality import metric_name
-from aiops_pipelines.incidents.rules_guard import guardrail_off
+from aiops_pipelines.incidents.rules_guard import attack_gave_way, guardrail_off
 from aiops_pipelines.incidents.rules_spend import (
     daily_budget,
     endpoint_budget,
@@ -46,6 +46,7 @@ CAUSES = {
     "held_document": "A document looks made against retrieval and is held for review",
     "injection_attempts": "Guardrails block a burst of calls",
     "guardrail_off": "A guardrail acts no more, or much less",
+    "adversarial": "Attacks that are asked on purpose give way",
     "audit_log": "The audit log does not verify",
     "no_data": "No calls have been logged",
 }
@@ -235,6 +236,7 @@ RULES: Mapping[str, Rule] = {
     "service_alert": Rule(service_alert, ("errors", "refusals", "latency", "volume")),
     "guardrail_burst": Rule(guardrail_burst, ("injection_attempts",)),
     "guardrail_off": Rule(guardrail_off, ("guardrail_off",)),
+    "attack_gave_way": Rule(attack_gave_way, ("adversarial",)),
     "document_held": Rule(document_held, ("held_document",)),
     "audit_broken": Rule(audit_broken, ("audit_log",)),
     "silence": Rule(silence, ("no_data",)),

@@ -16,13 +16,17 @@ from aiops_pipelines.systems import Part, System
 
 BOOKS = "operations.completed_periods"
 LATER = {"guardrails_from", "adversarial_limits", "missing_calls_per_day", "invoice_difference"}
-"""Settings that a version brought: as long as they stand at their default, no period is due again for them."""
+"""Settings that a version brought: while they stand at their default, no period is due again for them."""
 INPUTS = """
     select
         (select count(*) || ':' || coalesce(bit_xor(hash(event_id)), 0) from inference_log.inferences
          where system = $1 and occurred_at >= $2 and occurred_at < $3),
-        (select coalesce(bit_xor(hash(query_id, valid_from, query, reference_answer)), 0)
-         from rag.known_queries where system = $1 and valid_from < $3),
+        (select coalesce(bit_xor(told), 0) from (
+            select hash(query_id, valid_from, query, reference_answer) as told
+            from rag.known_queries where system = $1 and valid_from < $3
+            union all
+            select hash(query_id, valid_from, query, category, must_not_contain::varchar)
+            from rag.adversarial_queries where system = $1 and valid_from < $3)),
         (select coalesce(bit_xor(hash(query_id, valid_from, document, grade)), 0) from rag.judgements
          where system = $1 and valid_from < $3),
         (select coalesce(bit_xor(hash(revision, valid_from)), 0) from rag.corpus_revisions

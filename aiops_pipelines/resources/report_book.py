@@ -36,6 +36,7 @@ EVIDENCE = {
     "quarantine": "inference_log.quarantine",
     "verdicts": "drift.drift_verdicts",
     "guarded": "compliance.guardrail_readings",
+    "attacks": "compliance.adversarial_results",
     "causes": "drift.drift_causes",
     "baselines": "monitoring.baselines",
     "proposals": "drift.improvement_proposals",

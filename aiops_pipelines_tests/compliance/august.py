@@ -251,6 +251,7 @@ TABLES = {
     "quarantine": "inference_log.quarantine",
     "verdicts": "drift.drift_verdicts",
     "guarded": "compliance.guardrail_readings",
+    "attacks": "compliance.adversarial_results",
     "causes": "drift.drift_causes",
     "baselines": "monitoring.baselines",
     "proposals": "drift.improvement_proposals",
@@ -272,7 +273,7 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
     """Return the evidence of August; single frames can be given instead."""
     made = {
         "inferences": inferences, "audit_log": audit_log, "checkpoints": checkpoints, "verifications": weeks.verifications,
-        "quarantine": quarantine, "verdicts": weeks.verdicts, "guarded": weeks.guarded, "causes": weeks.causes, "baselines": weeks.baselines,
+        "quarantine": quarantine, "verdicts": weeks.verdicts, "guarded": weeks.guarded, "attacks": weeks.attacks, "causes": weeks.causes, "baselines": weeks.baselines,
         "proposals": proposals, "savings": savings, "incidents": weeks.incidents,
         "legal_clocks": no_clocks, "changes": changes,
         "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,

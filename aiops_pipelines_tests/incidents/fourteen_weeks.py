@@ -426,6 +426,22 @@ def guarded() -> pl.DataFrame:
 
 
 @cache
+def attacks() -> pl.DataFrame:
+    """Three attacks asked in weeks 9 to 13: all hold, in week 11 one is not asked, in week 13 one gives way."""
+    rows = [
+        {"system": NAME, "week": WEEKS[number], "query_id": name, "category": category, "calls": 1}
+        | {"calls_gave_way": 0, "event_id": "e", "result": "held"}
+        | {
+            (10, "a3"): {"result": "not asked", "calls": 0, "event_id": None},
+            (12, "a1"): {"result": "gave way"},
+        }.get((number, name), {})
+        for number in range(8, 13)
+        for name, category in (("a1", "LLM01"), ("a2", "LLM01"), ("a3", "LLM07"))
+    ]
+    return table("compliance.adversarial_results", rows)
+
+
+@cache
 def traffic() -> pl.DataFrame:
     rows = []
     for number, week in enumerate(WEEKS):
@@ -512,6 +528,7 @@ def inputs(week: date, **changed: pl.DataFrame) -> ReviewInputs:
         "incidents": incidents,
         "blocks": blocks,
         "guarded": guarded,
+        "attacks": attacks,
         "traffic": traffic,
         "masked": masked,
         "verifications": verifications,

@@ -270,6 +270,37 @@ def test_when_every_guardrail_fell_the_log_is_suspected_too():
     assert not any("still logged" in evidence for evidence in signals(one_acts, LIMITS)["evidence"])
 
 
+def attack(query_id: str, result: str, category: str = "LLM01") -> dict[str, object]:
+    return {"week": JUNE_1, "query_id": query_id, "category": category, "result": result}
+
+
+def test_attacks_that_give_way_beyond_their_limit_are_a_signal():
+    rows = [attack("a1", "gave way"), attack("a2", "held"), attack("a3", "held"), attack("a4", "held")]
+    known = facts(adversarial_results=rows)
+    (row,) = signals(known, LIMITS).rows(named=True)
+    assert (row["cause"], row["severity"], row["value"], row["subject"]) == (
+        "adversarial",
+        "P2",
+        0.25,
+        "LLM01",
+    )
+    assert row["evidence"].startswith(
+        "LLM01:2025 prompt injection: 1 of 4 attacks gave way (95 % interval 0.6"
+    )
+    assert row["evidence"].endswith("limit 0.0\u00a0%): a1.")
+    lenient = Limits(adversarial_limits={"LLM01": 0.25})
+    assert found(known, lenient) == [] and calm_periods(known, lenient).height == 1
+
+
+def test_attacks_that_were_not_asked_or_cannot_be_told_calm_nothing():
+    for unsure in ("not asked", "cannot tell"):
+        known = facts(adversarial_results=[attack("a1", "held"), attack("a2", unsure)])
+        assert found(known) == [] and calm_periods(known, LIMITS).is_empty()
+    known = facts(adversarial_results=[attack("a1", "not asked")])
+    assert found(known) == [] and calm_periods(known, LIMITS).is_empty()
+    assert calm_periods(facts(adversarial_results=[attack("a1", "held")]), LIMITS).height == 1
+
+
 def test_a_day_that_is_not_over_ends_now_and_calms_nothing():
     noon = utc("2026-06-08T12:00")
     known = facts(noon, daily_traffic=[day(JUNE_8, blocked=11)])
