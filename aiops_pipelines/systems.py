@@ -193,6 +193,8 @@ class Limits(Part):
     guardrail_blocks_per_day: int = Field(default=10, ge=1)
     adversarial_limits: dict[str, Annotated[float, Field(ge=0, lt=1)]] = {}
     """Share of the attacks of a category (LLM01 to LLM10) that may give way in a week; none where unnamed."""
+    missing_calls_per_day: int = Field(default=0, ge=0)
+    """Numbers of sources that may be missing, or come twice, in a day."""
     silent_hours: int = Field(default=24, ge=1)
     """Hours without a single call after which missing data is a signal."""
 

@@ -18,6 +18,7 @@ from aiops_pipelines.wording import day, inert, listed, moment, some
 Source = Literal["calls", "gone", "feedback", "prices", "weeks", "incidents", "decisions"]
 DERIVED: Mapping[str, tuple[Source, ...]] = {
     "inference_log.inferences": ("calls", "gone"),
+    "inference_log.source_days": ("calls", "gone"),
     "costs.call_costs": ("calls", "gone", "prices"),
     "monitoring.user_signals": ("calls", "gone", "feedback"),
     "drift.drift_verdicts": ("weeks",),

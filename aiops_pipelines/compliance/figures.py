@@ -161,7 +161,11 @@ def _record(e: MonthEvidence) -> Values:
     def share(part: int) -> float | None:
         return part / calls.height if calls.height else None
 
+    numbered = [row for row in e.rows("source_days") if e.start.date() <= row["day"] < e.end.date()]
     return {
+        "record.numbered_sources": len({row["source_id"] for row in numbered}) or None,
+        "record.missing_calls": sum(row["missing"] for row in numbered) if numbered else None,
+        "record.repeated_numbers": sum(row["repeats"] for row in numbered) if numbered else None,
         "record.inferences": calls.height or None,
         "record.with_model": share(calls["model_served"].count()),
         "record.with_prompt_version": share(calls["prompt_version"].count()),

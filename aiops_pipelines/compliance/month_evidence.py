@@ -77,6 +77,7 @@ class MonthEvidence:
     verifications: pl.DataFrame = field(default_factory=_none)
     quarantine: pl.DataFrame = field(default_factory=_none)
     verdicts: pl.DataFrame = field(default_factory=_none)
+    source_days: pl.DataFrame = field(default_factory=_none)
     guarded: pl.DataFrame = field(default_factory=_none)
     attacks: pl.DataFrame = field(default_factory=_none)
     causes: pl.DataFrame = field(default_factory=_none)

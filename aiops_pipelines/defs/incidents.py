@@ -50,6 +50,7 @@ FACTS = {
     "guardrail_acts": "compliance.guardrail_acts",
     "adversarial_results": "compliance.adversarial_results",
     "audit_verifications": "compliance.audit_verifications",
+    "source_days": "inference_log.source_days",
 }
 REVIEWED = {
     "verdicts": "drift.drift_verdicts",
@@ -110,6 +111,7 @@ def facts_of(warehouse: Warehouse, system: System, clock: datetime) -> Facts:
         "spend_growth_since_baseline",
         "spend_anomalies",
         "daily_pricing",
+        "source_days",
         "guardrail_readings",
         "adversarial_results",
     ],

@@ -42,6 +42,7 @@ class Facts:
     guardrail_acts: pl.DataFrame = field(default_factory=_no_rows)
     adversarial_results: pl.DataFrame = field(default_factory=_no_rows)
     audit_verifications: pl.DataFrame = field(default_factory=_no_rows)
+    source_days: pl.DataFrame = field(default_factory=_no_rows)
     call_times: pl.DataFrame = field(default_factory=_no_rows)
 
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
 from aiops_pipelines.incidents.review_quality import metric_name
+from aiops_pipelines.incidents.rules_complete import calls_missing
 from aiops_pipelines.incidents.rules_guard import attack_gave_way, guardrail_off
 from aiops_pipelines.incidents.rules_spend import (
     daily_budget,
@@ -49,6 +50,7 @@ CAUSES = {
     "adversarial": "Attacks that are asked on purpose give way",
     "audit_log": "The audit log does not verify",
     "no_data": "No calls have been logged",
+    "log_incomplete": "Calls that were made did not reach the log",
 }
 """Every cause a rule can give, with the title of its incident."""
 
@@ -240,6 +242,7 @@ RULES: Mapping[str, Rule] = {
     "document_held": Rule(document_held, ("held_document",)),
     "audit_broken": Rule(audit_broken, ("audit_log",)),
     "silence": Rule(silence, ("no_data",)),
+    "calls_missing": Rule(calls_missing, ("log_incomplete",)),
 }
 
 

@@ -35,6 +35,7 @@ EVIDENCE = {
     "verifications": "compliance.audit_verifications",
     "quarantine": "inference_log.quarantine",
     "verdicts": "drift.drift_verdicts",
+    "source_days": "inference_log.source_days",
     "guarded": "compliance.guardrail_readings",
     "attacks": "compliance.adversarial_results",
     "causes": "drift.drift_causes",

@@ -124,6 +124,26 @@ def changes() -> pl.DataFrame:
 
 
 @cache
+def source_days() -> pl.DataFrame:
+    """Two sources: 3 and 1 calls are missing in August, one came under a number twice; July has gaps of its own."""
+    rows = [("a", day(3), 3, 0), ("a", day(31), 0, 1), ("b", day(9), 1, 0), ("c", day(0), 7, 2)]
+    return weeks.table(
+        "inference_log.source_days",
+        [
+            {
+                "system": NAME,
+                "source_id": source,
+                "day": at.date(),
+                "calls": 9,
+                "missing": gone,
+                "repeats": twice,
+            }
+            for source, at, gone, twice in rows
+        ],
+    )
+
+
+@cache
 def proposals() -> pl.DataFrame:
     row = {
         "system": NAME,
@@ -250,6 +270,7 @@ TABLES = {
     "verifications": "compliance.audit_verifications",
     "quarantine": "inference_log.quarantine",
     "verdicts": "drift.drift_verdicts",
+    "source_days": "inference_log.source_days",
     "guarded": "compliance.guardrail_readings",
     "attacks": "compliance.adversarial_results",
     "causes": "drift.drift_causes",
@@ -273,7 +294,7 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
     """Return the evidence of August; single frames can be given instead."""
     made = {
         "inferences": inferences, "audit_log": audit_log, "checkpoints": checkpoints, "verifications": weeks.verifications,
-        "quarantine": quarantine, "verdicts": weeks.verdicts, "guarded": weeks.guarded, "attacks": weeks.attacks, "causes": weeks.causes, "baselines": weeks.baselines,
+        "quarantine": quarantine, "verdicts": weeks.verdicts, "source_days": source_days, "guarded": weeks.guarded, "attacks": weeks.attacks, "causes": weeks.causes, "baselines": weeks.baselines,
         "proposals": proposals, "savings": savings, "incidents": weeks.incidents,
         "legal_clocks": no_clocks, "changes": changes,
         "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,

@@ -42,6 +42,9 @@ BY_HAND = {
     "record.cost_usd": Decimal("0.02"),  # eight calls of 0.0025
     "record.unpriced": 2,
     "record.quarantined": 3,
+    "record.numbered_sources": 2,
+    "record.missing_calls": 4,
+    "record.repeated_numbers": 1,
     "record.oldest_entry": datetime(2026, 7, 31, 23, 59, tzinfo=UTC),
     "record.earliest_deletion": datetime(2032, 7, 29, 23, 59, tzinfo=UTC),  # 2,190 days later
     "record.amendments": 1,

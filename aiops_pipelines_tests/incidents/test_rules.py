@@ -301,6 +301,32 @@ def test_attacks_that_were_not_asked_or_cannot_be_told_calm_nothing():
     assert calm_periods(facts(adversarial_results=[attack("a1", "held")]), LIMITS).height == 1
 
 
+def sent(missing: int, repeats: int = 0, day: date = JUNE_1, source: str = "a") -> dict[str, object]:
+    return {"day": day, "source_id": source, "calls": 9, "missing": missing, "repeats": repeats}
+
+
+def test_calls_that_never_reached_the_log_are_a_signal_and_a_whole_day_is_calm():
+    known = facts(source_days=[sent(2), sent(3, source="b"), sent(0, day=JUNE_8)])
+    (row,) = signals(known, LIMITS).rows(named=True)
+    assert (row["cause"], row["severity"], row["value"], row["subject"]) == (
+        "log_incomplete",
+        "P2",
+        5,
+        "missing",
+    )
+    assert row["evidence"] == (
+        "5 calls of 2026-06-01 never reached the log, beside 18 that did (limit 0), of b (3) and a (2)."
+    )
+    assert calm_periods(known, LIMITS).height == 3  # repeats of both days, and the gaps of the second
+    assert found(known, Limits(missing_calls_per_day=5)) == []
+    assert [s[0] for s in found(facts(source_days=[sent(0, 4)]))] == ["calls_missing"]
+
+
+def test_a_gap_of_a_day_that_is_not_over_may_still_close():
+    known = facts(utc("2026-06-01T23:00"), source_days=[sent(7)])
+    assert found(known) == [] and calm_periods(known, LIMITS).is_empty()
+
+
 def test_a_day_that_is_not_over_ends_now_and_calms_nothing():
     noon = utc("2026-06-08T12:00")
     known = facts(noon, daily_traffic=[day(JUNE_8, blocked=11)])
