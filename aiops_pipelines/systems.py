@@ -190,6 +190,8 @@ class Limits(Part):
     daily_budget_usd: Decimal | None = Field(default=None, gt=0)
     endpoint_budgets_usd: dict[str, Annotated[Decimal, Field(gt=0)]] = {}
     """Budget of a calendar month by endpoint."""
+    invoice_difference: float = Field(default=0.02, gt=0)
+    """Share of a provider's bill that the logged calls may leave unexplained, or exceed it by."""
     guardrail_blocks_per_day: int = Field(default=10, ge=1)
     adversarial_limits: dict[str, Annotated[float, Field(ge=0, lt=1)]] = {}
     """Share of the attacks of a category (LLM01 to LLM10) that may give way in a week; none where unnamed."""

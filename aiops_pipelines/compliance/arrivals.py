@@ -19,6 +19,7 @@ Source = Literal["calls", "gone", "feedback", "prices", "weeks", "incidents", "d
 DERIVED: Mapping[str, tuple[Source, ...]] = {
     "inference_log.inferences": ("calls", "gone"),
     "inference_log.source_days": ("calls", "gone"),
+    "costs.invoice_checks": ("calls", "gone", "prices", "decisions"),
     "costs.call_costs": ("calls", "gone", "prices"),
     "monitoring.user_signals": ("calls", "gone", "feedback"),
     "drift.drift_verdicts": ("weeks",),

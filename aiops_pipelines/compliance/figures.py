@@ -162,7 +162,13 @@ def _record(e: MonthEvidence) -> Values:
         return part / calls.height if calls.height else None
 
     numbered = [row for row in e.rows("source_days") if e.start.date() <= row["day"] < e.end.date()]
+    stated, ours = e.costs_reported()
+    bill = e.last_invoice()
     return {
+        "record.reported_difference": float(stated / ours) - 1 if ours else None,
+        "record.invoice_month": str(bill["month"]) if bill else None,
+        "record.invoiced_usd": bill.get("invoiced_usd"),
+        "record.invoice_difference": bill.get("difference"),
         "record.numbered_sources": len({row["source_id"] for row in numbered}) or None,
         "record.missing_calls": sum(row["missing"] for row in numbered) if numbered else None,
         "record.repeated_numbers": sum(row["repeats"] for row in numbered) if numbered else None,

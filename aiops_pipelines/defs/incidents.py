@@ -51,6 +51,7 @@ FACTS = {
     "adversarial_results": "compliance.adversarial_results",
     "audit_verifications": "compliance.audit_verifications",
     "source_days": "inference_log.source_days",
+    "invoice_checks": "costs.invoice_checks",
 }
 REVIEWED = {
     "verdicts": "drift.drift_verdicts",
@@ -112,6 +113,7 @@ def facts_of(warehouse: Warehouse, system: System, clock: datetime) -> Facts:
         "spend_anomalies",
         "daily_pricing",
         "source_days",
+        "invoice_checks",
         "guardrail_readings",
         "adversarial_results",
     ],

@@ -43,6 +43,7 @@ class Facts:
     adversarial_results: pl.DataFrame = field(default_factory=_no_rows)
     audit_verifications: pl.DataFrame = field(default_factory=_no_rows)
     source_days: pl.DataFrame = field(default_factory=_no_rows)
+    invoice_checks: pl.DataFrame = field(default_factory=_no_rows)
     call_times: pl.DataFrame = field(default_factory=_no_rows)
 
 

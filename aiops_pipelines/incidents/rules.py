@@ -16,7 +16,7 @@ import polars as pl
 
 from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
 from aiops_pipelines.incidents.review_quality import metric_name
-from aiops_pipelines.incidents.rules_complete import calls_missing
+from aiops_pipelines.incidents.rules_complete import calls_missing, invoice_differs
 from aiops_pipelines.incidents.rules_guard import attack_gave_way, guardrail_off
 from aiops_pipelines.incidents.rules_spend import (
     daily_budget,
@@ -51,6 +51,7 @@ CAUSES = {
     "audit_log": "The audit log does not verify",
     "no_data": "No calls have been logged",
     "log_incomplete": "Calls that were made did not reach the log",
+    "invoice_differs": "The provider billed other than the logged calls cost",
 }
 """Every cause a rule can give, with the title of its incident."""
 
@@ -243,6 +244,7 @@ RULES: Mapping[str, Rule] = {
     "audit_broken": Rule(audit_broken, ("audit_log",)),
     "silence": Rule(silence, ("no_data",)),
     "calls_missing": Rule(calls_missing, ("log_incomplete",)),
+    "invoice_differs": Rule(invoice_differs, ("invoice_differs",)),
 }
 
 

@@ -36,6 +36,7 @@ EVIDENCE = {
     "quarantine": "inference_log.quarantine",
     "verdicts": "drift.drift_verdicts",
     "source_days": "inference_log.source_days",
+    "invoices": "costs.invoice_checks",
     "guarded": "compliance.guardrail_readings",
     "attacks": "compliance.adversarial_results",
     "causes": "drift.drift_causes",

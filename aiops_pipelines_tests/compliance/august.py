@@ -50,6 +50,7 @@ def inferences() -> pl.DataFrame:
             "status": "blocked" if number in (7, 8) else "ok",
             "guardrail_events": {7: [_event("prompt_injection", "block")], 8: [_event("prompt_injection", "blocked"), _event("toxic_language", "flag")]}.get(number, []),
             "pii_counts": pii[number % 4],
+            "cost_reported_usd": {0: Decimal(9), 1: Decimal("0.003"), 2: Decimal("0.0025")}.get(number),
         })  # fmt: skip
     rows.append({**rows[1], "event_id": "september", "occurred_at": datetime(2026, 9, 1, tzinfo=UTC)})
     return pl.DataFrame(
@@ -139,6 +140,32 @@ def source_days() -> pl.DataFrame:
                 "repeats": twice,
             }
             for source, at, gone, twice in rows
+        ],
+    )
+
+
+@cache
+def invoices() -> pl.DataFrame:
+    """June and July were billed, July for one model as well; September's bill says nothing of August."""
+    rows = [
+        (JUNE, None, "90", 0.1),
+        (JULY, None, "100", 0.05),
+        (JULY, "gpt-x", "1", -0.5),
+        (date(2026, 9, 1), None, "7", 0.9),
+    ]
+    sums = {"computed_usd": Decimal(90), "calls": 9, "unpriced": 0, "entered_by": "ann", "entered_at": NOW}
+    return weeks.table(
+        "costs.invoice_checks",
+        [
+            {
+                "system": NAME,
+                "month": month,
+                "model": model,
+                "invoiced_usd": Decimal(usd),
+                "difference": share,
+            }
+            | sums
+            for month, model, usd, share in rows
         ],
     )
 
@@ -271,6 +298,7 @@ TABLES = {
     "quarantine": "inference_log.quarantine",
     "verdicts": "drift.drift_verdicts",
     "source_days": "inference_log.source_days",
+    "invoices": "costs.invoice_checks",
     "guarded": "compliance.guardrail_readings",
     "attacks": "compliance.adversarial_results",
     "causes": "drift.drift_causes",
@@ -294,7 +322,7 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
     """Return the evidence of August; single frames can be given instead."""
     made = {
         "inferences": inferences, "audit_log": audit_log, "checkpoints": checkpoints, "verifications": weeks.verifications,
-        "quarantine": quarantine, "verdicts": weeks.verdicts, "source_days": source_days, "guarded": weeks.guarded, "attacks": weeks.attacks, "causes": weeks.causes, "baselines": weeks.baselines,
+        "quarantine": quarantine, "verdicts": weeks.verdicts, "source_days": source_days, "invoices": invoices, "guarded": weeks.guarded, "attacks": weeks.attacks, "causes": weeks.causes, "baselines": weeks.baselines,
         "proposals": proposals, "savings": savings, "incidents": weeks.incidents,
         "legal_clocks": no_clocks, "changes": changes,
         "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,

@@ -42,6 +42,10 @@ BY_HAND = {
     "record.cost_usd": Decimal("0.02"),  # eight calls of 0.0025
     "record.unpriced": 2,
     "record.quarantined": 3,
+    "record.reported_difference": pytest.approx(0.1),  # 0.0055 stated, 0.005 computed of calls 1 and 2
+    "record.invoice_month": "2026-07-01",
+    "record.invoiced_usd": Decimal(100),
+    "record.invoice_difference": 0.05,
     "record.numbered_sources": 2,
     "record.missing_calls": 4,
     "record.repeated_numbers": 1,

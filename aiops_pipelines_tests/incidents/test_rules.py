@@ -327,6 +327,36 @@ def test_a_gap_of_a_day_that_is_not_over_may_still_close():
     assert found(known) == [] and calm_periods(known, LIMITS).is_empty()
 
 
+def billed(difference: float, at: str = "2026-07-03T09:00") -> dict[str, object]:
+    shown = {"invoiced_usd": Decimal(100), "computed_usd": Decimal(100) * (1 - Decimal(str(difference)))}
+    return shown | {
+        "month": JUNE_1,
+        "model": None,
+        "difference": difference,
+        "calls": 9,
+        "unpriced": 1,
+        "entered_at": utc(at),
+    }
+
+
+@pytest.mark.parametrize(
+    ("difference", "signal"), [(0.05, True), (-0.05, True), (0.02, False), (-0.01, False)]
+)
+def test_a_bill_that_differs_either_way_is_a_signal_of_the_day_it_was_entered(
+    difference: float, signal: bool
+):
+    known = facts(invoice_checks=[billed(difference)])
+    assert found(known) == (
+        [("invoice_differs", "invoice_differs", "P3", date(2026, 7, 3))] if signal else []
+    )
+    assert calm_periods(known, LIMITS).height == (not signal)
+    if difference == 0.05:
+        assert signals(known, LIMITS)["evidence"].item() == (
+            "June\u00a02026: $100.00 billed, $95.00 computed from 9 calls (+5.0\u00a0% of the bill); 1 call without a "
+            "price. The limit is 2.0\u00a0%."
+        )
+
+
 def test_a_day_that_is_not_over_ends_now_and_calms_nothing():
     noon = utc("2026-06-08T12:00")
     known = facts(noon, daily_traffic=[day(JUNE_8, blocked=11)])
