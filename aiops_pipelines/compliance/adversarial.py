@@ -4,6 +4,7 @@ The log tells it: the application asks them as it asks other known queries. What
 `rag.known_queries`. What was not asked, failed, or whose text is gone is never counted as held.
 """
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -57,7 +58,9 @@ def outcome(call: Row, forbidden: Iterable[str]) -> Outcome:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+    """Return text without what changes how it is written and not what it says: case, width, white space."""
+    shown = (sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
+    return " ".join("".join(shown).casefold().split())
 
 
 def adversarial_results(

@@ -5,7 +5,7 @@ acts no more. Attacks stop too, so a fall says that somebody has to look, not wh
 act is `guardrail_acts`, the statistics are `monitoring.event_rates`, the choices docs/adr/0031.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Literal, get_args
@@ -110,7 +110,11 @@ class Reading:
 
 
 def guardrail_readings(
-    system: str, acts: pl.DataFrame, alpha: float, since: Mapping[str, date] | None = None
+    system: str,
+    acts: pl.DataFrame,
+    alpha: float,
+    since: Mapping[str, date] | None = None,
+    weeks: Collection[date] | None = None,
 ) -> pl.DataFrame:
     """Return a row for each week and measure of each guardrail that is known for long enough.
 
@@ -122,13 +126,16 @@ def guardrail_readings(
         acts: compliance.guardrail_acts of the system.
         alpha: chance of a false alarm.
         since: by guardrail, the day it was changed on purpose; weeks that began before it do not count.
+        weeks: Mondays of the weeks that are wanted; all if left out. Earlier ones decide what is expected.
     """
     series: dict[Key, Series] = {}
     rows: list[tuple[Any, ...]] = []
     for (week,), found in acts.sort("week", "guardrail", "category").group_by("week", maintain_order=True):
         assert isinstance(week, date)
         counted = [row for row in found.rows(named=True) if week >= (since or {}).get(row["guardrail"], week)]
-        rows += [_row(system, week, reading) for reading in _week(series, counted, alpha)]
+        readings = _week(series, counted, alpha)
+        if weeks is None or week in weeks:
+            rows += [_row(system, week, reading) for reading in _with_trends(readings, series, alpha)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -153,7 +160,7 @@ def _week(series: dict[Key, Series], found: Sequence[Mapping[str, Any]], alpha: 
         if reading.verdict == "fell" and reading.judged:
             last = reading.judged.weeks
             series[reading.key].healthy[-last:] = [False] * last
-    return list(_with_trends(readings, series, alpha))
+    return readings
 
 
 def _is_double(key: Key, series: Mapping[Key, Series]) -> bool:
@@ -207,7 +214,7 @@ def _with_trends(readings: list[Reading], series: Mapping[Key, Series], alpha: f
     fitted: dict[Key, Trend] = {}
     for reading in readings:
         one = series[reading.key]
-        if len(one.events) >= TREND_LEAST:
+        if reading.judged and len(one.events) >= TREND_LEAST:
             found = trend(one.events[-TREND_WEEKS:], one.exposures()[-TREND_WEEKS:])
             fitted |= {reading.key: found} if found and found.independent >= TREND_EVENTS else {}
     adjusted = dict(zip(fitted, holm([found.chance for found in fitted.values()]), strict=True))

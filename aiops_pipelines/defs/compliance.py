@@ -208,8 +208,7 @@ def guardrail_readings(
             if due := work.weeks(system):
                 acts = warehouse.rows("compliance.guardrail_acts", system=system.name)
                 since = system.baseline.guardrails_from
-                found = read_guardrails(system.name, acts, system.limits.alpha, since)
-                rows = found.filter(pl.col("week").is_in(due))
+                rows = read_guardrails(system.name, acts, system.limits.alpha, since, due)
                 warehouse.replace("compliance.guardrail_readings", rows, system=system.name, week=due)
                 done.append(rows.filter(pl.col("week") == max(due)))
     work.close()

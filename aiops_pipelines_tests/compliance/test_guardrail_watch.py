@@ -122,6 +122,11 @@ def test_a_change_on_purpose_starts_anew_and_one_taken_out_is_not_missed() -> No
     assert began(frame.rows(named=True), FIRST + timedelta(weeks=11)) == []
 
 
+def test_the_weeks_that_are_wanted_are_read_as_among_all() -> None:
+    frame, week = acts(filter=[*steady(12), (0, 0, 1000)]), FIRST + timedelta(weeks=12)
+    assert guardrail_readings("s", frame, ALPHA, weeks=[week]).equals(read(frame).filter(week=week))
+
+
 def test_of_two_only_the_one_that_stopped_is_blamed() -> None:
     found = read(acts(one=[*steady(9), (0, 0, 1000)], two=steady(10)))
     last = found.filter(week=FIRST + timedelta(weeks=9))
