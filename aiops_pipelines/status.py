@@ -173,7 +173,8 @@ def _spend(review: ReviewInputs) -> Line:
     for row in review.rows("month"):
         figures |= {name: row[name] for name in FORECAST}
         outlook.append(("plain", month_sentence(row)))
-    if bills := sorted(review.rows("invoices"), key=lambda row: (row["month"], row["entered_at"])):
+    bills = [row for row in review.rows("invoices") if row["holds"]]
+    if bills := sorted(bills, key=lambda row: (row["month"], row["entered_at"])):
         beyond = abs(bills[-1]["difference"]) > review.system.limits.invoice_difference
         outlook.append(("bad" if beyond else "plain", f"Invoice of {invoice_sentence(bills[-1])}"))
         figures["invoice_difference"] = bills[-1]["difference"]

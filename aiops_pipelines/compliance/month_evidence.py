@@ -223,7 +223,8 @@ class MonthEvidence:
 
     def last_invoice(self) -> Row:
         """Return the check of the newest whole bill up to the month; an empty row without one."""
-        whole = [row for row in self.rows("invoices") if row["model"] is None and row["month"] <= self.month]
+        bills = [row for row in self.rows("invoices") if row["holds"] and row["month"] <= self.month]
+        whole = [row for row in bills if row["model"] is None]
         return max(whole, key=lambda row: row["month"], default={})
 
     def ratings(self) -> list[str]:

@@ -122,7 +122,7 @@ def _sources(e: MonthEvidence) -> Table:
 
 
 def _invoices(e: MonthEvidence) -> Table:
-    rows = [row for row in e.rows("invoices") if row["month"] <= e.month]
+    rows = [row for row in e.rows("invoices") if row["holds"] and row["month"] <= e.month]
     names = ("invoiced_usd", "computed_usd", "difference", "calls", "unpriced", "entered_by")
     newest = sorted(rows, key=lambda row: (row["month"], row["model"] or ""), reverse=True)[:INVOICES_SHOWN]
     return table(

@@ -24,17 +24,20 @@ SCHEMA = pl.Schema(
         "unpriced": pl.Int64(),
         "entered_by": pl.String(),
         "entered_at": pl.Datetime("us", "UTC"),
+        "holds": pl.Boolean(),
     }
 )
 Row = Mapping[str, Any]
 
 
-def in_force(invoices: Iterable[Row]) -> list[Row]:
-    """Return the last entry of each month and model; one for no model is the whole bill. Corrections win."""
-    newest: dict[tuple[Any, ...], Row] = {}
-    for row in sorted(invoices, key=lambda row: row["entered_at"]):
-        newest[row["month"], row["model"]] = row
-    return sorted(newest.values(), key=lambda row: (row["month"], row["model"] or ""))
+def with_holds(invoices: Iterable[Row]) -> list[Row]:
+    """Return the entries in order, each with whether it holds: the last of its month and model does.
+
+    An entry for no model is the whole bill. One that was corrected stays, for it was a signal once.
+    """
+    entries = sorted(invoices, key=lambda row: row["entered_at"])
+    newest = {(row["month"], row["model"]): row["entered_at"] for row in entries}
+    return [{**row, "holds": row["entered_at"] == newest[row["month"], row["model"]]} for row in entries]
 
 
 def invoice_check(invoice: Row, spend: Iterable[Row]) -> tuple[Any, ...]:
@@ -43,7 +46,7 @@ def invoice_check(invoice: Row, spend: Iterable[Row]) -> tuple[Any, ...]:
     Worked example: 100 USD billed and 95 USD computed are +5 %; 110 USD computed are -10 %.
 
     Args:
-        invoice: a row of costs.invoices; its amount is above 0.
+        invoice: a row of costs.invoices with `holds`; its amount is above 0.
         spend: usd, calls and unpriced of the month by model, of the models that the invoice is about.
     """
     rows = list(spend)
@@ -51,7 +54,7 @@ def invoice_check(invoice: Row, spend: Iterable[Row]) -> tuple[Any, ...]:
     billed: Decimal = invoice["amount_usd"]
     calls, unpriced = sum(row["calls"] for row in rows), sum(row["unpriced"] for row in rows)
     about = (invoice["system"], invoice["month"], invoice["model"], billed, computed)
-    entered = (invoice["entered_by"], invoice["entered_at"])
+    entered = (invoice["entered_by"], invoice["entered_at"], invoice["holds"])
     return (*about, float((billed - computed) / billed), calls, unpriced, *entered)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.compliance.audit_log import decision_entry
-from aiops_pipelines.costs.invoices import SCHEMA, in_force, invoice_check
+from aiops_pipelines.costs.invoices import SCHEMA, invoice_check, with_holds
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.periods import midnight, next_month
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -31,10 +31,9 @@ class InvoiceRefused(Mendable, ValueError):
 
 
 def invoice_checks(warehouse: Warehouse, system: str) -> pl.DataFrame:
-    """Return costs.invoice_checks of a system: each invoice in force against the calls it is about."""
-    rows = [
-        _checked(warehouse, row) for row in in_force(warehouse.rows(INVOICES, system=system).rows(named=True))
-    ]
+    """Return costs.invoice_checks of a system: each invoice against the calls it is about."""
+    entered = with_holds(warehouse.rows(INVOICES, system=system).rows(named=True))
+    rows = [_checked(warehouse, row) for row in entered]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -100,5 +99,5 @@ def enter_invoice(
         writer.append(INVOICES, pl.DataFrame([row], schema=warehouse.tables[INVOICES].schema))
     checks = invoice_checks(warehouse, system.name)
     warehouse.replace(CHECKS, checks, system=system.name)
-    found = checks.filter(pl.col("month") == month, pl.col("model").eq_missing(told))
+    found = checks.filter(pl.col("entered_at") == at)
     return found.row(0, named=True)

@@ -117,6 +117,7 @@ def test_the_last_invoice_stands_beside_what_was_spent(difference, tone):
         "computed_usd": Decimal(95),
         "calls": 9,
         "unpriced": 0,
+        "holds": True,
     }
     older = bill | {
         "month": AS_OF.date().replace(day=1),

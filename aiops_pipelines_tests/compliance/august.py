@@ -146,7 +146,7 @@ def source_days() -> pl.DataFrame:
 
 @cache
 def invoices() -> pl.DataFrame:
-    """June and July were billed, July for one model as well; September's bill says nothing of August."""
+    """June and July were billed, July for one model as well and at first wrongly; September's bill says nothing of August."""
     rows = [
         (JUNE, None, "90", 0.1),
         (JULY, None, "100", 0.05),
@@ -154,6 +154,7 @@ def invoices() -> pl.DataFrame:
         (date(2026, 9, 1), None, "7", 0.9),
     ]
     sums = {"computed_usd": Decimal(90), "calls": 9, "unpriced": 0, "entered_by": "ann", "entered_at": NOW}
+    wrong = {"system": NAME, "month": JULY, "invoiced_usd": Decimal(9), "difference": 0.9, "holds": False}
     return weeks.table(
         "costs.invoice_checks",
         [
@@ -163,10 +164,12 @@ def invoices() -> pl.DataFrame:
                 "model": model,
                 "invoiced_usd": Decimal(usd),
                 "difference": share,
+                "holds": True,
             }
             | sums
             for month, model, usd, share in rows
-        ],
+        ]
+        + [wrong | sums],
     )
 
 

@@ -357,6 +357,13 @@ def test_a_bill_that_differs_either_way_is_a_signal_of_the_day_it_was_entered(
         )
 
 
+def test_a_corrected_bill_was_a_signal_and_is_calm_since():
+    wrong, right = billed(0.4) | {"holds": False}, billed(0.0, "2026-07-04T09:00") | {"holds": True}
+    known = facts(invoice_checks=[wrong, right])
+    assert len(found(known)) == 1
+    assert calm_periods(known, LIMITS)["period_start"].to_list() == [utc("2026-07-04T09:00")]
+
+
 def test_a_day_that_is_not_over_ends_now_and_calms_nothing():
     noon = utc("2026-06-08T12:00")
     known = facts(noon, daily_traffic=[day(JUNE_8, blocked=11)])
