@@ -118,8 +118,8 @@ def guardrail_readings(
 ) -> pl.DataFrame:
     """Return a row for each week and measure of each guardrail that is known for long enough.
 
-    In each week of a stable system the chance that any is said to have fallen is alpha at most (Holm), and so
-    is the chance that any is said to erode. A week without calls tells nothing.
+    In each week of a stable system the chance that any is said to have fallen is alpha at most (Holm), and
+    that any is said to erode is half of it. A week without calls tells nothing.
 
     Args:
         system: its name.
@@ -220,7 +220,7 @@ def _with_trends(readings: list[Reading], series: Mapping[Key, Series], alpha: f
     adjusted = dict(zip(fitted, holm([found.chance for found in fitted.values()]), strict=True))
     for reading in readings:
         chance = adjusted.get(reading.key)
-        eroding = None if chance is None else chance < alpha
+        eroding = None if chance is None else chance < alpha / 2  # then its two-sided interval is below 0 too
         yield replace(reading, trend=fitted.get(reading.key), trend_chance=chance, eroding=eroding)
 
 

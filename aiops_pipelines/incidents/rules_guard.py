@@ -63,5 +63,6 @@ def _defeats(found: Category, limit: float, rows: list[Row]) -> str:
 
 
 def guardrail_name(row: Row) -> str:
-    """Name a guardrail with what it is about and what is counted: input filter (injection), stopped."""
-    return inert(f"{row['guardrail']} ({row['category'].replace('_', ' ')}), {row['measure']}")
+    """Name a guardrail with what it is about and what is counted: input filter (injection), what it stops."""
+    counted = "what it stops" if row["measure"] == "stopped" else "all it finds"
+    return inert(f"{row['guardrail']} ({row['category'].replace('_', ' ')}), {counted}")

@@ -342,7 +342,7 @@ def test_a_guardrail_that_fell_speaks_before_the_blocks_and_asks_for_a_trial() -
     part = section(weekly_review(inputs(WEEKS[12])), "guardrails")
     assert part.tone == "bad"
     assert part.meaning.startswith(
-        "No longer acting as before: input (prompt injection), stopped. Guardrails"
+        "No longer acting as before: input (prompt injection), what it stops. Guardrails"
     )
     assert (figure(part, "Act as before"), figure(part, "Act less every week")) == (0, 1)
     assert part.actions[0].what == "Send the guardrails something they should stop."

@@ -258,9 +258,9 @@ def test_a_guardrail_that_fell_is_a_signal_and_one_that_cannot_tell_is_neither_t
     (row,) = signals(known, LIMITS).rows(named=True)
     assert (row["cause"], row["severity"], row["value"], row["limit_value"]) == ("guardrail_off", "P2", 0, 10)
     assert row["evidence"] == (
-        "input (prompt injection), stopped: 0 in the week, 20.0 expected. input<U+202E> began to act then."
+        "input (prompt injection), what it stops: 0 in the week, 20.0 expected. input<U+202E> began to act then."
     )
-    assert calm_periods(known, LIMITS)["subject"].to_list() == ["output (prompt injection), stopped"]
+    assert calm_periods(known, LIMITS)["subject"].to_list() == ["output (prompt injection), what it stops"]
 
 
 def test_when_every_guardrail_fell_the_log_is_suspected_too():
