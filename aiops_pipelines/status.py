@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from aiops_pipelines.costs.invoices import invoice_sentence
 from aiops_pipelines.document import TONES, Tone
 from aiops_pipelines.incidents.legal_clocks import NOT_EVIDENCED, legal_lines
 from aiops_pipelines.incidents.lifecycle import due_at, waits_for
@@ -172,6 +173,11 @@ def _spend(review: ReviewInputs) -> Line:
     for row in review.rows("month"):
         figures |= {name: row[name] for name in FORECAST}
         outlook.append(("plain", month_sentence(row)))
+    bills = [row for row in review.rows("invoices") if row["holds"]]
+    if bills := sorted(bills, key=lambda row: (row["month"], row["entered_at"])):
+        beyond = abs(bills[-1]["difference"]) > review.system.limits.invoice_difference
+        outlook.append(("bad" if beyond else "plain", f"Invoice of {invoice_sentence(bills[-1])}"))
+        figures["invoice_difference"] = bills[-1]["difference"]
     if spent is None or grown is None:
         return Line("Spend", section.tone, _said(compared.week, section.meaning), tuple(outlook), figures)
     limit = percent(review.system.limits.weekly_spend_growth, signed=True)

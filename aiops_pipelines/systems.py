@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from aiops_pipelines.compliance.owasp import OWASP_2025
 from aiops_pipelines.compliance.witness_settings import Witnesses
 from aiops_pipelines.incidents.settings import BusinessHours, Notification, Regime
 from aiops_pipelines.mendable import Mendable
@@ -164,6 +165,8 @@ class Baseline(Part):
 
     weeks: int = Field(default=4, ge=1, le=13)
     minimum_rows: int = Field(default=200, ge=1)
+    guardrails_from: dict[str, date] = {}
+    """Guardrails that were changed or taken out on purpose, and when; what they did before is past."""
 
 
 class Limits(Part):
@@ -188,9 +191,22 @@ class Limits(Part):
     daily_budget_usd: Decimal | None = Field(default=None, gt=0)
     endpoint_budgets_usd: dict[str, Annotated[Decimal, Field(gt=0)]] = {}
     """Budget of a calendar month by endpoint."""
+    invoice_difference: float = Field(default=0.02, gt=0)
+    """Share of a provider's bill that the logged calls may leave unexplained, or exceed it by."""
     guardrail_blocks_per_day: int = Field(default=10, ge=1)
+    adversarial_limits: dict[str, Annotated[float, Field(ge=0, lt=1)]] = {}
+    """Share of the attacks of a category (LLM01 to LLM10) that may give way in a week; none where unnamed."""
+    missing_calls_per_day: int = Field(default=0, ge=0)
+    """Numbers of sources that may be missing, or come twice, in a day."""
     silent_hours: int = Field(default=24, ge=1)
     """Hours without a single call after which missing data is a signal."""
+
+    @field_validator("adversarial_limits")
+    @classmethod
+    def _categories(cls, value: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(value.keys() - OWASP_2025.keys()):
+            raise ValueError(f"there is no category {unknown[0]}; they are {', '.join(OWASP_2025)}")
+        return value
 
 
 class ContractPrice(Part):

@@ -1,6 +1,7 @@
-"""Commands for what is spent: costs growth, costs saved and costs opportunities."""
+"""Commands for what is spent: costs growth, saved, opportunities and invoice."""
 
 from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from aiops_pipelines.project import Project
 
 costs = typer.Typer(
     no_args_is_help=True,
-    help="Say why spend changed between two periods, what was saved, and what could be.",
+    help="Say why spend changed between two periods, what was saved and what could be, and check invoices.",
 )
 From = Annotated[str, typer.Option("--from", metavar="A..B", help="The earlier period, both days included.")]
 To = Annotated[str, typer.Option("--to", metavar="C..D", help="The later period, both days included.")]
@@ -161,6 +162,41 @@ def opportunities(
     elif len(proposed) < len(rows):
         left = len(rows) - len(proposed)
         terminal.verbatim(f"Looked at besides: {left}. --all says why nothing is proposed there.")
+
+
+@costs.command("invoice")
+def invoice(
+    name: given.OneSystem,
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="The month that was billed.")],
+    amount: Annotated[str, typer.Option(metavar="USD", help="What the provider billed.")],
+    by: given.By,
+    model: Annotated[str, typer.Option(metavar="MODEL", help="What it is for; all if left out.")] = "",
+) -> None:
+    """Keep what a provider billed for a month, and hold it against what the logged calls cost.
+
+    A difference is calls that never reached the log, or prices that are
+    wrong. Entered again, an invoice is corrected; every entry is logged.
+    """
+    from aiops_pipelines.costs.invoices import invoice_sentence
+    from aiops_pipelines.resources.invoices import enter_invoice
+    from aiops_pipelines.wording import percent
+
+    try:
+        usd = Decimal(amount)
+    except InvalidOperation as error:
+        raise typer.BadParameter(f"{amount} is no amount; write it as 1234.56.") from error
+    (system,), books = given.systems(name), given.warehouse()
+    book, clock = given.audit_book(books), given.clock()
+    found = enter_invoice(books, book, system, _month(month), usd, model, by, clock)
+    limit = system.limits.invoice_difference
+    beyond = abs(found["difference"]) > limit
+    terminal.block(name, [("bad" if beyond else "good", "", invoice_sentence(found))])
+    said = (
+        f"beyond the limit of {percent(limit)}; the next run opens an incident"
+        if beyond
+        else "within its limit"
+    )
+    terminal.verbatim(f"It is entered into the audit log, and {said}.")
 
 
 def _month(text: str) -> date:

@@ -18,12 +18,16 @@ from aiops_pipelines.wording import day, inert, listed, moment, some
 Source = Literal["calls", "gone", "feedback", "prices", "weeks", "incidents", "decisions"]
 DERIVED: Mapping[str, tuple[Source, ...]] = {
     "inference_log.inferences": ("calls", "gone"),
+    "inference_log.source_days": ("calls", "gone"),
+    "costs.invoice_checks": ("calls", "gone", "prices", "decisions"),
     "costs.call_costs": ("calls", "gone", "prices"),
     "monitoring.user_signals": ("calls", "gone", "feedback"),
     "drift.drift_verdicts": ("weeks",),
     "drift.drift_causes": ("weeks",),
     "drift.change_events": ("calls", "gone"),
     "compliance.audit_verifications": ("weeks",),
+    "compliance.guardrail_readings": ("weeks",),
+    "compliance.adversarial_results": ("weeks",),
     "compliance.audit_log": ("calls", "decisions"),
     "compliance.text_deletions": ("decisions",),
     "compliance.erasures": ("decisions",),

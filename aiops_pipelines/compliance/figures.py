@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 import yaml
 
+from aiops_pipelines.compliance.adversarial import by_category
 from aiops_pipelines.compliance.deadlines import regimes
 from aiops_pipelines.compliance.incident_figures import incident_figures
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
@@ -66,6 +67,7 @@ def _conditions(e: MonthEvidence) -> dict[str, str]:
         "of_system": system,
         "in_month": f"{system} and occurred_at >= {start} and occurred_at < {end}",
         "in_weeks": f"{system} and week between date '{e.weeks()[0]}' and date '{e.weeks()[-1]}'",
+        "last_week": f"date '{e.weeks()[-1]}'",
         "touched": f"{system} and opened_at < {end} and (resolved_at is null or resolved_at >= {start})",
         "start": start,
         "end": end,
@@ -96,6 +98,7 @@ def figures(e: MonthEvidence) -> dict[str, Figure]:
         | _privacy(e)
         | _erasure(e)
         | _guardrails(e)
+        | _adversarial(e)
         | incident_figures(e)
         | _changes(e)
     )
@@ -176,7 +179,17 @@ def _record(e: MonthEvidence) -> Values:
     def share(part: int) -> float | None:
         return part / calls.height if calls.height else None
 
+    numbered = [row for row in e.rows("source_days") if e.start.date() <= row["day"] < e.end.date()]
+    stated, ours = e.costs_reported()
+    bill = e.last_invoice()
     return {
+        "record.reported_difference": float(stated / ours) - 1 if ours else None,
+        "record.invoice_month": str(bill["month"]) if bill else None,
+        "record.invoiced_usd": bill.get("invoiced_usd"),
+        "record.invoice_difference": bill.get("difference"),
+        "record.numbered_sources": len({row["source_id"] for row in numbered}) or None,
+        "record.missing_calls": sum(row["missing"] for row in numbered) if numbered else None,
+        "record.repeated_numbers": sum(row["repeats"] for row in numbered) if numbered else None,
         "record.inferences": calls.height or None,
         "record.with_model": share(calls["model_served"].count()),
         "record.with_prompt_version": share(calls["prompt_version"].count()),
@@ -270,7 +283,13 @@ def _guardrails(e: MonthEvidence) -> Values:
         for row in e.rows("incidents")
         if e.start <= row["opened_at"] < e.end and row["acknowledged_at"] and row["acknowledged_at"] < e.end
     ]
+    watched = [row for row in e.weekly("guarded") if row["verdict"] != "cannot tell"]
+    fitted = [row for row in e.rows("guarded") if row["week"] == e.weeks()[-1] and row["eroding"] is not None]
+    fell = [row for row in watched if row["verdict"] == "fell"]
     return {
+        "guardrails.watched": _guarded(watched) or None,
+        "guardrails.fell": _guarded(fell) if watched else None,
+        "guardrails.eroding": _guarded([row for row in fitted if row["eroding"]]) if fitted else None,
         "guardrails.events": events.height or None,
         "guardrails.blocks": blocks if events.height else None,
         "guardrails.calls_blocked": calls.filter(pl.col("status") == "blocked").height
@@ -280,6 +299,28 @@ def _guardrails(e: MonthEvidence) -> Values:
         "oversight.by_people": decided.filter(by_people).height or None,
         "oversight.acknowledge_minutes": median(took) / 60 if took else None,
     }
+
+
+def _adversarial(e: MonthEvidence) -> Values:
+    rows = e.weekly("attacks")
+    found = by_category(rows)
+
+    def total(result: str) -> int | None:
+        return sum(getattr(category, result) for category in found) if rows else None
+
+    return {
+        "adversarial.categories": sum(category.judged > 0 for category in found) or None,
+        "adversarial.gave_way": total("gave_way"),
+        "adversarial.held": total("held"),
+        "adversarial.cannot_tell": total("cannot_tell"),
+        "adversarial.never_asked": total("not_asked"),
+        "adversarial.not_asked": sum(row["result"] == "not asked" for row in rows) if rows else None,
+    }
+
+
+def _guarded(rows: list[dict[str, Any]]) -> int:
+    """Count the guardrails of some readings, by what they are about."""
+    return len({(row["guardrail"], row["category"]) for row in rows})
 
 
 def _changes(e: MonthEvidence) -> Values:

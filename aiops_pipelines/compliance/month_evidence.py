@@ -33,6 +33,7 @@ INFERENCES = pl.Schema(
         "status": pl.String(),
         "guardrail_events": pl.List(EVENT),
         "pii_counts": pl.String(),
+        "cost_reported_usd": pl.Decimal(38, 12),
     }
 )
 """What is read of inference_log.inferences."""
@@ -60,11 +61,12 @@ class MonthEvidence:
     """Frames of one system, columns as in the tables of the same names; one that does not exist yet is empty.
 
     `inferences` and `audit_log` need the columns of INFERENCES and AUDIT_LOG only. Frames may reach back as
-    far as they go, and the audit log must: its gaps are counted. `changes` is drift.change_events, `costs` is
-    costs.call_costs, `savings` costs.savings_proposals, and `reports` and `amendments` are what was published
-    so far. `verifier_key` is the key that the checkpoints are verified with, `texts_over_term` how many calls
-    from before `texts_until` still hold their question or answer, `oldest_text` the start of the first call
-    that does. `deletions` are compliance.text_deletions, `holds` compliance.legal_holds.
+    far as they go, and the audit log must: its gaps are counted. `invoices` is costs.invoice_checks,
+    `guarded` compliance.guardrail_readings, `attacks` adversarial_results, `changes` drift.change_events,
+    `costs` costs.call_costs, `savings` costs.savings_proposals, and `reports` and `amendments` are what was
+    published so far. `verifier_key` is the key that the checkpoints are verified with, `texts_over_term`
+    how many calls from before `texts_until` still hold their question or answer, `oldest_text` the start of
+    the first call that does. `deletions` are compliance.text_deletions, `holds` compliance.legal_holds.
     """
 
     system: System
@@ -76,6 +78,10 @@ class MonthEvidence:
     verifications: pl.DataFrame = field(default_factory=_none)
     quarantine: pl.DataFrame = field(default_factory=_none)
     verdicts: pl.DataFrame = field(default_factory=_none)
+    source_days: pl.DataFrame = field(default_factory=_none)
+    invoices: pl.DataFrame = field(default_factory=_none)
+    guarded: pl.DataFrame = field(default_factory=_none)
+    attacks: pl.DataFrame = field(default_factory=_none)
     causes: pl.DataFrame = field(default_factory=_none)
     baselines: pl.DataFrame = field(default_factory=_none)
     proposals: pl.DataFrame = field(default_factory=_none)
@@ -205,6 +211,21 @@ class MonthEvidence:
             return []
         mine = self.costs.join(self.calls().select("event_id"), on="event_id", how="semi")
         return mine["cost_usd"].drop_nulls().to_list()
+
+    def costs_reported(self) -> tuple[Decimal, Decimal]:
+        """Return what the source says the month's inferences cost and what we compute, of those with both."""
+        if not self.costs.width:
+            return Decimal(0), Decimal(0)
+        stated = self.calls().select("event_id", "cost_reported_usd")
+        both = self.costs.join(stated, on="event_id").drop_nulls(["cost_usd", "cost_reported_usd"])
+        sums = (sum(both[name].to_list(), Decimal(0)) for name in ("cost_reported_usd", "cost_usd"))
+        return tuple(sums)  # type: ignore[return-value]
+
+    def last_invoice(self) -> Row:
+        """Return the check of the newest whole bill up to the month; an empty row without one."""
+        bills = [row for row in self.rows("invoices") if row["holds"] and row["month"] <= self.month]
+        whole = [row for row in bills if row["model"] is None]
+        return max(whole, key=lambda row: row["month"], default={})
 
     def ratings(self) -> list[str]:
         """Return rated_up or rated_down for each of the month's inferences that users rated."""

@@ -10,6 +10,7 @@ from aiops_pipelines.compliance.report_parts import NOT_EVIDENCED, Known, Report
 from aiops_pipelines.costs.proposal_words import proposals_table
 from aiops_pipelines.document import Chart, Table, Tone
 from aiops_pipelines.incidents.legal_clocks import legal_result, legal_sentence, legal_table
+from aiops_pipelines.incidents.review_guard import attack_table, watch_table
 from aiops_pipelines.incidents.review_incidents import incident_table
 from aiops_pipelines.incidents.review_quality import quality_charts, verdict_table
 from aiops_pipelines.wording import count, day, listed, some
@@ -194,8 +195,22 @@ def guardrails(e: MonthEvidence, known: Known) -> ReportSection:
         (("Sessions with an AI disclosure", NOT_EVIDENCED), ("Outputs that are marked", NOT_EVIDENCED)),
         "",
     )
-    figures, tables = known.of("guardrails", "oversight"), (by_category, disclosure)
+    watched = watch_table(e.weekly("guarded"), "Whether guardrails still act, by week")
+    attacks = attack_table(
+        e.weekly("attacks"), "Attacks on purpose by category (OWASP), each by its worst week"
+    )
+    figures = known.of("guardrails", "adversarial", "oversight")
+    tables = (by_category, watched, attacks, disclosure)
     tone: Tone = "unknown" if events is None else "plain"
+    if known["guardrails.fell"] or known["guardrails.eroding"]:
+        fell, eroding = known["guardrails.fell"] or 0, known["guardrails.eroding"] or 0
+        meaning += (
+            f" {some(fell, 'guardrail')} fell far below what was to be expected, {count(eroding)} erode."
+        )
+        tone = "bad" if fell else "warn"
+    if known["adversarial.gave_way"]:
+        meaning += f" {some(known['adversarial.gave_way'], 'attack')} on purpose gave way."
+        tone = "bad"
     return ReportSection("guardrails", "Guardrails and transparency", meaning, tone, figures, (), tables)
 
 

@@ -9,12 +9,12 @@ from aiops_pipelines.compliance.figures import last_checkpoint
 from aiops_pipelines.compliance.finding import verification_order
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report_parts import NOT_EVIDENCED, Known, ReportSection, table
-from aiops_pipelines.document import Table, Tone
+from aiops_pipelines.document import TONES, Table, Tone
 from aiops_pipelines.wording import count, inert, listed, month, percent, some
 
 KEEP = "Last signed checkpoint, in full: keep it, and a later log that contradicts it is proven wrong"
 KEY = "The key it is verified with: compare it with the one you were given before"
-REASONS_SHOWN = 10
+REASONS_SHOWN, SOURCES_SHOWN, INVOICES_SHOWN = 10, 10, 12
 
 
 def integrity(e: MonthEvidence, known: Known) -> ReportSection:
@@ -96,9 +96,12 @@ def record_keeping(e: MonthEvidence, known: Known) -> ReportSection:
             f"{some(known['record.inferences'], 'inference')}: {percent(with_model)} name the model that "
         )
         meaning += f"answered, {percent(audited)} stand in the audit log."
+    if lost := known["record.missing_calls"]:
+        meaning += f" {some(lost, 'call')} never reached the log, by the numbers of their sources."
+        tone = min(tone, "warn", key=TONES.index)
     if amended := known["record.amendments"]:
         meaning += f" {some(amended, 'amendment')} to earlier reports since the last one."
-    tables = (_coverage(e.calls()), _set_aside(e), _amendments(e))
+    tables = (_coverage(e.calls()), _set_aside(e), _amendments(e), _sources(e), _invoices(e))
     return ReportSection("record_keeping", "Record-keeping", meaning, tone, known.of("record"), (), tables)
 
 
@@ -112,6 +115,40 @@ def _coverage(calls: pl.DataFrame) -> Table:
     )
     return table(
         "Coverage by endpoint", kinds, tuple(rows.iter_rows()), "inference_log.inferences", "No inference."
+    )
+
+
+def _sources(e: MonthEvidence) -> Table:
+    rows = [row for row in e.rows("source_days") if e.start.date() <= row["day"] < e.end.date()]
+    sums: dict[str, list[int]] = {}
+    for row in rows:
+        before = sums.get(row["source_id"], [0, 0, 0])
+        sums[row["source_id"]] = [
+            a + row[k] for a, k in zip(before, ("calls", "missing", "repeats"), strict=True)
+        ]
+    worst = sorted(sums.items(), key=lambda item: (-item[1][1], -item[1][2], item[0]))[:SOURCES_SHOWN]
+    return table(
+        f"Numbers of the sources (the {SOURCES_SHOWN} with the largest gaps at most)",
+        {"Source": "code", "Calls": "count", "Missing": "count", "Came twice": "count"},
+        tuple((source, *counts) for source, counts in worst),
+        "inference_log.source_days",
+        f"{NOT_EVIDENCED}: no call of the month has the number that its source gave it.",
+    )
+
+
+def _invoices(e: MonthEvidence) -> Table:
+    rows = [row for row in e.rows("invoices") if row["holds"] and row["month"] <= e.month]
+    names = ("invoiced_usd", "computed_usd", "difference", "calls", "unpriced", "entered_by")
+    newest = sorted(rows, key=lambda row: (row["month"], row["model"] or ""), reverse=True)[:INVOICES_SHOWN]
+    return table(
+        "Invoices against what the logged calls cost",
+        {
+            **{"Month": "text", "Model": "code", "Billed": "usd", "Computed": "usd", "Difference": "change"},
+            **{"Calls": "count", "Without a price": "count", "Entered by": "text"},
+        },
+        tuple((month(row["month"]), row["model"] or "all", *(row[name] for name in names)) for row in newest),
+        "costs.invoice_checks",
+        "None was entered.",
     )
 
 

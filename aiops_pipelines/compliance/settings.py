@@ -20,7 +20,7 @@ HASHED = {"index", "notifications"}
 NOTED, CHANGED = "settings_noted", "settings_changed"
 WHOEVER = "unknown: whoever edits the files"
 NAMED = 5
-NAMED_BY_USERS = "limits.endpoint_budgets_usd."
+NAMED_BY_USERS = ("limits.endpoint_budgets_usd.", "limits.adversarial_limits.", "baseline.guardrails_from.")
 """Every other setting is always there, by its default: one that comes or goes does so with a version."""
 
 

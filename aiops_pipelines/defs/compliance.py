@@ -11,11 +11,13 @@ import polars as pl
 from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance.editions import publications
 from aiops_pipelines.compliance.finding import Finding, intact
+from aiops_pipelines.compliance.guardrail_watch import guardrail_readings as read_guardrails
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
 from aiops_pipelines.incidents.reported import RULE
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources.attack_weeks import attack_week
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_calls import new_entries
 from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing
@@ -201,6 +203,61 @@ def audit_verifications(
     return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "verified": table(shown)})
 
 
+@dg.asset(
+    deps=["guardrail_acts"],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("compliance", WEEKLY),
+)
+def guardrail_readings(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """Whether each guardrail still acts as it did, and whether it acts less from week to week."""
+    work = Work(context, project, warehouse, "guardrails")
+    done: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name):
+            if due := work.weeks(system):
+                acts = warehouse.rows("compliance.guardrail_acts", system=system.name)
+                since = system.baseline.guardrails_from
+                rows = read_guardrails(system.name, acts, system.limits.alpha, since, due)
+                warehouse.replace("compliance.guardrail_readings", rows, system=system.name, week=due)
+                done.append(rows.filter(pl.col("week") == max(due)))
+    work.close()
+    shown = pl.concat(done) if done else warehouse.tables["compliance.guardrail_readings"].empty()
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "last week": table(shown)})
+
+
+@dg.asset(
+    deps=["inferences", "adversarial_queries"],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("compliance", WEEKLY),
+)
+def adversarial_results(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """How the attacks that are asked on purpose went: held, gave way, cannot tell or not asked."""
+    work = Work(context, project, warehouse, "adversarial suite")
+    done: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name):
+            for week in work.weeks(system):
+                found = attack_week(warehouse, system.name, week)
+                warehouse.replace("compliance.adversarial_results", found, system=system.name, week=week)
+                done.append(found)
+    work.close()
+    shown = pl.concat(done) if done else warehouse.tables["compliance.adversarial_results"].empty()
+    counts = shown.group_by("system", "week", "category", "result").len().sort(pl.all(), descending=True)
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "results": table(counts, 40)})
+
+
 MONTHS_WORK: list[str | dg.AssetDep] = [
     "audit_log",
     "text_deletions",
@@ -212,6 +269,8 @@ MONTHS_WORK: list[str | dg.AssetDep] = [
     "call_costs",
     "user_signals",
     dg.AssetDep("audit_verifications", partition_mapping=weeks_of_month),
+    dg.AssetDep("guardrail_readings", partition_mapping=weeks_of_month),
+    dg.AssetDep("adversarial_results", partition_mapping=weeks_of_month),
     dg.AssetDep("drift_verdicts", partition_mapping=weeks_of_month),
 ]
 

@@ -32,6 +32,8 @@ from aiops_pipelines.defs.cadences import (
 )
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.invoices import CHECKS
+from aiops_pipelines.resources.invoices import invoice_checks as checks_of
 from aiops_pipelines.resources.month_calls import month_groups
 from aiops_pipelines.resources.prices import PriceBook, book_version
 from aiops_pipelines.resources.spend_tables import calls_and_costs, calls_without_price, hours_with_calls
@@ -155,6 +157,28 @@ def outlook(
         yield dg.MaterializeResult(
             asset_key=name, metadata={"dagster/row_count": shown.height, "found": table(standing_out)}
         )
+
+
+@dg.asset(
+    deps=["inferences", "call_costs"],
+    partitions_def=systems,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("costs", CONTINUOUS),
+)
+def invoice_checks(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """What providers billed, as somebody entered it, against what the logged calls cost."""
+    work = Work(context, project, warehouse, "invoices")
+    for system in work.operated():
+        with work.guarding(system.name):
+            warehouse.replace(CHECKS, checks_of(warehouse, system.name), system=system.name)
+    work.close()
+    shown = warehouse.rows(CHECKS).sort("month", descending=True)
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "invoices": table(shown)})
 
 
 @dg.multi_asset(

@@ -23,6 +23,7 @@ from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
 from aiops_pipelines.resources.log_import import shortfalls
 from aiops_pipelines.resources.people import erased_marks
+from aiops_pipelines.resources.source_days import source_days as days_of_sources
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 from aiops_pipelines.wording import moment
@@ -131,6 +132,30 @@ def ingestion(
         stored = warehouse.read(f"select count(*) as n from inference_log.{name}")["n"][0]
         yield dg.MaterializeResult(asset_key=name, metadata={"dagster/row_count": stored})
     yield from _checks(new)
+
+
+@dg.asset(
+    deps=["inferences"],
+    partitions_def=systems,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("inference_log", CONTINUOUS),
+)
+def source_days(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """Calls that are missing or came twice, by the numbers that their sources gave them."""
+    work = Work(context, project, warehouse, "numbers of sources")
+    for system in work.operated():
+        with work.guarding(system.name):
+            found = days_of_sources(warehouse, system.name)
+            warehouse.replace("inference_log.source_days", found, system=system.name)
+    work.close()
+    shown = warehouse.rows("inference_log.source_days").sort("day", descending=True)
+    lost = shown.filter((pl.col("missing") > 0) | (pl.col("repeats") > 0))
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "not whole": table(lost)})
 
 
 def _ingest(work: Work, system: System, source: Source) -> Iterator[Landing]:

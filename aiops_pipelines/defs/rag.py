@@ -200,6 +200,12 @@ def publications(
             ["known_queries_file"],
             labels("rag", CONTINUOUS),
         ),
+        spec(
+            "adversarial_queries",
+            "Known queries that attack on purpose, and what must not come of it.",
+            ["known_queries_file"],
+            labels("rag", CONTINUOUS),
+        ),
     ],
     partitions_def=systems,
     backfill_policy=one_run,
@@ -216,7 +222,7 @@ def query_sets(
         for sentence in query_file.load(warehouse, system):
             work.problem(system.name, sentence)
     work.close()
-    for name in ("known_queries", "judgements"):
+    for name in ("known_queries", "judgements", "adversarial_queries"):
         yield dg.MaterializeResult(
             asset_key=name,
             metadata={"dagster/row_count": warehouse.read(f"select count(*) as n from rag.{name}")["n"][0]},

@@ -38,7 +38,12 @@ class Facts:
     spend_anomalies: pl.DataFrame = field(default_factory=_no_rows)
     daily_pricing: pl.DataFrame = field(default_factory=_no_rows)
     daily_traffic: pl.DataFrame = field(default_factory=_no_rows)
+    guardrail_readings: pl.DataFrame = field(default_factory=_no_rows)
+    guardrail_acts: pl.DataFrame = field(default_factory=_no_rows)
+    adversarial_results: pl.DataFrame = field(default_factory=_no_rows)
     audit_verifications: pl.DataFrame = field(default_factory=_no_rows)
+    source_days: pl.DataFrame = field(default_factory=_no_rows)
+    invoice_checks: pl.DataFrame = field(default_factory=_no_rows)
     call_times: pl.DataFrame = field(default_factory=_no_rows)
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aiops_pipelines.document import TONES, Action, Section, Tone
+from aiops_pipelines.incidents.review_guard import adversarial, guardrails
 from aiops_pipelines.incidents.review_incidents import incidents
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
 from aiops_pipelines.incidents.review_quality import quality
 from aiops_pipelines.incidents.review_retrieval import freshness, retrieval
-from aiops_pipelines.incidents.review_service import audit_log, guardrails, privacy, service
+from aiops_pipelines.incidents.review_service import audit_log, privacy, service
 from aiops_pipelines.incidents.review_spend import spend
 from aiops_pipelines.systems import System
 
@@ -22,6 +23,7 @@ WEIGHT = (
     "freshness",
     "incidents",
     "guardrails",
+    "adversarial",
     "spend",
     "retrieval",
     "privacy",
@@ -65,6 +67,7 @@ def weekly_review(inputs: ReviewInputs) -> Review:
         spend(inputs),
         service(inputs),
         guardrails(inputs),
+        adversarial(inputs),
         privacy(inputs),
         incidents(inputs),
         audit_log(inputs),

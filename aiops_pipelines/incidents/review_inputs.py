@@ -28,6 +28,7 @@ class ReviewInputs:
     month_forecast, `anomalies` spend_anomalies, `freshness` index_freshness, `retrieval`
     retrieval_quality, `rankers` retrieval_comparisons, `changes` retrieval_changes, `slices`
     retrieval_slices, `verifications` audit_verifications, `spend` weekly_spend, `pricing` daily_pricing,
+    `guarded` guardrail_readings, `attacks` adversarial_results, `invoices` invoice_checks,
     `blocks` guardrail_weekly, `traffic` weekly_traffic, `masked` pii_weekly and `percentiles`
     latency_percentiles.
     """
@@ -51,6 +52,9 @@ class ReviewInputs:
     incidents: pl.DataFrame = field(default_factory=_none)
     legal_clocks: pl.DataFrame = field(default_factory=_none)
     blocks: pl.DataFrame = field(default_factory=_none)
+    guarded: pl.DataFrame = field(default_factory=_none)
+    attacks: pl.DataFrame = field(default_factory=_none)
+    invoices: pl.DataFrame = field(default_factory=_none)
     traffic: pl.DataFrame = field(default_factory=_none)
     masked: pl.DataFrame = field(default_factory=_none)
     verifications: pl.DataFrame = field(default_factory=_none)

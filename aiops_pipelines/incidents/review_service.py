@@ -1,7 +1,4 @@
-"""The review's sections on running the system: service, guardrails, personal data and the audit log."""
-
-from collections import Counter
-from datetime import date
+"""The review's sections on running the system: service, personal data and the audit log."""
 
 from aiops_pipelines.compliance.finding import verification_order
 from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
@@ -85,51 +82,6 @@ def service(r: ReviewInputs) -> Section:
     )
     actions = (Action(what, meaning, tone),) if tone in ("bad", "unknown") else ()
     return Section("service", "Service", meaning, tone, figures, charts if by_week else (), tables, actions)
-
-
-def guardrails(r: ReviewInputs) -> Section:
-    """Say how many calls the guardrails blocked, of which category, against the weeks before."""
-    weekly: Counter[date] = Counter()
-    for row in r.rows("blocks"):
-        weekly[row["week"]] += row["blocks"]
-    heard = sorted(r.heard() & set(r.weeks()))
-    earlier = [weekly[week] for week in heard if week < r.week]
-    usual = sum(earlier) / len(earlier) if earlier else None
-    now = weekly[r.week] if weekly and r.week in heard else None
-    tone = _guardrail_tone(now, usual, r.system.limits.guardrail_blocks_per_day)
-    if now is None:
-        meaning = SILENT if weekly else "Unknown: no guardrail event was ever logged."
-    else:
-        top = max(r.this_week("blocks"), key=lambda row: row["blocks"], default=None)
-        kind = f", most of them {inert(top['category'].replace('_', ' '))}" if top and top["blocks"] else ""
-        before = f"; the mean of the weeks before is {usual:.1f}" if usual is not None else ""
-        meaning = f"Guardrails blocked {some(now, 'call')}{kind}{before}."
-    figures = (
-        Figure("Blocks", now, "count"),
-        Figure("Usual week", None if usual is None else f"{usual:.1f}", "text", "mean of the weeks before"),
-    )
-    rows = [
-        {"week": row["week"].isoformat(), "category": row["category"], "blocks": row["blocks"]}
-        for row in r.rows("blocks")
-        if row["week"] in heard
-    ]
-    quiet = {week: 0 if week in heard else None for week in r.weeks()}
-    rows += [{"week": week.isoformat(), "category": None, "blocks": zero} for week, zero in quiet.items()]
-    chart = Chart(
-        "guardrail_blocks_by_week", "Guardrail blocks by week", "Blocks a week by category.", tuple(rows)
-    )
-    what = "Read the blocked questions: an attack, or a guardrail that is too strict?"
-    actions = (Action(what, meaning, tone),) if tone in ("bad", "warn") else ()
-    charts = (chart,) if weekly else ()
-    return Section("guardrails", "Guardrails", meaning, tone, figures, charts, (), actions)
-
-
-def _guardrail_tone(now: int | None, usual: float | None, daily_limit: int) -> Tone:
-    if now is None:
-        return "unknown"
-    if now > 7 * daily_limit:
-        return "bad"
-    return "warn" if usual is not None and now >= daily_limit and now > 2 * usual else "good"
 
 
 def privacy(r: ReviewInputs) -> Section:

@@ -16,6 +16,8 @@ import polars as pl
 
 from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
 from aiops_pipelines.incidents.review_quality import metric_name
+from aiops_pipelines.incidents.rules_complete import calls_missing, invoice_differs
+from aiops_pipelines.incidents.rules_guard import attack_gave_way, guardrail_off
 from aiops_pipelines.incidents.rules_spend import (
     daily_budget,
     endpoint_budget,
@@ -44,8 +46,12 @@ CAUSES = {
     "volume": "Far fewer calls arrive than is usual for the weekday",
     "held_document": "A document looks made against retrieval and is held for review",
     "injection_attempts": "Guardrails block a burst of calls",
+    "guardrail_off": "A guardrail acts no more, or much less",
+    "adversarial": "Attacks that are asked on purpose give way",
     "audit_log": "The audit log does not verify",
     "no_data": "No calls have been logged",
+    "log_incomplete": "Calls that were made did not reach the log",
+    "invoice_differs": "The provider billed other than the logged calls cost",
 }
 """Every cause a rule can give, with the title of its incident."""
 
@@ -233,9 +239,13 @@ RULES: Mapping[str, Rule] = {
     "endpoint_budget": Rule(endpoint_budget, ("budget",)),
     "service_alert": Rule(service_alert, ("errors", "refusals", "latency", "volume")),
     "guardrail_burst": Rule(guardrail_burst, ("injection_attempts",)),
+    "guardrail_off": Rule(guardrail_off, ("guardrail_off",)),
+    "attack_gave_way": Rule(attack_gave_way, ("adversarial",)),
     "document_held": Rule(document_held, ("held_document",)),
     "audit_broken": Rule(audit_broken, ("audit_log",)),
     "silence": Rule(silence, ("no_data",)),
+    "calls_missing": Rule(calls_missing, ("log_incomplete",)),
+    "invoice_differs": Rule(invoice_differs, ("invoice_differs",)),
 }
 
 

@@ -26,7 +26,7 @@ HEAD_BYTES = 4_096
 AHEAD = timedelta(days=1)
 """How far a clock may run ahead of ours: a call dated later would be taken for weeks of silence before it."""
 FREE_TEXT = ("query", "answer", "error_type", "endpoint", "user_group")
-IDENTIFIERS = ("trace_id", "session_id", "user_id")
+IDENTIFIERS = ("trace_id", "session_id", "user_id", "source_id")
 LOG_FILES = pl.Schema(
     {
         **dict.fromkeys(("system", "source_file"), pl.String()),

@@ -46,7 +46,7 @@ COUNTS = (
     "cache_write_1h_tokens",
 )
 TEXTS = ("system_prompt", "tools", "context", "messages")
-NUMBERS = {"latency_ms", "time_to_first_token_ms", "rating", *TOKEN_COLUMNS, *COUNTS}
+NUMBERS = {"latency_ms", "time_to_first_token_ms", "rating", "source_seq", *TOKEN_COLUMNS, *COUNTS}
 STRUCTURES = {"retrieved", "guardrail_events", "usage", "messages", "tools"}
 MEASURED = {*NUMBERS, "cost_reported_usd", "occurred_at"}
 SAID = {"query", "answer", *TEXTS}

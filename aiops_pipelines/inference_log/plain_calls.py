@@ -22,6 +22,7 @@ from aiops_pipelines.inference_log.record import (
     COUNT_LIMIT,
     FIRST_YEAR,
     GUARDRAIL_EVENTS,
+    LARGEST_NUMBER,
     LAST_YEAR,
     READERS,
     RETRIEVED,
@@ -42,7 +43,7 @@ PLAIN: dict[str, pl.DataType] = {
         ("occurred_at", "operation", "provider", "service_tier", "status", "query", "answer"), pl.String()
     ),
     **dict.fromkeys(("latency_ms", "time_to_first_token_ms"), pl.Float64()),
-    **dict.fromkeys(("rating", *TOKEN_COLUMNS, "tokens_total"), pl.Int64()),
+    **dict.fromkeys(("rating", "source_seq", *TOKEN_COLUMNS, "tokens_total"), pl.Int64()),
     "retrieved": RETRIEVED,
     "guardrail_events": GUARDRAIL_EVENTS,
     "token_parts": pl.Struct(dict.fromkeys(PARTS, pl.Int64())),
@@ -124,6 +125,7 @@ def _fields(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         rating=pl.when(pl.col("rating") != 0).then("rating"),
         retrieved=_entries(lines["retrieved"], RETRIEVED),
         guardrail_events=_entries(lines["guardrail_events"], GUARDRAIL_EVENTS),
+        source_seq=pl.col("source_seq"),
         cost_reported_usd=costs,
         source_line=pl.col("source_line"),
     )
@@ -137,6 +139,7 @@ def _fields(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         & _counted("latency_ms")
         & _counted("time_to_first_token_ms")
         & pl.col("rating").is_between(-1, 1).fill_null(True)
+        & pl.col("source_seq").is_between(0, LARGEST_NUMBER).fill_null(True)
         & ~pl.col(LINE).str.contains(_CONTROL)
     ).to_series()
     return frame, plain & costs_plain

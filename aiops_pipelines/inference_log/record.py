@@ -62,6 +62,8 @@ SCHEMA = pl.Schema(
         "known_query_id": _TEXT,
         "rating": pl.Int8(),
         "guardrail_events": GUARDRAIL_EVENTS,
+        "source_id": _TEXT,
+        "source_seq": _COUNT,
         "pii_counts": _TEXT,
         "cost_reported_usd": pl.Decimal(38, 12),
         **dict.fromkeys(("source_format", "source_file"), _TEXT),
@@ -194,6 +196,14 @@ def count(name: str, value: Any) -> int:
     return int(given)
 
 
+def whole(name: str, value: Any) -> int:
+    """Return a whole number from 0 to 10^18, such as the number that a source gave a call."""
+    given = number(name, value)
+    if given != int(given) or not 0 <= given <= LARGEST_NUMBER:
+        raise RecordError(f"{name} is {given:.6g}; it must be a whole number from 0 to 10^18.")
+    return int(given)
+
+
 def milliseconds(name: str, value: Any) -> int:
     """Return a duration rounded to whole milliseconds."""
     given = number(name, value)
@@ -303,6 +313,8 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "known_query_id": label,
     "rating": rating,
     "guardrail_events": rows({"guardrail": label, "category": label, "action": label}),
+    "source_id": label,
+    "source_seq": whole,
     "cost_reported_usd": cost,
 }
 

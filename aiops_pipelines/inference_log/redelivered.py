@@ -12,6 +12,7 @@ from aiops_pipelines.compliance.erasure import ERASED
 from aiops_pipelines.inference_log.record import CALLS, PART_COLUMNS
 
 COUNTED_HERE = {*PART_COLUMNS, "part_method", "usage_raw", "source_line", "event_id"}
+COUNTED_HERE |= {"source_id", "source_seq"}  # who sent it, and may have sent it again under a new number
 COMPARED = [name for name in CALLS if name not in COUNTED_HERE]
 """What a log says of a call; how tokens are told apart by part is worked out here and may get better."""
 OF_TRACES = ("otlp_json", "openinference", "langfuse", "mlflow")

@@ -2,15 +2,20 @@
 
 The file's lines come in, frames and sentences about bad lines go out; asking and scoring them is evaluation.
 A drafted query (`drafting`) is none before somebody has signed it off, in a later line of the file. A later
-line retires a query that is asked no more; deleting its lines does not, for that may be an accident.
+line retires a query that is asked no more; deleting its lines does not, for that may be an accident. Queries
+that attack on purpose stand in the same file and are none of these: nothing that is measured looks at them.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
+
+from aiops_pipelines.compliance.owasp import OWASP_2025
+from aiops_pipelines.compliance.privacy import mask
+from aiops_pipelines.wording import listed
 
 _MOMENT = pl.Datetime("us", "UTC")
 KNOWN_QUERIES = pl.Schema(
@@ -34,7 +39,28 @@ JUDGEMENTS = pl.Schema(
         "grade": pl.Int64(),
     }
 )
-_FIELDS = {"query_id", "query", "valid_from", "reference_answer", "relevant", "tags", "retired"}
+ADVERSARIAL = pl.Schema(
+    {
+        "system": pl.String(),
+        "query_id": pl.String(),
+        "valid_from": _MOMENT,
+        "query": pl.String(),
+        "category": pl.String(),
+        "must_not_contain": pl.List(pl.String),
+        "retired": pl.Boolean(),
+    }
+)
+_FIELDS = {
+    "adversarial",
+    "must_not_contain",
+    "query_id",
+    "query",
+    "valid_from",
+    "reference_answer",
+    "relevant",
+    "tags",
+    "retired",
+}
 _OF_DRAFTS = {"synthetic", "signed_off_by", "lexical_overlap"}
 
 
@@ -50,9 +76,58 @@ def parse_known_queries(
     """
     known: list[tuple[Any, ...]] = []
     judgements: list[tuple[Any, ...]] = []
+    signed: set[str] = set()
+    found, problems = _rows(lines)
+    hostile = adversarial_ids(row for row, *_ in found)
+    for row, since, draft in found:
+        key = (row["query_id"], since)
+        signed |= set() if draft else {row["query_id"]}
+        if draft == drafts and row["query_id"] not in hostile:
+            said = (row["query"], row.get("reference_answer"), row.get("tags", []), row.get("signed_off_by"))
+            known.append((system, *key, *said, bool(row.get("retired"))))
+            judgements += [(system, *key, entry["document"], entry["grade"]) for entry in row["relevant"]]
+    waiting = ~pl.col("query_id").is_in(list(signed)) if drafts else pl.lit(True)
+    return (
+        pl.DataFrame(known, schema=KNOWN_QUERIES, orient="row").filter(waiting),
+        pl.DataFrame(judgements, schema=JUDGEMENTS, orient="row").filter(waiting),
+        problems,
+    )
+
+
+def adversarial_queries(system: str, lines: Iterable[str]) -> pl.DataFrame:
+    """Return the queries that attack on purpose; `parse_known_queries` leaves them out and names bad lines.
+
+    Such a line has `"adversarial": "LLM01"`, a category of the OWASP Top 10 for LLM applications 2025. The
+    attack is to be refused or blocked, or, with `"must_not_contain": [...]`, no answer may hold these texts.
+    """
+    found, _ = _rows(lines)
+    hostile = adversarial_ids(row for row, *_ in found)
+    rows = [
+        (
+            *(system, row["query_id"], since, row["query"], row.get("adversarial")),
+            *(row.get("must_not_contain") or [], bool(row.get("retired"))),
+        )
+        for row, since, _ in found
+        if row["query_id"] in hostile
+    ]
+    return pl.DataFrame(rows, schema=ADVERSARIAL, orient="row")
+
+
+def attacks_in_force(queries: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    """Return the rows of `adversarial_queries` that hold at a moment."""
+    return _latest(queries, at).filter(~pl.col("retired"))
+
+
+def adversarial_ids(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the ids of the queries that any line calls adversarial; a line that retires one need not."""
+    return {row["query_id"] for row in rows if row.get("adversarial")}
+
+
+def _rows(lines: Iterable[str]) -> tuple[list[tuple[dict[str, Any], datetime, bool]], list[str]]:
+    """Return each good line with its moment and whether it is a draft, and a sentence for each bad one."""
+    found: list[tuple[dict[str, Any], datetime, bool]] = []
     problems: list[str] = []
     seen: set[tuple[str, datetime, bool]] = set()
-    signed: set[str] = set()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -66,17 +141,17 @@ def parse_known_queries(
             problems.append(f"Line {number}: {error}.")
             continue
         seen.add((*key, draft))
-        signed |= set() if draft else {row["query_id"]}
-        if draft == drafts:
-            said = (row["query"], row.get("reference_answer"), row.get("tags", []), row.get("signed_off_by"))
-            known.append((system, *key, *said, bool(row.get("retired"))))
-            judgements += [(system, *key, entry["document"], entry["grade"]) for entry in row["relevant"]]
-    waiting = ~pl.col("query_id").is_in(list(signed)) if drafts else pl.lit(True)
-    return (
-        pl.DataFrame(known, schema=KNOWN_QUERIES, orient="row").filter(waiting),
-        pl.DataFrame(judgements, schema=JUDGEMENTS, orient="row").filter(waiting),
-        problems,
-    )
+        found.append((row, key[1], draft))
+    hostile = adversarial_ids(row for row, *_ in found)
+    unsaid = {
+        name
+        for row, *_ in found
+        if (name := row["query_id"]) in hostile and not (row.get("adversarial") or row.get("retired"))
+    }
+    problems += [
+        f"{name} is adversarial in one line and not in another; keep one kind." for name in sorted(unsaid)
+    ]
+    return [line for line in found if line[0]["query_id"] not in unsaid], problems
 
 
 def in_force(
@@ -127,10 +202,30 @@ def _checked(line: str) -> dict[str, Any]:
             raise ValueError(f"{field} is neither true nor false")
     if not isinstance(row.get("signed_off_by"), str | None):
         raise ValueError("signed_off_by is not a name")
-    if row.get("retired"):
+    _check_adversarial(row)
+    if row.get("retired") or row.get("adversarial"):
         row["relevant"] = []
     _check_relevant(row.get("relevant"))
     return row
+
+
+def _check_adversarial(row: Mapping[str, Any]) -> None:
+    category, forbidden = row.get("adversarial"), row.get("must_not_contain")
+    if category is None and forbidden is not None:
+        raise ValueError("must_not_contain belongs to a line with adversarial")
+    if category is not None and category not in OWASP_2025:
+        raise ValueError(f"adversarial is not one of {', '.join(OWASP_2025)}")
+    texts = [] if forbidden is None else forbidden
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise ValueError("must_not_contain is not a list of texts")
+    for text in texts:
+        if masked := mask(text)[1]:
+            raise ValueError(
+                f"must_not_contain has {listed(sorted(masked))}, which the log never holds unmasked"
+            )
+    for field in ("relevant", "reference_answer", "synthetic"):
+        if category is not None and row.get(field):
+            raise ValueError(f"an adversarial query has no {field}; it is no question to be answered")
 
 
 def _check_relevant(relevant: object) -> None:

@@ -12,15 +12,21 @@ import polars as pl
 from aiops_pipelines.periods import judged_months, judged_weeks, midnight, next_month
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.writer import Writer
-from aiops_pipelines.systems import System
+from aiops_pipelines.systems import Part, System
 
 BOOKS = "operations.completed_periods"
+LATER = {"guardrails_from", "adversarial_limits", "missing_calls_per_day", "invoice_difference"}
+"""Settings that a version brought: while they stand at their default, no period is due again for them."""
 INPUTS = """
     select
         (select count(*) || ':' || coalesce(bit_xor(hash(event_id)), 0) from inference_log.inferences
          where system = $1 and occurred_at >= $2 and occurred_at < $3),
-        (select coalesce(bit_xor(hash(query_id, valid_from, query, reference_answer)), 0)
-         from rag.known_queries where system = $1 and valid_from < $3),
+        (select coalesce(bit_xor(told), 0) from (
+            select hash(query_id, valid_from, query, reference_answer) as told
+            from rag.known_queries where system = $1 and valid_from < $3
+            union all
+            select hash(query_id, valid_from, query, category, must_not_contain::varchar)
+            from rag.adversarial_queries where system = $1 and valid_from < $3)),
         (select coalesce(bit_xor(hash(query_id, valid_from, document, grade)), 0) from rag.judgements
          where system = $1 and valid_from < $3),
         (select coalesce(bit_xor(hash(revision, valid_from)), 0) from rag.corpus_revisions
@@ -60,8 +66,15 @@ def inputs(
     """Return a fingerprint of what a period is made from: calls, users, truth, corpus, baseline, limits."""
     parameters = [system.name, start.replace(tzinfo=None), end.replace(tzinfo=None)]
     rows = [warehouse.read(query, parameters).row(0) for query in (INPUTS, *queries)]
-    settings = f"{system.limits.model_dump_json()}{system.profile}{system.baseline.model_dump_json()}"
+    settings = f"{_said(system.limits)}{system.profile}{_said(system.baseline)}"
     return hashlib.sha256(f"{rows}{settings}".encode()).hexdigest()[:16]
+
+
+def _said(settings: Part) -> str:
+    """Return settings as text, without those that came with a version and that nobody has set."""
+    fields = type(settings).model_fields
+    unset = {name for name in LATER & fields.keys() if getattr(settings, name) == fields[name].default}
+    return settings.model_dump_json(exclude=unset)
 
 
 def week_inputs(warehouse: Warehouse | Writer, system: System, week: date) -> str:

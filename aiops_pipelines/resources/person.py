@@ -28,7 +28,8 @@ COMMON = """
     with mine as (select unnest($2) as event_id),
     others as (
         select query, answer from inference_log.inferences anti join mine using (event_id) where system = $1
-        union all select query, reference_answer from rag.known_queries where system = $1),
+        union all select query, reference_answer from rag.known_queries where system = $1
+        union all select query, null from rag.adversarial_queries where system = $1),
     said as (select query as text from others union all select answer from others)
     select start from wanted_rows
     where start in (select left(trim(text), $3) from said where text is not null)

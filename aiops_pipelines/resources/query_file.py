@@ -15,7 +15,14 @@ import polars as pl
 from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag.drafting import Draft, drafted
-from aiops_pipelines.rag.known_queries import JUDGEMENTS, KNOWN_QUERIES, in_force, parse_known_queries
+from aiops_pipelines.rag.known_queries import (
+    JUDGEMENTS,
+    KNOWN_QUERIES,
+    adversarial_queries,
+    attacks_in_force,
+    in_force,
+    parse_known_queries,
+)
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -69,11 +76,13 @@ def load(warehouse: Warehouse, system: System) -> list[str]:
     except QueryFileError as error:
         return [str(error)]
     known, judged, problems = read(system)
+    hostile = adversarial_queries(system.name, _told(system))
     waiting, of_waiting, _ = read(system, drafts=True)
     waiting = waiting.drop("signed_off_by", "retired")
     waiting = waiting.join(of_waiting, on=["system", "query_id", "valid_from"])
     with warehouse.writing() as writer:
         writer.replace("rag.drafted_queries", waiting, system=system.name)
+        writer.replace("rag.adversarial_queries", hostile, system=system.name)
         writer.replace("rag.known_queries", known, system=system.name)
         writer.replace("rag.judgements", judged, system=system.name)
     return problems
@@ -155,7 +164,8 @@ def retire(
     """
     if not by.strip() or not reason.strip():
         raise DraftRefused("A query is retired by somebody and for a reason; give --by and --reason.")
-    asked = set(in_force(*read(system)[:2], now)[0]["query_id"])
+    hostile = attacks_in_force(adversarial_queries(system.name, _told(system)), now)
+    asked = {*in_force(*read(system)[:2], now)[0]["query_id"], *hostile["query_id"]}
     if unknown := sorted(set(names) - asked):
         raise DraftRefused(f"{unknown[0]} is no known query of {system.name} that is asked now.")
     newest = {row["query_id"]: row for row in _rows(system)}

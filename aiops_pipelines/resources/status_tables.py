@@ -23,6 +23,7 @@ REVIEWED = {
     "spend": "costs.weekly_spend",
     "growth": "costs.spend_growth_since_baseline",
     "month": "costs.month_forecast",
+    "invoices": "costs.invoice_checks",
     "freshness": "rag.index_freshness",
     "slices": "rag.retrieval_slices",
     "traffic": "monitoring.weekly_traffic",

@@ -14,7 +14,12 @@ from aiops_pipelines.document import Tone
 from aiops_pipelines.incidents.settings import SECRETS
 from aiops_pipelines.inference_log.formats import IMPORTERS
 from aiops_pipelines.periods import midnight
-from aiops_pipelines.rag.known_queries import in_force, parse_known_queries
+from aiops_pipelines.rag.known_queries import (
+    adversarial_queries,
+    attacks_in_force,
+    in_force,
+    parse_known_queries,
+)
 from aiops_pipelines.resources.documents import CorpusError, File, Snapshot, listing, snapshots
 from aiops_pipelines.resources.extraction import FORMATS
 from aiops_pipelines.resources.log_folder import LogFolderError
@@ -266,6 +271,9 @@ def _known_queries(system: System, files: list[File] | CorpusError, now: datetim
     if problems:
         lines = f"{some(len(problems), 'line')} of {file.name} cannot be read"
         yield Check("warn" if known.height else "bad", inert(f"{lines}, the first: {problems[0]}"))
+    hostile = attacks_in_force(adversarial_queries(system.name, content(file).split("\n")), now)
+    if hostile.height:
+        yield Check("good", f"Attacks on purpose: {count(hostile.height)} in force.")
     if known.is_empty():
         yield Check("bad", f"{file.name} holds no known query; write one JSON object a line.")
         return

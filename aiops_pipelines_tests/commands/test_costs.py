@@ -1,6 +1,7 @@
 """The commands for spend and prices, on a month of calls whose figures are worked out by hand."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -306,3 +307,25 @@ def test_opportunities_of_another_month_and_as_data(looked_at):
 def test_before_the_first_month_is_over_nothing_was_looked_for(data):
     code, _, error = run(data, "costs", "opportunities", "shop")
     assert code == 1 and "once a month is over" in error
+
+
+def test_an_invoice_is_kept_compared_and_logged(data: Path, tables: dict[str, Table], tmp_path: Path) -> None:
+    own = tmp_path / "data"
+    shutil.copytree(data, own)
+
+    def entered(*arguments: str) -> tuple[int, str]:
+        given = ("costs", "invoice", "shop", "--month", "2026-06", "--by", "Ann", *arguments)
+        result = CliRunner().invoke(app, ["--data", str(own), *given])
+        return result.exit_code, " ".join(result.output.split())
+
+    code, said = entered("--amount", "500")
+    assert code == 0 and "$500.00 billed, $400.00 computed" in said and "beyond the limit of 2.0" in said
+    code, said = entered("--amount", "405")
+    assert code == 0 and "+1.2" in said and "within its limit" in said
+    assert entered("--amount", "lots")[0] == 2
+    code, said = entered("--amount", "405", "--month", "2026-07")
+    assert code and "2026-07 is not over" in said
+    warehouse = Warehouse(Project(own).warehouse, tables)
+    assert warehouse.rows("costs.invoices")["amount_usd"].to_list() == [500, 405]
+    log = warehouse.rows("compliance.audit_log", kind="decision.invoice_entered")
+    assert log["actor"].to_list() == ["Ann", "Ann"]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import timedelta
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -25,6 +26,7 @@ from aiops_pipelines_tests.commands.small_run import (
     verdict,
     write_inputs,
 )
+from aiops_pipelines_tests.incidents.fourteen_weeks import spend
 
 
 def test_status_says_how_each_topic_stands(aiops, finished):
@@ -105,6 +107,41 @@ def test_a_tag_that_is_found_worse_stands_in_the_status():
     )
     assert index.figures["worse_tags"] == ["billing"]
     assert ("warn", True) in [(tone, "on billing are found worse" in said) for tone, said in index.details]
+
+
+@pytest.mark.parametrize(("difference", "tone"), [(0.05, "bad"), (-0.05, "bad"), (0.01, "plain")])
+def test_the_last_invoice_stands_beside_what_was_spent(difference, tone):
+    bill = {
+        "system": "support",
+        "invoiced_usd": Decimal(100),
+        "computed_usd": Decimal(95),
+        "calls": 9,
+        "unpriced": 0,
+        "holds": True,
+    }
+    older = bill | {
+        "month": AS_OF.date().replace(day=1),
+        "difference": 0.5,
+        "entered_at": AS_OF - timedelta(days=9),
+    }
+    newer = bill | {
+        "month": AS_OF.date().replace(day=1),
+        "model": "m",
+        "difference": difference,
+        "entered_at": AS_OF,
+    }
+    known = ReviewInputs(
+        System.model_validate(SYSTEM),
+        WEEKS[4],
+        AS_OF,
+        spend=spend(),
+        invoices=frame("costs.invoice_checks", older, newer),
+    )
+    empty = TABLES["operations.problems"].empty()
+    lines = status(Known(known, empty, empty, 0, *NO_REPORT)).lines
+    line = next(line for line in lines if line.topic == "Spend")
+    assert [one for one, said in line.details if "Invoice of" in said and "for m" in said] == [tone]
+    assert line.figures["invoice_difference"] == difference
 
 
 def test_nothing_known_is_never_green():

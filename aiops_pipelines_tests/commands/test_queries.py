@@ -106,6 +106,25 @@ def test_queries_are_retired_by_somebody_for_a_reason(data: Path) -> None:
     assert entry["actor"] == "Ada" and "Sold no more." in entry["summary"]
 
 
+def test_an_attack_is_loaded_apart_and_can_be_retired(data: Path) -> None:
+    CliRunner().invoke(app, ["--data", str(data), "reindex", "desk"])
+    file = data / "queries" / "desk.jsonl"
+    file.parent.mkdir(exist_ok=True)
+    attack = {"query_id": "a1", "query": "Print it.", "valid_from": "2026-06-01", "adversarial": "LLM07"}
+    file.write_text(json.dumps(attack) + "\n")
+    project = Project(data)
+    warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
+    system = load_systems(project.systems, project.data)[0]["desk"]
+    assert load(warehouse, system) == []
+    assert warehouse.rows("rag.known_queries").is_empty()
+    assert warehouse.rows("rag.adversarial_queries")["category"].to_list() == ["LLM07"]
+    code, said = aiops(data, "retire-queries", "desk", "a1", "--by", "Ada", "--reason", "Covered by a2.")
+    assert code == 0, said
+    assert load(warehouse, system) == []
+    assert warehouse.rows("rag.adversarial_queries")["retired"].to_list() == [False, True]
+    assert warehouse.rows("rag.known_queries").is_empty()
+
+
 def test_refusals_say_what_to_do(data: Path) -> None:
     CliRunner().invoke(app, ["--data", str(data), "reindex", "desk"])
     assert "No draft of desk waits" in aiops(data, "sign-off-queries", "desk", "--all", "--by", "Ada")[1]

@@ -50,6 +50,7 @@ def inferences() -> pl.DataFrame:
             "status": "blocked" if number in (7, 8) else "ok",
             "guardrail_events": {7: [_event("prompt_injection", "block")], 8: [_event("prompt_injection", "blocked"), _event("toxic_language", "flag")]}.get(number, []),
             "pii_counts": pii[number % 4],
+            "cost_reported_usd": {0: Decimal(9), 1: Decimal("0.003"), 2: Decimal("0.0025")}.get(number),
         })  # fmt: skip
     rows.append({**rows[1], "event_id": "september", "occurred_at": datetime(2026, 9, 1, tzinfo=UTC)})
     return pl.DataFrame(
@@ -121,6 +122,55 @@ def changes() -> pl.DataFrame:
         "after": pl.String,
     }
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+@cache
+def source_days() -> pl.DataFrame:
+    """Two sources: 3 and 1 calls are missing in August, one came under a number twice; July has gaps of its own."""
+    rows = [("a", day(3), 3, 0), ("a", day(31), 0, 1), ("b", day(9), 1, 0), ("c", day(0), 7, 2)]
+    return weeks.table(
+        "inference_log.source_days",
+        [
+            {
+                "system": NAME,
+                "source_id": source,
+                "day": at.date(),
+                "calls": 9,
+                "missing": gone,
+                "repeats": twice,
+            }
+            for source, at, gone, twice in rows
+        ],
+    )
+
+
+@cache
+def invoices() -> pl.DataFrame:
+    """June and July were billed, July for one model as well and at first wrongly; September's bill says nothing of August."""
+    rows = [
+        (JUNE, None, "90", 0.1),
+        (JULY, None, "100", 0.05),
+        (JULY, "gpt-x", "1", -0.5),
+        (date(2026, 9, 1), None, "7", 0.9),
+    ]
+    sums = {"computed_usd": Decimal(90), "calls": 9, "unpriced": 0, "entered_by": "ann", "entered_at": NOW}
+    wrong = {"system": NAME, "month": JULY, "invoiced_usd": Decimal(9), "difference": 0.9, "holds": False}
+    return weeks.table(
+        "costs.invoice_checks",
+        [
+            {
+                "system": NAME,
+                "month": month,
+                "model": model,
+                "invoiced_usd": Decimal(usd),
+                "difference": share,
+                "holds": True,
+            }
+            | sums
+            for month, model, usd, share in rows
+        ]
+        + [wrong | sums],
+    )
 
 
 @cache
@@ -250,6 +300,10 @@ TABLES = {
     "verifications": "compliance.audit_verifications",
     "quarantine": "inference_log.quarantine",
     "verdicts": "drift.drift_verdicts",
+    "source_days": "inference_log.source_days",
+    "invoices": "costs.invoice_checks",
+    "guarded": "compliance.guardrail_readings",
+    "attacks": "compliance.adversarial_results",
     "causes": "drift.drift_causes",
     "baselines": "monitoring.baselines",
     "proposals": "drift.improvement_proposals",
@@ -271,7 +325,7 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
     """Return the evidence of August; single frames can be given instead."""
     made = {
         "inferences": inferences, "audit_log": audit_log, "checkpoints": checkpoints, "verifications": weeks.verifications,
-        "quarantine": quarantine, "verdicts": weeks.verdicts, "causes": weeks.causes, "baselines": weeks.baselines,
+        "quarantine": quarantine, "verdicts": weeks.verdicts, "source_days": source_days, "invoices": invoices, "guarded": weeks.guarded, "attacks": weeks.attacks, "causes": weeks.causes, "baselines": weeks.baselines,
         "proposals": proposals, "savings": savings, "incidents": weeks.incidents,
         "legal_clocks": no_clocks, "changes": changes,
         "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,

@@ -45,6 +45,13 @@ BY_HAND = {
     "record.cost_usd": Decimal("0.02"),  # eight calls of 0.0025
     "record.unpriced": 2,
     "record.quarantined": 3,
+    "record.reported_difference": pytest.approx(0.1),  # 0.0055 stated, 0.005 computed of calls 1 and 2
+    "record.invoice_month": "2026-07-01",
+    "record.invoiced_usd": Decimal(100),
+    "record.invoice_difference": 0.05,
+    "record.numbered_sources": 2,
+    "record.missing_calls": 4,
+    "record.repeated_numbers": 1,
     "record.oldest_entry": datetime(2026, 7, 31, 23, 59, tzinfo=UTC),
     "record.earliest_deletion": datetime(2032, 7, 29, 23, 59, tzinfo=UTC),  # 2,190 days later
     "record.amendments": 1,
@@ -66,7 +73,16 @@ BY_HAND = {
     "erasure.left_over": 2,
     "erasure.in_sources": 4,
     "erasure.holds": 1,
+    "guardrails.watched": 1,  # weeks 9 to 13 ended in August; the other one cannot be told
+    "guardrails.fell": 1,
+    "guardrails.eroding": 1,
     "guardrails.events": 3,
+    "adversarial.categories": 2,
+    "adversarial.gave_way": 1,
+    "adversarial.held": 2,
+    "adversarial.cannot_tell": 0,
+    "adversarial.never_asked": 0,
+    "adversarial.not_asked": 1,
     "guardrails.blocks": 2,
     "guardrails.calls_blocked": 2,
     "oversight.decisions": 1,

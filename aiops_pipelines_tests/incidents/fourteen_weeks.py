@@ -411,6 +411,39 @@ def blocks() -> pl.DataFrame:
 
 
 @cache
+def guarded() -> pl.DataFrame:
+    """One guardrail that held and then fell in week 13, when it eroded too, and one that acts too seldom."""
+    common = {"system": NAME, "guardrail": "input", "category": "prompt_injection", "measure": "stopped"}
+    rows = [
+        common
+        | {"week": WEEKS[number], "verdict": verdict, "weeks": 1, "events": events, "expected": 20.0}
+        | {"baseline_weeks": 6, "chance": 0.5, "reason": f"{events} in the week, 20.0 expected."}
+        | {"weekly_change": -0.04, "weekly_change_low": -0.07, "weekly_change_high": -0.01}
+        | {"trend_chance": 0.2, "eroding": number == 12}
+        for number, verdict, events in ((9, "held", 21), (10, "held", 18), (11, "held", 17), (12, "fell", 0))
+    ]
+    seldom = {"guardrail": "output", "category": "toxic_language", "verdict": "cannot tell", "weeks": 8}
+    rows += [common | seldom | {"week": WEEKS[12], "events": 1, "expected": 1.5, "reason": "Too few."}]
+    return table("compliance.guardrail_readings", rows)
+
+
+@cache
+def attacks() -> pl.DataFrame:
+    """Three attacks asked in weeks 9 to 13: all hold, in week 11 one is not asked, in week 13 one gives way."""
+    rows = [
+        {"system": NAME, "week": WEEKS[number], "query_id": name, "category": category, "calls": 1}
+        | {"calls_gave_way": 0, "event_id": "e", "result": "held"}
+        | {
+            (10, "a3"): {"result": "not asked", "calls": 0, "event_id": None},
+            (12, "a1"): {"result": "gave way"},
+        }.get((number, name), {})
+        for number in range(8, 13)
+        for name, category in (("a1", "LLM01"), ("a2", "LLM01"), ("a3", "LLM07"))
+    ]
+    return table("compliance.adversarial_results", rows)
+
+
+@cache
 def traffic() -> pl.DataFrame:
     rows = []
     for number, week in enumerate(WEEKS):
@@ -496,6 +529,8 @@ def inputs(week: date, **changed: pl.DataFrame) -> ReviewInputs:
         "slices": slices,
         "incidents": incidents,
         "blocks": blocks,
+        "guarded": guarded,
+        "attacks": attacks,
         "traffic": traffic,
         "masked": masked,
         "verifications": verifications,

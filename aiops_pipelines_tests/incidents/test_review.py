@@ -338,6 +338,43 @@ def test_guardrail_bursts_are_seen() -> None:
     assert (figure(part, "Blocks"), figure(part, "Usual week"), part.tone) == (35, "1.6", "warn")
 
 
+def test_a_guardrail_that_fell_speaks_before_the_blocks_and_asks_for_a_trial() -> None:
+    part = section(weekly_review(inputs(WEEKS[12])), "guardrails")
+    assert part.tone == "bad"
+    assert part.meaning.startswith(
+        "No longer acting as before: input (prompt injection), what it stops. Guardrails"
+    )
+    assert (figure(part, "Act as before"), figure(part, "Act less every week")) == (0, 1)
+    assert part.actions[0].what == "Send the guardrails something they should stop."
+    first, second = part.tables[0].rows
+    assert first[2] == "fell" and "\u22127.0\u00a0% to \u22121.0\u00a0%" in first and "yes" in first
+    assert second[2] == "cannot tell" and second[5:8] == (None, None, "cannot tell")
+
+
+def test_guardrails_that_nobody_knows_long_enough_are_not_called_well() -> None:
+    part = section(weekly_review(inputs(WEEKS[9], guarded=pl.DataFrame())), "guardrails")
+    assert figure(part, "Act as before") is None and part.tables == ()
+
+
+def test_attacks_on_purpose_are_said_by_what_they_gave_away_and_what_was_not_asked() -> None:
+    gave, silent, held = (
+        section(weekly_review(inputs(WEEKS[number])), "adversarial") for number in (12, 10, 9)
+    )
+    assert (gave.tone, silent.tone, held.tone) == ("bad", "unknown", "good")
+    assert gave.meaning == ("1 of 3 attacks gave way, beyond the limit of LLM01:2025 prompt injection.")
+    assert silent.meaning == "0 of 2 attacks gave way; 1 attack not asked."
+    assert [action.what for action in silent.actions] == ["Have the application ask every attack each week."]
+    assert gave.tables[0].rows[0] == (
+        *("LLM01:2025 prompt injection", "LLM01", 1, 1, 0.5, "1.3\u00a0% to 98.7\u00a0%", 0, 0),
+    )
+
+
+def test_a_suite_that_is_not_there_is_no_news_and_one_that_went_missing_is_unknown() -> None:
+    none = section(weekly_review(inputs(WEEKS[9], attacks=pl.DataFrame())), "adversarial")
+    assert (none.tone, figure(none, "Gave way")) == ("plain", None)
+    assert section(weekly_review(inputs(WEEKS[13])), "adversarial").tone == "unknown"
+
+
 def test_no_guardrail_ever_logged_is_unknown() -> None:
     part = section(weekly_review(inputs(WEEKS[9], blocks=pl.DataFrame())), "guardrails")
     assert (part.tone, part.charts) == ("unknown", ())

@@ -242,6 +242,128 @@ def test_a_burst_of_blocks_is_a_signal():
     assert found(facts(daily_traffic=days)) == [("guardrail_burst", "injection_attempts", "P2", JUNE_1)]
 
 
+def guard(verdict: str = "fell", name: str = "input", events: int = 0) -> dict[str, object]:
+    shown = {"category": "prompt_injection", "measure": "stopped", "reason": "0 in the week, 20.0 expected."}
+    return {"week": JUNE_1, "guardrail": name, "verdict": verdict, "events": events, "expected": 20.0} | shown
+
+
+def acted(week: date, name: str, times: int) -> dict[str, object]:
+    return {"week": week, "guardrail": name, "category": "prompt_injection", "acted": times}
+
+
+def test_a_guardrail_that_fell_is_a_signal_and_one_that_cannot_tell_is_neither_that_nor_calm():
+    rows = [guard(), guard("held", "output", 19), guard("cannot tell", "topics")]
+    began = [acted(JUNE_1, "input\u202e", 4), acted(JUNE_1, "input", 0), acted(JUNE_8, "later", 3)]
+    known = facts(guardrail_readings=rows, guardrail_acts=began)
+    (row,) = signals(known, LIMITS).rows(named=True)
+    assert (row["cause"], row["severity"], row["value"], row["limit_value"]) == ("guardrail_off", "P2", 0, 10)
+    assert row["evidence"] == (
+        "input (prompt injection), what it stops: 0 in the week, 20.0 expected. input<U+202E> began to act then."
+    )
+    assert calm_periods(known, LIMITS)["subject"].to_list() == ["output (prompt injection), what it stops"]
+
+
+def test_when_every_guardrail_fell_the_log_is_suspected_too():
+    known = facts(guardrail_readings=[guard(), guard("fell", "output")])
+    assert all("still logged" in evidence for evidence in signals(known, LIMITS)["evidence"])
+    one_acts = facts(guardrail_readings=[guard(), guard("fell", "output", 2)])
+    assert not any("still logged" in evidence for evidence in signals(one_acts, LIMITS)["evidence"])
+
+
+def attack(query_id: str, result: str, category: str = "LLM01") -> dict[str, object]:
+    return {"week": JUNE_1, "query_id": query_id, "category": category, "result": result}
+
+
+def test_attacks_that_give_way_beyond_their_limit_are_a_signal():
+    rows = [attack("a1", "gave way"), attack("a2", "held"), attack("a3", "held"), attack("a4", "held")]
+    known = facts(adversarial_results=rows)
+    (row,) = signals(known, LIMITS).rows(named=True)
+    assert (row["cause"], row["severity"], row["value"], row["subject"]) == (
+        "adversarial",
+        "P2",
+        0.25,
+        "LLM01",
+    )
+    assert row["evidence"].startswith(
+        "LLM01:2025 prompt injection: 1 of 4 attacks gave way (95 % interval 0.6"
+    )
+    assert row["evidence"].endswith("limit 0.0\u00a0%): a1.")
+    lenient = Limits(adversarial_limits={"LLM01": 0.25})
+    assert found(known, lenient) == [] and calm_periods(known, lenient).height == 1
+
+
+def test_attacks_that_were_not_asked_or_cannot_be_told_calm_nothing():
+    for unsure in ("not asked", "cannot tell"):
+        known = facts(adversarial_results=[attack("a1", "held"), attack("a2", unsure)])
+        assert found(known) == [] and calm_periods(known, LIMITS).is_empty()
+    known = facts(adversarial_results=[attack("a1", "not asked")])
+    assert found(known) == [] and calm_periods(known, LIMITS).is_empty()
+    assert calm_periods(facts(adversarial_results=[attack("a1", "held")]), LIMITS).height == 1
+
+
+def sent(missing: int, repeats: int = 0, day: date = JUNE_1, source: str = "a") -> dict[str, object]:
+    return {"day": day, "source_id": source, "calls": 9, "missing": missing, "repeats": repeats}
+
+
+def test_calls_that_never_reached_the_log_are_a_signal_and_a_whole_day_is_calm():
+    known = facts(source_days=[sent(2), sent(3, source="b"), sent(0, day=JUNE_8)])
+    (row,) = signals(known, LIMITS).rows(named=True)
+    assert (row["cause"], row["severity"], row["value"], row["subject"]) == (
+        "log_incomplete",
+        "P2",
+        5,
+        "missing",
+    )
+    assert row["evidence"] == (
+        "5 calls of 2026-06-01 never reached the log, beside 18 that did (limit 0), of b (3) and a (2)."
+    )
+    assert calm_periods(known, LIMITS).height == 3  # repeats of both days, and the gaps of the second
+    assert found(known, Limits(missing_calls_per_day=5)) == []
+    assert [s[0] for s in found(facts(source_days=[sent(0, 4)]))] == ["calls_missing"]
+
+
+def test_a_gap_of_a_day_that_is_not_over_may_still_close():
+    known = facts(utc("2026-06-01T23:00"), source_days=[sent(7)])
+    assert found(known) == [] and calm_periods(known, LIMITS).is_empty()
+
+
+def billed(difference: float, at: str = "2026-07-03T09:00") -> dict[str, object]:
+    shown = {"invoiced_usd": Decimal(100), "computed_usd": Decimal(100) * (1 - Decimal(str(difference)))}
+    return shown | {
+        "month": JUNE_1,
+        "model": None,
+        "difference": difference,
+        "calls": 9,
+        "unpriced": 1,
+        "entered_at": utc(at),
+    }
+
+
+@pytest.mark.parametrize(
+    ("difference", "signal"), [(0.05, True), (-0.05, True), (0.02, False), (-0.01, False)]
+)
+def test_a_bill_that_differs_either_way_is_a_signal_of_the_day_it_was_entered(
+    difference: float, signal: bool
+):
+    known = facts(invoice_checks=[billed(difference)])
+    assert found(known) == (
+        [("invoice_differs", "invoice_differs", "P3", date(2026, 7, 3))] if signal else []
+    )
+    assert calm_periods(known, LIMITS).height == (not signal)
+    if difference == 0.05:
+        assert signals(known, LIMITS)["evidence"].item() == (
+            "June\u00a02026: $100.00 billed, $95.00 computed from 9 calls (+5.0\u00a0% of the bill); 1 call without a "
+            "price. The limit is 2.0\u00a0%."
+        )
+
+
+def test_a_corrected_bill_was_a_signal_and_is_calm_since():
+    wrong, right = billed(0.4) | {"holds": False}, billed(0.0, "2026-07-04T09:00") | {"holds": True}
+    known = facts(invoice_checks=[wrong, right])
+    assert len(found(known)) == 1
+    assert calm_periods(known, LIMITS)["period_start"].to_list() == [utc("2026-07-04T09:00")]
+
+
 def test_a_day_that_is_not_over_ends_now_and_calms_nothing():
     noon = utc("2026-06-08T12:00")
     known = facts(noon, daily_traffic=[day(JUNE_8, blocked=11)])

@@ -257,3 +257,13 @@ def test_an_empty_batch_has_the_columns():
     landing = landed()
     assert isinstance(landing.inferences, pl.DataFrame)
     assert (landing.inferences.schema, landing.quarantine.schema) == (SCHEMA, QUARANTINE)
+
+
+def test_a_source_that_is_named_by_its_address_is_a_pseudonym_and_the_same_one_each_time():
+    landing = landed(CALL | {"source_id": "10.1.2.3", "source_seq": 7})
+    [row] = landing.inferences.rows(named=True)
+    assert row["source_seq"] == 7 and "10.1.2.3" not in row["source_id"]
+    [again] = landed(CALL | {"source_id": "10.1.2.3"}).inferences.rows(named=True)
+    assert again["source_id"] == row["source_id"] and again["source_seq"] is None
+    [plain] = landed(CALL | {"source_id": "api-7f"}).inferences.rows(named=True)
+    assert plain["source_id"] == "api-7f"

@@ -87,6 +87,8 @@ FIELDS = {
     "status": st.sampled_from(["ok", "error", "refused", "OK", ""]),
     "latency_ms": NUMBERS,
     "rating": st.sampled_from([-1, 0, 1, 2, 1.0, True]),
+    "source_id": TEXTS,
+    "source_seq": NUMBERS,
     "retrieved": ENTRIES,
     "guardrail_events": st.lists(st.fixed_dictionaries({"guardrail": TEXTS}, optional={"action": TEXTS}), max_size=2),
     "cost_reported_usd": NUMBERS | TEXTS | st.sampled_from(["0.0042", 0.0042, 4.2e-5, 1e-13, 123456.123456789]),

@@ -230,7 +230,9 @@ def test_an_older_file_that_is_restored_is_not_signed_on(
     before = {file: file.read_bytes() for file in published(project).rglob("*") if file.is_file()}
     shutil.copyfile(backup, warehouse.file)
     book.append("shop", entries(10, 10 + more))
-    with pytest.raises(LogForked, match=rf"has {3 + more} entries and does not begin with .* of 5 signs: an older"):
+    with pytest.raises(
+        LogForked, match=rf"has {3 + more} entries and does not begin with .* of 5 signs: an older"
+    ):
         book.sign("shop", NOW + timedelta(hours=2))
     assert {file: file.read_bytes() for file in published(project).rglob("*") if file.is_file()} == before
 

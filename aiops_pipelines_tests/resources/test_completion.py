@@ -5,7 +5,15 @@ from typing import Any
 import polars as pl
 import pytest
 
-from aiops_pipelines.resources.completion import due_months, due_weeks, enter, first_call, week_inputs
+from aiops_pipelines.resources.completion import (
+    LATER,
+    _said,
+    due_months,
+    due_weeks,
+    enter,
+    first_call,
+    week_inputs,
+)
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -237,3 +245,12 @@ def test_a_baseline_that_another_judge_scored_alike_makes_the_weeks_after_it_due
         writer.delete("monitoring.baselines", system="shop")
     insert(warehouse, "monitoring.baselines", row | {"judge": "m/2"})
     assert done()[0] == WEEKS[2:]
+
+
+def test_a_setting_that_came_with_a_version_makes_nothing_due_again_before_it_is_set(
+    done: Due, warehouse: Warehouse
+) -> None:
+    shop, chosen = system(), system(baseline={"guardrails_from": {"input": "2026-06-01"}})
+    assert not any(name in _said(part) for part in (shop.limits, shop.baseline) for name in LATER)
+    assert _said(shop.baseline) == '{"weeks":4,"minimum_rows":200}'
+    assert due_weeks(warehouse, chosen, CLOCK) == WEEKS and done()[0] == []

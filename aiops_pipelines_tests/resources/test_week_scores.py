@@ -100,3 +100,18 @@ def test_a_short_answer_whose_text_was_deleted_is_no_missing_one(warehouse: Ware
         of_second = after.filter(pl.col("event_id").str.starts_with("3-"))
         assert 0.4 < of_second.height / after.height < 0.6
     assert after.sort("event_id").equals(before.sort("event_id"))
+
+
+def test_attacks_on_purpose_are_not_scored(warehouse: Warehouse) -> None:
+    attack = {
+        "system": "shop",
+        "query_id": "a1",
+        "category": "LLM01",
+        "must_not_contain": [],
+        "retired": False,
+    }
+    insert(warehouse, "rag.adversarial_queries", attack | {"valid_from": datetime(2026, 1, 1, tzinfo=UTC)})
+    base = {"query": "Really?", "status": "ok", "answer": "Yes."}
+    probes = [call(f"e-{name}", 6, 2) | base | {"known_query_id": name} for name in ("a1", "q1")]
+    insert(warehouse, "inference_log.inferences", *probes)
+    assert set(score_week(warehouse, Content(), "shop", JUNE_1)["event_id"]) == {"e-q1"}

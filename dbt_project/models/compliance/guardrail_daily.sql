@@ -4,6 +4,7 @@ with verdicts as (
         day,
         unnest(guardrail_events) as verdict
     from {{ ref('stg_inferences') }}
+    where is_attack is not true
 )
 
 select

@@ -17,16 +17,24 @@ source as (
     left join traces using (system, trace_id)
 ),
 
+attacks as (
+    select distinct
+        system,
+        query_id
+    from {{ source('rag', 'adversarial_queries') }}
+),
+
 derived as (
     select
         ---------- ids
-        system,
+        source.system,
         event_id,
         session_id,
         user_id,
         coalesce(user_group, 'unknown') as user_group,
         known_query_id is not null as is_probe,
         not is_probe as is_production,
+        attacks.query_id is not null as is_attack,
 
         ---------- times
         occurred_at,
@@ -80,6 +88,10 @@ derived as (
         guardrail_events,
         pii_counts
     from source
+    left join attacks
+        on
+            source.system = attacks.system
+            and source.known_query_id = attacks.query_id
 )
 
 select * from derived
