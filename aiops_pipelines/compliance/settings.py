@@ -14,12 +14,12 @@ from aiops_pipelines.systems import System
 from aiops_pipelines.wording import some
 
 SHOWN = {"profile", "owner", "baseline", "limits", "retention", "business_hours", "regimes"}
-HASHED = {"index", "notifications"}
+HASHED = {"index", "notifications", "judge"}
 """These may hold addresses and keys: that they changed is said, not what they are."""
 NOTED, CHANGED = "settings_noted", "settings_changed"
 WHOEVER = "unknown: whoever edits the system file"
 NAMED = 5
-NAMED_BY_USERS = "limits.endpoint_budgets_usd."
+NAMED_BY_USERS = ("limits.endpoint_budgets_usd.", "judge")
 """Every other setting is always there, by its default: one that comes or goes does so with a version."""
 
 
@@ -27,7 +27,8 @@ def settings(system: System) -> dict[str, str]:
     """Return the settings by their place in the file, as text: {"retention.audit_days": "2190"}."""
     content = system.model_dump(mode="json", include=SHOWN | HASHED)
     shown = dict(_flat({name: content[name] for name in sorted(SHOWN)}))
-    return shown | {name: _digest(content[name]) for name in sorted(HASHED)}
+    given = sorted(name for name in HASHED if content[name] is not None)
+    return shown | {name: _digest(content[name]) for name in given}
 
 
 def settings_entry(system: System, before: Mapping[str, str] | None, now: datetime) -> dict[str, Any] | None:

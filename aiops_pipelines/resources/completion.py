@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from aiops_pipelines.periods import judged_months, judged_weeks, midnight, next_month
+from aiops_pipelines.resources.model_judge import waiting_weeks
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.writer import Writer
 from aiops_pipelines.systems import System
@@ -75,12 +76,17 @@ def month_inputs(warehouse: Warehouse | Writer, system: System, month: date) -> 
 
 
 def due_weeks(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:
-    """Return the closed weeks of a system whose work is missing or was made from other inputs."""
+    """Return the closed weeks whose work is missing, was made from other inputs or waits for a judge."""
     with warehouse.held():  # a query a week
         first = first_call(warehouse, system)
         done = _done(warehouse, system, "weekly")
         weeks = judged_weeks(system, first, clock) if first else []
-        return [week for week in weeks if done.get(week) != week_inputs(warehouse, system, week)]
+        waiting = waiting_weeks(system, warehouse, clock)
+        return [
+            week
+            for week in weeks
+            if week in waiting or done.get(week) != week_inputs(warehouse, system, week)
+        ]
 
 
 def due_months(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:
