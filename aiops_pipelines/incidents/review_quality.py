@@ -5,7 +5,7 @@ from datetime import date
 
 from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
-from aiops_pipelines.monitoring.quality import JUDGE_CHANGED
+from aiops_pipelines.monitoring.quality import ANOTHER_JUDGE
 from aiops_pipelines.wording import day, inert, listed, percent, some
 
 SAMPLES = {"known": "known queries", "production": "production calls"}
@@ -142,7 +142,7 @@ def _actions(tone: Tone, now: list[Row], causes: list[Row]) -> tuple[Action, ...
         return (
             Action("Read the worst answers of the week by hand.", "No cause was found by itself.", "bad"),
         )
-    if changed := [row for row in now if (row["reason"] or "").startswith(JUDGE_CHANGED)]:
+    if changed := [row for row in now if (row["reason"] or "").startswith(ANOTHER_JUDGE)]:
         return (Action(REMEDIES["judge_change"], changed[0]["reason"], "unknown"),)
     if tone == "unknown" and any(row["n"] for row in now):
         why = "A verdict that cannot tell is not a good one; more scores make it sharper."
