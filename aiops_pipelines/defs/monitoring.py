@@ -10,6 +10,7 @@ from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, 
 from aiops_pipelines.inference_log.late import with_late_facts
 from aiops_pipelines.monitoring.alerts import alert_readings, alerts, baselines_of, days_of
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
+from aiops_pipelines.monitoring.hallucinations import hallucination_rates as rates
 from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.monitoring.service_levels import call_rates, latency_percentiles
 from aiops_pipelines.monitoring.signals import kept_signals
@@ -235,6 +236,32 @@ def quality_scores(
     for name in ("judged_answers", "frozen_scores", "judge_batches"):
         rows = warehouse.read(f"select count(*) as n from monitoring.{name}")["n"][0]
         yield dg.MaterializeResult(asset_key=name, metadata={"dagster/row_count": rows})
+
+
+@dg.asset(
+    deps=["quality_scores", "judge_drift"],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("monitoring", WEEKLY),
+)
+def hallucination_rates(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """Share of sampled answers with a statement that their context does not support, where a model judges."""
+    work = Work(context, project, warehouse, "hallucinations")
+    for system in work.operated():
+        with work.guarding(system.name):
+            scores = warehouse.rows("monitoring.quality_scores", system=system.name)
+            drift = warehouse.rows("drift.judge_drift", system=system.name)
+            found = rates(system.name, scores, drift)
+            warehouse.replace("monitoring.hallucination_rates", found, system=system.name)
+    work.close()
+    shown = warehouse.rows("monitoring.hallucination_rates", grain="week")
+    shown = shown.sort("period_start", descending=True)
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "latest weeks": table(shown)})
 
 
 @dg.multi_asset(

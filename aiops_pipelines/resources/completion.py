@@ -53,6 +53,11 @@ MONTH_INPUTS = """
 """
 """What a month's report is made from besides: costs, ratings, verdicts and legal clocks, which move when no
 call comes."""
+JUDGED_MONTH = """
+    select coalesce(bit_xor(hash(judge, rate, low, high, answers)), 0) from monitoring.hallucination_rates
+    where system = $1 and grain = 'month' and period_start = $2::date and $3 > $2
+"""
+"""And where a judge with a model is used; fingerprints without one are as they were."""
 
 
 def inputs(
@@ -72,7 +77,8 @@ def week_inputs(warehouse: Warehouse | Writer, system: System, week: date) -> st
 
 def month_inputs(warehouse: Warehouse | Writer, system: System, month: date) -> str:
     """Return the fingerprint of one month."""
-    return inputs(warehouse, system, midnight(month), midnight(next_month(month)), MONTH_INPUTS)
+    queries = (MONTH_INPUTS, JUDGED_MONTH) if system.judge else (MONTH_INPUTS,)
+    return inputs(warehouse, system, midnight(month), midnight(next_month(month)), *queries)
 
 
 def due_weeks(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:

@@ -38,6 +38,7 @@ EVIDENCE = {
     "verdicts": "drift.drift_verdicts",
     "causes": "drift.drift_causes",
     "baselines": "monitoring.baselines",
+    "hallucinations": "monitoring.hallucination_rates",
     "proposals": "drift.improvement_proposals",
     "savings": "costs.savings_proposals",
     "incidents": "incidents.incidents",
