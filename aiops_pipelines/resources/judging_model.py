@@ -26,6 +26,8 @@ from aiops_pipelines.monitoring.quality import CORRECTNESS, FAITHFULNESS, judge_
 
 RETRIES = 2
 """Of a request that fails on its way, each after a longer pause."""
+PAUSE_S = 20
+"""How long such a pause may be."""
 ASKS = 3
 """Times that the model is asked until what it says is of the form asked for."""
 GIVEN_UP = 5
@@ -147,21 +149,22 @@ class Model(InstructorBaseRagasLLM):  # type: ignore[misc]  # ragas is not typed
 
     async def _ask(self, prompt: str) -> str:
         self._meter.admit()
+        seconds = self._settings.timeout_seconds * (RETRIES + 1) + PAUSE_S * RETRIES
         try:
-            answer = await self._client.chat.completions.create(
-                model=self._settings.model,
-                messages=[{"role": "user", "content": prompt}],
-                response_format={"type": "json_object"},
-                **_parameters(self._settings),
-            )
-        except openai.APIError as error:
+            async with asyncio.timeout(seconds):  # the client's own ends a silence, not an answer of drops
+                answer = await self._client.chat.completions.create(
+                    model=self._settings.model,
+                    messages=[{"role": "user", "content": prompt}],
+                    response_format={"type": "json_object"},
+                    **_parameters(self._settings),
+                )
+        except (openai.APIError, TimeoutError) as error:
             raise self._failed(error) from None  # its text may repeat the key, or the texts
-        except ValueError as error:
-            raise JudgeError(
-                f"what the judge's server answers cannot be read ({type(error).__name__})"
-            ) from None
+        except ValueError:
+            answer = None
         if not getattr(answer, "choices", None):
-            raise JudgeError("the judge's server answers without a choice, as no OpenAI-compatible one does")
+            self._meter.failed_in_a_row += 1
+            raise JudgeError("the judge's server answers as no OpenAI-compatible one does")
         choice = answer.choices[0]
         content = choice.message.content or ""
         self._meter.count(answer.usage, prompt, content)
@@ -175,10 +178,10 @@ class Model(InstructorBaseRagasLLM):  # type: ignore[misc]  # ragas is not typed
             raise JudgeError("the judge said nothing")
         return content
 
-    def _failed(self, error: openai.APIError) -> JudgeError:
+    def _failed(self, error: openai.APIError | TimeoutError) -> JudgeError:
         """Return why a request failed; one that is refused for its text did not fail on its way."""
         status = getattr(error, "status_code", None)
-        if isinstance(error, openai.APITimeoutError):
+        if isinstance(error, openai.APITimeoutError | TimeoutError):
             self._meter.failed_in_a_row += 1
             return JudgeError(f"the judge did not answer within {self._settings.timeout_seconds:g} s")
         if isinstance(error, openai.APIConnectionError):
@@ -240,7 +243,11 @@ def fingerprint(metric: str, settings: JudgeSettings) -> str:
 
 def ask(settings: JudgeSettings, key: str, meter: Meter, asked: Sequence[Question]) -> list[Outcome]:
     """Return an outcome for each question, in order; at most `concurrency` are open at a time."""
-    return asyncio.run(_ask_all(settings, key, meter, asked))
+    try:
+        return asyncio.run(_ask_all(settings, key, meter, asked))
+    except Exception as error:  # of a proxy or a certificate that the environment names, say
+        meter.failed_in_a_row = GIVEN_UP
+        return [Outcome(None, f"the judge cannot be asked ({type(error).__name__})", lost=True)] * len(asked)
 
 
 async def _ask_all(

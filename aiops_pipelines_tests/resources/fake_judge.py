@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -34,6 +34,10 @@ class FakeJudge:
         self.drops = 0
         """Requests whose connection is closed without an answer."""
         self.pause = 0.0
+        self.drips = False
+        """Sends an answer byte by byte."""
+        self.page: str | None = None
+        """Sent instead of JSON."""
         self.gullible = False
         """Believes what an answer says about its score."""
         self.lenient = False
@@ -125,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
             if status != 200:
                 error = {"error": {"message": f"no, and your key is {self.headers['Authorization']}"}}
                 return self._say(status, error)
+            if judge.page:
+                return self._send(judge.page.encode(), 200, "text/html")
             content = judge.answer(prompt)
             usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
             self._say(200, {
@@ -137,12 +143,17 @@ class _Handler(BaseHTTPRequestHandler):
                 judge.open -= 1
 
     def _say(self, status: int, body: Any) -> None:
-        said = json.dumps(body).encode()
+        self._send(json.dumps(body).encode(), status, "application/json")
+
+    def _send(self, said: bytes, status: int, kind: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(said)))
         self.end_headers()
-        self.wfile.write(said)
+        with suppress(OSError):  # who asked may be gone
+            for n in range(0, len(said), 1 if self.server.judge.drips else len(said)):
+                self.wfile.write(said[n : n + (1 if self.server.judge.drips else len(said))])
+                time.sleep(0.1 if self.server.judge.drips else 0)
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""

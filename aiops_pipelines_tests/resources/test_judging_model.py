@@ -1,6 +1,7 @@
 """A model on this machine is asked over HTTP through ragas; what it does wrong is no score, and is said."""
 
 import json
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -132,6 +133,29 @@ def test_what_goes_wrong_is_no_score_and_tells_no_secret(
     assert KEY not in found.reason and url not in found.reason
 
 
+def test_an_answer_that_comes_in_drops_ends(server: tuple[FakeJudge, str]) -> None:
+    """Each byte comes in time, and all of them would take half a minute."""
+    judge, url = server
+    judge.drips = True
+    before = time.monotonic()
+    [found], _ = asked(url, question(), timeout_seconds=0.5)
+    assert found.reason == "the judge did not answer within 0.5 s" and time.monotonic() - before < 10
+
+
+def test_a_page_instead_of_an_answer_and_a_proxy_that_cannot_be_are_no_crash(
+    server: tuple[FakeJudge, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, url = server
+    judge.page = "<html>Log in</html>"
+    found, _ = asked(url, *[question()] * 30, concurrency=1)
+    assert found[0].reason == "the judge's server answers as no OpenAI-compatible one does"
+    assert len(judge) == judging_model.GIVEN_UP
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "gopher://127.0.0.1:1")
+    [found], meter = asked(url, question())
+    assert found.lost and found.reason.startswith("the judge cannot be asked (") and meter.is_down
+
+
 @pytest.mark.parametrize(
     "verdicts",
     [[1], [1, 1, 1], [1, 7]],
@@ -175,8 +199,7 @@ def test_a_dead_server_is_left_alone_and_so_many_are_open_at_a_time(server: tupl
     before, judge.drops = len(judge), 1000
     found, _ = asked(url, *[question()] * 50, concurrency=3)
     assert len(judge) - before <= judging_model.GIVEN_UP + 2
-    assert {one.unasked for one in found} == {False, True}
-    assert all(one.value is None for one in found)
+    assert all(one.value is None and one.lost and not one.unasked for one in found)
 
 
 def test_requests_stop_at_the_number_and_the_money_that_are_left(server: tuple[FakeJudge, str]) -> None:
