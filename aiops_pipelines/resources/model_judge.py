@@ -7,7 +7,7 @@ What it is asked lives in `monitoring.judging`, what it may cost in `judge_ledge
 import os
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -34,6 +34,7 @@ from aiops_pipelines.wording import count, listed, some
 
 ANSWERS, FROZEN = "monitoring.judged_answers", "monitoring.frozen_scores"
 ANSWER_KEY, FROZEN_KEY = ["system", "event_id", "metric", "judge"], ["system", "week", "item", "judge"]
+AS_GOOD_AS_NOW = timedelta(hours=20)
 WAITING = f"""
     select distinct week from {ANSWERS}
     where system = ? and value is null and tries < {TRIES} and first_asked_at > ?
@@ -165,6 +166,7 @@ class ModelJudge:
     def _judge_frozen_answers(self, metric: str, week: date) -> None:
         """Judge the frozen answers once a week, so that a judge that drifts is told from answers that do."""
         judge = self._judge(metric)
+        self._take_over_frozen_scores(judge, week)
         stored = self._warehouse.rows(FROZEN, system=self._system, week=week, judge=judge)
         known = set(stored.drop_nulls("value")["item"])
         left = [one for one in frozen_answers() if one.name not in known]
@@ -184,6 +186,14 @@ class ModelJudge:
             if not found.unasked
         ]
         self._ledger.close(ledger | _found([], judged, metric), FROZEN, rows, FROZEN_KEY)
+
+    def _take_over_frozen_scores(self, judge: str, week: date) -> None:
+        """Let what was judged in the last hours stand for this week too: weeks at once have one judge."""
+        rows = self._warehouse.rows(FROZEN, system=self._system, judge=judge)
+        fresh = rows.drop_nulls("value").filter(pl.col("judged_at") > self._clock - AS_GOOD_AS_NOW)
+        fresh = fresh.sort("week").unique("item", keep="last").with_columns(week=pl.lit(week))
+        missing = fresh.join(rows.filter(week=week).drop_nulls("value"), on="item", how="anti")
+        self._ledger.keep(FROZEN, missing.rows(named=True), FROZEN_KEY)
 
     def _ask(self, asked: Sequence[Question], guards: int, week: date) -> tuple[Row, list[Outcome]]:
         from aiops_pipelines.resources.judging_model import DOWN, Meter, ask

@@ -121,6 +121,19 @@ def test_nothing_is_asked_twice_unless_the_truth_changed(
     assert len(server[0]) == before + 3 + 3 * 3  # one answer and its canaries
 
 
+def test_weeks_judged_at_once_share_their_frozen_answers(
+    warehouse: Warehouse, server: tuple[FakeJudge, str]
+) -> None:
+    fill(warehouse, weeks=3, answers=2, false=0)
+    for number in (0, 1):
+        scored(warehouse, judge(warehouse, server[1]), number)
+    assert len(server[0]) == FROZEN_CALLS + 2 * (CANARY_CALLS + 4)
+    scored(warehouse, judge(warehouse, server[1], CLOCK + timedelta(days=7)), 2)
+    assert len(server[0]) == 2 * FROZEN_CALLS + 3 * (CANARY_CALLS + 4)
+    weeks = warehouse.rows("monitoring.frozen_scores")["week"].value_counts().sort("week").rows()
+    assert weeks == [(week(number), 32) for number in range(3)]
+
+
 def test_another_judge_judges_anew(warehouse: Warehouse, server: tuple[FakeJudge, str]) -> None:
     fill(warehouse, answers=4)
     first = scored(warehouse, judge(warehouse, server[1]))
