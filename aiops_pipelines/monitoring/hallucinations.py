@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from aiops_pipelines.monitoring.intervals import clustered_share_interval
-from aiops_pipelines.monitoring.judging import NOT_ASKED
+from aiops_pipelines.monitoring.judging import NOT_MISSED
 from aiops_pipelines.monitoring.quality import FAITHFULNESS
 from aiops_pipelines.wording import percent, some
 
@@ -96,7 +96,7 @@ def _rate(rows: pl.DataFrame, drifted: str) -> Row:
 
 
 def _starts(reasons: pl.Series) -> pl.Series:
-    return pl.Series([str(reason).startswith(NOT_ASKED) for reason in reasons], dtype=pl.Boolean)
+    return pl.Series([str(reason).startswith(NOT_MISSED) for reason in reasons], dtype=pl.Boolean)
 
 
 def _too_little(answers: int, users: float, unmeasured: int) -> str:

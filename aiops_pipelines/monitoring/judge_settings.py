@@ -36,7 +36,7 @@ class JudgeSettings(BaseModel):
     """More of what is sent with each request."""
     sample_size: int = Field(default=100, ge=1, le=400)
     """Production answers of a week, out of those that are scored without a model."""
-    calls_per_week: int = Field(default=2000, ge=1)
+    calls_per_week: int = Field(default=4000, ge=1)
     """Requests about one week, at most."""
     monthly_budget_usd: Decimal | None = Field(default=None, gt=0)
     """Of a calendar month, all weeks together."""

@@ -23,8 +23,12 @@ TRIES = 3
 WAIT = timedelta(days=7)
 """So often and so long an answer without a score is asked about again."""
 NO_STATEMENT = "the judge found no statement in the answer"
-NOT_ASKED = ("the call ended as", "no ", "the texts of", "nothing was retrieved", NO_STATEMENT)
-"""How the reason begins where there is nothing to judge, whoever judges."""
+NO_CALLS = "the judge's calls_per_week are used up"
+NO_MONEY = "the judge's monthly_budget_usd is spent"
+NOTHING_TO_JUDGE = ("the call ended as", "no ", "the texts of", "nothing was retrieved", NO_STATEMENT)
+NOT_MISSED = (*NOTHING_TO_JUDGE, NO_CALLS, NO_MONEY)
+"""How the reason begins where no score is missed: there is nothing to judge, or a budget ended somewhere at
+random, which leaves a smaller sample and no other one."""
 JUDGED_ANSWERS = pl.Schema(
     {
         "system": pl.String(),

@@ -21,7 +21,7 @@ from ragas.metrics.collections import AnswerCorrectness, Faithfulness
 
 from aiops_pipelines.monitoring.frozen_answers import frozen_version
 from aiops_pipelines.monitoring.judge_settings import JudgeSettings
-from aiops_pipelines.monitoring.judging import NO_STATEMENT, Outcome, Question
+from aiops_pipelines.monitoring.judging import NO_CALLS, NO_MONEY, NO_STATEMENT, Outcome, Question
 from aiops_pipelines.monitoring.quality import CORRECTNESS, FAITHFULNESS, judge_fingerprint
 
 RETRIES = 2
@@ -78,9 +78,9 @@ class Meter:
         if self.is_down:
             raise JudgeError(DOWN, lost=True)
         if self.calls >= self._calls_left:
-            raise JudgeError("the judge's calls_per_week are used up", unasked=True)
+            raise JudgeError(NO_CALLS, unasked=True)
         if self._usd is not None and (self.cost_usd or 0) >= self._usd:
-            raise JudgeError("the judge's monthly_budget_usd is spent", unasked=True)
+            raise JudgeError(NO_MONEY, unasked=True)
         self.calls += 1
 
     def count(self, usage: Any, asked: str, said: str) -> None:

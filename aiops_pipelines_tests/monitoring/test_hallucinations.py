@@ -88,7 +88,8 @@ def test_too_little_is_not_measured(values: list[float | None], users: int, why:
 def test_answers_that_no_judge_could_judge_are_not_missing() -> None:
     refused = scores(*[None] * 50, reason="the call ended as refused: there is no answer to judge", judge="j")
     silent = scores(*[None] * 9, reason="the judge found no statement in the answer", judge="j")
-    found = rates(scores(*[1.0] * 40, judge="j"), refused, silent)["week", JULY_27, "j"]
+    spent = scores(*[None] * 60, reason="the judge's monthly_budget_usd is spent", judge="j")
+    found = rates(scores(*[1.0] * 40, judge="j"), refused, silent, spent)["week", JULY_27, "j"]
     assert (found["rate"], found["unmeasured"], found["answers"]) == (0.0, 0, 40)
     assert 0.05 < found["high"] < 0.1
 
