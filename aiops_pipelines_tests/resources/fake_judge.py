@@ -149,6 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(said)))
+        if 300 <= status < 400:
+            self.send_header("Location", "/elsewhere")
         self.end_headers()
         with suppress(OSError):  # who asked may be gone
             for n in range(0, len(said), 1 if self.server.judge.drips else len(said)):
