@@ -26,6 +26,7 @@ from aiops_pipelines.compliance.witness_settings import Witnesses
 from aiops_pipelines.incidents.settings import BusinessHours, Notification, Regime
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.mistakes import mistakes
+from aiops_pipelines.monitoring.judge_settings import JudgeSettings
 from aiops_pipelines.rag.store_settings import Publish
 
 Profile = Literal["light", "standard", "regulated"]
@@ -274,6 +275,8 @@ class System(Part):
     publish: Publish | None = None
     inference_log: Logs
     known_queries: Path | None = None
+    judge: JudgeSettings | None = None
+    """A model that judges answers; without one they are compared by their words alone."""
     baseline: Baseline = Baseline()
     limits: Limits = Limits()
     prices: tuple[ContractPrice, ...] = ()

@@ -55,6 +55,7 @@ def replace_baseline(
     """Freeze a new baseline from a week on, because the system has changed for good."""
     from aiops_pipelines.resources import decisions
     from aiops_pipelines.resources.judge import judge
+    from aiops_pipelines.resources.model_judge import model_judge
 
     (system,), books = given.systems(name), given.warehouse()
     book, week = given.audit_book(books), first_week.date()
@@ -63,7 +64,9 @@ def replace_baseline(
         _show_service(name, new)
         terminal.verbatim("It is entered into the audit log. The next run reads every day against it.")
         return
-    new = decisions.replace_baseline(books, book, system, by, reason, week, given.clock(), judge())
+    clock = given.clock()
+    model = model_judge(system, books, clock)
+    new = decisions.replace_baseline(books, book, system, by, reason, week, clock, judge(), model)
     _show(name, new)
     terminal.verbatim("It is entered into the audit log. The next run judges the weeks after it anew.")
 

@@ -31,9 +31,10 @@ def init(name: NewName = "assistant") -> None:
 
 def check(name: given.AnySystem = None) -> None:
     """Say what is wrong with each system before anything is run."""
+    from aiops_pipelines.resources.checks import Check
     from aiops_pipelines.resources.published import latest
     from aiops_pipelines.resources.recipes import file_differs
-    from aiops_pipelines.resources.system_check import Check, check_system
+    from aiops_pipelines.resources.system_check import check_system
     from aiops_pipelines.systems import SystemFileError, load_systems
 
     project = Project.here()

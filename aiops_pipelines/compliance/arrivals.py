@@ -24,6 +24,7 @@ DERIVED: Mapping[str, tuple[Source, ...]] = {
     "monitoring.user_signals": ("calls", "gone", "feedback"),
     "drift.drift_verdicts": ("weeks",),
     "drift.drift_causes": ("weeks",),
+    "monitoring.hallucination_rates": ("weeks",),
     "drift.change_events": ("calls", "gone"),
     "compliance.audit_verifications": ("weeks",),
     "compliance.guardrail_readings": ("weeks",),

@@ -230,11 +230,20 @@ def _quality(e: MonthEvidence) -> Values:
         "quality.largest_drop": max(drops, default=None),
         "quality.smallest_detectable_drop": max(seen, default=None),
         "quality.causes": len({row["week"] for row in e.weekly("causes")}) if rows else None,
+        **_hallucinations(e),
         "quality.rated_up": ratings.count("rated_up") if ratings else None,
         "quality.rated_down": ratings.count("rated_down") if ratings else None,
         "quality.baselines": len(base) or None,
         "quality.baselines_signed": signed if base else None,
     }
+
+
+def _hallucinations(e: MonthEvidence) -> Values:
+    """Return the month's rate; two judges of one month have none in common."""
+    months = [row for row in e.rows("hallucinations") if row["grain"] == "month"]
+    rated = [row for row in months if row["period_start"] == e.month and row["rate"] is not None]
+    row = rated[0] if len(rated) == 1 else {}
+    return {f"quality.hallucination_{name}": row.get(name) for name in ("rate", "low", "high", "answers")}
 
 
 def _privacy(e: MonthEvidence) -> Values:

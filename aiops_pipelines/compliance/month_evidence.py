@@ -63,10 +63,11 @@ class MonthEvidence:
     `inferences` and `audit_log` need the columns of INFERENCES and AUDIT_LOG only. Frames may reach back as
     far as they go, and the audit log must: its gaps are counted. `invoices` is costs.invoice_checks,
     `guarded` compliance.guardrail_readings, `attacks` adversarial_results, `changes` drift.change_events,
-    `costs` costs.call_costs, `savings` costs.savings_proposals, and `reports` and `amendments` are what was
-    published so far. `verifier_key` is the key that the checkpoints are verified with, `texts_over_term`
-    how many calls from before `texts_until` still hold their question or answer, `oldest_text` the start of
-    the first call that does. `deletions` are compliance.text_deletions, `holds` compliance.legal_holds.
+    `costs` costs.call_costs, `hallucinations` monitoring.hallucination_rates, `savings`
+    costs.savings_proposals, and `reports` and `amendments` are what was published so far. `verifier_key` is
+    the key that the checkpoints are verified with, `texts_over_term` how many calls from before `texts_until`
+    still hold their question or answer, `oldest_text` the start of the first call that does. `deletions` are
+    compliance.text_deletions, `holds` compliance.legal_holds.
     """
 
     system: System
@@ -84,6 +85,7 @@ class MonthEvidence:
     attacks: pl.DataFrame = field(default_factory=_none)
     causes: pl.DataFrame = field(default_factory=_none)
     baselines: pl.DataFrame = field(default_factory=_none)
+    hallucinations: pl.DataFrame = field(default_factory=_none)
     proposals: pl.DataFrame = field(default_factory=_none)
     savings: pl.DataFrame = field(default_factory=_none)
     incidents: pl.DataFrame = field(default_factory=_none)

@@ -156,7 +156,7 @@ def _processing(e: MonthEvidence, recipients: list[str]) -> Table:
         ("Purpose", e.system.title),
         ("Responsible", e.system.owner),
         ("Data", "questions and answers with personal data masked, keyed pseudonyms of users"),
-        ("Recipients", listed(recipients) or NOT_EVIDENCED),
+        ("Recipients", listed([*recipients, *_judges(e)]) or NOT_EVIDENCED),
         (
             "Retention of texts",
             f"{count(keep.text_days)} days by the system file; the first run of a day deletes what is older, "
@@ -172,6 +172,11 @@ def _processing(e: MonthEvidence, recipients: list[str]) -> Table:
     )
     title = "Record of processing (GDPR 30), from the system file and the log"
     return table(title, {"Item": "text", "Entry": "text"}, rows, INFERENCES)
+
+
+def _judges(e: MonthEvidence) -> list[str]:
+    """Return who else is sent questions, answers and retrieved texts: to judge them."""
+    return [f"{e.system.judge.host}, which judges a sample of answers"] if e.system.judge else []
 
 
 def guardrails(e: MonthEvidence, known: Known) -> ReportSection:

@@ -15,12 +15,18 @@ from aiops_pipelines.systems import System
 from aiops_pipelines.wording import some
 
 SHOWN = {"profile", "owner", "baseline", "limits", "retention", "business_hours", "regimes"}
-HASHED = {"index", "notifications"}
+HASHED = {"index", "notifications", "judge"}
 """These may hold addresses and keys: that they changed is said, not what they are."""
 NOTED, CHANGED = "settings_noted", "settings_changed"
-WHOEVER = "unknown: whoever edits the files"
+WHOEVER = "unknown: whoever edits the system file"
+"""Entries of before say it in these words, and figures tell edits from decisions by them."""
 NAMED = 5
-NAMED_BY_USERS = ("limits.endpoint_budgets_usd.", "limits.adversarial_limits.", "baseline.guardrails_from.")
+NAMED_BY_USERS = (
+    "limits.endpoint_budgets_usd.",
+    "limits.adversarial_limits.",
+    "baseline.guardrails_from.",
+    "judge",
+)
 """Every other setting is always there, by its default: one that comes or goes does so with a version."""
 
 
@@ -34,8 +40,10 @@ def settings(system: System, beside: Mapping[str, Any] = {}) -> dict[str, str]:
     content = system.model_dump(mode="json", include=SHOWN | HASHED)
     cosigning = {"quorum": system.witnesses.quorum, "places": [one.vkey for one in system.witnesses.places]}
     shown = dict(_flat({name: content[name] for name in sorted(SHOWN)} | {"witnesses": cosigning}))
-    hidden = {name: content[name] for name in sorted(HASHED)} | dict(beside)
-    return shown | _read_from(system) | {name: _digest(value) for name, value in hidden.items()}
+    given = {name: content[name] for name in sorted(HASHED) if content[name] is not None}
+    return (
+        shown | _read_from(system) | {name: _digest(value) for name, value in (given | dict(beside)).items()}
+    )
 
 
 def _read_from(system: System) -> dict[str, str]:

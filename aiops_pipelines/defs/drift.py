@@ -6,6 +6,8 @@ import polars as pl
 from aiops_pipelines.defs.bodies import Work, labels, table
 from aiops_pipelines.defs.cadences import MONTHLY, WEEKLY, months, one_run, weeks, weeks_of_month
 from aiops_pipelines.drift.causes import causes
+from aiops_pipelines.drift.judge_drift import drifted as drifted_judges
+from aiops_pipelines.drift.judge_drift import judge_drift as compare_judge
 from aiops_pipelines.drift.proposals import proposals
 from aiops_pipelines.drift.verdict import verdicts, weeks_to_judge
 from aiops_pipelines.inference_log.late import with_trace_facts
@@ -19,7 +21,35 @@ SHOWN = ("system", "week", "sample", "metric", "drop", "drop_low", "drop_high", 
 
 
 @dg.asset(
-    deps=["quality_scores", "baselines", "baseline_scores"],
+    deps=["frozen_scores", "baselines"],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("drift", WEEKLY),
+)
+def judge_drift(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """Whether a judge of one's own still judges frozen answers as it did; its fall is not that of answers."""
+    work = Work(context, project, warehouse, "judge drift")
+    compared: list[pl.DataFrame] = []
+    for system in work.operated():
+        with work.guarding(system.name):
+            frozen = warehouse.rows("monitoring.frozen_scores", system=system.name)
+            baselines = warehouse.rows("monitoring.baselines", system=system.name)
+            for week in work.weeks(system):
+                found = compare_judge(frozen, baselines, week)
+                warehouse.replace("drift.judge_drift", found, system=system.name, week=week)
+                compared.append(found)
+    work.close()
+    shown = pl.concat(compared) if compared else warehouse.tables["drift.judge_drift"].empty()
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "judges": table(shown, 40)})
+
+
+@dg.asset(
+    deps=["quality_scores", "baselines", "baseline_scores", "judge_drift"],
     partitions_def=weeks,
     backfill_policy=one_run,
     pool="duckdb",
@@ -42,7 +72,8 @@ def drift_verdicts(
             for week in weeks_to_judge(baselines, work.weeks(system)):
                 scores = warehouse.rows("monitoring.quality_scores", system=system.name, week=week)
                 gone = retired(warehouse.rows("rag.known_queries", system=system.name), end_of_week(week))
-                found = verdicts(scores, baselines, frozen, system.limits, week, gone)
+                judges = warehouse.rows("drift.judge_drift", system=system.name, week=week)
+                found = verdicts(scores, baselines, frozen, system.limits, week, gone, drifted_judges(judges))
                 warehouse.replace("drift.drift_verdicts", found, system=system.name, week=week)
                 judged.append(found)
     work.close()

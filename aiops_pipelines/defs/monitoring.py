@@ -10,12 +10,14 @@ from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, systems, 
 from aiops_pipelines.inference_log.late import with_late_facts
 from aiops_pipelines.monitoring.alerts import alert_readings, alerts, baselines_of, days_of
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
+from aiops_pipelines.monitoring.hallucinations import hallucination_rates as rates
 from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.monitoring.service_levels import call_rates, latency_percentiles
 from aiops_pipelines.monitoring.signals import kept_signals
 from aiops_pipelines.monitoring.signals import user_signals as find_signals
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.judge import OfflineJudge
+from aiops_pipelines.resources.model_judge import model_judge
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.week_scores import score_week
 from aiops_pipelines.systems import System
@@ -165,28 +167,58 @@ def _service(warehouse: Warehouse, system: str) -> tuple[pl.DataFrame, pl.DataFr
     return hourly, sketch
 
 
-@dg.asset(
-    deps=["inferences", "traces", "chunks", "index_versions", "known_queries", "judgements"],
+SCORED = ["inferences", "traces", "chunks", "index_versions", "known_queries", "judgements"]
+
+
+@dg.multi_asset(
+    specs=[
+        spec(
+            "quality_scores",
+            "Scores of the week's known-query probes and of a sample of production, each with its judge.",
+            SCORED,
+            labels("monitoring", WEEKLY, "ragas"),
+        ),
+        spec(
+            "judged_answers",
+            "What a system's own judge said of each answer, and how often it was asked.",
+            SCORED,
+            labels("monitoring", WEEKLY, "ragas"),
+        ),
+        spec(
+            "frozen_scores",
+            "How a system's own judge scored the frozen answers each week.",
+            SCORED,
+            labels("monitoring", WEEKLY, "ragas"),
+        ),
+        spec(
+            "judge_batches",
+            "What a system's own judge was asked in each batch, its canaries and its cost.",
+            SCORED,
+            labels("monitoring", WEEKLY, "ragas"),
+        ),
+    ],
     partitions_def=weeks,
     backfill_policy=one_run,
     pool="duckdb",
-    **labels("monitoring", WEEKLY, "ragas"),
 )
 def quality_scores(
     context: dg.AssetExecutionContext,
     project: dg.ResourceParam[Project],
     warehouse: dg.ResourceParam[Warehouse],
     judge: dg.ResourceParam[OfflineJudge],
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
     """Score the week's known-query probes and a sample of production answers, each score with its judge."""
     work = Work(context, project, warehouse, "quality")
     done: list[pl.DataFrame] = []
     for system in work.operated():
         with work.guarding(system.name):
+            model = model_judge(system, warehouse, work.clock)
             for week in work.weeks(system):
-                scores = score_week(warehouse, judge, system.name, week)
+                scores = score_week(warehouse, judge, system.name, week, model)
                 warehouse.replace("monitoring.quality_scores", scores, system=system.name, week=week)
                 done.append(scores)
+            for problem in model.problems() if model else []:
+                work.problem(system.name, problem)
     work.close()
     shown = pl.concat(done) if done else warehouse.tables["monitoring.quality_scores"].empty()
     means = shown.group_by("system", "week", "sample", "metric").agg(
@@ -194,12 +226,42 @@ def quality_scores(
         pl.col("value").count().alias("scored"),
         pl.col("value").null_count().alias("unmeasured"),
     )
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
+        asset_key="quality_scores",
         metadata={
             "dagster/row_count": shown.height,
             "means": table(means.sort("system", "metric", "sample", "week"), 60),
-        }
+        },
     )
+    for name in ("judged_answers", "frozen_scores", "judge_batches"):
+        rows = warehouse.read(f"select count(*) as n from monitoring.{name}")["n"][0]
+        yield dg.MaterializeResult(asset_key=name, metadata={"dagster/row_count": rows})
+
+
+@dg.asset(
+    deps=["quality_scores", "judge_drift"],
+    partitions_def=weeks,
+    backfill_policy=one_run,
+    pool="duckdb",
+    **labels("monitoring", WEEKLY),
+)
+def hallucination_rates(
+    context: dg.AssetExecutionContext,
+    project: dg.ResourceParam[Project],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    """Share of sampled answers with a statement that their context does not support, where a model judges."""
+    work = Work(context, project, warehouse, "hallucinations")
+    for system in work.operated():
+        with work.guarding(system.name):
+            scores = warehouse.rows("monitoring.quality_scores", system=system.name)
+            drift = warehouse.rows("drift.judge_drift", system=system.name)
+            found = rates(system.name, scores, drift)
+            warehouse.replace("monitoring.hallucination_rates", found, system=system.name)
+    work.close()
+    shown = warehouse.rows("monitoring.hallucination_rates", grain="week")
+    shown = shown.sort("period_start", descending=True)
+    return dg.MaterializeResult(metadata={"dagster/row_count": shown.height, "latest weeks": table(shown)})
 
 
 @dg.multi_asset(

@@ -3,8 +3,8 @@
 Comparing them lives in `comparison`, deciding in `verdict`.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -32,6 +32,8 @@ class Evidence:
     frozen: pl.DataFrame
     """The metric's row of monitoring.baselines."""
     retired: frozenset[str] = frozenset()
+    drifted: Mapping[str, str] = field(default_factory=dict)
+    """Judge to why its scores of the week say nothing."""
 
     @property
     def still(self) -> pl.DataFrame:
@@ -117,6 +119,8 @@ class Evidence:
         elif self.judges[0] != self.frozen["judge"].item():
             before = self.frozen["judge"].item()
             yield f"{JUDGE_CHANGED} from {before} to {self.judges[0]}; re-score the baseline."
+        elif self.judges[0] in self.drifted:
+            yield self.drifted[self.judges[0]]
         else:
             yield from self._thin_scores()
 
@@ -161,6 +165,7 @@ def gather(
     baseline_scores: pl.DataFrame,
     week: date,
     retired: Collection[str] = (),
+    drifted: Mapping[str, str] | None = None,
 ) -> list[Evidence]:
     """Return the evidence for every sample and metric that has a baseline or a measured score in the week.
 
@@ -177,5 +182,6 @@ def gather(
             frame.filter(pl.col("sample") == sample, pl.col("metric") == metric)
             for frame in (now, baseline_scores, baselines)
         )
-        found.append(Evidence(sample, metric, scored, frozen_scores, frozen, frozenset(retired)))
+        gone = frozenset(retired)
+        found.append(Evidence(sample, metric, scored, frozen_scores, frozen, gone, drifted or {}))
     return found

@@ -3,7 +3,7 @@
 A verdict says what happened and how surely; why lives in `causes`, what to do in `proposals`.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -75,6 +75,7 @@ def verdicts(
     limits: Limits,
     week: date,
     retired: Collection[str] = (),
+    drifted: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """Return drift.drift_verdicts of one system and week, one row per sample and metric.
 
@@ -90,12 +91,13 @@ def verdicts(
         limits: margin, drop_that_matters and alpha, from the system's file.
         week: Monday of the week.
         retired: known queries that were retired on purpose by the end of the week; nothing is asked of them.
+        drifted: judge to why its scores of the week say nothing, as `judge_drift.drifted` gives it.
 
     Raises:
         ValueError: rows of several systems, or a score that is NaN.
     """
     system = _system(week_scores, baselines)
-    evidence = gather(week_scores, baselines, baseline_scores, week, retired)
+    evidence = gather(week_scores, baselines, baseline_scores, week, retired, drifted)
     obstacles = [found.obstacle() for found in evidence]
     tests = obstacles.count(None)
     measured = [

@@ -24,7 +24,8 @@ def _none() -> pl.DataFrame:
 class ReviewInputs:
     """Frames of one system; columns as in the tables of the same names.
 
-    `verdicts` is drift_verdicts, `causes` drift_causes, `growth` spend_growth_since_baseline, `month`
+    `verdicts` is drift_verdicts, `hallucinations` hallucination_rates,
+    `causes` drift_causes, `growth` spend_growth_since_baseline, `month`
     month_forecast, `anomalies` spend_anomalies, `freshness` index_freshness, `retrieval`
     retrieval_quality, `rankers` retrieval_comparisons, `changes` retrieval_changes, `slices`
     retrieval_slices, `verifications` audit_verifications, `spend` weekly_spend, `pricing` daily_pricing,
@@ -38,6 +39,7 @@ class ReviewInputs:
     now: datetime
     verdicts: pl.DataFrame = field(default_factory=_none)
     causes: pl.DataFrame = field(default_factory=_none)
+    hallucinations: pl.DataFrame = field(default_factory=_none)
     baselines: pl.DataFrame = field(default_factory=_none)
     spend: pl.DataFrame = field(default_factory=_none)
     pricing: pl.DataFrame = field(default_factory=_none)

@@ -5,7 +5,8 @@ from datetime import date
 
 from aiops_pipelines.document import Action, Chart, Column, Figure, Section, Table, Tone
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
-from aiops_pipelines.monitoring.quality import JUDGE_CHANGED
+from aiops_pipelines.monitoring.hallucinations import rate_of
+from aiops_pipelines.monitoring.quality import ANOTHER_JUDGE
 from aiops_pipelines.wording import day, inert, listed, percent, some
 
 SAMPLES = {"known": "known queries", "production": "production calls"}
@@ -142,7 +143,7 @@ def _actions(tone: Tone, now: list[Row], causes: list[Row]) -> tuple[Action, ...
         return (
             Action("Read the worst answers of the week by hand.", "No cause was found by itself.", "bad"),
         )
-    if changed := [row for row in now if (row["reason"] or "").startswith(JUDGE_CHANGED)]:
+    if changed := [row for row in now if (row["reason"] or "").startswith(ANOTHER_JUDGE)]:
         return (Action(REMEDIES["judge_change"], changed[0]["reason"], "unknown"),)
     if tone == "unknown" and any(row["n"] for row in now):
         why = "A verdict that cannot tell is not a good one; more scores make it sharper."
@@ -167,6 +168,19 @@ def _cause_table(causes: list[Row]) -> Table:
     return Table("Likely causes, ranked", columns, rows, "drift.drift_causes", nothing)
 
 
+def _hallucination_figure(r: ReviewInputs) -> Figure:
+    """Return the week's hallucination rate with its interval, or why there is none."""
+    rows = [row for row in r.rows("hallucinations") if row["grain"] == "week"]
+    row = rate_of([row for row in rows if row["period_start"] == r.week])
+    if row is None:
+        return Figure("Hallucination rate", None, "percent", "No answer of this week was scored.")
+    if row["rate"] is None:
+        return Figure("Hallucination rate", None, "percent", row["reason"])
+    span = f"95 % interval {percent(row['low'])} to {percent(row['high'])}"
+    said = f"of {some(row['answers'], 'sampled answer')}; {span}, as the judge in use sees it"
+    return Figure("Hallucination rate", row["rate"], "percent", said)
+
+
 def quality(r: ReviewInputs) -> Section:
     """Say whether answers got worse against the frozen baseline, how sure that is, and why."""
     now = sorted(r.this_week("verdicts"), key=lambda row: (row["sample"], row["metric"]))
@@ -181,6 +195,7 @@ def quality(r: ReviewInputs) -> Section:
         Figure("Verdict of the week", worst, "verdict", some(len(now), "verdict")),
         Figure("Largest drop", max(drops, default=None), "percent", "below the baseline; negative is above"),
         Figure("Smallest detectable drop", max(seen, default=None), "percent", "80 % power, worst metric"),
+        _hallucination_figure(r),
         Figure("Weeks judged", f"{len(judged)} of {len(due)}", "text", "since the baseline"),
     )
     charts = quality_charts(r.rows("verdicts"), r.weeks(), r.baseline_weeks())

@@ -25,7 +25,7 @@ from aiops_pipelines.incidents.rules_spend import (
     spend_anomaly,
     spend_growth,
 )
-from aiops_pipelines.monitoring.quality import JUDGE_CHANGED, RETIRED, UNSEEN
+from aiops_pipelines.monitoring.quality import ANOTHER_JUDGE, RETIRED, UNSEEN
 from aiops_pipelines.systems import Limits, monday
 
 CAUSES = {
@@ -98,9 +98,9 @@ def quality_degraded(facts: Facts, limits: Limits) -> Readings:
 
 
 def judge_changed(facts: Facts, limits: Limits) -> Readings:
-    """Another judge than the baseline's scored a week, so nothing is known of how good its answers were."""
+    """Another judge than the baseline's scored a week, or it drifted, so how good answers were is unknown."""
     for row in facts.drift_verdicts.rows(named=True):
-        changed = (row["reason"] or "").startswith(JUDGE_CHANGED)
+        changed = (row["reason"] or "").startswith(ANOTHER_JUDGE)
         if changed or row["verdict"] in ("OK", "DEGRADED"):
             subject = f"{row['metric']} ({row['sample']})"
             week, reason = week_of(row["week"]), row["reason"] or ""

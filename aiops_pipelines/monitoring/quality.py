@@ -42,6 +42,14 @@ QUALITY_SCORES = pl.Schema(
 JUDGE_CHANGED = "The judge changed"
 """How the reason of a verdict begins that is left open because the baseline has another judge."""
 
+JUDGE_DRIFTED = "The judge drifted"
+"""How it begins where the judge goes by the same name and no longer judges frozen answers as it did."""
+
+ANOTHER_JUDGE = (JUDGE_CHANGED, JUDGE_DRIFTED)
+
+FAITHFULNESS, CORRECTNESS = MODEL_METRICS = ("faithfulness", "answer_correctness")
+"""What a judge with a model behind it scores, of every answer with its context and of known queries."""
+
 RETIRED = "Every known query of the baseline was retired"
 """How the reason of a verdict begins that is left open because nothing of the baseline is asked any more."""
 

@@ -11,10 +11,10 @@ def judge_samples(
 ) -> pl.DataFrame:
     """Return what the judge reads, one row per call.
 
-    Columns: event_id, answer, contexts, retrieved_documents, reference_answer, relevant_documents and status.
-    Reference answer and judgements are those of the latest valid_from not after the call. A call without
-    logged retrieval has null contexts and documents; a chunk whose text is unknown is left out of the
-    contexts.
+    Columns: event_id, query, answer, contexts, contexts_missing, retrieved_documents, reference_answer,
+    relevant_documents and status. Reference answer and judgements are those of the latest valid_from not
+    after the call. A call without logged retrieval has null contexts and documents; a chunk whose text is
+    unknown is left out of the contexts and counted in contexts_missing.
 
     Args:
         calls: inference_log.inferences to be judged.
@@ -29,7 +29,10 @@ def judge_samples(
     contexts = (
         given.join(texts, on="chunk_id", how="left", maintain_order="left")
         .group_by("event_id", maintain_order=True)
-        .agg(pl.col("text").drop_nulls().alias("contexts"))
+        .agg(
+            pl.col("text").drop_nulls().alias("contexts"),
+            pl.col("text").null_count().cast(pl.Int64).alias("contexts_missing"),
+        )
     )
     relevant = (
         judgements.filter(pl.col("grade") > 0)
@@ -50,8 +53,10 @@ def judge_samples(
         .join(contexts, on="event_id", how="left")
         .select(
             "event_id",
+            "query",
             "answer",
             pl.when(pl.col("retrieved").is_not_null()).then(pl.col("contexts").fill_null([])),
+            pl.col("contexts_missing").fill_null(0),
             pl.col("retrieved").list.eval(pl.element().struct.field("document")).alias("retrieved_documents"),
             "reference_answer",
             "relevant_documents",

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from aiops_pipelines.periods import judged_months, judged_weeks, midnight, next_month
+from aiops_pipelines.resources.model_judge import waiting_weeks
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.writer import Writer
 from aiops_pipelines.systems import Part, System
@@ -58,6 +59,11 @@ MONTH_INPUTS = """
 """
 """What a month's report is made from besides: costs, ratings, verdicts and legal clocks, which move when no
 call comes."""
+JUDGED_MONTH = """
+    select coalesce(bit_xor(hash(judge, rate, low, high, answers)), 0) from monitoring.hallucination_rates
+    where system = $1 and grain = 'month' and period_start = $2::date and $3 > $2
+"""
+"""And where a judge with a model is used; fingerprints without one are as they were."""
 
 
 def inputs(
@@ -84,16 +90,22 @@ def week_inputs(warehouse: Warehouse | Writer, system: System, week: date) -> st
 
 def month_inputs(warehouse: Warehouse | Writer, system: System, month: date) -> str:
     """Return the fingerprint of one month."""
-    return inputs(warehouse, system, midnight(month), midnight(next_month(month)), MONTH_INPUTS)
+    queries = (MONTH_INPUTS, JUDGED_MONTH) if system.judge else (MONTH_INPUTS,)
+    return inputs(warehouse, system, midnight(month), midnight(next_month(month)), *queries)
 
 
 def due_weeks(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:
-    """Return the closed weeks of a system whose work is missing or was made from other inputs."""
+    """Return the closed weeks whose work is missing, was made from other inputs or waits for a judge."""
     with warehouse.held():  # a query a week
         first = first_call(warehouse, system)
         done = _done(warehouse, system, "weekly")
         weeks = judged_weeks(system, first, clock) if first else []
-        return [week for week in weeks if done.get(week) != week_inputs(warehouse, system, week)]
+        waiting = waiting_weeks(system, warehouse, clock)
+        return [
+            week
+            for week in weeks
+            if week in waiting or done.get(week) != week_inputs(warehouse, system, week)
+        ]
 
 
 def due_months(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:

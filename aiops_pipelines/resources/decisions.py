@@ -21,7 +21,7 @@ from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.resources.week_scores import Judge, score_week
+from aiops_pipelines.resources.week_scores import Judge, ModelJudge, score_week
 from aiops_pipelines.systems import System, monday
 
 REPORTED = "incidents.reported_incidents"
@@ -171,6 +171,7 @@ def replace_baseline(
     first_week: date,
     clock: datetime,
     judge: Judge,
+    model: ModelJudge | None = None,
 ) -> pl.DataFrame:
     """Freeze a new baseline from a week on in place of the old one; return it.
 
@@ -189,7 +190,7 @@ def replace_baseline(
         span = f"scored weeks begin on {weeks[0]} to {weeks[-1]}" if weeks else "no week is scored yet"
         raise BaselineRefusedError(f"The week of {first_week} has no scores; {span}.")
     later = scores.filter(pl.col("week") >= first_week)
-    anew = _judged_anew(warehouse, judge, system, later, now)
+    anew = _judged_anew(warehouse, judge, system, later, now, model)
     kept = later.filter(~pl.col("week").is_in(list(anew)))
     baselines, observations = freeze(pl.concat([*anew.values(), kept]), system.baseline, now, by.strip())
     entry = _replacement(system, old, baselines, by.strip(), reason.strip(), now, sorted(anew))
@@ -203,14 +204,19 @@ def replace_baseline(
 
 
 def _judged_anew(
-    warehouse: Warehouse, judge: Judge, system: System, scores: pl.DataFrame, now: datetime
+    warehouse: Warehouse,
+    judge: Judge,
+    system: System,
+    scores: pl.DataFrame,
+    now: datetime,
+    model: ModelJudge | None,
 ) -> dict[date, pl.DataFrame]:
     """Return the new baseline's weeks as the judge in use scores them; none if all weeks have one judge."""
     judges = scores.drop_nulls("value").group_by("sample", "metric").agg(pl.col("judge").n_unique())
     if judges.filter(pl.col("judge") > 1).is_empty():
         return {}
     weeks = complete_weeks(scores, now)[: system.baseline.weeks]
-    return {week: score_week(warehouse, judge, system.name, week) for week in weeks}
+    return {week: score_week(warehouse, judge, system.name, week, model) for week in weeks}
 
 
 def replace_service_baseline(

@@ -1,6 +1,7 @@
 """Scores answers without a language model: ragas metrics that compare strings and ids, and bigram support.
 
-Ragas is met here and nowhere else. What the scores mean for a week lives in `monitoring` and `drift`.
+A model that judges besides is `model_judge`. What the scores mean for a week lives in `monitoring` and
+`drift`.
 """
 
 import asyncio
@@ -72,7 +73,7 @@ class OfflineJudge:
 
 
 def judge() -> OfflineJudge:
-    """Return the judge in use, for assets and commands alike; one of your own takes its place here."""
+    """Return the judge without a model, for assets and commands alike."""
     return OfflineJudge()
 
 

@@ -224,10 +224,11 @@ def _to_log(file: Path, content: Message) -> None:
         raise NotSentError(f"{file.name} cannot be written ({error.strerror})") from error
 
 
-class _Stay(HTTPRedirectHandler):
+class Stay(HTTPRedirectHandler):
     """A redirection is no delivery: what follows is a GET without the message, to a login page say."""
 
     def redirect_request(self, *args: Any) -> None:
+        """Follow none."""
         return None
 
 
@@ -237,7 +238,7 @@ def _post(url: str, body: Message) -> None:
         raise NotSentError("its url does not start with https:// or http://")
     try:
         request = Request(url, written(body).encode(), {"Content-Type": "application/json"}, method="POST")
-        build_opener(_Stay).open(request, timeout=TIMEOUT_S).close()
+        build_opener(Stay).open(request, timeout=TIMEOUT_S).close()
     except HTTPError as error:
         error.close()
         raise NotSentError(f"it answered {error.code}", error.code == 429 or error.code >= 500) from None

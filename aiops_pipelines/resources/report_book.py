@@ -42,6 +42,7 @@ EVIDENCE = {
     "attacks": "compliance.adversarial_results",
     "causes": "drift.drift_causes",
     "baselines": "monitoring.baselines",
+    "hallucinations": "monitoring.hallucination_rates",
     "proposals": "drift.improvement_proposals",
     "savings": "costs.savings_proposals",
     "incidents": "incidents.incidents",

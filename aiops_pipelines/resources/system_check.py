@@ -6,11 +6,9 @@ Mistakes in the YAML itself are `systems`' sentences. Nothing is stored here.
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from aiops_pipelines.document import Tone
 from aiops_pipelines.incidents.settings import SECRETS
 from aiops_pipelines.inference_log.formats import IMPORTERS
 from aiops_pipelines.periods import midnight
@@ -20,8 +18,10 @@ from aiops_pipelines.rag.known_queries import (
     in_force,
     parse_known_queries,
 )
+from aiops_pipelines.resources.checks import Check
 from aiops_pipelines.resources.documents import CorpusError, File, Snapshot, listing, snapshots
 from aiops_pipelines.resources.extraction import FORMATS
+from aiops_pipelines.resources.judge_check import check_judge
 from aiops_pipelines.resources.log_folder import LogFolderError
 from aiops_pipelines.resources.log_sample import LogSample, log_sample
 from aiops_pipelines.resources.prices import PriceBook, agreed_names
@@ -32,14 +32,6 @@ from aiops_pipelines.systems import System
 from aiops_pipelines.wording import count, day, inert, listed, moment, some
 
 NAMED = 3
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at: `bad` keeps the system from being operated, `warn` leaves a part out."""
-
-    tone: Tone
-    sentence: str
 
 
 def check_system(system: System, clock: datetime) -> Iterator[Check]:
@@ -65,6 +57,8 @@ def check_system(system: System, clock: datetime) -> Iterator[Check]:
     yield from _publish(system)
     yield from _notifications(system)
     yield from _witnesses(system)
+    if system.judge:
+        yield from check_judge(system.judge)
 
 
 def _newest(system: System, now: datetime) -> Snapshot | CorpusError | None:

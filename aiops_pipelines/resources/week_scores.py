@@ -26,15 +26,28 @@ class Judge(Protocol):
         """Return one row per sample and metric."""
 
 
-def score_week(warehouse: Warehouse, judge: Judge, system: str, week: date) -> pl.DataFrame:
+class ModelJudge(Protocol):
+    """Scores the calls of a week that are given to a model; see `resources.model_judge`."""
+
+    sample_size: int
+
+    def score(self, samples: pl.DataFrame, week: date) -> pl.DataFrame:
+        """Return one row per sample and metric."""
+
+
+def score_week(
+    warehouse: Warehouse, judge: Judge, system: str, week: date, model: ModelJudge | None = None
+) -> pl.DataFrame:
     """Return monitoring.quality_scores of the known-query probes and of samples of the production calls.
 
+    A model, where the system has one, judges the probes and a smaller sample of the same sample besides.
     Calls whose texts were deleted since keep the scores that they have: they cannot be judged again.
     """
     calls = _calls_of_week(warehouse, system, week)
     deleted = calls.filter(pl.col("texts_deleted_at").is_not_null())
     there = calls.join(deleted, on="event_id", how="anti")  # without its text a short answer looks like none
-    size = max(1, round(PRODUCTION_SAMPLE * there.height / max(1, calls.height)))
+    left = there.height / max(1, calls.height)
+    size = max(1, round(PRODUCTION_SAMPLE * left))
     samples = production_sample(there, week, size), unanswered_sample(there, week, size)
     tables = ("rag.chunks", "rag.known_queries", "rag.judgements", "rag.index_chunks")
     chunks, known, judgements, places = (warehouse.rows(name, system=system) for name in tables)
@@ -42,7 +55,12 @@ def score_week(warehouse: Warehouse, judge: Judge, system: str, week: date) -> p
     hostile = warehouse.rows("rag.adversarial_queries", system=system)["query_id"].to_list()
     probes = known_probes(calls, week).filter(~pl.col("known_query_id").is_in([*gone, *hostile]))
     chosen = pl.concat([probes, *samples])
-    judged = judge.score(judge_samples(named_documents(chosen, places), chunks, known, judgements))
+    given = judge_samples(named_documents(chosen, places), chunks, known, judgements)
+    judged = judge.score(given)
+    if model:
+        few = production_sample(samples[0], week, max(1, round(model.sample_size * left)))
+        seen = pl.concat([probes, few])
+        judged = pl.concat([judged, model.score(given.join(seen, on="event_id", how="semi"), week)])
     scores = quality_scores(judged, chosen, week)
     if deleted.is_empty():
         return scores

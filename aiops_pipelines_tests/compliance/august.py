@@ -219,6 +219,27 @@ def user_signals() -> pl.DataFrame:
     )
 
 
+@cache
+def hallucinations() -> pl.DataFrame:
+    """August's rate of one judge; an earlier judge has none, a week and July another one."""
+    row = {
+        "system": NAME,
+        "grain": "month",
+        "period_start": MONTH,
+        "judge": "faithfulness/1/b",
+        "answers": 400,
+        "with_unsupported": 30,
+    }
+    rated = row | {"rate": 0.075, "low": 0.05, "high": 0.11}
+    rows = [
+        rated,
+        row | {"judge": "faithfulness/1/a", "answers": 9, "reason": "NOT MEASURED: 9 answers could be judged."},
+        rated | {"grain": "week", "period_start": date(2026, 8, 3), "rate": 0.5},
+        rated | {"period_start": JULY, "rate": 0.6},
+    ]  # fmt: skip
+    return weeks.table("monitoring.hallucination_rates", rows)
+
+
 def no_clocks() -> pl.DataFrame:
     return weeks.table("incidents.legal_clocks", [])
 
@@ -306,6 +327,7 @@ TABLES = {
     "attacks": "compliance.adversarial_results",
     "causes": "drift.drift_causes",
     "baselines": "monitoring.baselines",
+    "hallucinations": "monitoring.hallucination_rates",
     "proposals": "drift.improvement_proposals",
     "savings": "costs.savings_proposals",
     "incidents": "incidents.incidents",
@@ -326,7 +348,7 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
     made = {
         "inferences": inferences, "audit_log": audit_log, "checkpoints": checkpoints, "verifications": weeks.verifications,
         "quarantine": quarantine, "verdicts": weeks.verdicts, "source_days": source_days, "invoices": invoices, "guarded": weeks.guarded, "attacks": weeks.attacks, "causes": weeks.causes, "baselines": weeks.baselines,
-        "proposals": proposals, "savings": savings, "incidents": weeks.incidents,
+        "hallucinations": hallucinations, "proposals": proposals, "savings": savings, "incidents": weeks.incidents,
         "legal_clocks": no_clocks, "changes": changes,
         "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,
         "deletions": deletions, "erasures": erasures, "holds": holds,

@@ -19,7 +19,17 @@ from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report import canonical_json, compliance_report
 from aiops_pipelines.compliance.settings import WHOEVER
 from aiops_pipelines.document import plain_data
-from aiops_pipelines_tests.compliance.august import MONTH, NAME, NOTE, NOW, TABLES, erasures, evidence
+from aiops_pipelines.monitoring.judge_settings import JudgeSettings
+from aiops_pipelines_tests.compliance.august import (
+    MONTH,
+    NAME,
+    NOTE,
+    NOW,
+    TABLES,
+    erasures,
+    evidence,
+    hallucinations,
+)
 from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
 from aiops_pipelines_tests.incidents.fourteen_weeks import TABLES as DECLARED
 
@@ -67,6 +77,10 @@ BY_HAND = {
     "privacy.texts_deleted": 36,
     "privacy.texts_held": 2,
     "record.deleted_early": 1,
+    "quality.hallucination_rate": 0.075,
+    "quality.hallucination_low": 0.05,
+    "quality.hallucination_high": 0.11,
+    "quality.hallucination_answers": 400,
     "erasure.requests": 3,
     "erasure.refused": 1,
     "erasure.longest_days": 12,
@@ -147,6 +161,30 @@ def test_every_figure_is_recomputed_by_its_sql(database: duckdb.DuckDBPyConnecti
             if isinstance(figure.value, float)
             else figure.value == computed(database, figure.sql)
         ), figure.key
+
+
+def test_two_judges_of_a_month_have_no_rate_in_common(database: duckdb.DuckDBPyConnection) -> None:
+    both = hallucinations().with_columns(rate=pl.col("rate").fill_null(0.2))
+    e = evidence(hallucinations=both)
+    fill(database, e)
+    found = {key: figure for key, figure in figures(e).items() if "hallucination" in key}
+    assert len(found) == 4
+    for figure in found.values():
+        assert figure.value is None and computed(database, figure.sql) is None
+    assert found["quality.hallucination_rate"].missing.startswith("NOT MEASURED")
+
+
+def test_who_judges_answers_is_a_recipient() -> None:
+    judge = {
+        "kind": "openai_compatible",
+        "base_url": "https://api.judge.example/v1",
+        "model": "m",
+        "dated_name": "m-1",
+    }
+    judged = SYSTEM.model_copy(update={"judge": JudgeSettings.model_validate(judge)})
+    report = compliance_report(replace(evidence(), system=judged))
+    assert "api.judge.example, which judges a sample of answers" in canonical_json(report)
+    assert "judges a sample" not in canonical_json(compliance_report(evidence()))
 
 
 def legally(*said: tuple[str, str, dict[str, datetime]]) -> MonthEvidence:

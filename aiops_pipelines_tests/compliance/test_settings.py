@@ -10,6 +10,7 @@ from aiops_pipelines.compliance.settings import settings, settings_entry
 from aiops_pipelines.compliance.signed_note import COSIGNATURE_V1, vkey
 from aiops_pipelines.compliance.witness_settings import Witnesses, WitnessPlace
 from aiops_pipelines.incidents.settings import BusinessHours
+from aiops_pipelines.monitoring.judge_settings import JudgeSettings
 from aiops_pipelines.rag.store_settings import Publish
 from aiops_pipelines.systems import Limits, Notification, Retention
 from aiops_pipelines_tests.incidents.fourteen_weeks import SYSTEM
@@ -32,7 +33,7 @@ def test_an_edit_is_said_from_what_to_what() -> None:
     assert entry is not None
     assert (entry["kind"], entry["actor"]) == (
         "decision.settings_changed",
-        "unknown: whoever edits the files",
+        "unknown: whoever edits the system file",
     )
     assert entry["summary"] == (
         "The settings were edited: profile: regulated -> light; retention.audit_days: 2190 -> 183."
@@ -72,6 +73,25 @@ def test_a_setting_that_comes_with_a_version_is_no_edit_of_a_person() -> None:
     assert settings_entry(REGULATED, noted["details"]["settings"], NOW) is None
     edited = settings_entry(REGULATED, older | {"profile": "light"}, NOW)
     assert edited is not None and edited["details"]["changed"] == ["profile: light -> regulated"]
+
+
+def test_a_judge_that_comes_changes_or_goes_is_an_edit_and_its_address_is_not_told() -> None:
+    given = {
+        "kind": "openai_compatible",
+        "base_url": "https://api.judge.example/v1",
+        "model": "m",
+        "dated_name": "m-1",
+    }
+    judged, other = (
+        REGULATED.model_copy(update={"judge": JudgeSettings.model_validate(given | {"seed": seed})})
+        for seed in (0, 1)
+    )
+    assert "judge" not in settings(REGULATED)  # nothing changes for who has none
+    for system, before in ((judged, REGULATED), (other, judged), (REGULATED, judged)):
+        entry = settings_entry(system, settings(before), NOW)
+        assert entry is not None and entry["kind"] == "decision.settings_changed"
+        assert [said.partition(":")[0] for said in entry["details"]["changed"]] == ["judge"]
+        assert "judge.example" not in str(entry)
 
 
 def test_a_budget_that_comes_or_goes_is_an_edit() -> None:

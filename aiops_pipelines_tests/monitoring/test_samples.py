@@ -49,6 +49,7 @@ def call(
         "event_id": event,
         "occurred_at": moment(day),
         "known_query_id": known,
+        "query": "Fee?",
         "answer": "Ten.",
         "status": "ok",
         "retrieved": chunks,

@@ -1,9 +1,20 @@
-with calls as (
+with judged as (
+    select
+        system,
+        event_id,
+        judge,
+        value < 1 as has_unsupported
+    from {{ source('monitoring', 'quality_scores') }}
+    where metric = 'faithfulness' and sample = 'production' and value is not null
+),
+
+calls as (
     select
         * exclude (model_served),
         coalesce(model_served, 'unknown') as model_served
     from {{ ref('stg_inferences') }}
     left join {{ ref('stg_call_costs') }} using (system, event_id)
+    left join judged using (system, event_id)
 )
 
 select
@@ -19,6 +30,12 @@ select
 
     sum(cost_usd) as cost_usd,
     count(*) filter (where cost_usd is null) as calls_unpriced,
-    (sum(cost_usd) / count(cost_usd))::decimal(38, 12) as cost_per_call_usd
+    (sum(cost_usd) / count(cost_usd))::decimal(38, 12) as cost_per_call_usd,
+
+    count(has_unsupported) as answers_judged,
+    case
+        when count(has_unsupported) >= 30 and count(distinct judge) = 1
+            then avg(has_unsupported::int)
+    end as hallucination_rate
 from calls
 group by system, month, model_served
