@@ -34,7 +34,8 @@ GAME_DAYS = "incidents.game_days"
 RUN = "from aiops_pipelines.cli import app; app()"
 OWN = ("compliance.audit_log", "compliance.audit_checkpoints", "compliance.audit_verifications")
 """Tables that belong to a log signed with another key."""
-LEFT_OUT = {"publish", "regimes", "notifications", "witnesses"}
+LEFT_OUT = {"publish", "regimes", "notifications", "witnesses", "judge"}
+"""Keys of a system's file by which something outside would be told, asked or paid."""
 LOOKED_AFTER = timedelta(hours=6)
 """How long after a week it is looked at."""
 PREFIX = "practice-"

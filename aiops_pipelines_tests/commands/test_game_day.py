@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from aiops_pipelines.resources.practice import PREFIX
+from aiops_pipelines.resources.practice import LEFT_OUT, PREFIX
+from aiops_pipelines.systems import System
 from aiops_pipelines_tests.commands.small_run import call, refused, stored, write_inputs, write_system
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -37,6 +38,12 @@ def test_a_damaged_copy_of_a_killed_game_day_goes_with_the_next(aiops, data):
     (left / "half.jsonl").write_text("{")
     aiops(data, "gameday", "support")
     assert not left.exists()
+
+
+def test_every_key_of_a_system_is_practised_with_or_left_out_on_purpose():
+    kept = {"name", "title", "owner", "profile", "as_of", "corpus", "index", "inference_log", "known_queries"}
+    kept |= {"baseline", "limits", "prices", "retention", "business_hours"}
+    assert set(System.model_fields) - LEFT_OUT == kept
 
 
 @pytest.fixture(scope="module")
