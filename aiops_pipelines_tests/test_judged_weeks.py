@@ -1,7 +1,7 @@
 """Seven weeks of a shop with a judge over HTTP, through the real assets: a fall of the answers is told from one of the judge."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -16,7 +16,7 @@ from aiops_pipelines.incidents.review_inputs import ReviewInputs
 from aiops_pipelines.incidents.rules import signals
 from aiops_pipelines.monitoring.hallucinations import PROXY
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources import judging_model
+from aiops_pipelines.resources import judging_model, model_judge
 from aiops_pipelines.resources.judge import judge as offline_judge
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System, load_system
@@ -43,6 +43,8 @@ ANSWERS = 60
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeJudge, str]]:
     monkeypatch.setattr(judging_model, "RETRIES", 0)
+    # the runs of a test are seconds apart, and the judge changes between them
+    monkeypatch.setattr(model_judge, "AS_GOOD_AS_NOW", timedelta(0))
     with serving() as running:
         yield running
 

@@ -62,7 +62,7 @@ def library(warehouse: Warehouse, tmp_path: Path) -> Iterator[tuple[System, list
     (folder / "june.jsonl").write_bytes(b"".join(map(payload, range(3_000))))
     logs = {"folder": folder, "format": "litellm"}
     system = System.model_validate({"name": "library", "title": "Library", "inference_log": logs})
-    source = Source("library", "litellm", JUNE_1, b"key")
+    source = Source("library", "litellm", JUNE_1 + timedelta(days=31), b"key")
     book = LogBook(warehouse, LogFolder(folder), source)
     for file in LogFolder(folder).files()[0]:
         list(book.read(file))

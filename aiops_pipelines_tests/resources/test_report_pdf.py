@@ -64,7 +64,7 @@ every_report = pytest.mark.parametrize("name", [name for name in PAGES if name.e
 @every_report
 def test_the_paper_says_all_that_the_page_says_in_its_order(name: str) -> None:
     at, words = 0, paper(name)
-    for text in said(drawn(name)):
+    for text in filter(lambda text: len(text) > 1, said(drawn(name))):  # a digit alone is found anywhere
         found = words.find(text, at)
         assert found >= 0, f"{text!r} is not in the PDF after {words[max(0, at - 80) : at]!r}"
         at = found + len(text)
