@@ -160,6 +160,25 @@ def test_a_log_without_an_entry_is_new_if_its_witnesses_say_so(
     assert verified(project, "shop").exit_code == 3  # it may be one that was wiped
 
 
+def test_a_log_that_was_wiped_is_not_new_while_one_witness_remembers_it(
+    project: Project, warehouse: Warehouse, kept: Witness, tmp_path: Path
+) -> None:
+    """One is enough to vouch; that another saw nothing does not outvote the one that saw entries."""
+    log = book(project, warehouse)
+    log.keys.signing("shop")
+    kept.trust(log.verifier_key("shop"))
+    named(project, [in_folder(kept), in_folder(witness(tmp_path / "idle", "example.com/idle"))])
+    grow(log, 0, 5)
+    with warehouse.writing() as writer:
+        for table in ("audit_log", "audit_checkpoints"):
+            writer._connection.execute(f"delete from compliance.{table}")
+    shutil.rmtree(project.audit)
+    shutil.rmtree(project.keys)
+    wiped = verified(project, "shop")
+    assert wiped.exit_code == 1
+    assert any("it was replaced" in text for _, text in wiped.lines())
+
+
 def test_a_log_that_was_wiped_with_its_keys_is_not_new(
     log: AuditBook, project: Project, warehouse: Warehouse
 ) -> None:
