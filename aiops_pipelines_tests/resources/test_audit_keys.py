@@ -313,6 +313,37 @@ def test_killed_while_it_rotates_the_next_run_goes_on(
     assert found(log) == []
 
 
+def stopped(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_stopped_before_the_old_key_is_dropped_it_is_dropped_later(
+    log: AuditBook, shop: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = log.verifier_key("shop")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Keys, "promote", stopped)
+        rotate_key(log, shop, "mira", NOW)
+    assert log.keys.has_next("shop")
+    second = rotate_key(log, shop, "mira", NOW)
+    assert second != old and not log.keys.has_next("shop")
+    assert revoke_key(log, shop, None, None, "mira", "It leaked.", NOW) not in (old, second)
+    grow(log, 3, 5)
+    assert found(log) == []
+
+
+def test_a_revocation_that_was_stopped_and_is_asked_for_again_revokes_no_second_key(
+    log: AuditBook, shop: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(log, "sign", stopped)
+        revoke_key(log, shop, None, None, "mira", "It leaked.", NOW)
+    revoke_key(log, shop, None, None, "mira", "It leaked.", NOW)
+    keys = log.signing("shop").history()[0].keys
+    assert [key.honest >= 0 for key in keys] == [True, False]
+    assert found(log) == []
+
+
 def test_witnesses_and_logs_do_not_take_each_others_keys(log: AuditBook, tmp_path: Path) -> None:
     kept = Witness(tmp_path / "w")
     vkey = kept.create("example.com/w1")
