@@ -332,6 +332,18 @@ def test_stopped_before_the_old_key_is_dropped_it_is_dropped_later(
     assert found(log) == []
 
 
+def test_a_key_that_waits_does_not_take_the_place_of_one_that_was_lost(
+    log: AuditBook, shop: System, project: Project
+) -> None:
+    log.keys.next_signing("shop")  # made for a rotation that went no further
+    (project.keys / "shop/checkpoint.pem").unlink()
+    log.sign("shop", NOW)
+    assert not log.keys.has_signing("shop")
+    with pytest.raises(SigningKeyMissing, match="is missing"):
+        grow(log, 3, 5)
+    assert not log.keys.has_signing("shop")
+
+
 def test_a_revocation_that_was_stopped_and_is_asked_for_again_revokes_no_second_key(
     log: AuditBook, shop: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
