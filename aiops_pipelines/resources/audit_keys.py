@@ -24,8 +24,10 @@ def rotate_key(book: AuditBook, system: System, by: str, clock: datetime) -> str
     """Put a new key in force and drop the old one; return the new verifier key.
 
     Raises:
-        KeyChangeRefused: nothing was signed yet, or the log is not whole.
+        KeyChangeRefused: nobody decides, nothing was signed yet, or the log is not whole.
     """
+    if not by.strip():
+        raise KeyChangeRefused("A key is rotated by somebody: --by NAME.")
     begun = _begun(book, system.name)
     _whole(book, system, clock)  # which finishes what was begun
     if not begun:
@@ -55,8 +57,11 @@ def revoke_key(
         clock: the time, UTC.
 
     Raises:
-        KeyChangeRefused: the log has no such key, it counts no further already, or the log is not whole.
+        KeyChangeRefused: nobody decides or for no reason, the log has no such key, it counts no further
+            already, or the log is not whole.
     """
+    if not (by.strip() and reason.strip()):
+        raise KeyChangeRefused("A key is revoked by somebody and for a reason: --by NAME --reason TEXT.")
     name, begun = system.name, _begun(book, system.name)
     history, size = _whole(book, system, clock)
     if begun and key is None and history.keys[-2].honest >= 0:  # this command was killed, and is done now

@@ -223,6 +223,23 @@ def test_from_an_earlier_size_on_what_was_signed_since_counts_for_nothing_and_is
     assert found(log) == []
 
 
+def test_whatever_is_written_into_a_reason_the_key_is_revoked(log: AuditBook, shop: System) -> None:
+    revoke_key(log, shop, None, None, "mira", "It\x00 leaked,\x1b[31m\nall of \u202eit. ", NOW)
+    revoked, current = log.signing("shop").history()[0].keys
+    assert (revoked.last, current.last) == (3, None)
+    assert revoked.why == "was revoked from 3 entries on: It<U+0000> leaked,<U+001B>[31m all of <U+202E>it."
+    assert found(log) == []
+
+
+def test_a_key_is_changed_by_somebody_and_revoked_for_a_reason(log: AuditBook, shop: System) -> None:
+    with pytest.raises(KeyChangeRefused, match="by somebody: --by NAME"):
+        rotate_key(log, shop, " ", NOW)
+    for by, reason in ((" ", "It leaked."), ("mira", " \n")):
+        with pytest.raises(KeyChangeRefused, match="by somebody and for a reason"):
+            revoke_key(log, shop, None, None, by, reason, NOW)
+    assert log.signing("shop").size() == 3
+
+
 def test_a_key_of_before_can_be_revoked_and_only_further_back(log: AuditBook, shop: System) -> None:
     first = log.verifier_key("shop")
     second = rotate_key(log, shop, "mira", NOW)
