@@ -134,6 +134,18 @@ def test_a_rotation_that_the_old_key_did_not_sign_changes_nothing(
     assert checkpoint.verify(new, log.verifier_key("shop")).size == 5
 
 
+def test_a_strangers_rotation_keeps_nobody_from_revoking_the_key(log: AuditBook, shop: System) -> None:
+    strangers = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    log.append("shop", [rotation_entry("shop", strangers, ORIGIN, "mallory", NOW)])
+    log.sign("shop", NOW)
+    old = log.verifier_key("shop")
+    new = revoke_key(log, shop, None, 3, "mira", "Somebody was in the database.", NOW)
+    keys = log.signing("shop").history()[0].keys
+    assert [(key.vkey, key.last) for key in keys] == [(old, 3), (new, None)]
+    (said,) = found(log)
+    assert "Entry 3 " in said and "changes no key" in said
+
+
 def test_an_edited_rotation_is_found(log: AuditBook, shop: System, warehouse: Warehouse) -> None:
     rotate_key(log, shop, "mira", NOW)
     row = warehouse.rows("compliance.audit_log", kind=KINDS[0]).row(0, named=True)
