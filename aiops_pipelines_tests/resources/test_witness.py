@@ -83,6 +83,17 @@ def test_of_two_histories_it_vouches_for_one_and_keeps_the_other_as_evidence(kep
     assert kept.add_checkpoint(request(6, tree(7))).status == 200
 
 
+def test_a_damaged_state_of_one_log_stops_no_other(kept: Witness) -> None:
+    other = Ed25519PrivateKey.generate()
+    kept.trust(signed_note.vkey("other", other.public_key()))
+    assert kept.add_checkpoint(request(0, tree(5))).status == 200
+    (kept.folder / "state" / STATE).write_text("")
+    signed = checkpoint.sign("other", 3, merkle.root_hash(tree(3)), other)
+    assert kept.add_checkpoint(Asked(0, (), signed).body()).status == 200
+    with pytest.raises(signed_note.NoteInvalid):
+        kept.add_checkpoint(request(0, tree(5)))
+
+
 def test_a_key_that_is_trusted_no_more_signs_nothing_and_the_state_stays(kept: Witness) -> None:
     assert kept.add_checkpoint(request(0, tree(5))).status == 200
     kept.distrust(VKEY)
