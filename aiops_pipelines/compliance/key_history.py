@@ -17,6 +17,7 @@ from aiops_pipelines.compliance.audit_entry import decision_entry
 from aiops_pipelines.compliance.checkpoint import Checkpoint
 from aiops_pipelines.compliance.finding import Finding
 from aiops_pipelines.compliance.signed_note import NoteInvalid, parse_vkey, signed_text
+from aiops_pipelines.wording import inert
 
 ROTATED, REVOKED = "key_rotated", "key_revoked"
 KINDS = (f"decision.{ROTATED}", f"decision.{REVOKED}")
@@ -101,7 +102,7 @@ def revocation_entry(
 ) -> dict[str, Any]:
     """The entry that voids what a key signs over more than `last` entries, signed by the key in force."""
     revoked = parse_vkey(vkey)
-    reason = " ".join(reason.split())
+    reason = inert(" ".join(reason.split()))  # a note with a control character is none
     note = signed_note.sign(f"{REVOCATION}\n{revoked.name}\n{vkey}\n{last}\n{reason}\n", revoked.name, key)
     summary = f"The signing key {revoked} was revoked from {last:,} entries on: {reason}"
     return decision_entry(system, REVOKED, now, by, summary, {"note": note})

@@ -100,7 +100,8 @@ def witnessing(
     """
     if not policy.places:
         return _nobody(notes, keys)
-    if not hash_at and not notes and sum(not (one.note or one.failure) for one in heard) >= policy.quorum:
+    nothing = sum(not (one.note or one.failure) for one in heard)
+    if not hash_at and not notes and nothing >= policy.quorum and not any(one.note for one in heard):
         return Witnessing(True, True, "Its witnesses have seen nothing of this log either.")
     newest = max((signed.size for note in notes if (signed := _signed(note, keys))), default=0)
     vouching, why, findings = [], [], []

@@ -80,9 +80,13 @@ def _cosigned(known: Known) -> tuple[str, bool]:
     if needed is None:
         return "No witness is named: whoever has the signing key could have written another log.", True
     missed = known["witness.unwitnessed"] or 0
-    said = f"{by} of the {needed} witnesses needed cosigned the last checkpoint"
+    said = f"{_witnesses(by)} cosigned the last checkpoint, {needed} needed"
     said += f"; {some(missed, 'checkpoint')} of the month had too few." if missed else "."
     return said, by >= needed and not missed
+
+
+def _witnesses(number: int) -> str:
+    return "1 witness" if number == 1 else f"{number} witnesses"
 
 
 def record_keeping(e: MonthEvidence, known: Known) -> ReportSection:

@@ -1,7 +1,8 @@
 """Which settings of a system's file its operation rests on, and the audit entry that says they changed.
 
 Prices have entries of their own. Paths are left out: they move with the data folder and decide nothing. Of
-what lies beside the file, the known queries that verdicts rest on and the runbooks, the digest is noted.
+what lies beside the file (the known queries that verdicts rest on, the attacks, the runbooks) the digest is
+noted.
 """
 
 import json

@@ -116,6 +116,8 @@ def _follows(asked: Asked, new: Checkpoint, old: Checkpoint) -> None:
         raise Refused(CONFLICT, f"{old.size}\n")
     if new.size == 0 and new.root != EMPTY_ROOT:
         raise Refused(UNPROCESSABLE, "An empty log has the root of the empty tree.", evidence=True)
+    if old.size == new.size and old.root != new.root:
+        raise Refused(CONFLICT, f"{old.size}\n", evidence=True)
     if not consistent(old.size, old.root, new.size, new.root, asked.proof):
         # A wrong proof is no proof of misbehaviour, two roots of one size are; both are worth keeping.
         what = f"It is not shown to begin with the {old.size} entries that were cosigned."

@@ -35,6 +35,8 @@ REPORTS = pl.Schema(
     }
 )
 LONGEST = {"title": 120, "seen": 2_000}
+CALLS_BYTES = 20_000
+"""The ids of its calls stand in one entry of the audit log, which has 65,535 bytes at most."""
 Row = Mapping[str, Any]
 
 
@@ -84,6 +86,8 @@ def _refusal(row: Row, now: datetime) -> str | None:
                 f"--{'by' if name == 'reporter' else name} has {len(row[name]):,} characters; say it in "
                 + (f"{LONGEST.get(name, LONGEST['title']):,}, and the rest where the incident is worked on.")
             )
+    if len(", ".join(row["calls"]).encode()) > CALLS_BYTES:
+        return f"--call names {some(len(row['calls']), 'inference')}; name those that show it best."
     for name, option in (("began_at", "--began"), ("ended_at", "--until")):
         if row[name] and row[name] > now:
             return f"{option} {moment(row[name])} is not over yet; it is {moment(now)} for {row['system']}."

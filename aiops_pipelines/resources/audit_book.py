@@ -29,7 +29,7 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.writer import Writer
 from aiops_pipelines.systems import System
 
-KNOWN = ("rag.known_queries", "rag.judgements")
+KNOWN, ATTACKS = ("rag.known_queries", "rag.judgements"), ("rag.adversarial_queries",)
 ALL_GONE = "The log of {} was signed before, and neither an entry nor a checkpoint is left."
 TILES_GONE = "No tile file is left, so only a range can be named where an entry was edited; the rows stand."
 
@@ -86,9 +86,14 @@ class AuditBook:
 
     def noted_settings(self, system: System, now: datetime) -> dict[str, Any] | None:
         """Return the entry that notes a system's settings or says what changed; None if nothing did."""
-        truth = [self._warehouse.rows(table, system=system.name).drop("system") for table in KNOWN]
+
+        def told(tables: Sequence[str]) -> list[list[str]]:
+            found = (self._warehouse.rows(table, system=system.name).drop("system") for table in tables)
+            return [sorted(map(str, rows.rows())) for rows in found]
+
         beside = {
-            "known_queries": [sorted(map(str, rows.rows())) for rows in truth],
+            "known_queries": told(KNOWN),
+            "adversarial_queries": told(ATTACKS),
             "runbooks": dict(digests(self._project.runbooks)),
         }
         return settings_entry(system, self.last_settings(system.name), now, beside)

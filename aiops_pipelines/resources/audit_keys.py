@@ -24,8 +24,10 @@ def rotate_key(book: AuditBook, system: System, by: str, clock: datetime) -> str
     """Put a new key in force and drop the old one; return the new verifier key.
 
     Raises:
-        KeyChangeRefused: nothing was signed yet, or the log is not whole.
+        KeyChangeRefused: nobody decides, nothing was signed yet, or the log is not whole.
     """
+    if not by.strip():
+        raise KeyChangeRefused("A key is rotated by somebody: --by NAME.")
     begun = _begun(book, system.name)
     _whole(book, system, clock)  # which finishes what was begun
     if not begun:
@@ -55,10 +57,15 @@ def revoke_key(
         clock: the time, UTC.
 
     Raises:
-        KeyChangeRefused: the log has no such key, it counts no further already, or the log is not whole.
+        KeyChangeRefused: nobody decides or for no reason, the log has no such key, it counts no further
+            already, or the log is not whole.
     """
-    name = system.name
+    if not (by.strip() and reason.strip()):
+        raise KeyChangeRefused("A key is revoked by somebody and for a reason: --by NAME --reason TEXT.")
+    name, begun = system.name, _begun(book, system.name)
     history, size = _whole(book, system, clock)
+    if begun and key is None and history.keys[-2].honest >= 0:  # this command was killed, and is done now
+        return book.verifier_key(name)
     wanted = _named(history, key) if key else history.current
     last = size if last is None else last
     counts = next(one.last for one in history.keys if one.vkey == wanted)
@@ -87,10 +94,9 @@ def _whole(book: AuditBook, system: System, clock: datetime) -> tuple[KeyHistory
         raise KeyChangeRefused(f"No checkpoint of {system.name} is signed yet, so there is no key to change.")
     book.whole_keys(system.name)
     size = signing.sign(system.now(clock))
-    history, findings = signing.history()
-    if findings or size != signing.size():
+    if size != signing.size():
         raise KeyChangeRefused(f"The log of {system.name} is not whole: aiops audit verify {system.name}")
-    return history, size
+    return signing.history()[0], size  # an entry that changes no key, a thief's say, must not save that key
 
 
 def _rotation(book: AuditBook, system: str, by: str, clock: datetime) -> dict[str, Any]:

@@ -117,6 +117,8 @@ class Signing:
         signed = last.get("tree_size") or 0
         due = size > signed or (bool(last) and now - last["signed_at"] >= IDLE)
         wanting = bool(last and policy.places) and len(last["cosigned_by"] or []) < policy.quorum
+        if size == signed and self._keys.has_signing(self._system):
+            self._follow(size)  # killed before it could
         if size < signed or not (due or wanting):
             return size  # a log that is shorter than its checkpoint is for `verify` to report
         keys, hashes = self._signers(size, bool(signed)), leaves["leaf_hash"].to_list()

@@ -116,18 +116,12 @@ class Eraser:
 
         Raises:
             ErasureError: nobody decides, there is no reason, or nothing names the person.
-            SigningKeyMissing, LogForked: an audit log cannot be continued; that system is as it was.
+            SigningKeyMissing, LogForked: an audit log of these cannot be continued; nothing was changed.
         """
         _justified(request, clock)
         outcomes, wanted, people = [], dict[bytes, bool](), []
         with self._warehouse.held():
-            for system in systems:
-                self._book.signing(system.name).continued()
-                person = Person(self._warehouse, self._book, system, request.user_id)
-                outcome = self._look(person, clock)
-                known = person.marks[0] in erased_marks(self._warehouse, system.name)
-                if not (outcome.rows or any(outcome.sources.values()) or known):
-                    continue
+            for person, outcome, known in self._concerned(systems, request, clock):
                 outcomes.append(outcome)
                 if outcome.holds:
                     self._refuse(person, outcome, request, clock)
@@ -144,6 +138,23 @@ class Eraser:
         if people:
             self._finish(people, outcomes, wanted, clock, publish)
         return outcomes
+
+    def _concerned(
+        self, systems: Sequence[System], request: Request, clock: datetime
+    ) -> list[tuple[Person, Outcome, bool]]:
+        """Return where the person is or was, and whether they were erased there before.
+
+        The logs of all these are found to be continued before the first is changed.
+        """
+        found = []
+        for system in systems:
+            person = Person(self._warehouse, self._book, system, request.user_id)
+            outcome = self._look(person, clock)
+            known = person.marks[0] in erased_marks(self._warehouse, system.name)
+            if outcome.rows or any(outcome.sources.values()) or known:
+                self._book.signing(system.name).continued()
+                found.append((person, outcome, known))
+        return found
 
     def _row(
         self, person: Person, outcome: Outcome, request: Request, entry: Mapping[str, Any]

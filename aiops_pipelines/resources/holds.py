@@ -16,7 +16,7 @@ from aiops_pipelines.incidents.lifecycle import signals_of
 from aiops_pipelines.incidents.reported import PERSON
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.resources.audit_book import AuditBook
-from aiops_pipelines.resources.decisions import find_incident
+from aiops_pipelines.resources.decisions import REPORTED, find_incident
 from aiops_pipelines.resources.people import as_stored, calls_of, marked
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
@@ -67,7 +67,9 @@ def place(
         signals = signals_of(incident, warehouse.rows("incidents.signals", **of_cause))
         since, until = signals["period_start"].min(), signals["period_end"].max()  # type: ignore[assignment]
         if found["source"] == PERSON:
-            since, until = found["began_at"], found["opened_at"]
+            (told,) = warehouse.rows(REPORTED, system=system.name, incident_id=incident).rows(named=True)
+            # one that is not over goes on until people resolve it
+            since, until = found["began_at"], found["opened_at"] if told["ended_at"] else found["resolved_at"]
     if since and until and since >= until:
         raise HoldError("The period of the hold ends before it begins; --to is the day after its last one.")
     user = as_stored(keys, system.name, covered.user_id) if covered.user_id else None

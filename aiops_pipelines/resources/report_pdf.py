@@ -17,7 +17,8 @@ from aiops_pipelines.resources.pages import TEMPLATES
 TEMPLATE = TEMPLATES / "report.typ"
 ATTACHMENT = "report.json"
 TITLE, MAIN, CHART = (re.compile(f"<{tag}[^>]*>.*?</{tag}>", re.DOTALL) for tag in ("title", "main", "svg"))
-LACKING = re.compile(r'the text `"(.+?)"` could not be displayed')
+LACKING = re.compile(r'(?:the text|the PDF contains the codepoint) `"(.+?)"`')
+"""Letters that no font has, and private ones, which an archive must not hold."""
 ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}")
 
 

@@ -113,7 +113,8 @@ class Witness:
                 trusted = parse_vkey(line)
                 logs.setdefault(trusted.name, []).append(trusted)
             try:
-                new = judged(body, logs, self._last(logs))
+                about = body.partition("\n\n")[2].partition("\n")[0]  # damage to one log's state is its own
+                new = judged(body, logs, self._last(about) if about in logs else {})
             except Refused as refused:
                 if refused.evidence:
                     self._keep_evidence(parse_asked(body).note)
@@ -159,12 +160,9 @@ class Witness:
     def _state(self, origin: str) -> Path:
         return self.folder / "state" / state_name(origin)
 
-    def _last(self, logs: dict[str, list[VerifierKey]]) -> dict[str, Checkpoint]:
-        last = {}
-        for origin in logs:
-            if (note := self.checkpoint(state_name(origin))) is not None:  # an emptied file is no empty log
-                last[origin] = parse(split(note)[0])
-        return last
+    def _last(self, origin: str) -> dict[str, Checkpoint]:
+        note = self.checkpoint(state_name(origin))
+        return {} if note is None else {origin: parse(split(note)[0])}  # an emptied file is no empty log
 
     def _keep_evidence(self, note: str) -> None:
         """Keep a note that its log signed and that contradicts what was cosigned, once."""

@@ -161,18 +161,24 @@ def _cosigned(place: Place, key: VerifierKey, note: str, hashes: Sequence[bytes]
     for _ in range(ATTEMPTS):
         proof = consistency_proof(hashes, guess, size) if 0 < guess < size else []
         answer = place.add_checkpoint(Asked(guess, tuple(proof), note).body())
-        if answer.status != CONFLICT:
+        seen = answer.body.strip()
+        if answer.status != CONFLICT or not seen.isdecimal() or int(seen) == guess:
             break
-        guess = int(answer.body)
+        guess = int(seen)
         if guess > size:
             what = f"{name} refuses (409): it has cosigned {guess:,} entries and the log has {size:,}"
             return Cosigned(name, failure=f"{what}, so entries were taken away.")
+    else:
+        return Cosigned(name, failure=f"{name} has cosigned another size each time it was asked.")
     if answer.status == OK:
         line = _own_line(answer.body, key, note)
         return (
             Cosigned(name, line) if line else Cosigned(name, failure=f"{name} sent no signature of its own.")
         )
     hint = {
+        CONFLICT: "It has cosigned other entries than these, so the history was rewritten."
+        if guess == size
+        else "It does not say how many entries it has cosigned.",
         FORBIDDEN: "It does not trust the key that signs now; its keeper adds it: aiops witness trust.",
         NOT_FOUND: "It does not know this log; its keeper adds its key: aiops witness trust.",
     }.get(answer.status, answer.body.strip()[:200])

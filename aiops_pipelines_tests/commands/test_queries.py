@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 from aiops_pipelines.cli import app
 from aiops_pipelines.project import Project
 from aiops_pipelines.rag.known_queries import in_force, retired
+from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.chunk_sweep import ChunkSweep, SweepRefused
+from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.query_file import load, read
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -118,10 +120,19 @@ def test_an_attack_is_loaded_apart_and_can_be_retired(data: Path) -> None:
     assert load(warehouse, system) == []
     assert warehouse.rows("rag.known_queries").is_empty()
     assert warehouse.rows("rag.adversarial_queries")["category"].to_list() == ["LLM07"]
+    book = AuditBook(project, warehouse, Keys(project.keys))
+    noted = book.noted_settings(system, NOW)
+    assert noted is not None
+    book.append("desk", [noted])
+    assert book.noted_settings(system, NOW) is None
     code, said = aiops(data, "retire-queries", "desk", "a1", "--by", "Ada", "--reason", "Covered by a2.")
     assert code == 0, said
     assert load(warehouse, system) == []
     assert warehouse.rows("rag.adversarial_queries")["retired"].to_list() == [False, True]
+    edited = book.noted_settings(system, NOW)
+    assert (
+        edited is not None and "The settings were edited: adversarial_queries: sha256:" in edited["summary"]
+    )
     assert warehouse.rows("rag.known_queries").is_empty()
 
 

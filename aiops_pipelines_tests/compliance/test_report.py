@@ -307,9 +307,9 @@ def test_the_report_says_who_vouches_for_the_log_and_is_evidenced_in_full_with_t
         return report["sections"][0]["meaning"].split("missing. ")[1], r20["status"]
 
     assert said(evidence()) == (NOBODY, "PARTLY EVIDENCED")
-    met = "2 of the 2 witnesses needed cosigned the last checkpoint."
+    met = "2 witnesses cosigned the last checkpoint, 2 needed."
     assert said(cosigned(["a", "b"], ["a", "b"])) == (met, "EVIDENCED")
-    few = "0 of the 2 witnesses needed cosigned the last checkpoint; 2 checkpoints of the month had too few."
+    few = "0 witnesses cosigned the last checkpoint, 2 needed; 2 checkpoints of the month had too few."
     assert said(cosigned([], [])) == (few, "EVIDENCED")
     tones = [
         compliance_report(cosigned(["a", "b"], last))["sections"][0]["tone"] for last in (["a", "b"], [])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from aiops_pipelines.compliance import checkpoint, merkle, signed_note
 from aiops_pipelines.compliance.checkpoint import Checkpoint
 from aiops_pipelines.compliance.signed_note import parse_vkey
-from aiops_pipelines.compliance.witness import Asked, Refused, judged, parse_asked
+from aiops_pipelines.compliance.witness import Answer, Asked, Refused, judged, parse_asked
 from aiops_pipelines_tests.compliance.test_merkle import tree
 from aiops_pipelines_tests.handed_out import verifier
 
@@ -103,13 +103,18 @@ def test_an_old_size_above_the_new_one_is_400_and_another_than_ours_is_409():
     assert refused(asked(5, FIVE), HAS_EIGHT) == (409, "8\n")
 
 
-def test_a_wrong_proof_and_another_root_are_422():
+def test_another_root_of_the_same_size_is_409_and_evidence():
+    with pytest.raises(Refused) as found:
+        judged(asked(5, FIVE), KNOWN, {"monkeys": Checkpoint("monkeys", 5, bytes(32))})
+    assert (found.value.answer, found.value.evidence) == (Answer(409, "5\n"), True)
+
+
+def test_a_wrong_proof_is_422():
     assert refused(asked(5, EIGHT, PROOF[:-1]), HAS_FIVE)[0] == 422
     assert refused(asked(5, EIGHT, (*PROOF, PROOF[0])), HAS_FIVE)[0] == 422
     assert refused(asked(5, EIGHT), HAS_FIVE)[0] == 422
     assert refused(asked(0, FIVE, PROOF), {})[0] == 422  # from nothing there is nothing to prove
     fork = {"monkeys": Checkpoint("monkeys", 5, bytes(32))}
-    assert refused(asked(5, FIVE), fork)[0] == 422
     assert refused(asked(5, EIGHT, PROOF), fork)[0] == 422
 
 

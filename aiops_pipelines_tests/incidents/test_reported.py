@@ -120,6 +120,7 @@ def test_the_same_report_again_adds_nothing_and_another_under_its_number_is_refu
         ({"began_at": NOW + timedelta(seconds=1)}, "--began .* is not over yet; it is 7.Sep.2026 10:00"),
         ({"ended_at": NOW + timedelta(seconds=1)}, "--until .* is not over yet"),
         ({"ended_at": BEGAN - timedelta(seconds=1)}, "--until lies before --began"),
+        ({"calls": [f"{n:036}" for n in range(2_000)]}, "--call names 2,000 inferences; name those that"),
     ],
 )
 def test_a_report_that_cannot_be_says_what_to_do(told: dict[str, Any], said: str) -> None:

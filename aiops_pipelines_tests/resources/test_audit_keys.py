@@ -134,6 +134,18 @@ def test_a_rotation_that_the_old_key_did_not_sign_changes_nothing(
     assert checkpoint.verify(new, log.verifier_key("shop")).size == 5
 
 
+def test_a_strangers_rotation_keeps_nobody_from_revoking_the_key(log: AuditBook, shop: System) -> None:
+    strangers = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    log.append("shop", [rotation_entry("shop", strangers, ORIGIN, "mallory", NOW)])
+    log.sign("shop", NOW)
+    old = log.verifier_key("shop")
+    new = revoke_key(log, shop, None, 3, "mira", "Somebody was in the database.", NOW)
+    keys = log.signing("shop").history()[0].keys
+    assert [(key.vkey, key.last) for key in keys] == [(old, 3), (new, None)]
+    (said,) = found(log)
+    assert "Entry 3 " in said and "changes no key" in said
+
+
 def test_an_edited_rotation_is_found(log: AuditBook, shop: System, warehouse: Warehouse) -> None:
     rotate_key(log, shop, "mira", NOW)
     row = warehouse.rows("compliance.audit_log", kind=KINDS[0]).row(0, named=True)
@@ -223,6 +235,23 @@ def test_from_an_earlier_size_on_what_was_signed_since_counts_for_nothing_and_is
     assert found(log) == []
 
 
+def test_whatever_is_written_into_a_reason_the_key_is_revoked(log: AuditBook, shop: System) -> None:
+    revoke_key(log, shop, None, None, "mira", "It\x00 leaked,\x1b[31m\nall of \u202eit. ", NOW)
+    revoked, current = log.signing("shop").history()[0].keys
+    assert (revoked.last, current.last) == (3, None)
+    assert revoked.why == "was revoked from 3 entries on: It<U+0000> leaked,<U+001B>[31m all of <U+202E>it."
+    assert found(log) == []
+
+
+def test_a_key_is_changed_by_somebody_and_revoked_for_a_reason(log: AuditBook, shop: System) -> None:
+    with pytest.raises(KeyChangeRefused, match="by somebody: --by NAME"):
+        rotate_key(log, shop, " ", NOW)
+    for by, reason in ((" ", "It leaked."), ("mira", " \n")):
+        with pytest.raises(KeyChangeRefused, match="by somebody and for a reason"):
+            revoke_key(log, shop, None, None, by, reason, NOW)
+    assert log.signing("shop").size() == 3
+
+
 def test_a_key_of_before_can_be_revoked_and_only_further_back(log: AuditBook, shop: System) -> None:
     first = log.verifier_key("shop")
     second = rotate_key(log, shop, "mira", NOW)
@@ -310,6 +339,49 @@ def test_killed_while_it_rotates_the_next_run_goes_on(
     assert found(log) == []
     rotate_key(log, shop, "mira", NOW)
     assert log.verifier_key("shop") != old and not log.keys.has_next("shop")
+    assert found(log) == []
+
+
+def stopped(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_stopped_before_the_old_key_is_dropped_it_is_dropped_later(
+    log: AuditBook, shop: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = log.verifier_key("shop")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Keys, "promote", stopped)
+        rotate_key(log, shop, "mira", NOW)
+    assert log.keys.has_next("shop")
+    second = rotate_key(log, shop, "mira", NOW)
+    assert second != old and not log.keys.has_next("shop")
+    assert revoke_key(log, shop, None, None, "mira", "It leaked.", NOW) not in (old, second)
+    grow(log, 3, 5)
+    assert found(log) == []
+
+
+def test_a_key_that_waits_does_not_take_the_place_of_one_that_was_lost(
+    log: AuditBook, shop: System, project: Project
+) -> None:
+    log.keys.next_signing("shop")  # made for a rotation that went no further
+    (project.keys / "shop/checkpoint.pem").unlink()
+    log.sign("shop", NOW)
+    assert not log.keys.has_signing("shop")
+    with pytest.raises(SigningKeyMissing, match="is missing"):
+        grow(log, 3, 5)
+    assert not log.keys.has_signing("shop")
+
+
+def test_a_revocation_that_was_stopped_and_is_asked_for_again_revokes_no_second_key(
+    log: AuditBook, shop: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(log, "sign", stopped)
+        revoke_key(log, shop, None, None, "mira", "It leaked.", NOW)
+    revoke_key(log, shop, None, None, "mira", "It leaked.", NOW)
+    keys = log.signing("shop").history()[0].keys
+    assert [key.honest >= 0 for key in keys] == [True, False]
     assert found(log) == []
 
 

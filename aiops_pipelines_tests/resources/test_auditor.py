@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiops_pipelines.compliance import leaf, merkle, signed_note
+from aiops_pipelines.compliance import checkpoint, leaf, merkle, signed_note, tlog_proof
 from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import auditor
@@ -113,7 +113,12 @@ def test_a_checkpoint_printed_in_a_report_is_held_against_the_log(bundle: Path, 
 def test_an_edited_entry_breaks_the_checkpoints_after_it(bundle: Path) -> None:
     replaced(bundle / "tile/entries/001.p/44", b'"latency_ms":800', b'"latency_ms":100')
     lines = failed(bundle)
-    assert [line.split(":")[0] for line in lines] == [f"Checkpoint {n} holds" for n in (298, 299, 300)]
+    newest = "The newest checkpoint signs all the entries, no more and no less"
+    checkpoints = [f"Checkpoint {n} holds" for n in (298, 299, 300)]
+    assert [line.split(":")[0] for line in lines] == [newest, *checkpoints]
+    for file in (bundle / "checkpoints").glob("*.note"):
+        file.unlink()
+    assert failed(bundle) == [f"{newest}: they are not those that were signed."]
 
 
 def test_a_lost_bundle_a_cut_one_and_a_lost_tail_are_found(bundle: Path) -> None:
@@ -207,6 +212,24 @@ def test_a_forged_entry_is_not_in_the_log(
     folder = single(project, warehouse, tmp_path / "b", "e7")
     replaced(folder / "entries/7.json", b'latency_ms\\":800', b'latency_ms\\":100')
     assert failed(folder) == ["Entry 7 is in the log: the proof does not lead to the signed root."]
+
+
+def test_an_entry_of_another_history_that_the_log_signed_is_not_in_the_one_that_is_handed_out(
+    book: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    """Whoever has the signing key proves an edited entry, beside the checkpoint that witnesses cosigned."""
+    folder = single(project, warehouse, tmp_path / "b", "e7")
+    hashes = warehouse.rows("compliance.audit_log").sort("entry_index")["leaf_hash"].to_list()
+    said = json.loads((folder / "entries/7.json").read_text())
+    said["leaf"] = said["leaf"].replace('"latency_ms":800', '"latency_ms":100')
+    hashes[7] = merkle.leaf_hash(said["leaf"].encode())
+    note = checkpoint.sign("aiops_pipelines/shop", SIZE, merkle.root_hash(hashes), book.keys.signing("shop"))
+    (folder / "entries/7.json").write_text(json.dumps(said))
+    (folder / "entries/7.tlog-proof").write_text(tlog_proof.inclusion(hashes, 7, SIZE, note))
+    what = "Entry 7 is in the log"
+    assert failed(folder) == [f"{what}: its proof leads to another checkpoint than the newest one here."]
+    (folder / "entries/7.tlog-proof").unlink()
+    assert failed(folder) == [f"{what}: its proof is not here."]
 
 
 def test_a_text_that_was_edited_and_an_entry_that_is_not_there_are_not_handed_out(

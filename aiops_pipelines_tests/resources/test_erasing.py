@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.compliance import leaf
+from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.drift.evidence import fingerprint
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import auditor
 from aiops_pipelines.resources.audit_book import AuditBook
-from aiops_pipelines.resources.audit_signing import SigningKeyMissing
+from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing
 from aiops_pipelines.resources.completion import due_months, due_weeks
 from aiops_pipelines.resources.erasing import Eraser, ErasureError, Outcome, Request
 from aiops_pipelines.resources.holds import Covered, place, release
@@ -370,3 +371,29 @@ def test_without_the_keys_it_refuses_and_the_log_still_verifies_as_far_as_it_can
     assert in_rows(warehouse, [SESSION])
     (finding,) = book.verify("shop")[0]
     assert finding.severity == "warning" and "The keys of 7 calls are gone" in finding.message
+
+
+@pytest.mark.parametrize("rated", [True, False])
+def test_a_log_that_cannot_be_continued_stops_the_erasure_before_it_begins_if_she_is_in_it(
+    project: Project, warehouse: Warehouse, book: AuditBook, rated: bool
+) -> None:
+    """A second system, whose warehouse lost an entry that is published; she rated something there, or not."""
+    ours = shop(project)
+    logs = ours.inference_log.model_copy(update={"folder": project.data / "inference_log" / "desk"})
+    theirs = ours.model_copy(update={"name": "desk", "inference_log": logs})
+    book.append("desk", [decision_entry("desk", "noted", NOW, "us", "It was noted.", {})])
+    book.sign("desk", NOW)
+    rating = {"system": "desk", "feedback_id": "f1", "rating": 1.0, "given_by": ADA}
+    with warehouse.writing() as writer:
+        writer._connection.execute("delete from compliance.audit_log where system = 'desk'")
+        if rated:
+            writer.append("inference_log.feedback", rows(warehouse, "inference_log.feedback", rating))
+    eraser = Eraser(project, warehouse, book, [ours, theirs])
+    before = in_rows(warehouse, OF_ADA)
+    if rated:
+        with pytest.raises(LogForked):
+            eraser.erase([ours, theirs], ASKED, NOW, lambda: publish(project, warehouse))
+        assert in_rows(warehouse, OF_ADA) == before
+        return
+    (outcome,) = eraser.erase([ours, theirs], ASKED, NOW, lambda: publish(project, warehouse))
+    assert (outcome.system, outcome.left, in_rows(warehouse, OF_ADA)) == ("shop", {}, {})

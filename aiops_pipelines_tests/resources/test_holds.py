@@ -9,6 +9,7 @@ from aiops_pipelines.incidents import lifecycle
 from aiops_pipelines.incidents.course import IncidentError
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.decisions import open_incident
 from aiops_pipelines.resources.holds import Covered, HoldError, active, held_calls, place, release
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, rows
@@ -75,6 +76,29 @@ def test_a_hold_covers_the_period_of_an_incident(book: AuditBook, warehouse: War
     assert held(warehouse, book) == ["e0", "e1"]
     with pytest.raises(IncidentError):
         place(warehouse, book, SHOP, Covered(incident="INC-0"), "Ada", "AI Act 73", NOW)
+
+
+@pytest.mark.parametrize(
+    ("ended_at", "until", "calls"),
+    [(None, None, ["e0", "e1", "e2"]), (NOW, NOW + MINUTE, ["e0"])],
+)
+def test_a_hold_on_what_a_person_opened_goes_on_as_long_as_that_does(
+    book: AuditBook, warehouse: Warehouse, ended_at: datetime | None, until: datetime | None, calls: list[str]
+) -> None:
+    told = {"severity": "P1", "title": "Refunds", "seen": "Promised.", "reporter": "Mira", "calls": []}
+    told |= {"began_at": NOW, "ended_at": ended_at}
+    incident, _ = open_incident(warehouse, SHOP, told, NOW + MINUTE)
+    covered = Covered(incident=incident["incident_id"])
+    row = place(warehouse, book, SHOP, covered, "Ada", "AI Act 73", NOW + MINUTE)
+    assert (row["since"], row["until"]) == (NOW, until)
+    assert held(warehouse, book) == calls
+
+
+def test_a_hold_can_be_placed_on_what_began_only_now(book: AuditBook, warehouse: Warehouse) -> None:
+    told = {"severity": "P1", "title": "Refunds", "seen": "Promised.", "reporter": "Mira", "calls": []}
+    incident, _ = open_incident(warehouse, SHOP, told | {"began_at": NOW, "ended_at": None}, NOW)
+    place(warehouse, book, SHOP, Covered(incident=incident["incident_id"]), "Ada", "AI Act 73", NOW)
+    assert held(warehouse, book) == ["e0", "e1", "e2"]
 
 
 def test_both_are_in_the_log_by_the_name_that_his_calls_have_there(

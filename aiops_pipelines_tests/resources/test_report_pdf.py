@@ -164,6 +164,12 @@ def test_letters_that_no_font_has_are_spelled_out(
     assert "<U+4E2D>" in words or (not own_fonts_alone and "\u4e2d" in words)
 
 
+def test_private_letters_that_a_font_has_are_spelled_out_too() -> None:
+    page = "<title>T</title><main><h1>Head</h1><p>Model \ue000 a</p></main>"
+    words = PdfReader(BytesIO(report_pdf(report("report"), page, "{}"))).pages[0].extract_text()
+    assert "Model <U+E000> a" in words
+
+
 def test_what_the_template_does_not_know_makes_no_pdf_that_lacks_it() -> None:
     page = drawn("report").replace("<footer>", "<footer><aside>More.</aside>")
     with pytest.raises(PdfError, match="An element that the PDF does not know: aside"):

@@ -74,13 +74,24 @@ def test_of_two_histories_it_vouches_for_one_and_keeps_the_other_as_evidence(kep
     """A12: the fork begins alike and is as long; a control is the log that it saw first."""
     fork = [*tree(6)[:5], merkle.leaf_hash(b"another")]
     assert kept.add_checkpoint(request(0, tree(6))).status == 200
-    assert kept.add_checkpoint(request(6, fork)).status == 422
+    assert kept.add_checkpoint(request(6, fork)) == Answer(409, "6\n")
     longer = [*fork, merkle.leaf_hash(b"more")]
     assert kept.add_checkpoint(request(6, longer)).status == 422
     assert (state(kept), len(kept.evidence())) == (6, 2)
     assert kept.evidence()[0].read_text() in (note(fork), note(longer))
     assert kept.add_checkpoint(request(6, longer)).status == 422 and len(kept.evidence()) == 2  # once each
     assert kept.add_checkpoint(request(6, tree(7))).status == 200
+
+
+def test_a_damaged_state_of_one_log_stops_no_other(kept: Witness) -> None:
+    other = Ed25519PrivateKey.generate()
+    kept.trust(signed_note.vkey("other", other.public_key()))
+    assert kept.add_checkpoint(request(0, tree(5))).status == 200
+    (kept.folder / "state" / STATE).write_text("")
+    signed = checkpoint.sign("other", 3, merkle.root_hash(tree(3)), other)
+    assert kept.add_checkpoint(Asked(0, (), signed).body()).status == 200
+    with pytest.raises(signed_note.NoteInvalid):
+        kept.add_checkpoint(request(0, tree(5)))
 
 
 def test_a_key_that_is_trusted_no_more_signs_nothing_and_the_state_stays(kept: Witness) -> None:

@@ -14,7 +14,7 @@ import pytest
 from aiops_pipelines.compliance import checkpoint
 from aiops_pipelines.compliance.merkle import consistency_proof, root_hash
 from aiops_pipelines.compliance.quorum import NO_WITNESS
-from aiops_pipelines.compliance.witness import Asked
+from aiops_pipelines.compliance.witness import Answer, Asked
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import witnesses
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -121,7 +121,20 @@ def test_a10_another_history_of_the_same_length_is_refused(
     assert contradictions(log) == [
         "The first 5 entries are not those that example.com/w1 cosigned: the history was rewritten."
     ]
-    assert "refuses (422)" in log.signing("shop").unwitnessed()[0]
+    (refusal,) = log.signing("shop").unwitnessed()
+    assert refusal.endswith(
+        "refuses (409): It has cosigned other entries than these, so the history was rewritten."
+    )
+
+
+@pytest.mark.parametrize("body", ["", "5\n", "conflict"])
+def test_a_refusal_of_other_entries_is_understood_whatever_it_says_beside_its_status(
+    log: AuditBook, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """The protocol gives that answer a status alone."""
+    monkeypatch.setattr(Witness, "add_checkpoint", lambda *_: Answer(409, body))
+    log.sign("shop", NOW + LATER)
+    assert "It has cosigned other entries than these" in log.signing("shop").unwitnessed()[0]
 
 
 def test_everything_rewritten_under_a_new_key_is_refused(
@@ -158,6 +171,25 @@ def test_a_log_without_an_entry_is_new_if_its_witnesses_say_so(
     )
     kept.folder.rename(kept.folder.with_name("away"))
     assert verified(project, "shop").exit_code == 3  # it may be one that was wiped
+
+
+def test_a_log_that_was_wiped_is_not_new_while_one_witness_remembers_it(
+    project: Project, warehouse: Warehouse, kept: Witness, tmp_path: Path
+) -> None:
+    """One is enough to vouch; that another saw nothing does not outvote the one that saw entries."""
+    log = book(project, warehouse)
+    log.keys.signing("shop")
+    kept.trust(log.verifier_key("shop"))
+    named(project, [in_folder(kept), in_folder(witness(tmp_path / "idle", "example.com/idle"))])
+    grow(log, 0, 5)
+    with warehouse.writing() as writer:
+        for table in ("audit_log", "audit_checkpoints"):
+            writer._connection.execute(f"delete from compliance.{table}")
+    shutil.rmtree(project.audit)
+    shutil.rmtree(project.keys)
+    wiped = verified(project, "shop")
+    assert wiped.exit_code == 1
+    assert any("it was replaced" in text for _, text in wiped.lines())
 
 
 def test_a_log_that_was_wiped_with_its_keys_is_not_new(

@@ -108,11 +108,15 @@ def whole_log(checks, keys, newest, kept, leaves):
     files = sorted((HERE / "checkpoints").glob("*.note"), key=lambda file: int(file.stem))
     notes = [(f"Checkpoint {file.stem} holds", file.read_text(encoding="utf-8")) for file in files]
     notes += [(f"The log still begins with what {name} says", note) for name, note in kept]
-    root_at = roots(hashes, [int(size) for _, note in notes for size in re.findall(r"\A.+\n(\d+)\n", note)])
+    sizes = [int(size) for _, note in notes for size in re.findall(r"\A.+\n(\d+)\n", note)]
+    root_at = roots(hashes, [*sizes, len(leaves)])
 
     def complete():
-        if signed(newest, keys)[0] != len(leaves):
+        size, root = signed(newest, keys)
+        if size != len(leaves):
             raise Wrong(f"{len(leaves)} entries are here")
+        if root != root_at[size]:
+            raise Wrong("they are not those that were signed")
 
     checks.check("The newest checkpoint signs all the entries, no more and no less", complete)
     for what, note in notes:
@@ -147,9 +151,15 @@ def proof(file, keys):
     return int(about.split(" ")[1]), [decoded(each) for each in path], size, root
 
 
-def single_entry(file, keys):
-    index, path, size, root = proof(file, keys)
-    opened = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+def single_entry(file, keys, newest):
+    opened = json.loads(file.read_text(encoding="utf-8"))
+    if not file.with_suffix(".tlog-proof").is_file():
+        raise Wrong("its proof is not here")
+    index, path, size, root = proof(file.with_suffix(".tlog-proof"), keys)
+    if (size, root) != signed(newest, keys):
+        raise Wrong("its proof leads to another checkpoint than the newest one here")
+    if not opened["index"] == index == int(file.stem):
+        raise Wrong(f"its proof is of entry {index}")
     included(leaf_hash(opened["leaf"].encode()), index, size, path, root)
     entry = json.loads(opened["leaf"])
     for field, secret in opened.get("opened", {}).items():
@@ -224,8 +234,10 @@ def main():
     checks.check("The newest checkpoint is signed by the log's key", lambda: signed(newest, keys))
     notes = whole_log(checks, keys, newest, kept, leaves) if whole else [newest]
     for folder, what in (("keys", "The change of keys"), ("entries", "Entry")):
-        for file in sorted((HERE / folder).glob("*.tlog-proof")):
-            checks.check(f"{what} {file.stem} is in the log", lambda file=file: single_entry(file, keys))
+        for file in sorted((HERE / folder).glob("*.json")):
+            checks.check(
+                f"{what} {file.stem} is in the log", lambda file=file: single_entry(file, keys, newest)
+            )
     for name, note in [] if whole else kept:
         what = f"The log still begins with what {name} says"
         checks.check(what, lambda note=note: consistent(note, keys, newest))
