@@ -42,11 +42,12 @@ def guardrails(r: ReviewInputs) -> Section:
         before = f"; the mean of the weeks before is {usual:.1f}" if usual is not None else ""
         meaning = f"Guardrails blocked {some(now, 'call')}{kind}{before}."
     guarded = r.this_week("guarded")
-    figures = (
-        *watch_figures(guarded),
+    watch = watch_figures(guarded)
+    figures: tuple[Figure, ...] = (
         Figure("Blocks", now, "count"),
         Figure("Usual week", None if usual is None else f"{usual:.1f}", "text", "mean of the weeks before"),
     )
+    figures = (*figures, *watch) if watch[0].value is None else (*watch, *figures)
     rows = [
         {"week": row["week"].isoformat(), "category": row["category"], "blocks": row["blocks"]}
         for row in r.rows("blocks")
@@ -63,6 +64,8 @@ def guardrails(r: ReviewInputs) -> Section:
     if watched in ("bad", "warn"):
         actions = (Action("Send the guardrails something they should stop.", said, watched), *actions)
         tone = min(tone, watched, key=TONES.index)
+    if guarded and (watched, tone) == ("unknown", "good"):
+        tone = "unknown"  # few blocks are no proof of a guardrail that acts
     tables = (watch_table(guarded, "Whether guardrails still act"),) if guarded else ()
     charts = (chart,) if weekly else ()
     meaning = f"{said} {meaning}" if watched == "bad" else f"{meaning} {said}".strip()

@@ -380,6 +380,16 @@ def test_no_guardrail_ever_logged_is_unknown() -> None:
     assert (part.tone, part.charts) == ("unknown", ())
 
 
+def test_few_blocks_of_guardrails_that_nobody_can_judge_are_not_green() -> None:
+    held = weeks.guarded().with_columns(verdict=pl.lit("held"), eroding=pl.lit(None, pl.Boolean))
+    told = section(weekly_review(inputs(WEEKS[11], guarded=held)), "guardrails")
+    unknown = held.with_columns(verdict=pl.lit("cannot tell"), eroding=pl.lit(None, pl.Boolean))
+    silent = section(weekly_review(inputs(WEEKS[11], guarded=unknown)), "guardrails")
+    assert (told.tone, told.figures[0].label) == ("good", "Act as before")
+    assert (silent.tone, silent.figures[0].label) == ("unknown", "Blocks")
+    assert silent.meaning.endswith("They act too seldom to tell whether they still would.")
+
+
 def test_embeddings_that_lose_are_told_so_with_what_to_rank_with_instead() -> None:
     def retrieval(*verdicts: tuple[str, str, str]) -> Section:
         rows = [
