@@ -247,6 +247,16 @@ def test_requests_about_a_week_are_capped_over_all_runs(
     assert due_weeks(warehouse, shop, CLOCK) == []
 
 
+def test_a_week_whose_requests_are_used_up_leaves_the_next_week_its_own(
+    warehouse: Warehouse, server: tuple[FakeJudge, str]
+) -> None:
+    """One run works through several weeks with one judge."""
+    fill(warehouse, weeks=2)
+    model = judge(warehouse, server[1], calls_per_week=FROZEN_CALLS + CANARY_CALLS + 2 * BATCH)
+    for number in (0, 1):
+        assert scored(warehouse, model, number)["value"].count() >= BATCH
+
+
 def test_a_months_money_is_not_overspent_and_is_there_again_the_next_month(
     warehouse: Warehouse, server: tuple[FakeJudge, str]
 ) -> None:
