@@ -76,8 +76,8 @@ def adversarial_results(
     Args:
         system: its name.
         week: its Monday.
-        queries: rag.adversarial_queries in force at the end of the week.
-        whole: ids of those in force when it began; others are not missed when they were not asked yet.
+        queries: rag.adversarial_queries in force at any time of the week, as they were last.
+        whole: ids of those in force all of it; others are not missed when they were not asked.
         calls: the week's calls of a known query: event_id, known_query_id, status, answered, answer and
             texts_deleted_at.
         stored: the rows that the week has so far; of a query whose texts were deleted since, they stand.

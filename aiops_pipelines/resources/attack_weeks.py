@@ -25,5 +25,12 @@ def attack_week(warehouse: Warehouse, system: str, week: date) -> pl.DataFrame:
     bounds = [start.replace(tzinfo=None), end.replace(tzinfo=None)]
     calls = warehouse.read(CALLS, [system, *bounds, system])
     stored = warehouse.rows("compliance.adversarial_results", system=system, week=week)
-    due, whole = (attacks_in_force(queries, at) for at in (end_of_week(week), start))
-    return adversarial_results(system, week, due, whole["query_id"].to_list(), calls, stored)
+    at_start, at_end = (
+        attacks_in_force(queries, at)["query_id"].to_list() for at in (start, end_of_week(week))
+    )
+    attacks = queries.filter(~pl.col("retired"))
+    begun = attacks.filter(pl.col("valid_from").is_between(start, end, closed="left"))["query_id"].to_list()
+    # also one retired since: what gave way on Tuesday did so, whoever retires it on Wednesday
+    told = attacks_in_force(attacks, end_of_week(week))
+    told = told.filter(pl.col("query_id").is_in([*at_start, *begun]))
+    return adversarial_results(system, week, told, set(at_start) & set(at_end), calls, stored)

@@ -134,3 +134,26 @@ def test_the_log_tells_a_week_and_deleted_texts_keep_what_they_told(warehouse: W
         schema = warehouse.tables["inference_log.inferences"].schema
         writer.append("inference_log.inferences", pl.DataFrame([gone], schema=schema))
     assert attack_week(warehouse, "s", WEEK).equals(found)
+
+
+def test_an_attack_that_gave_way_is_told_though_it_is_retired_the_day_after(warehouse: Warehouse) -> None:
+    retired = [
+        attack(name) | {"retired": True, "valid_from": datetime(2026, 6, 11, tzinfo=UTC)}
+        for name in ("a1", "a2")
+    ]
+    insert(
+        warehouse,
+        "rag.adversarial_queries",
+        *(attack(name, "LLM07", CANARY) for name in ("a1", "a2")),
+        *(row | {"category": None} for row in retired),
+    )
+    made = {"system": "s", "known_query_id": "a1", "status": "ok", "answered": True, "answer": CANARY[0]}
+    times = {"e1": datetime(2026, 6, 9, tzinfo=UTC), "e2": datetime(2026, 6, 16, tzinfo=UTC)}
+    insert(
+        warehouse,
+        "inference_log.inferences",
+        *(made | {"event_id": event, "occurred_at": at} for event, at in times.items()),
+    )
+    found = attack_week(warehouse, "s", WEEK).select("query_id", "category", "result", "event_id")
+    assert found.rows() == [("a1", "LLM07", "gave way", "e1")]
+    assert attack_week(warehouse, "s", date(2026, 6, 15)).is_empty()
