@@ -91,6 +91,12 @@ class JudgeSettings(BaseModel):
         """Who gets the texts that are judged."""
         return urlsplit(self.base_url).hostname or ""
 
+    @property
+    def longest_answer(self) -> int:
+        """Tokens that an answer may have; 0 where no limit is sent."""
+        sent = self.max_tokens or self.parameters.get("max_completion_tokens")
+        return sent if isinstance(sent, int) else 0
+
     def cost_usd(self, input_tokens: int, output_tokens: int) -> Decimal | None:
         """Return what tokens cost, or None without prices."""
         if self.input_usd_per_million is None or self.output_usd_per_million is None:
