@@ -103,9 +103,9 @@ def practice(project: Project, system: System, file: Path, clock: datetime) -> I
     books = working(project)
     books.prepare()
     room = project.warehouse.parent
-    for left in room.glob(f"{PREFIX}*"):
+    for left in filter(_abandoned, room.glob(f"{PREFIX}*")):
         shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=room) as name:
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=room) as name:
         data = Path(name) / "data"
         copy = Project(data)
         copy.warehouse.parent.mkdir(parents=True)
@@ -124,6 +124,18 @@ def practice(project: Project, system: System, file: Path, clock: datetime) -> I
         operate(data)
         week = played_again(calls, start - timedelta(microseconds=1), start + WEEK)
         yield Practice(system, file, data, start, week, played)
+
+
+def _abandoned(folder: Path) -> bool:
+    """Say whether the process is gone that held a game day in a folder; its number is in the name."""
+    number = folder.name.removeprefix(PREFIX).partition("-")[0]
+    try:
+        os.kill(int(number), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return True
+    except PermissionError:  # of another user
+        return False
+    return False
 
 
 def keep(books: Warehouse, held: Practice, outcomes: Iterable[Outcome], held_at: datetime) -> None:
