@@ -160,3 +160,17 @@ def test_an_attack_that_gave_way_is_told_though_it_is_retired_the_day_after(ware
     found = attack_week(warehouse, "s", WEEK).select("query_id", "category", "result", "event_id")
     assert found.rows() == [("a1", "LLM07", "gave way", "e1")]
     assert attack_week(warehouse, "s", date(2026, 6, 15)).is_empty()
+
+
+def test_deleting_the_lines_of_an_attack_does_not_undo_that_it_gave_way(warehouse: Warehouse) -> None:
+    insert(warehouse, "rag.adversarial_queries", attack("a1", "LLM07", CANARY), attack("a2"), attack("a3"))
+    made = {"system": "s", "known_query_id": "a1", "status": "ok", "answered": True, "answer": CANARY[0]}
+    at = datetime(2026, 6, 9, tzinfo=UTC)
+    insert(warehouse, "inference_log.inferences", made | {"event_id": "e1", "occurred_at": at})
+    before = attack_week(warehouse, "s", WEEK)
+    warehouse.replace("compliance.adversarial_results", before, system="s", week=WEEK)
+    left = warehouse.rows("rag.adversarial_queries", query_id="a3")
+    warehouse.replace("rag.adversarial_queries", left, system="s")
+    after = attack_week(warehouse, "s", WEEK)
+    assert after.select("query_id", "result").rows() == [("a1", "gave way"), ("a3", "not asked")]
+    assert after.filter(query_id="a1").equals(before.filter(query_id="a1"))
