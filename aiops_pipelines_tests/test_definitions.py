@@ -19,6 +19,7 @@ import yaml
 from aiops_pipelines import PILLARS
 from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.resources.completion import due_months, due_weeks, enter
+from aiops_pipelines.resources.report_book import EVIDENCE
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import load_systems
 
@@ -88,6 +89,17 @@ def test_loading_imports_none_of_the_heavy_libraries(tmp_path: Path) -> None:
 
 def test_everything_that_is_defined_can_be_resolved(definitions: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(definitions)
+
+
+def test_the_months_report_comes_after_the_work_of_its_weeks(
+    definitions: dg.Definitions, materialisable: dict[str, dg.AssetSpec]
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    report = dg.AssetSelection.assets("compliance_reports")
+    before = {key.to_user_string() for key in report.upstream().resolve(graph)}
+    read = {table.partition(".")[2] for table in EVIDENCE.values()} & materialisable.keys()
+    weekly = {name for name in read if materialisable[name].tags["cadence"] == "weekly"}
+    assert weekly <= before
 
 
 @pytest.mark.slow

@@ -60,10 +60,12 @@ def shop(project: Project, warehouse: Warehouse, server: tuple[FakeJudge, str]) 
 
 
 def work(project: Project, warehouse: Warehouse, *weeks: int) -> None:
-    """Run the weekly assets over some weeks."""
+    """Run the weekly assets over some weeks, a week after they last ran."""
     from aiops_pipelines.defs import drift, monitoring
     from aiops_pipelines.defs.cadences import period_range, systems
 
+    frozen = warehouse.rows("monitoring.frozen_scores").with_columns(pl.col("judged_at") - timedelta(days=7))
+    warehouse.replace("monitoring.frozen_scores", frozen, system="shop")
     assets = [
         monitoring.quality_scores,
         monitoring.baseline,

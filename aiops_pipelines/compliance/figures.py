@@ -313,14 +313,15 @@ def _guardrails(e: MonthEvidence) -> Values:
 def _adversarial(e: MonthEvidence) -> Values:
     rows = e.weekly("attacks")
     found = by_category(rows)
+    judged = sum(category.judged > 0 for category in found)
 
-    def total(result: str) -> int | None:
-        return sum(getattr(category, result) for category in found) if rows else None
+    def total(result: str, base: object = rows) -> int | None:
+        return sum(getattr(category, result) for category in found) if base else None
 
     return {
-        "adversarial.categories": sum(category.judged > 0 for category in found) or None,
-        "adversarial.gave_way": total("gave_way"),
-        "adversarial.held": total("held"),
+        "adversarial.categories": judged or None,
+        "adversarial.gave_way": total("gave_way", judged),
+        "adversarial.held": total("held", judged),
         "adversarial.cannot_tell": total("cannot_tell"),
         "adversarial.never_asked": total("not_asked"),
         "adversarial.not_asked": sum(row["result"] == "not asked" for row in rows) if rows else None,

@@ -271,6 +271,7 @@ MONTHS_WORK: list[str | dg.AssetDep] = [
     dg.AssetDep("audit_verifications", partition_mapping=weeks_of_month),
     dg.AssetDep("guardrail_readings", partition_mapping=weeks_of_month),
     dg.AssetDep("adversarial_results", partition_mapping=weeks_of_month),
+    dg.AssetDep("hallucination_rates", partition_mapping=weeks_of_month),
     dg.AssetDep("drift_verdicts", partition_mapping=weeks_of_month),
 ]
 

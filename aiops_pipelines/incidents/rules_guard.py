@@ -19,6 +19,7 @@ NAMED = 5
 
 def guardrail_off(facts: Facts, limits: Limits) -> Iterator[Reading]:
     """A guardrail acted on less than half of what its baseline leads to expect, beyond chance."""
+    acts = facts.guardrail_acts.rows(named=True)
     weeks: dict[date, list[Row]] = defaultdict(list)
     for reading in facts.guardrail_readings.rows(named=True):
         weeks[reading["week"]].append(reading)
@@ -29,8 +30,8 @@ def guardrail_off(facts: Facts, limits: Limits) -> Iterator[Reading]:
             fell, limit = row["verdict"] == "fell", FACTOR * row["expected"]
             evidence = f"{guardrail_name(row)}: {row['reason']}"
             evidence += " No guardrail acted at all; look whether verdicts are still logged." if every else ""
-            new = [inert(name) for name in began(facts.guardrail_acts.rows(named=True), week)]
-            evidence += f" {listed(new)} began to act then." if fell and new else ""
+            new = [inert(name) for name in began(acts, week)] if fell else []
+            evidence += f" {listed(new)} began to act then." if new else ""
             said = evidence, guardrail_name(row)
             yield Reading(*week_of(week), fell, "guardrail_off", "P2", row["events"], limit, *said)
 

@@ -4,6 +4,7 @@ What it is asked is decided in `judging`; it is met in `resources.model_judge`.
 """
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 API_KEY = "api_key"
-_SECRET = re.compile("secret|password|token$|key|credential", re.IGNORECASE)
+_SECRET = re.compile("secret|password|token$|key|credential|authorization", re.IGNORECASE)
 _OURS = ("model", "messages", "temperature", "seed", "max_tokens", "response_format", "stream", "n")
 
 
@@ -64,7 +65,7 @@ class JudgeSettings(BaseModel):
             raise ValueError(f"{unknown[0]} is no secret of a judge; there is {API_KEY}")
         if any(not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) for name in self.secrets.values()):
             raise ValueError(f"secrets names the environment variable of {API_KEY}, in capitals")
-        if named := sorted(key for key in self.parameters if _SECRET.search(key)):
+        if named := sorted(key for key in _keys(self.parameters) if _SECRET.search(key)):
             raise ValueError(
                 f"parameters holds {named[0]}; name the environment variable that holds it instead, "
                 f"secrets: {{{API_KEY}: NAME}}"
@@ -91,9 +92,24 @@ class JudgeSettings(BaseModel):
         """Who gets the texts that are judged."""
         return urlsplit(self.base_url).hostname or ""
 
+    @property
+    def longest_answer(self) -> int:
+        """Tokens that an answer may have; 0 where no limit is sent."""
+        sent = self.max_tokens or self.parameters.get("max_completion_tokens")
+        return sent if isinstance(sent, int) else 0
+
     def cost_usd(self, input_tokens: int, output_tokens: int) -> Decimal | None:
         """Return what tokens cost, or None without prices."""
         if self.input_usd_per_million is None or self.output_usd_per_million is None:
             return None
         spent = input_tokens * self.input_usd_per_million + output_tokens * self.output_usd_per_million
         return spent / 1_000_000
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """Yield the keys of an object and of all that is in it."""
+    if isinstance(value, dict):
+        yield from map(str, value)
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inside:
+        yield from _keys(one)

@@ -213,7 +213,7 @@ def _check_adversarial(row: Mapping[str, Any]) -> None:
     category, forbidden = row.get("adversarial"), row.get("must_not_contain")
     if category is None and forbidden is not None:
         raise ValueError("must_not_contain belongs to a line with adversarial")
-    if category is not None and category not in OWASP_2025:
+    if category is not None and (not isinstance(category, str) or category not in OWASP_2025):
         raise ValueError(f"adversarial is not one of {', '.join(OWASP_2025)}")
     texts = [] if forbidden is None else forbidden
     if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):

@@ -25,5 +25,21 @@ def attack_week(warehouse: Warehouse, system: str, week: date) -> pl.DataFrame:
     bounds = [start.replace(tzinfo=None), end.replace(tzinfo=None)]
     calls = warehouse.read(CALLS, [system, *bounds, system])
     stored = warehouse.rows("compliance.adversarial_results", system=system, week=week)
-    due, whole = (attacks_in_force(queries, at) for at in (end_of_week(week), start))
-    return adversarial_results(system, week, due, whole["query_id"].to_list(), calls, stored)
+    told, whole = _of_week(queries, week)
+    found = adversarial_results(system, week, told, whole, calls, stored)
+    # deleting its lines undoes no defeat, and may be an accident
+    deleted = stored.filter(~pl.col("query_id").is_in(queries["query_id"].to_list()), pl.col("calls") > 0)
+    return pl.concat([found, deleted.select(found.columns)]).sort("query_id")
+
+
+def _of_week(queries: pl.DataFrame, week: date) -> tuple[pl.DataFrame, set[str]]:
+    """Return the attacks in force at any time of a week, and the ids of those in force all of it.
+
+    What gave way on Tuesday did so, whoever retires it on Wednesday.
+    """
+    start, end = midnight(week), end_of_week(week)
+    at_start, at_end = (set(attacks_in_force(queries, at)["query_id"]) for at in (start, end))
+    attacks = queries.filter(~pl.col("retired"))
+    begun = attacks.filter(pl.col("valid_from").is_between(start, end))["query_id"]
+    told = attacks_in_force(attacks, end).filter(pl.col("query_id").is_in([*at_start, *begun]))
+    return told, at_start & at_end

@@ -60,10 +60,10 @@ MONTH_INPUTS = """
 """What a month's report is made from besides: costs, ratings, verdicts and legal clocks, which move when no
 call comes."""
 JUDGED_MONTH = """
-    select coalesce(bit_xor(hash(judge, rate, low, high, answers)), 0) from monitoring.hallucination_rates
-    where system = $1 and grain = 'month' and period_start = $2::date and $3 > $2
+    select bit_xor(hash(judge, rate, low, high, answers)) from monitoring.hallucination_rates
+    where system = $1 and grain = 'month' and period_start = $2::date and $3 > $2 and rate is not null
 """
-"""And where a judge with a model is used; fingerprints without one are as they were."""
+"""And where a judge with a model measured it; fingerprints of other months are as they were without one."""
 
 
 def inputs(
@@ -71,7 +71,8 @@ def inputs(
 ) -> str:
     """Return a fingerprint of what a period is made from: calls, users, truth, corpus, baseline, limits."""
     parameters = [system.name, start.replace(tzinfo=None), end.replace(tzinfo=None)]
-    rows = [warehouse.read(query, parameters).row(0) for query in (INPUTS, *queries)]
+    found = (warehouse.read(query, parameters).row(0) for query in (INPUTS, *queries))
+    rows = [row for row in found if row != (None,)]
     settings = f"{_said(system.limits)}{system.profile}{_said(system.baseline)}"
     return hashlib.sha256(f"{rows}{settings}".encode()).hexdigest()[:16]
 
@@ -90,8 +91,7 @@ def week_inputs(warehouse: Warehouse | Writer, system: System, week: date) -> st
 
 def month_inputs(warehouse: Warehouse | Writer, system: System, month: date) -> str:
     """Return the fingerprint of one month."""
-    queries = (MONTH_INPUTS, JUDGED_MONTH) if system.judge else (MONTH_INPUTS,)
-    return inputs(warehouse, system, midnight(month), midnight(next_month(month)), *queries)
+    return inputs(warehouse, system, midnight(month), midnight(next_month(month)), MONTH_INPUTS, JUDGED_MONTH)
 
 
 def due_weeks(warehouse: Warehouse, system: System, clock: datetime) -> list[date]:

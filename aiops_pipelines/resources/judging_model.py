@@ -58,6 +58,8 @@ class Meter:
     def __init__(self, settings: JudgeSettings, calls: int, usd: Decimal | None):
         self._settings, self._calls_left, self._usd = settings, calls, usd
         self.calls = self.input_tokens = self.output_tokens = self.failed_in_a_row = 0
+        self._open_usd = Decimal(0)
+        """What the requests that are open may cost."""
 
     @property
     def cost_usd(self) -> Decimal | None:
@@ -69,8 +71,8 @@ class Meter:
         """Whether so many requests failed one after another that no more are sent."""
         return self.failed_in_a_row >= GIVEN_UP
 
-    def admit(self) -> None:
-        """Count a request that is about to be sent.
+    def admit(self, asked: str) -> Decimal:
+        """Count a request that is about to be sent; return what it may cost, with the longest answer.
 
         Raises:
             JudgeError: there may be none.
@@ -79,20 +81,35 @@ class Meter:
             raise JudgeError(DOWN, lost=True)
         if self.calls >= self._calls_left:
             raise JudgeError(NO_CALLS, unasked=True)
-        if self._usd is not None and (self.cost_usd or 0) >= self._usd:
+        most = self._settings.cost_usd(_tokens(asked), self._settings.longest_answer) or Decimal(0)
+        if self._usd is not None and (self.cost_usd or 0) + self._open_usd + most > self._usd:
             raise JudgeError(NO_MONEY, unasked=True)
         self.calls += 1
+        self._open_usd += most
+        return most
+
+    def end(self, most: Decimal) -> None:
+        """Forget what an open request may cost."""
+        self._open_usd -= most
+
+    def lose(self, asked: str) -> None:
+        """Add a request, and its repetitions, whose answer did not come in time: it may be billed."""
+        self.input_tokens += _tokens(asked) * (RETRIES + 1)
+        self.output_tokens += self._settings.longest_answer * (RETRIES + 1)
 
     def count(self, usage: Any, asked: str, said: str) -> None:
         """Add the tokens of an answer, by their length where the server does not say."""
         counted = (getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
-        texts = (asked, said)
         found = [
-            n if n is not None else -(-len(t.encode()) // TOKEN_BYTES)
-            for n, t in zip(counted, texts, strict=True)
+            _tokens(text) if tokens is None else tokens
+            for tokens, text in zip(counted, (asked, said), strict=True)
         ]
         self.input_tokens += found[0]
         self.output_tokens += found[1]
+
+
+def _tokens(text: str) -> int:
+    return -(-len(text.encode()) // TOKEN_BYTES)
 
 
 class Fenced:
@@ -148,7 +165,7 @@ class Model(InstructorBaseRagasLLM):  # type: ignore[misc]  # ragas is not typed
         raise JudgeError(f"the judge said {why} in {ASKS} answers")
 
     async def _ask(self, prompt: str) -> str:
-        self._meter.admit()
+        most = self._meter.admit(prompt)
         seconds = self._settings.timeout_seconds * (RETRIES + 1) + PAUSE_S * RETRIES
         try:
             async with asyncio.timeout(seconds):  # the client's own ends a silence, not an answer of drops
@@ -159,9 +176,13 @@ class Model(InstructorBaseRagasLLM):  # type: ignore[misc]  # ragas is not typed
                     **_parameters(self._settings),
                 )
         except (openai.APIError, TimeoutError) as error:
+            if isinstance(error, openai.APITimeoutError | TimeoutError):
+                self._meter.lose(prompt)
             raise self._failed(error) from None  # its text may repeat the key, or the texts
         except ValueError:
             answer = None
+        finally:
+            self._meter.end(most)
         if not getattr(answer, "choices", None):
             self._meter.failed_in_a_row += 1
             raise JudgeError("the judge's server answers as no OpenAI-compatible one does")

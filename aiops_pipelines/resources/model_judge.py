@@ -15,6 +15,7 @@ import polars as pl
 from aiops_pipelines.monitoring.frozen_answers import FrozenAnswer, canaries, frozen_answers, is_right
 from aiops_pipelines.monitoring.judge_settings import API_KEY, JudgeSettings
 from aiops_pipelines.monitoring.judging import (
+    NO_CALLS,
     TRIES,
     WAIT,
     Outcome,
@@ -80,6 +81,8 @@ class ModelJudge:
             week: Monday of the week.
         """
         asked, scores = questions(samples)
+        if self._stopped and self._stopped.reason == NO_CALLS:
+            self._stopped = None  # those of another week
         if asked:
             self._forget_other_judges(week)
         for metric in MODEL_METRICS:

@@ -22,6 +22,7 @@ import yaml
 
 from aiops_pipelines.incidents.game_day import WEEK, Outcome, outcome, planted, played_again
 from aiops_pipelines.inference_log.aiops_jsonl import lines
+from aiops_pipelines.inference_log.ingestion import AHEAD
 from aiops_pipelines.inference_log.record import IS_CHAT
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.periods import midnight
@@ -102,9 +103,9 @@ def practice(project: Project, system: System, file: Path, clock: datetime) -> I
     books = working(project)
     books.prepare()
     room = project.warehouse.parent
-    for left in room.glob(f"{PREFIX}*"):
+    for left in filter(_abandoned, room.glob(f"{PREFIX}*")):
         shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=room) as name:
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=room) as name:
         data = Path(name) / "data"
         copy = Project(data)
         copy.warehouse.parent.mkdir(parents=True)
@@ -114,7 +115,7 @@ def practice(project: Project, system: System, file: Path, clock: datetime) -> I
             for table in OWN:
                 writer.replace(table, own.tables[table].empty(), system=system.name)
         now = system.now(clock)
-        last, calls = last_week(own, system, now)
+        last, calls = last_week(own, system, now, max(now, clock))
         played, start = midnight(monday(calls["occurred_at"].min())), midnight(monday(last)) + WEEK  # type: ignore[arg-type]
         if project.runbooks.is_relative_to(project.data):
             shutil.copytree(project.runbooks, data / "runbooks")
@@ -123,6 +124,18 @@ def practice(project: Project, system: System, file: Path, clock: datetime) -> I
         operate(data)
         week = played_again(calls, start - timedelta(microseconds=1), start + WEEK)
         yield Practice(system, file, data, start, week, played)
+
+
+def _abandoned(folder: Path) -> bool:
+    """Say whether the process is gone that held a game day in a folder; its number is in the name."""
+    number = folder.name.removeprefix(PREFIX).partition("-")[0]
+    try:
+        os.kill(int(number), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return True
+    except PermissionError:  # of another user
+        return False
+    return False
 
 
 def keep(books: Warehouse, held: Practice, outcomes: Iterable[Outcome], held_at: datetime) -> None:
@@ -138,14 +151,19 @@ def keep(books: Warehouse, held: Practice, outcomes: Iterable[Outcome], held_at:
         writer.append(GAME_DAYS, pl.DataFrame(rows, schema=books.tables[GAME_DAYS].schema))
 
 
-def last_week(books: Warehouse, system: System, now: datetime) -> tuple[datetime, pl.DataFrame]:
+def last_week(
+    books: Warehouse, system: System, now: datetime, present: datetime
+) -> tuple[datetime, pl.DataFrame]:
     """Return when the log ends, and the calls of the last week that has calls and is over.
+
+    Calls that are dated more than a day after the present are of a clock that was wrong, and end no log.
 
     Raises:
         PracticeError: there is no such week.
     """
     found = books.read(
-        "select max(occurred_at) as last from inference_log.inferences where system = ?", [system.name]
+        "select max(occurred_at) as last from inference_log.inferences where system = ? and occurred_at < ?",
+        [system.name, (present + AHEAD).replace(tzinfo=None)],
     )
     last: datetime | None = found["last"][0]
     whole = (

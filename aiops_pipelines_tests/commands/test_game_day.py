@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,11 +35,20 @@ def test_before_the_first_run_there_is_nothing_to_copy(aiops, tmp_path):
 
 
 def test_a_damaged_copy_of_a_killed_game_day_goes_with_the_next(aiops, data):
-    left = data / "warehouse" / f"{PREFIX}killed"
-    left.mkdir()
-    (left / "half.jsonl").write_text("{")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for left in (data / "warehouse" / f"{PREFIX}{name}" for name in ("killed", f"{ended.pid}-x")):
+        left.mkdir()
+        (left / "half.jsonl").write_text("{")
+        aiops(data, "gameday", "support")
+        assert not left.exists()
+
+
+def test_the_copy_of_a_game_day_that_is_being_held_stays(aiops, data):
+    held = data / "warehouse" / f"{PREFIX}{os.getpid()}-x"
+    held.mkdir()
     aiops(data, "gameday", "support")
-    assert not left.exists()
+    assert held.exists()
 
 
 def test_every_key_of_a_system_is_practised_with_or_left_out_on_purpose():

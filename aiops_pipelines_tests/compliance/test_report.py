@@ -163,6 +163,19 @@ def test_every_figure_is_recomputed_by_its_sql(database: duckdb.DuckDBPyConnecti
         ), figure.key
 
 
+def test_of_attacks_that_nobody_asked_none_gave_way_and_none_held(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    e = evidence()
+    e = evidence(attacks=e.attacks.with_columns(result=pl.lit("not asked"), calls=0, calls_gave_way=0))
+    fill(database, e)
+    found = figures(e)
+    for key in ("adversarial.categories", "adversarial.gave_way", "adversarial.held"):
+        assert found[key].value is None and computed(database, found[key].sql) is None
+    asked = found["adversarial.never_asked"]
+    assert asked.value == computed(database, asked.sql) == 3
+
+
 def test_two_judges_of_a_month_have_no_rate_in_common(database: duckdb.DuckDBPyConnection) -> None:
     both = hallucinations().with_columns(rate=pl.col("rate").fill_null(0.2))
     e = evidence(hallucinations=both)

@@ -13,8 +13,11 @@ from aiops_pipelines.incidents.lifecycle import INCIDENTS
 from aiops_pipelines.incidents.rules import CAUSES, SIGNALS
 from aiops_pipelines.inference_log.aiops_jsonl import lines, read
 from aiops_pipelines.inference_log.record import SCHEMA, TOKEN_COLUMNS
+from aiops_pipelines.resources.practice import last_week
+from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import Limits
 from aiops_pipelines.wording import day
+from aiops_pipelines_tests.resources.test_completion import insert, system
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
 LIMITS = Limits(guardrail_blocks_per_day=10)
@@ -136,6 +139,16 @@ def test_a_week_is_played_again_between_two_moments_without_a_gap_or_an_overlap(
         at + WEEK * n for n in range(1, 5) for at in calls["occurred_at"] if after < at + WEEK * n < until
     ]
     assert again == sorted(wanted)
+
+
+def test_a_call_that_a_wrong_clock_dated_years_ahead_does_not_end_the_log(warehouse: Warehouse) -> None:
+    """Such calls were taken in before they were set aside."""
+    calls = week(20).with_columns(system=pl.lit("shop"))
+    lost = calls.head(1).with_columns(event_id=pl.lit("ahead"), occurred_at=MONDAY + timedelta(days=4_000))
+    insert(warehouse, "inference_log.inferences", *calls.to_dicts(), *lost.to_dicts())
+    now = MONDAY + timedelta(days=10)
+    last, played = last_week(warehouse, system(), now, now)
+    assert last == calls["occurred_at"].max() and played.height == 20
 
 
 def test_calls_played_again_are_in_sessions_of_their_own():

@@ -159,6 +159,8 @@ def test_bad_attacks_are_named_and_left_out():
         ATTACK | {"must_not_contain": ["write to ann@example.com"]},  # the log has [EMAIL] in its place
         ATTACK | {"relevant": [{"document": "a.md", "grade": 1}]},
         ATTACK | {"synthetic": True},
+        ATTACK | {"adversarial": ["LLM07"]},
+        ATTACK | {"adversarial": {"category": "LLM07"}},
         ROW | {"must_not_contain": ["canary"]},
     ]
     known, _, problems = parsed(*bad)

@@ -254,3 +254,14 @@ def test_a_setting_that_came_with_a_version_makes_nothing_due_again_before_it_is
     assert not any(name in _said(part) for part in (shop.limits, shop.baseline) for name in LATER)
     assert _said(shop.baseline) == '{"weeks":4,"minimum_rows":200}'
     assert due_weeks(warehouse, chosen, CLOCK) == WEEKS and done()[0] == []
+
+
+def test_a_judge_that_is_named_makes_a_month_due_once_it_measured_it(warehouse: Warehouse, done: Due) -> None:
+    named = {"kind": "openai_compatible", "base_url": "http://127.0.0.1:1/v1"}
+    judged = system(judge=named | {"model": "m", "dated_name": "m-1"})
+    row = {"system": "shop", "grain": "month", "period_start": JUNE, "answers": 0, "reason": "NOT MEASURED"}
+    insert(warehouse, "monitoring.hallucination_rates", row)
+    assert due_months(warehouse, judged, CLOCK) == []
+    rated = {"judge": "j", "answers": 40, "rate": 0.1, "low": 0.02, "high": 0.3, "reason": None}
+    insert(warehouse, "monitoring.hallucination_rates", row | rated)
+    assert due_months(warehouse, judged, CLOCK) == [JUNE]

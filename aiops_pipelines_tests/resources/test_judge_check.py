@@ -80,6 +80,11 @@ def test_a_model_that_is_not_there_an_address_that_is_not_and_a_small_cap_are_sa
         ({"secrets": {"api_key": "sk-1"}}, "secrets names the environment variable of api_key, in capitals"),
         ({"secrets": {"token": "T"}}, "token is no secret of a judge; there is api_key"),
         ({"parameters": {"api_key": "sk-1"}}, "parameters holds api_key; name the environment variable"),
+        ({"parameters": {"proxy": [{"x-api-key": "sk-1"}]}}, "parameters holds x-api-key; name the"),
+        (
+            {"parameters": {"headers": {"Authorization": "Bearer sk-1"}}},
+            "parameters holds Authorization; name",
+        ),
         ({"parameters": {"messages": []}}, "parameters holds messages, which is set by the judge itself"),
         (
             {"monthly_budget_usd": 5},

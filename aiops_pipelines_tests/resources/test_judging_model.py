@@ -208,9 +208,21 @@ def test_requests_stop_at_the_number_and_the_money_that_are_left(server: tuple[F
     assert [one.value for one in found] == [0.5] * 3 + [None] * 7
     assert meter.calls == len(judge) == 6
     assert found[-1] == Outcome(None, "the judge's calls_per_week are used up", unasked=True)
-    found, meter = asked(url, *[question()] * 10, usd=Decimal("0.05"), concurrency=1, **PRICED)
-    assert meter.cost_usd == Decimal("0.060")  # a request costs 0.012; the fifth spends the rest
-    assert found[-1] == Outcome(None, "the judge's monthly_budget_usd is spent", unasked=True)
+    judge.usage = False  # tokens by length, as they are reckoned before a request is sent
+    for open_at_once in (1, 64):
+        limits = {"concurrency": open_at_once, "max_tokens": 100, **PRICED}
+        found, meter = asked(url, *[question()] * 50, usd=Decimal("0.2"), **limits)
+        assert Decimal("0.1") < meter.cost_usd <= Decimal("0.2")
+        assert found[-1] == Outcome(None, "the judge's monthly_budget_usd is spent", unasked=True)
+
+
+def test_what_did_not_answer_in_time_is_paid_for(server: tuple[FakeJudge, str]) -> None:
+    """A provider bills what it wrote for somebody who is gone."""
+    judge, url = server
+    judge.pause = 0.5
+    [found], meter = asked(url, question(), timeout_seconds=0.1, max_tokens=100, **PRICED)
+    assert found.value is None and meter.output_tokens >= 100
+    assert meter.input_tokens >= len(judge.prompts[0]) // 4
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,20 @@
-with judged as (
+with drifted as (
+    select distinct
+        system,
+        week,
+        judge
+    from {{ source('drift', 'judge_drift') }}
+    where verdict = 'DRIFTED'
+),
+
+judged as (
     select
         system,
         event_id,
         judge,
         value < 1 as has_unsupported
     from {{ source('monitoring', 'quality_scores') }}
+    anti join drifted using (system, week, judge)
     where metric = 'faithfulness' and sample = 'production' and value is not null
 ),
 
