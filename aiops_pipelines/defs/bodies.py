@@ -71,7 +71,7 @@ def _cell(value: object) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return text from outside as Markdown that shows it: no picture is fetched, no link is made of it."""
+    """Return text from outside as Markdown that shows it: no picture is fetched, no words hide a link."""
     return MARKDOWN.sub(r"\\\g<0>", inert(text))
 
 
