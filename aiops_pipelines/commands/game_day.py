@@ -29,16 +29,16 @@ def gameday(name: given.OneSystem, fault: Faults = None, as_json: Json = False) 
     (system,) = given.systems(name)
     if unknown := sorted(set(fault or ()) - FAULTS.keys()):
         raise typer.BadParameter(f"There is no fault {unknown[0]}; there are {', '.join(FAULTS)}.")
-    project, outcomes = Project.here(), []
+    project, clock, outcomes = Project.here(), given.clock(), []
     with terminal.progress() as show:
         show("Copying the project and bringing the copy up to the week ...")
-        with practice(project, system, project.systems / f"{name}.yaml", given.clock()) as held:
+        with practice(project, system, project.systems / f"{name}.yaml", clock) as held:
             show("The week without a fault ...")
             without = held.without_fault()
             for each in dict.fromkeys(fault or FAULTS):
                 show(f"{each}: {FAULTS[each].story} ...")
                 outcomes.append(held.with_fault(each, without))
-    keep(given.warehouse(), held, outcomes, given.clock())
+                keep(given.warehouse(), held, outcomes[-1], clock)  # whatever ends the day, this was found
     week, played = held.start.date(), held.played.date()
     if as_json:
         return terminal.data(

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -138,17 +138,12 @@ def _abandoned(folder: Path) -> bool:
     return False
 
 
-def keep(books: Warehouse, held: Practice, outcomes: Iterable[Outcome], held_at: datetime) -> None:
-    """Store what came of the faults of a game day."""
-    about = {
-        "system": held.system.name,
-        "week": held.start.date(),
-        "played": held.played.date(),
-        "held_at": held_at,
-    }
-    rows = [asdict(one) | {"causes": list(one.causes)} | about for one in outcomes]
+def keep(books: Warehouse, held: Practice, came: Outcome, held_at: datetime) -> None:
+    """Store what came of a fault of a game day."""
+    about = {"system": held.system.name, "week": held.start.date(), "played": held.played.date()}
+    row = asdict(came) | {"causes": list(came.causes), "held_at": held_at} | about
     with books.writing() as writer:
-        writer.append(GAME_DAYS, pl.DataFrame(rows, schema=books.tables[GAME_DAYS].schema))
+        writer.append(GAME_DAYS, pl.DataFrame([row], schema=books.tables[GAME_DAYS].schema))
 
 
 def last_week(
