@@ -29,23 +29,6 @@ NOTHING_TO_JUDGE = ("the call ended as", "no ", "the texts of", "nothing was ret
 NOT_MISSED = (*NOTHING_TO_JUDGE, NO_CALLS, NO_MONEY)
 """How the reason begins where no score is missed: there is nothing to judge, or a budget ended somewhere at
 random, which leaves a smaller sample and no other one."""
-JUDGED_ANSWERS = pl.Schema(
-    {
-        "system": pl.String(),
-        "week": pl.Date(),
-        "event_id": pl.String(),
-        "metric": pl.String(),
-        "judge": pl.String(),
-        "truth": pl.String(),
-        "value": pl.Float64(),
-        "statements": pl.Int64(),
-        "unsupported": pl.Int64(),
-        "reason": pl.String(),
-        "tries": pl.Int64(),
-        "first_asked_at": pl.Datetime("us", "UTC"),
-        "judged_at": pl.Datetime("us", "UTC"),
-    }
-)
 Row = dict[str, Any]
 
 

@@ -68,6 +68,15 @@ def contradictions(log: AuditBook) -> list[str]:
     return [finding.message for finding in log.signing("shop").witnessing().findings]
 
 
+def wipe(project: Project, warehouse: Warehouse) -> None:
+    """Take away all that is here of the log, its keys included."""
+    for table in ("audit_log", "audit_checkpoints"):
+        with warehouse.writing() as writer:
+            writer._connection.execute(f"delete from compliance.{table}")
+    shutil.rmtree(project.audit)
+    shutil.rmtree(project.keys)
+
+
 def test_a_log_that_grew_is_witnessed(log: AuditBook, project: Project, warehouse: Warehouse) -> None:
     assert said(log) == (True, "Witnessed up to 5 entries by example.com/w1 (1 of 1, 1 needed).")
     assert (found(log), contradictions(log), log.signing("shop").unwitnessed()) == ([], [], [])
@@ -140,11 +149,7 @@ def test_a_refusal_of_other_entries_is_understood_whatever_it_says_beside_its_st
 def test_everything_rewritten_under_a_new_key_is_refused(
     log: AuditBook, project: Project, warehouse: Warehouse
 ) -> None:
-    for table in ("audit_log", "audit_checkpoints"):
-        with warehouse.writing() as writer:
-            writer._connection.execute(f"delete from compliance.{table}")
-    shutil.rmtree(project.audit)
-    shutil.rmtree(project.keys)
+    wipe(project, warehouse)
     grow(log, 0, 5)
     assert found(log) == []
     assert contradictions(log) == [
@@ -195,11 +200,7 @@ def test_a_log_that_was_wiped_is_not_new_while_one_witness_remembers_it(
 def test_a_log_that_was_wiped_with_its_keys_is_not_new(
     log: AuditBook, project: Project, warehouse: Warehouse
 ) -> None:
-    for table in ("audit_log", "audit_checkpoints"):
-        with warehouse.writing() as writer:
-            writer._connection.execute(f"delete from compliance.{table}")
-    shutil.rmtree(project.audit)
-    shutil.rmtree(project.keys)
+    wipe(project, warehouse)
     assert contradictions(log) == [
         "example.com/w1 cosigned a checkpoint that no key of this log signed: it was replaced."
     ]
