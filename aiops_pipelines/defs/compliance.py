@@ -29,6 +29,7 @@ from aiops_pipelines.systems import System
 from aiops_pipelines.wording import some
 
 AUTOMATIC = "aiops_pipelines"
+MIX = ("mix_drop", "mix_p_adjusted")
 Entry = dict[str, Any]
 
 
@@ -93,7 +94,9 @@ def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:
         end = midnight(row["week"] + timedelta(days=7))
         what = f"{row['verdict']}: {row['metric']} ({row['sample']}) in the week of {row['week']}."
         summary = f"{what} {row['reason']}"
-        yield _decision(system, "drift_verdict", end, AUTOMATIC, summary, row)
+        # a verdict from before there was a mix stays the entry that it is
+        said = {key: value for key, value in row.items() if value is not None or key not in MIX}
+        yield _decision(system, "drift_verdict", end, AUTOMATIC, summary, said)
     for row in warehouse.rows("incidents.reported_incidents", system=name).iter_rows(named=True):
         summary = f"{row['incident_id']} was opened: {row['title']}. {row['seen']}"
         details = row | {"calls": ", ".join(row["calls"])}

@@ -15,7 +15,7 @@ from aiops_pipelines.project import Project
 from aiops_pipelines.rag.known_queries import retired
 from aiops_pipelines.resources.question_vectors import question_vectors
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.resources.week_scores import end_of_week
+from aiops_pipelines.resources.week_scores import end_of_week, endpoints_of_scored
 
 SHOWN = ("system", "week", "sample", "metric", "drop", "drop_low", "drop_high", "p_adjusted")
 
@@ -49,7 +49,7 @@ def judge_drift(
 
 
 @dg.asset(
-    deps=["quality_scores", "baselines", "baseline_scores", "judge_drift"],
+    deps=["quality_scores", "baselines", "baseline_scores", "judge_drift", "inferences", "traces"],
     partitions_def=weeks,
     backfill_policy=one_run,
     pool="duckdb",
@@ -69,11 +69,13 @@ def drift_verdicts(
             frozen = warehouse.rows("monitoring.baseline_scores", system=system.name)
             if baselines.is_empty() and work.weeks(system):
                 work.problem(system.name, "No baseline is frozen yet, so no week can be judged.")
+            places = endpoints_of_scored(warehouse, system.name)
             for week in weeks_to_judge(baselines, work.weeks(system)):
                 scores = warehouse.rows("monitoring.quality_scores", system=system.name, week=week)
                 gone = retired(warehouse.rows("rag.known_queries", system=system.name), end_of_week(week))
                 judges = warehouse.rows("drift.judge_drift", system=system.name, week=week)
-                found = verdicts(scores, baselines, frozen, system.limits, week, gone, drifted_judges(judges))
+                judged_by = drifted_judges(judges)
+                found = verdicts(scores, baselines, frozen, system.limits, week, gone, judged_by, places)
                 warehouse.replace("drift.drift_verdicts", found, system=system.name, week=week)
                 judged.append(found)
     work.close()

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from aiops_pipelines.drift.query_mix import SURE, between_endpoints, between_questions
+from aiops_pipelines.drift.query_mix import SURE, between_questions
 
 DRIFT_CAUSES = pl.Schema(
     {
@@ -123,7 +123,9 @@ def _explain(rows: pl.DataFrame, freshness: pl.DataFrame, vectors: pl.DataFrame 
     rows = _with_loss(rows)
     if not rows["frozen"].any() or not rows["now"].any():
         return []
-    rows, mix, mix_evidence = _query_mix(rows, vectors)
+    mix, mix_evidence = 0.0, ""
+    if vectors is not None and rows["sample"][0] != "known":
+        rows, mix, mix_evidence = between_questions(rows, vectors)
     total = float(rows.filter("now")["loss"].mean()) + mix  # type: ignore[arg-type]
     if total <= 0:
         return []
@@ -134,32 +136,17 @@ def _explain(rows: pl.DataFrame, freshness: pl.DataFrame, vectors: pl.DataFrame 
 def _with_loss(rows: pl.DataFrame) -> pl.DataFrame:
     """Add how much each call lost against the baseline mean of its query, or of its endpoint in production.
 
-    Known queries without a baseline are left out. An endpoint without a baseline is held against all of
-    production.
+    Known queries and endpoints without a baseline are left out.
     """
     before = rows.filter("frozen")
     unit = pl.coalesce("query_id", pl.format("endpoint {}", pl.col("endpoint").fill_null("unnamed")))
     expected = before.group_by(unit.alias("unit")).agg(pl.col("value").mean().alias("expected"))
-    overall = pl.when(pl.col("sample") == "production").then(pl.lit(before["value"].mean()))
     return (
         rows.with_columns(unit=unit)
         .join(expected, on="unit", how="left", maintain_order="left")
-        .with_columns(expected=pl.coalesce("expected", overall))
         .with_columns(loss=pl.col("expected") - pl.col("value"))
         .filter(pl.col("loss").is_not_null())
     )
-
-
-def _query_mix(rows: pl.DataFrame, vectors: pl.DataFrame | None) -> tuple[pl.DataFrame, float, str]:
-    """Return the calls without what the mix of questions explains of their loss, its drop, and a sentence."""
-    if rows["sample"][0] == "known":
-        return rows, 0.0, ""
-    endpoints, said = between_endpoints(rows.filter("frozen"), rows.filter("now"))
-    if vectors is None:
-        return rows, endpoints, said
-    rows, questions, asked = between_questions(rows, vectors)
-    found = " ".join(sentence for drop, sentence in ((endpoints, said), (questions, asked)) if drop > 0)
-    return rows, endpoints + questions, found
 
 
 def _served_differently(rows: pl.DataFrame, total: float, freshness: pl.DataFrame) -> list[Explanation]:

@@ -10,10 +10,11 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from aiops_pipelines.drift.comparison import Comparison, Floats, clustered, effective_clusters, paired
+from aiops_pipelines.drift.comparison import Comparison, Floats, effective_clusters, paired, post_stratified
+from aiops_pipelines.drift.query_mix import between_strata, moved_share, with_strata
 from aiops_pipelines.monitoring.baseline import fingerprint
 from aiops_pipelines.monitoring.quality import JUDGE_CHANGED, RETIRED
-from aiops_pipelines.wording import count
+from aiops_pipelines.wording import count, listed
 
 FEWEST_UNITS = 10
 """Below ten independent observations no variance can be trusted, and 2^-n, the least p, passes 0.1 %."""
@@ -43,7 +44,10 @@ class Evidence:
         return self.baseline.filter(~pl.col("unit").is_in(list(self.retired)))
 
     def without(self) -> str:
-        """Say how many queries of the baseline are left out because they were retired."""
+        """Say what is compared, where that is not all: without retired queries, or endpoint by endpoint."""
+        if self.sample != "known":
+            several = self.baseline["stratum"].n_unique() > 1
+            return " on the week's own mix of endpoints" if several else ""
         gone = self.baseline.height - self.still.height
         return f", without {count(gone)} of its known queries, retired since" if gone else ""
 
@@ -51,6 +55,11 @@ class Evidence:
     def measured(self) -> pl.DataFrame:
         """The week's scores that have a value."""
         return self.week.filter(pl.col("value").is_not_null())
+
+    @property
+    def held(self) -> pl.DataFrame:
+        """The week's production scores of endpoints that the baseline has."""
+        return self.measured.filter(pl.col("stratum").is_not_null())
 
     @property
     def pairs(self) -> pl.DataFrame:
@@ -68,15 +77,39 @@ class Evidence:
         """Return the scores that are compared: pair by pair, or all of production."""
         if self.sample == "known":
             return self.pairs["value"].to_numpy(), self.pairs["value_week"].to_numpy()
-        return self.baseline["value"].to_numpy(), self.measured["value"].to_numpy()
+        return self.baseline["value"].to_numpy(), self.held["value"].to_numpy()
 
     def comparison(self) -> Comparison:
         """Return the two means with the variance that suits the sample."""
         baseline, week = self.values()
         if self.sample == "known":
             return paired(baseline, week)
-        return clustered(
-            baseline, _clusters(self.baseline, "unit"), week, _clusters(self.measured, "event_id")
+        return post_stratified(
+            baseline,
+            self.baseline["cluster"].to_list(),
+            self.baseline["stratum"].to_list(),
+            week,
+            self.held["cluster"].to_list(),
+            self.held["stratum"].to_list(),
+        )
+
+    def mix(self) -> Comparison | None:
+        """Compare what the baseline scored on its own mix of endpoints and on the week's."""
+        return None if self.sample == "known" else between_strata(self.baseline, self.held)
+
+    def moved(self) -> float:
+        """Return the share of the calls that moved to other endpoints than in the baseline."""
+        return moved_share(self.baseline, self.held)
+
+    def unknown(self) -> str:
+        """Say which calls cannot be held against the baseline, where they are more than a tenth; else ''."""
+        if self.sample == "known" or 10 * self.held.height >= 9 * self.measured.height:
+            return ""
+        new = self.measured.filter(pl.col("stratum").is_null())
+        names = listed(sorted(new["endpoint"].unique()))
+        return (
+            f"{new.height:,} of the {self.measured.height:,} scored calls are of endpoints that the baseline "
+            f"does not have ({names})"
         )
 
     def rise_in_unmeasured(self) -> float:
@@ -130,7 +163,11 @@ class Evidence:
             yield f"{found}; at least {FEWEST_UNITS} are needed."
             return
         if self.sample != "known":
-            users = min(_effective(self.baseline, "unit"), _effective(self.measured, "event_id"))
+            if self.held.is_empty():
+                yield f"{self.unknown()}; replace it by weeks with them."
+                return
+            there = self.baseline.filter(pl.col("stratum").is_in(self.held["stratum"].unique().to_list()))
+            users = min(_effective(there), _effective(self.held))
             if users < FEWEST_UNITS:
                 yield (
                     f"The calls count as {users:.1f} independent users, because some make many of them; "
@@ -138,24 +175,20 @@ class Evidence:
                 )
                 return
         baseline, week = self.values()
-        if baseline.mean() <= 0:
+        compared = self.comparison()
+        if compared.baseline <= 0:
             yield "The baseline mean is 0, so a relative drop is not defined."
         elif np.ptp(np.concatenate([baseline, week])) < SAME:
             yield (
                 f"Every score is {baseline[0]:.3g}, in the baseline and in the week: a metric that never "
                 "moves neither shows nor excludes a drop."
             )
-        elif self.comparison().interval() is None:
+        elif compared.interval() is None:
             yield "The baseline mean cannot be told from 0, so a relative drop has no bounds."
 
 
-def _clusters(rows: pl.DataFrame, unit: str) -> list[str]:
-    """Return the cluster of each row; a row without one stands alone."""
-    return rows.select(pl.coalesce("cluster", unit)).to_series().to_list()
-
-
-def _effective(rows: pl.DataFrame, unit: str) -> float:
-    sizes = np.unique(_clusters(rows, unit), return_counts=True)[1].astype(np.float64)
+def _effective(rows: pl.DataFrame) -> float:
+    sizes = np.unique(rows["cluster"].to_list(), return_counts=True)[1].astype(np.float64)
     return effective_clusters(sizes)
 
 
@@ -166,11 +199,12 @@ def gather(
     week: date,
     retired: Collection[str] = (),
     drifted: Mapping[str, str] | None = None,
+    endpoints: pl.DataFrame | None = None,
 ) -> list[Evidence]:
     """Return the evidence for every sample and metric that has a baseline or a measured score in the week.
 
     A metric that does not apply to a sample (no reference answers in production) has neither and needs no
-    verdict.
+    verdict. `endpoints` has the event_id and endpoint of production calls; without it they are of one.
     """
     now = week_scores.filter(pl.col("week") == week)
     wanted = pl.concat(
@@ -182,6 +216,20 @@ def gather(
             frame.filter(pl.col("sample") == sample, pl.col("metric") == metric)
             for frame in (now, baseline_scores, baselines)
         )
+        if sample != "known":
+            frozen_scores, scored = with_strata(
+                _placed(frozen_scores, "unit", endpoints), _placed(scored, "event_id", endpoints)
+            )
         gone = frozenset(retired)
         found.append(Evidence(sample, metric, scored, frozen_scores, frozen, gone, drifted or {}))
     return found
+
+
+def _placed(rows: pl.DataFrame, call: str, endpoints: pl.DataFrame | None) -> pl.DataFrame:
+    """Return production scores with the endpoint of each; a call without a cluster stands alone."""
+    if endpoints is None:
+        endpoints = pl.DataFrame(schema={"event_id": pl.String(), "endpoint": pl.String()})
+    known = endpoints.select(pl.col("event_id").alias(call), pl.col("endpoint"))
+    return rows.join(known, on=call, how="left", maintain_order="left").with_columns(
+        pl.col("endpoint").fill_null("unnamed"), pl.coalesce("cluster", call).alias("cluster")
+    )

@@ -1,6 +1,6 @@
-"""The drop that another mix of questions makes by itself, at what each kind scored in the baseline.
+"""Another mix of questions: what it does to scores by itself, at what each kind scored in the baseline.
 
-Between endpoints the mix is counted; within them questions are known by their vectors.
+Between endpoints the mix is counted, and no part of a drop; within them questions are known by their vectors.
 """
 
 import math
@@ -8,12 +8,14 @@ import math
 import numpy as np
 import polars as pl
 
-from aiops_pipelines.drift.comparison import clustered
+from aiops_pipelines.drift.comparison import Comparison, clustered
 
 ALIKE = 10
 """So many questions of the baseline say how a question would have been answered there."""
 FEWEST_QUESTIONS = 100
 """With fewer questions in the baseline the most alike ones are not alike."""
+FEWEST_USERS = 10
+"""Below ten independent users the noise of what an endpoint scored cannot be told."""
 SURE = 1.645
 """Standard errors above zero from which a shift counts, one-sided 5 %."""
 
@@ -25,26 +27,51 @@ def only_production_fell(verdicts: pl.DataFrame) -> bool:
     return not fallen.filter(pl.col("sample") == "production", ~pl.col("metric").is_in(known)).is_empty()
 
 
-def between_endpoints(frozen: pl.DataFrame, now: pl.DataFrame) -> tuple[float, str]:
-    """Return the drop that a shift between endpoints alone makes (Kitagawa 1955), and a sentence about it.
+def with_strata(frozen: pl.DataFrame, now: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return a metric's scores of the baseline and the week with a `stratum`, within which both are compared.
 
-    Worked example: endpoint a scores 0.9 and b 0.5 in the baseline; from 80:20 to 50:50 the mean falls from
-    0.82 to 0.70 without any answer getting worse: 0.12. The shift is the total variation distance, 30 %.
+    An endpoint with ten users in the baseline is a stratum; those with fewer are one together, joined by the
+    smallest other while it has fewer itself. The stratum of an endpoint that the baseline does not have is
+    null: nothing says how well it should be answered.
+
+    Args:
+        frozen: scores of the baseline with endpoint and cluster.
+        now: those of the week.
     """
-    shares = {
-        name: dict(rows.select(pl.col("unit").value_counts(normalize=True)).unnest("unit").iter_rows())
-        for name, rows in (("before", frozen), ("now", now))
-    }
-    means = dict(frozen.group_by("unit").agg(pl.col("value").mean()).iter_rows())
-    overall = float(frozen["value"].mean())  # type: ignore[arg-type]
-    units = sorted({*shares["before"], *shares["now"]})
-    shift = {unit: shares["now"].get(unit, 0.0) - shares["before"].get(unit, 0.0) for unit in units}
-    effect = -sum(change * means.get(unit, overall) for unit, change in shift.items())
-    distance = sum(abs(change) for change in shift.values()) / 2
-    return effect, (
-        f"{100 * distance:.0f} % of the calls moved to other endpoints than in the baseline; at baseline "
-        f"scores that alone lowers {now['metric'][0]} by {effect:.3f}."
-    )
+    users = frozen.group_by("endpoint").agg(pl.col("cluster").unique()).sort("endpoint")
+    users = users.sort(pl.col("cluster").list.len(), maintain_order=True)
+    together, pooled = list[str](), set[str]()
+    for endpoint, clusters in users.iter_rows():
+        if len(clusters) >= FEWEST_USERS and (not together or len(pooled) >= FEWEST_USERS):
+            break
+        together.append(endpoint)
+        pooled |= set(clusters)
+    others = ", ".join(sorted(together))
+    strata = {endpoint: others if endpoint in together else endpoint for endpoint in users["endpoint"]}
+    stratum = pl.col("endpoint").replace_strict(strata, default=None, return_dtype=pl.String())
+    return frozen.with_columns(stratum=stratum), now.with_columns(stratum=stratum)
+
+
+def between_strata(frozen: pl.DataFrame, now: pl.DataFrame) -> Comparison | None:
+    """Return the drop that the shift between strata makes by itself (Kitagawa 1955); None with one stratum.
+
+    Every call counts as its stratum scored in the baseline, so answers do not matter. Worked example: a
+    scores 0.9 and b 0.5 in the baseline; from 80:20 to 50:50 the mean falls from 0.82 to 0.70, by 15 %.
+    """
+    means = dict(frozen.group_by("stratum").agg(pl.col("value").mean()).iter_rows())
+    if len(means) < 2:
+        return None
+    sides = [
+        (rows["stratum"].replace_strict(means).to_numpy(), rows["cluster"].to_list())
+        for rows in (frozen, now)
+    ]
+    return clustered(*sides[0], *sides[1])
+
+
+def moved_share(frozen: pl.DataFrame, now: pl.DataFrame) -> float:
+    """Return the share of calls that moved to other strata: the total variation distance."""
+    before, after = (dict(rows["stratum"].value_counts(normalize=True).iter_rows()) for rows in (frozen, now))
+    return float(sum(abs(after.get(one, 0) - before.get(one, 0)) for one in {*before, *after}) / 2)
 
 
 def between_questions(rows: pl.DataFrame, vectors: pl.DataFrame) -> tuple[pl.DataFrame, float, str]:

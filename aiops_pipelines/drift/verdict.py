@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from aiops_pipelines.drift.comparison import CONFIDENCE, holm, paired_p_value, unseen_change
+from aiops_pipelines.drift.comparison import CONFIDENCE, Comparison, holm, paired_p_value, unseen_change
 from aiops_pipelines.drift.evidence import SAME, Evidence, gather
 from aiops_pipelines.monitoring.quality import UNSEEN
 from aiops_pipelines.systems import Limits
@@ -32,6 +32,8 @@ DRIFT_VERDICTS = pl.Schema(
         "p_adjusted": pl.Float64(),
         "smallest_detectable_drop": pl.Float64(),
         "margin": pl.Float64(),
+        "mix_drop": pl.Float64(),
+        "mix_p_adjusted": pl.Float64(),
         "n": pl.Int64(),
         "clusters": pl.Int64(),
         "judge": pl.String(),
@@ -57,6 +59,8 @@ class Measurement:
     smallest_detectable_drop: float
     clusters: int
     unchanged: bool = False
+    mix: Comparison | None = None
+    """What the baseline scored on its own mix of endpoints and on the week's, where there are several."""
 
 
 def weeks_to_judge(baselines: pl.DataFrame, weeks: Iterable[date]) -> list[date]:
@@ -76,6 +80,7 @@ def verdicts(
     week: date,
     retired: Collection[str] = (),
     drifted: Mapping[str, str] | None = None,
+    endpoints: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return drift.drift_verdicts of one system and week, one row per sample and metric.
 
@@ -83,6 +88,10 @@ def verdicts(
     correction over all metrics of the week. OK: a drop that matters is excluded, by the 95 % interval or
     because a test that found nothing would have found it with 80 % power. Otherwise CANNOT TELL: silence of a
     weak test is not health.
+
+    Production is held against what the baseline scored on the week's own mix of endpoints. What another mix
+    does by itself is told apart, as `mix_drop`: users who ask where answers were always worse make none of
+    them worse.
 
     Args:
         week_scores: monitoring.quality_scores; rows of other weeks are left aside.
@@ -92,12 +101,13 @@ def verdicts(
         week: Monday of the week.
         retired: known queries that were retired on purpose by the end of the week; nothing is asked of them.
         drifted: judge to why its scores of the week say nothing, as `judge_drift.drifted` gives it.
+        endpoints: event_id and endpoint of the scored production calls; without it all are of one endpoint.
 
     Raises:
         ValueError: rows of several systems, or a score that is NaN.
     """
     system = _system(week_scores, baselines)
-    evidence = gather(week_scores, baselines, baseline_scores, week, retired, drifted)
+    evidence = gather(week_scores, baselines, baseline_scores, week, retired, drifted, endpoints)
     obstacles = [found.obstacle() for found in evidence]
     tests = obstacles.count(None)
     measured = [
@@ -105,6 +115,7 @@ def verdicts(
         for found, obstacle in zip(evidence, obstacles, strict=True)
     ]
     adjusted = iter(holm([m.p_value for m in measured if m]))
+    mixes = iter(holm([m.mix.p_value(limits.margin) for m in measured if m and m.mix]))
     rows = []
     for found, obstacle, m in zip(evidence, obstacles, measured, strict=True):
         p_adjusted = next(adjusted) if m else None
@@ -113,11 +124,17 @@ def verdicts(
             "week": week,
             "margin": limits.margin,
             "p_adjusted": p_adjusted,
+            "mix_p_adjusted": next(mixes) if m and m.mix else None,
         }
         if m is None or p_adjusted is None:
             row |= {"verdict": CANNOT_TELL, "reason": obstacle}
         else:
             row |= _decide(m, p_adjusted, found, limits, tests)
+            if mix_moved(row, limits):
+                row["reason"] += (
+                    f" {_percent(found.moved())} % of the calls moved to other endpoints than in the "
+                    f"baseline; at its scores that alone lowers the mean by {_percent(row['mix_drop'])} %."
+                )
         rows.append(row)
     return pl.DataFrame(rows, schema=DRIFT_VERDICTS)
 
@@ -153,7 +170,14 @@ def measure(found: Evidence, limits: Limits, tests: int) -> Measurement:
     bounds = compared.interval()
     assert bounds is not None, "unbounded drops are an obstacle"
     least = compared.smallest_detectable_drop(limits.margin, alpha)
-    return Measurement(compared.baseline, compared.week, compared.drop, *bounds, p, least, compared.units)
+    figures = (compared.baseline, compared.week, compared.drop, *bounds, p, least, compared.units)
+    return Measurement(*figures, mix=found.mix())
+
+
+def mix_moved(row: Mapping[str, Any], limits: Limits) -> bool:
+    """Say whether another mix of endpoints alone lowers a metric beyond chance and margin."""
+    p, drop = row["mix_p_adjusted"], row["mix_drop"]
+    return p is not None and p < limits.alpha and drop > limits.margin
 
 
 def _row(found: Evidence, m: Measurement | None) -> dict[str, Any]:
@@ -171,6 +195,7 @@ def _row(found: Evidence, m: Measurement | None) -> dict[str, Any]:
         "smallest_detectable_drop": m and m.smallest_detectable_drop,
         "n": found.measured.height,
         "clusters": m and m.clusters,
+        "mix_drop": m and m.mix and m.mix.drop,
         "judge": ", ".join(found.judges) or None,
     }
 
@@ -190,6 +215,8 @@ def _decide(m: Measurement, p_adjusted: float, found: Evidence, limits: Limits, 
             "verdict": CANNOT_TELL,
             "reason": f"{seen}, but {found.missing()}, {UNSEEN}",
         }
+    if unknown := found.unknown():
+        return {"verdict": CANNOT_TELL, "reason": f"{seen}, but {unknown}; replace it by weeks with them."}
     if m.high < limits.drop_that_matters:
         return {"verdict": OK, "reason": f"{seen}; {matters} is excluded."}
     if m.smallest_detectable_drop <= limits.drop_that_matters:

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import polars as pl
 
+from aiops_pipelines.drift.verdict import mix_moved
 from aiops_pipelines.incidents.facts import Facts, Reading, Row, day_of, days, week_of
 from aiops_pipelines.incidents.review_quality import metric_name
 from aiops_pipelines.incidents.rules_complete import calls_missing, invoice_differs
@@ -33,7 +34,7 @@ CAUSES = {
     "index_staleness": "Answers are given from an index that lags behind its documents",
     "retrieval_worse": "The index finds less for the known queries than the one before it",
     "prompt_change": "Answers got worse after the prompt changed",
-    "query_mix": "Answers got worse because users ask about other things",
+    "query_mix": "Scores are lower because users ask about other things",
     "judge_change": "Quality cannot be told because the judge of the scores changed",
     "scores_missing": "Scores are missing, so quality cannot be told",
     "quality_unexplained": "Answers got worse without a known cause",
@@ -95,6 +96,15 @@ def quality_degraded(facts: Facts, limits: Limits) -> Readings:
         subject, broken = f"{row['metric']} ({row['sample']})", row["verdict"] == "DEGRADED"
         figures, evidence = (row["drop"], row["margin"]), " ".join(said)
         yield Reading(*week_of(row["week"]), broken, found["cause"], "P2", *figures, evidence, subject)
+
+
+def query_mix_moved(facts: Facts, limits: Limits) -> Readings:
+    """Users turned to endpoints that were always answered worse; within each, answers may be as before."""
+    for row in facts.drift_verdicts.rows(named=True):
+        if row["mix_p_adjusted"] is not None:
+            subject, week = f"{row['metric']} (mix of endpoints)", week_of(row["week"])
+            figures, said = (row["mix_drop"], limits.margin), f"{metric_name(row)}: {row['reason']}"
+            yield Reading(*week, mix_moved(row, limits), "query_mix", "P3", *figures, said, subject)
 
 
 def judge_changed(facts: Facts, limits: Limits) -> Readings:
@@ -228,6 +238,7 @@ class Rule:
 
 RULES: Mapping[str, Rule] = {
     "quality_degraded": Rule(quality_degraded, (*DRIFT_CAUSES, "quality_unexplained")),
+    "query_mix_moved": Rule(query_mix_moved, ("query_mix",)),
     "judge_changed": Rule(judge_changed, ("judge_change",)),
     "scores_missing": Rule(scores_missing, ("scores_missing",)),
     "index_stale": Rule(index_stale, ("index_staleness",)),

@@ -82,3 +82,18 @@ def _calls_of_week(warehouse: Warehouse, system: str, week: date) -> pl.DataFram
         [system, start.replace(tzinfo=None), end.replace(tzinfo=None)],
     )
     return with_trace_facts(calls, warehouse.rows("inference_log.traces", system=system))
+
+
+def endpoints_of_scored(warehouse: Warehouse, system: str) -> pl.DataFrame:
+    """Return event_id and endpoint of all production calls with a score, those of the baseline too.
+
+    An endpoint that only the trace of a call names counts as its own.
+    """
+    return warehouse.read(
+        "select event_id, coalesce(calls.endpoint, traces.endpoint) as endpoint "
+        "from inference_log.inferences as calls left join inference_log.traces using (system, trace_id) "
+        "where system = $1 and event_id in ("
+        "select event_id from monitoring.quality_scores where system = $1 and sample = 'production' "
+        "union select unit from monitoring.baseline_scores where system = $1 and sample = 'production')",
+        [system],
+    )

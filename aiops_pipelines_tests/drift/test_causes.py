@@ -56,8 +56,10 @@ class Story:
                 )
             )
         baselines, observations = self.freeze(*weeks[:4], weeks=4)
-        self.verdict = verdicts(weeks[-1], baselines, observations, Limits(), NOW)
         served = pl.concat(calls)
+        self.verdict = verdicts(
+            weeks[-1], baselines, observations, Limits(), NOW, endpoints=served.select("event_id", "endpoint")
+        )
         stale = served.filter("stale")
         vectors = topic and self.questions(weeks, topic)
         return causes(self.verdict, pl.concat(weeks), served, stale, FRESHNESS, baselines, vectors)
@@ -149,15 +151,27 @@ def test_prompt_on_half_of_the_calls_is_not_blamed_for_what_hit_all(story: Story
     assert found.is_empty()
 
 
-def test_shift_to_a_hard_endpoint_is_a_query_mix(story: Story) -> None:
+def test_a_new_model_is_blamed_for_what_fell_behind_a_shift_to_a_hard_endpoint(story: Story) -> None:
     def serve(week: int, call: int) -> dict[str, object]:
-        hard = call % 10 < (6 if week == 5 else 2)
-        return {"endpoint": "hard" if hard else "ask", "loss": 0.4 if hard else 0.0}
+        hard, new = call % 10 < (6 if week == 5 else 2), week == 5
+        loss = 0.3 * hard + 0.12 * new
+        return {"endpoint": "hard" if hard else "ask", "model": "m2" if new else "m1", "loss": loss}
 
     found = story.told(serve, "production")
-    assert found["cause"].to_list() == ["query_mix"]
-    assert found["strength"][0] == pytest.approx(1.0, abs=0.1)
-    assert found["evidence"][0].startswith("40 % of the calls moved")
+    assert story.verdict["drop"][0] == pytest.approx(0.12 / (0.75 - 0.3 * 0.6), abs=0.05)
+    assert found["cause"].to_list() == ["model_change"]
+    assert (
+        found["strength"][0] > 0.4
+    )  # it hit all calls of the week, so the week itself explains the other half
+
+
+def test_an_endpoint_without_a_baseline_explains_nothing(story: Story) -> None:
+    def serve(week: int, call: int) -> dict[str, object]:
+        new = week == 5 and call < 40
+        return {"endpoint": "new" if new else "ask", "model": "m2" if new else "m1", "loss": 0.3 * new}
+
+    assert story.told(serve, "production").is_empty()
+    assert story.verdict["verdict"].to_list() == ["CANNOT TELL"]
 
 
 def beside_a_new_judge(scores: Scores, baseline: Baseline, model: str) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 
-from aiops_pipelines.drift.query_mix import between_questions
+from aiops_pipelines.drift.query_mix import between_questions, between_strata, moved_share, with_strata
 
 
 def calls(users: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -35,3 +35,45 @@ def test_questions_of_one_user_or_of_half_of_the_week_tell_nothing() -> None:
     rows, vectors = calls(50)
     assert between_questions(rows, vectors.head(249))[1:] == (0.0, "")
     assert between_questions(rows, vectors.tail(199))[1:] == (0.0, "")
+
+
+def of_endpoints(scores: float | dict[str, float] = 0.5, **calls: int) -> pl.DataFrame:
+    """So many calls of each endpoint, each by a user of its own."""
+    names = [name for name, n in calls.items() for _ in range(n)]
+    values = [scores[name] if isinstance(scores, dict) else scores for name in names]
+    users = [f"{name}{i}" for i, name in enumerate(names)]
+    return pl.DataFrame({"endpoint": names, "cluster": users, "value": values})
+
+
+def strata(week: pl.DataFrame | None = None, **calls: int) -> dict[str, str]:
+    rows = week if week is not None else of_endpoints(**calls)
+    _, placed = with_strata(of_endpoints(**calls), rows)
+    return dict(placed.select("endpoint", "stratum").unique().iter_rows())
+
+
+def test_endpoints_of_few_users_are_one_stratum():
+    assert strata(a=10, b=30) == {"a": "a", "b": "b"}
+    assert strata(a=4, b=7, c=10) == {"a": "a, b", "b": "a, b", "c": "c"}
+    assert strata(a=4, b=10, c=20) == {"a": "a, b", "b": "a, b", "c": "c"}
+    assert strata(a=4) == {"a": "a"}
+
+
+def test_users_and_not_calls_make_a_stratum():
+    frozen = of_endpoints(a=30, b=30).with_columns(
+        cluster=pl.when(pl.col("endpoint") == "a").then(pl.lit("one")).otherwise("cluster")
+    )
+    assert set(with_strata(frozen, frozen)[1]["stratum"]) == {"a, b"}
+
+
+def test_an_endpoint_that_the_baseline_lacks_has_no_stratum():
+    assert strata(of_endpoints(a=1, new=1), a=10, b=10) == {"a": "a", "new": None}
+
+
+def test_a_mix_alone_by_hand():
+    scores = {"a": 0.9, "b": 0.5}
+    frozen, now = with_strata(of_endpoints(scores, a=80, b=20), of_endpoints(0.1, a=50, b=50))
+    mix = between_strata(frozen, now)
+    assert mix is not None and np.isclose(mix.drop, 1 - 0.70 / 0.82)
+    assert np.isclose(moved_share(frozen, now), 0.3)
+    assert mix.p_value(0.02) < 0.001 and between_strata(frozen, frozen).p_value(0.02) > 0.5
+    assert between_strata(*with_strata(of_endpoints(a=20), of_endpoints(a=20))) is None

@@ -232,6 +232,84 @@ def test_production_counts_users_not_calls(
     assert "independent users" in str(row["reason"])
 
 
+def production(
+    scores: Scores, rng: np.random.Generator, week: int, lost: float = 0.0, **calls: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Scores of so many calls of each endpoint, and where each call went; `hard` scores 0.5 and others 0.8."""
+    names = [name for name, n in calls.items() for _ in range(n)]
+    values = np.array([0.5 if name == "hard" else 0.8 for name in names]) - lost
+    scored = scores(week, values + rng.normal(0, 0.05, len(names)), "production")
+    return scored, pl.DataFrame({"event_id": scored["event_id"], "endpoint": names})
+
+
+def on_its_mix(
+    before: tuple[pl.DataFrame, pl.DataFrame], after: tuple[pl.DataFrame, pl.DataFrame], baseline: Baseline
+) -> dict[str, object]:
+    places = pl.concat([before[1], after[1]])
+    return only(verdicts(after[0], *baseline(before[0]), Limits(), NOW, endpoints=places))
+
+
+def test_users_who_turn_to_a_hard_endpoint_make_no_answer_worse(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before, after = (
+        production(scores, rng, 0, ask=160, hard=40),
+        production(scores, rng, 5, ask=80, hard=120),
+    )
+    row = on_its_mix(before, after, baseline)
+    assert row["verdict"] == "OK" and abs(float(row["drop"])) < 0.03
+    assert row["mix_drop"] == pytest.approx(1 - 0.62 / 0.74, abs=0.02)
+    assert row["mix_p_adjusted"] < 0.001
+    assert "against the baseline on the week's own mix of endpoints" in str(row["reason"])
+    assert "40.0 % of the calls moved to other endpoints than in the baseline" in str(row["reason"])
+    # without a word about endpoints, the same scores fell
+    fallen = only(judged(after[0], baseline(before[0])))
+    assert (fallen["verdict"], fallen["mix_drop"]) == ("DEGRADED", None)
+
+
+def test_a_drop_within_endpoints_is_seen_behind_an_easier_mix(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before = production(scores, rng, 0, ask=100, hard=100)
+    after = production(scores, rng, 5, 0.08, ask=160, hard=40)
+    row = on_its_mix(before, after, baseline)
+    assert row["verdict"] == "DEGRADED"
+    assert row["drop"] == pytest.approx(0.08 / 0.74, abs=0.02)
+    assert row["mix_drop"] < 0 and "moved" not in str(row["reason"])
+    assert only(judged(after[0], baseline(before[0])))["verdict"] == "OK"  # the means are alike
+
+
+@pytest.mark.parametrize(
+    ("new", "verdict", "reason"),
+    [
+        (0, "OK", "is excluded"),
+        (20, "OK", "is excluded"),
+        (
+            40,
+            "CANNOT TELL",
+            "40 of the 240 scored calls are of endpoints that the baseline does not have (new)",
+        ),
+        (2_000, "CANNOT TELL", "2,000 of the 2,200 scored calls"),
+    ],
+)
+def test_endpoints_without_a_baseline_are_not_judged(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator, new: int, verdict: str, reason: str
+) -> None:
+    before = production(scores, rng, 0, ask=160, other=40)
+    row = on_its_mix(before, production(scores, rng, 5, ask=160, other=40, new=new), baseline)
+    assert (row["verdict"], row["n"]) == (verdict, 200 + new)
+    assert reason in str(row["reason"])
+
+
+def test_a_week_of_new_endpoints_alone_has_no_baseline(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before = production(scores, rng, 0, ask=200)
+    row = on_its_mix(before, production(scores, rng, 5, renamed=200), baseline)
+    assert (row["verdict"], row["drop"]) == ("CANNOT TELL", None)
+    assert "does not have (renamed); replace it by weeks with them." in str(row["reason"])
+
+
 def test_nan_and_mixed_systems_are_refused(scores: Scores, baseline: Baseline) -> None:
     frozen = baseline(scores(0, [0.5, 0.6]))
     with pytest.raises(ValueError, match="NaN"):

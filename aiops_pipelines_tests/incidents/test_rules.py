@@ -45,7 +45,8 @@ def verdict(
     verdict: str = "DEGRADED", metric: str = "answer_correctness", week: date = JUNE_1
 ) -> dict[str, object]:
     shown = {"sample": "known", "drop": 0.08, "margin": 0.02, "n": 150, "reason": "It fell by 8 %."}
-    return {"week": week, "metric": metric, "verdict": verdict} | shown
+    mix = {"mix_drop": None, "mix_p_adjusted": None}
+    return {"week": week, "metric": metric, "verdict": verdict} | shown | mix
 
 
 def cause(rank: int, name: str, week: date = JUNE_1) -> dict[str, object]:
@@ -87,6 +88,27 @@ def test_what_speaks_for_a_cause_is_said_once_a_week_with_the_metric_that_fell_m
     )
     told = [(e.split()[0], e.endswith("query_mix it was.")) for e in signals(known, LIMITS)["evidence"]]
     assert sorted(told) == [("A", False), ("A", True), ("B", True)]
+
+
+def test_another_mix_of_endpoints_is_a_signal_of_its_own():
+    moved = {"sample": "production", "reason": "40.0 % of the calls moved."}
+    weeks = [
+        verdict("OK") | moved | {"mix_drop": 0.16, "mix_p_adjusted": 0.001},
+        verdict("OK", week=JUNE_8) | moved | {"mix_drop": 0.16, "mix_p_adjusted": 0.2},
+        verdict("OK", "groundedness") | moved | {"mix_drop": 0.01, "mix_p_adjusted": 0.001},
+        verdict("OK", "relevance"),
+    ]
+    known = facts(drift_verdicts=weeks)
+    assert found(known) == [("query_mix_moved", "query_mix", "P3", JUNE_1)]
+    [row] = signals(known, LIMITS).rows(named=True)
+    assert (row["value"], row["limit_value"], row["subject"]) == (
+        0.16,
+        0.02,
+        "answer_correctness (mix of endpoints)",
+    )
+    assert row["evidence"].endswith("40.0 % of the calls moved.")
+    calm = calm_periods(known, LIMITS).filter(pl.col("signal") == "query_mix_moved")
+    assert calm["period_start"].dt.date().to_list() == [JUNE_1, JUNE_8]  # groundedness, and a week later
 
 
 def test_a_degraded_week_without_a_cause_is_unexplained():
