@@ -101,7 +101,8 @@ def ways(database: Path, sql: dict[str, str]) -> dict[str, Callable[[], None]]:
 
     def model(name: str) -> str:
         pillar = "costs" if name.endswith(("spend", "usage")) else "monitoring"
-        return f"create or replace table {pillar}.{name} as {sql[name]}"
+        kind = "view" if name == "hourly_spend" else "table"
+        return f"create or replace {kind} {pillar}.{name} as {sql[name]}"
 
     def from_the_sketch() -> None:
         run(model("latency_sketch"))

@@ -265,18 +265,20 @@ class Warehouse:
             self._open(":memory:") as connection,
             self._open(self.file, read_only=True),
         ):
-            connection.execute(f"attach {_literal(str(self.file))} as source (read_only)")
+            own = self.file.stem  # views name their tables by it
+            connection.execute(f'attach {_literal(str(self.file))} as "{own}" (read_only)')
             connection.execute(f"attach {_literal(str(fresh))} as copy (storage_version 'v1.0.0')")
             connection.execute("begin")
             found = connection.execute(
                 "select table_schema, table_name from information_schema.tables "
-                "where table_catalog = 'source' and table_schema not in ('main', 'staging') "
-                "and table_name not like '%\\_\\_dbt\\_%' escape '\\' order by all"
+                "where table_catalog = ? and table_schema not in ('main', 'staging') "
+                "and table_name not like '%\\_\\_dbt\\_%' escape '\\' order by all",
+                [own],
             ).fetchall()
             for schema, name in found:
                 path = f"{schema}.{name}"
                 connection.execute(f"create schema if not exists copy.{schema}")
-                connection.execute(f"create table copy.{path} as from source.{path}")
+                connection.execute(f'create table copy.{path} as from "{own}".{path}')
                 counts[path] = connection.execute(f"select count(*) from copy.{path}").fetchall()[0][0]
                 text, columns = descriptions.get(path, ("", {}))
                 connection.execute(f"comment on table copy.{path} is {_literal(text)}")

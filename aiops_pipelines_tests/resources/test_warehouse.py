@@ -344,7 +344,9 @@ def test_the_copy_has_rows_descriptions_and_a_format_that_old_clients_read(
     store: Warehouse, tmp_path: Path
 ) -> None:
     with store.writing() as writer:
-        writer._connection.execute('create view costs.daily as select "at"::date as day, n from costs.events')
+        # as dbt writes views, by the file's own name
+        events = f'"{store.file.stem}"."costs"."events"'
+        writer._connection.execute(f'create view costs.daily as select "at"::date as day, n from {events}')
         writer._connection.execute("create schema staging")
         writer._connection.execute("create table staging.inner_work as select 1 as x")
         writer._connection.execute("create table costs.events__dbt_tmp as select 1 as x")

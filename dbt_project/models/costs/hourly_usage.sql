@@ -64,7 +64,7 @@ per_token as (
             when cost_of_front is null then cost_of_a_token
             else (input_cost - cost_of_front) / nullif(up_to_unsplit_input - up_to_tools, 0)
         end as cost_of_a_token_behind,
-        coalesce(cost_of_front - cost_of_a_token_behind * up_to_tools, 0) as behind_starts_at
+        case when cost_of_front is null then 0 else coalesce(cost_of_front - cost_of_a_token_behind * up_to_tools, 0) end as behind_starts_at
     from cached
 ),
 
