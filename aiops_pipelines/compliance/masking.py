@@ -18,11 +18,12 @@ _SECRETS = (
     "uthorization: ",
 )  # fmt: skip
 _ASSIGNED = r"""(?i:passw(?:or)?d|pwd|secret|key|token)["']?[ \t]{0,3}[:=]"""
-_SIGNS = r"[A-Za-z]{2}\d{2}|\d\.\d|:[0-9A-Fa-f]{0,4}:|(?s:\d(?:.{0,3}\d){6})"
+_SIGNS = r"[A-Za-z]{2}\d{2}|\d\.\d|:[0-9A-Fa-f]{0,4}:|(?s:\d(?:.{0,3}\d){5})"
 """One of these stands in every IBAN, address of a machine, and number of a card or a person."""
 _WORD = r"^[0-9A-Za-z_]*$"
 _UUID = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _NUMBER = r"^[0-9]+(?:x|ext)?[0-9]*$"
+_CAPITALS = r"^[0-9A-Z]{9,18}$"
 
 
 def masked_column(texts: pl.Series, regions: Sequence[str], found: Found) -> pl.Series:
@@ -66,12 +67,13 @@ def _doubtful(texts: pl.Series) -> pl.Series:
 def _plain_identifier(texts: pl.Series) -> pl.Series:
     """Say which are one word, or a UUID, that is no account number, telephone number or key.
 
-    In one word of letters and digits only these can lie: a whole word of digits, one that begins like an
-    IBAN, and keys, which begin with a name of their own.
+    In one word of letters and digits only these can lie: a whole word of digits, or of digits and capitals as
+    identity cards have it, one that begins like an IBAN, and keys, which begin with a name of their own.
     """
     word = (
         texts.str.contains(_WORD)
         & ~texts.str.contains(r"^[A-Za-z]{2}[0-9]{2}")
         & ~texts.str.contains(_NUMBER)
+        & ~texts.str.contains(_CAPITALS)
     )
     return ((word & ~texts.str.contains_any(list(_SECRETS))) | texts.str.contains(_UUID)).fill_null(False)

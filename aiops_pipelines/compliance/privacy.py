@@ -1,7 +1,6 @@
 """Personal data and secrets in text: found by form and checksum, and replaced by their type.
 
-What has a form is found: addresses, numbers, keys. Names and street addresses have none and are not found;
-national identity numbers other than the US one are not looked for.
+What has a form is found: addresses, numbers, keys. Names and street addresses have none and are not found.
 """
 
 import ipaddress
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import phonenumbers
 
 from aiops_pipelines.compliance.commitment import pseudonym
+from aiops_pipelines.compliance.national_ids import DIGITS, national_ids
 
 REGIONS = ("US", "GB", "DE", "FR")
 """Countries whose national phone numbers are recognised; numbers with a +country code always are."""
@@ -85,7 +85,7 @@ _NO_NUMBER = re.compile(
 def mask(text: str, regions: Sequence[str] = REGIONS) -> tuple[str, Counter[str]]:
     """Replace personal data by its type in brackets and count it by type; a masked text stays as it is.
 
-    Types: EMAIL, SECRET, IBAN (checksum mod 97), CREDIT_CARD (Luhn), US_SSN, IP, PHONE.
+    Types: EMAIL, SECRET, IBAN (checksum mod 97), NATIONAL_ID, CREDIT_CARD (Luhn), US_SSN, IP, PHONE.
 
     Worked example: "mail jane@example.com" is ("mail [EMAIL]", {"EMAIL": 1}).
     """
@@ -231,6 +231,7 @@ def _without_other_numbers(text: str) -> str:
 _SEVEN_DIGITS = re.compile(r"\d(?:\W{0,3}\d){6}")
 _DETECTORS: dict[str, tuple[re.Pattern[str], Callable[[str], Iterator[Span]]]] = {
     "IBAN": (re.compile(r"[A-Za-z]{2}\d{2}"), _ibans),
+    "NATIONAL_ID": (DIGITS, national_ids),
     "CREDIT_CARD": (_SEVEN_DIGITS, _cards),
     "US_SSN": (_SEVEN_DIGITS, _ssns),
     "IP": (re.compile(r"\d\.\d|:[0-9A-Fa-f]{0,4}:"), _addresses),

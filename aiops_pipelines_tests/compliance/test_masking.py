@@ -31,6 +31,7 @@ PARTS += [
 ]
 TEXTS = st.none() | st.lists(st.sampled_from(PARTS) | st.text(max_size=6), max_size=4).map("".join)
 WORDS = st.from_regex(r"[A-Za-z]{0,3}_?[0-9]{0,12}(x|ext)?[0-9]{0,4}", fullmatch=True) | st.uuids().map(str)
+WORDS |= st.from_regex(r"[A-Z]{0,6}[0-9]{1,12}[A-Z]{0,3}[0-9]{0,4}[A-Z]?", fullmatch=True)
 
 
 def one_by_one(texts, change):

@@ -58,6 +58,29 @@ FOUND = [
     ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "[SECRET]", "SECRET"),
     ("Authorization: Bearer abc123def456ghi789", "Authorization: Bearer [SECRET]", "SECRET"),
     ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N", "[SECRET]", "SECRET"),
+    # numbers out of the test suites and descriptions of the states' formats, of nobody
+    ("93.05.18-223.61", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("390.533.447-05", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("756.9217.0769.85", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("11010519491231002X", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("my DNI: 12345678Z", "my DNI: [NATIONAL_ID]", "NATIONAL_ID"),
+    ("X1234567L", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("131052-308T", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("1 51 02 46102 043 25", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("ACUPA7085R", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("RCCMNL83S18D969H", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("971013-9019902", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("BOXW310820HNERXN09", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("19811228-9874", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("AB 12 34 56 C", "[NATIONAL_ID]", "NATIONAL_ID"),
+    ("national insurance number ab123456c", "national insurance number [NATIONAL_ID]", "NATIONAL_ID"),
+    ("BSN: 1112.22.333", "BSN: [NATIONAL_ID]", "NATIONAL_ID"),
+    ("Steuer-ID 36 574 261 809", "Steuer-ID [NATIONAL_ID]", "NATIONAL_ID"),
+    ("Rentenversicherungsnummer 65 070649 C 035", "Rentenversicherungsnummer [NATIONAL_ID]", "NATIONAL_ID"),
+    ("my passport number is 533380006", "my passport number is [NATIONAL_ID]", "NATIONAL_ID"),
+    ("Passport No. C01X00T47", "Passport No. [NATIONAL_ID]", "NATIONAL_ID"),
+    ("driving licence MORGA657054SM9IJ", "driving licence [NATIONAL_ID]", "NATIONAL_ID"),
+    ("マイナンバーは123456789012", "マイナンバーは[NATIONAL_ID]", "NATIONAL_ID"),
 ]
 LEFT_ALONE = [
     "invoice 2026-000123 and case 2026/0012345",
@@ -77,6 +100,11 @@ LEFT_ALONE = [
     "DE89 3704 0044 0532 0130 01 fails mod 97",
     "000-12-3456 and 666-12-3456 are no SSN",
     "parcel 00340434161094021501, ISBN 978-3-16-148410-0",
+    "390.533.447-06, 12345678A, X1234567A, RCCMNL83S18D969A and 131052-308U fail their check digits",
+    "orders 20260601-0013 and 20260601-0021",
+    "order id 123456789, person 12345678, identity 123456789, sin 123456789",
+    "BG 12 34 56 C and AB 12 34 56 E are no national insurance numbers; passport photos: 2 of 35 x 45",
+    "100000194912310021 has no county",
     "@handle, a @ b, the bearer of good news, sk-learn-contrib-package",
     "",
 ]
@@ -138,6 +166,9 @@ def test_everything_planted_is_found(planted):
         "1-" * 50_000,
         "eyJ" * 50_000,
         "-----BEGIN PRIVATE KEY-----" * 2_000,
+        "AB 12 " * 20_000,
+        "passport number " * 20_000,
+        "BSN 1 1 1 1 1 " * 10_000,
     ],
 )
 def test_hostile_texts_end(text):
@@ -193,6 +224,7 @@ LABELS = {
     "IP_ADDRESS": "IP",
     "US_SSN": "US_SSN",
     "PHONE_NUMBER": "PHONE",
+    "US_DRIVER_LICENSE": "NATIONAL_ID",
 }
 
 
