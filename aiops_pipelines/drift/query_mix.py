@@ -16,6 +16,7 @@ FEWEST_QUESTIONS = 100
 """With fewer questions in the baseline the most alike ones are not alike."""
 FEWEST_USERS = 10
 """Below ten independent users the noise of what an endpoint scored cannot be told."""
+OTHERS = "(others)"
 SURE = 1.645
 """Standard errors above zero from which a shift counts, one-sided 5 %."""
 
@@ -31,25 +32,32 @@ def with_strata(frozen: pl.DataFrame, now: pl.DataFrame) -> tuple[pl.DataFrame, 
     """Return a metric's scores of the baseline and the week with a `stratum`, within which both are compared.
 
     An endpoint with ten users in the baseline is a stratum; those with fewer are one together, joined by the
-    smallest other while it has fewer itself. The stratum of an endpoint that the baseline does not have is
-    null: nothing says how well it should be answered.
+    smallest other while it has fewer itself. So are endpoints of as few users that only the week has, where
+    the baseline had such: paths with an id in them are new every day. The stratum of any other endpoint that
+    the baseline does not have is null: nothing says how well it should be answered.
 
     Args:
         frozen: scores of the baseline with endpoint and cluster.
         now: those of the week.
     """
-    users = frozen.group_by("endpoint").agg(pl.col("cluster").unique()).sort("endpoint")
-    users = users.sort(pl.col("cluster").list.len(), maintain_order=True)
-    together, pooled = list[str](), set[str]()
-    for endpoint, clusters in users.iter_rows():
-        if len(clusters) >= FEWEST_USERS and (not together or len(pooled) >= FEWEST_USERS):
+    users, in_week = _users(frozen), _users(now)
+    together, pooled = set[str](), set[str]()
+    for endpoint, asked in users.items():
+        if len(asked) >= FEWEST_USERS and (not together or len(pooled) >= FEWEST_USERS):
             break
-        together.append(endpoint)
-        pooled |= set(clusters)
-    others = ", ".join(sorted(together))
-    strata = {endpoint: others if endpoint in together else endpoint for endpoint in users["endpoint"]}
+        together.add(endpoint)
+        pooled |= asked
+    if any(len(users[endpoint]) < FEWEST_USERS for endpoint in together):
+        together |= {one for one in in_week.keys() - users if len(in_week[one]) < FEWEST_USERS}
+    strata = {one: OTHERS if one in together else one for one in {*users, *together}}
     stratum = pl.col("endpoint").replace_strict(strata, default=None, return_dtype=pl.String())
     return frozen.with_columns(stratum=stratum), now.with_columns(stratum=stratum)
+
+
+def _users(rows: pl.DataFrame) -> dict[str, set[str]]:
+    """Return the users of each endpoint, the one with the fewest first."""
+    found = rows.group_by("endpoint").agg(pl.col("cluster").unique()).iter_rows()
+    return {endpoint: set(asked) for endpoint, asked in sorted(found, key=lambda one: (len(one[1]), one[0]))}
 
 
 def between_strata(frozen: pl.DataFrame, now: pl.DataFrame) -> Comparison | None:

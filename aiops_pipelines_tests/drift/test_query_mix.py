@@ -1,7 +1,13 @@
 import numpy as np
 import polars as pl
 
-from aiops_pipelines.drift.query_mix import between_questions, between_strata, moved_share, with_strata
+from aiops_pipelines.drift.query_mix import (
+    OTHERS,
+    between_questions,
+    between_strata,
+    moved_share,
+    with_strata,
+)
 
 
 def calls(users: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -53,20 +59,27 @@ def strata(week: pl.DataFrame | None = None, **calls: int) -> dict[str, str]:
 
 def test_endpoints_of_few_users_are_one_stratum():
     assert strata(a=10, b=30) == {"a": "a", "b": "b"}
-    assert strata(a=4, b=7, c=10) == {"a": "a, b", "b": "a, b", "c": "c"}
-    assert strata(a=4, b=10, c=20) == {"a": "a, b", "b": "a, b", "c": "c"}
-    assert strata(a=4) == {"a": "a"}
+    assert strata(a=4, b=7, c=10) == {"a": OTHERS, "b": OTHERS, "c": "c"}
+    assert strata(a=4, b=10, c=20) == {"a": OTHERS, "b": OTHERS, "c": "c"}
+    assert strata(a=4) == {"a": OTHERS}
 
 
 def test_users_and_not_calls_make_a_stratum():
     frozen = of_endpoints(a=30, b=30).with_columns(
         cluster=pl.when(pl.col("endpoint") == "a").then(pl.lit("one")).otherwise("cluster")
     )
-    assert set(with_strata(frozen, frozen)[1]["stratum"]) == {"a, b"}
+    assert set(with_strata(frozen, frozen)[1]["stratum"]) == {OTHERS}
 
 
 def test_an_endpoint_that_the_baseline_lacks_has_no_stratum():
     assert strata(of_endpoints(a=1, new=1), a=10, b=10) == {"a": "a", "new": None}
+    assert strata(of_endpoints(a=1, new=10), a=10, b=2, c=9) == {"a": "a", "new": None}
+
+
+def test_endpoints_with_an_id_in_them_are_others_in_every_week():
+    paths = {f"/orders/{n}": 1 for n in range(40)}
+    week = of_endpoints(**{f"/orders/{n}": 1 for n in range(30, 60)}, ask=20)
+    assert set(strata(week, **paths, ask=50).values()) == {OTHERS, "ask"}
 
 
 def test_a_mix_alone_by_hand():
