@@ -46,6 +46,7 @@ class Course:
     pauses: tuple[Pause, ...] = ()
     paused: Row | None = None
     set_aside: tuple[str, ...] = ()
+    reopened: int = 0
 
     def after(self, event: Row) -> "Course":
         """Return the course after an event; one that cannot happen is set aside with its reason."""
@@ -57,7 +58,7 @@ class Course:
         if event["event"] == "resumed":
             return course
         if event["event"] == "reopened":
-            return Course(event["at"], set_aside=self.set_aside)
+            return Course(event["at"], set_aside=self.set_aside, reopened=self.reopened + 1)
         status = NEXT[self.status][event["event"]]
         return replace(course, status=status, **{f"{status}_at": event["at"]})
 

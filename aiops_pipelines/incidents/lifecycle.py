@@ -31,6 +31,7 @@ INCIDENTS = pl.Schema(
         "source": pl.String(),
         "began_at": TIME,
         "reported_by": pl.String(),
+        "reopened": pl.Int64(),
     }
 )
 CHANGES = pl.Schema(dict.fromkeys(("system", "incident_id", "change"), pl.String()))
@@ -247,6 +248,7 @@ def _described(number: str, episode: Sequence[Row], course: Course, calm: Sequen
         "source": RULE,
         "began_at": episode[0]["period_start"],
         "reported_by": None,
+        "reopened": course.reopened,
     }
 
 

@@ -120,6 +120,7 @@ def reported_incident(report: Row, course: Course) -> dict[str, Any]:
         "source": PERSON,
         "began_at": report["began_at"],
         "reported_by": report["reporter"],
+        "reopened": course.reopened,
     }
 
 

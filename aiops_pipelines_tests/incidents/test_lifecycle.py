@@ -147,9 +147,9 @@ def test_a_signal_from_after_the_resolution_reopens_and_restarts_the_clocks():
     row = opened(signal("2026-06-01"))[0]
     events = events_of(row, ("resolved", "2026-06-10T10:00"))
     during = opened(signal("2026-06-01"), signal("2026-06-08"), events=events)[0]
-    assert during["status"] == "resolved"  # that week began before it was resolved
+    assert (during["status"], during["reopened"]) == ("resolved", 0)  # that week began before it was resolved
     after = opened(signal("2026-06-01"), signal("2026-06-15"), events=events)[0]
-    assert (after["status"], after["resolved_at"]) == ("open", None)
+    assert (after["status"], after["resolved_at"], after["reopened"]) == ("open", None, 1)
     assert after["opened_at"] == utc("2026-06-08")
     assert after["acknowledge_due_at"] == utc("2026-06-22T10:00")
 
@@ -163,7 +163,7 @@ def test_an_impossible_event_is_set_aside_and_shown():
         ("acknowledged", "2026-06-08T12:00"),
     )
     after = opened(signal("2026-06-01"), events=events)[0]
-    assert after["status"] == "acknowledged"
+    assert (after["status"], after["reopened"]) == ("acknowledged", 0)
     assert "set aside" in after["evidence"]
     assert "is open, so it cannot be reopened" in after["evidence"]
     assert "cannot be resolved without a reason" in after["evidence"]

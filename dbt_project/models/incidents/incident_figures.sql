@@ -20,6 +20,9 @@ steps as (
 clocks as (
     select
         *,
+        date_diff('second', opened_at, first_acknowledged_at) / 3600 as hours_to_acknowledge,
+        date_diff('second', opened_at, first_mitigated_at) / 3600 as hours_to_mitigate,
+        date_diff('second', opened_at, resolved_at) / 3600 as hours_to_resolve,
         coalesce(first_acknowledged_at, observed_until) > acknowledge_due_at as acknowledge_missed,
         coalesce(first_mitigated_at, observed_until) > mitigate_due_at as mitigate_missed,
         coalesce(resolved_at, observed_until) > resolve_due_at as resolve_missed
@@ -35,13 +38,14 @@ select
     count(*) as opened,
     count(resolved_at) as resolved,
     count(*) filter (where source = 'person') as opened_by_people,
+    count(*) filter (where reopened > 0) as reopened,
 
     avg(date_diff('second', began_at, opened_at)) filter (where source = 'rule') / 3600 as mean_hours_to_detect_by_rules,
     avg(date_diff('second', began_at, opened_at)) filter (where source = 'person') / 3600 as mean_hours_to_detect_by_people,
 
-    avg(date_diff('second', opened_at, first_acknowledged_at)) / 3600 as mean_hours_to_acknowledge,
-    avg(date_diff('second', opened_at, first_mitigated_at)) / 3600 as mean_hours_to_mitigate,
-    avg(date_diff('second', opened_at, resolved_at)) / 3600 as mean_hours_to_resolve,
+    {%- for step in ['acknowledge', 'mitigate', 'resolve'] %}
+    {{ mean_hours('hours_to_' ~ step) }},
+    {%- endfor %}
 
     count(*) filter (where acknowledge_missed)
     + count(*) filter (where mitigate_missed)

@@ -1,0 +1,18 @@
+{# The 97.5th percentiles of Student's t with 1 to 30 degrees of freedom, and the normal one beyond. #}
+{% macro t_quantile(freedom) -%}
+    coalesce([
+        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+        2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042
+    ][{{ freedom }}], 1.960)
+{%- endmacro %}
+
+{# Mean of some hours and its 95 % t interval, cut at 0; one alone has no spread, so it has no interval. #}
+{% macro mean_hours(hours) -%}
+    avg({{ hours }}) as mean_{{ hours }},
+    {%- for sign, bound in [('-', 'low'), ('+', 'high')] %}
+    case
+        when count({{ hours }}) > 1
+            then greatest(0, avg({{ hours }}) {{ sign }} {{ t_quantile("count(" ~ hours ~ ") - 1") }} * stddev_samp({{ hours }}) / sqrt(count({{ hours }})))
+    end as {{ hours }}_{{ bound }}{{ "," if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
