@@ -17,7 +17,7 @@ import polars as pl
 from aiops_pipelines.compliance.erasure import GONE, LOOKED_FOR, SHORTEST_ID, stands_alone
 from aiops_pipelines.inference_log.ingestion import LogFile, begin, plan
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.first_file import sync_folder
+from aiops_pipelines.resources.first_file import sync_folder, write_durably
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
 from aiops_pipelines.resources.report_pdf import attached
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -126,10 +126,7 @@ def free_file(file: Path, wanted: Sought) -> None:
     content = file.read_bytes()
     content.decode()
     fresh = file.with_name(f"{file.name}.freed")
-    with fresh.open("wb") as handle:
-        handle.write(freed(content, wanted))
-        handle.flush()
-        os.fsync(handle.fileno())
+    write_durably(fresh, freed(content, wanted))
     fresh.chmod(file.stat().st_mode)
     os.replace(fresh, file)
     sync_folder(file.parent)

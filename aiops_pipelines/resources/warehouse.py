@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 
 from aiops_pipelines.mendable import Mendable
-from aiops_pipelines.resources.first_file import keep_first, sync_folder
+from aiops_pipelines.resources.first_file import keep_first, make_folder, sync_folder
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.writer import Writer, having, key_values, read_rows
 
@@ -31,6 +31,7 @@ RESTORE = (
     "anew; decisions, the audit log and calls that no log file holds any more are lost. If it is the copy "
     "for analysts, a run makes it anew and nothing is lost."
 )
+ROOM = ". Make room on the disk if it is full."
 ABANDONED_SECONDS = 3600
 FRUGAL = {
     "threads": "1",
@@ -73,7 +74,7 @@ class Warehouse:
                 f"duckdb {duckdb.__version__} can lose rows on a full disk; install 1.5 or newer."
             )
         if not self.file.exists():
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.file.parent)
             with _fresh(self.file) as fresh:
                 duckdb.connect(str(fresh)).close()
                 keep_first(fresh, self.file)
@@ -288,6 +289,7 @@ class Warehouse:
             connection.execute("commit")
             connection.execute("detach copy")  # checkpoints: the file is whole before readers see its name
             os.replace(fresh, target)
+            sync_folder(target.parent)
         return counts
 
 
@@ -315,8 +317,8 @@ def _disk_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
-        room = "" if _damaged(error) else ". Make room on the disk if it is full."
-        raise WarehouseError(f"{what}: {_said(error)}{room}") from error
+        todo = ". The disk fails: look after it, then run again." if "fsync failed" in str(error) else ROOM
+        raise WarehouseError(f"{what}: {_said(error)}{'' if _damaged(error) else todo}") from error
 
 
 def _said(error: duckdb.Error) -> str:
