@@ -14,6 +14,7 @@ import polars as pl
 from aiops_pipelines.defs.cadences import utc_now
 from aiops_pipelines.defs.dead_runs import HOST_TAG, this_host
 from aiops_pipelines.document import Chart
+from aiops_pipelines.mendable import Mendable, about
 from aiops_pipelines.periods import judged_months, judged_weeks
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.charts import draw
@@ -85,7 +86,7 @@ class Work:
         if HOST_TAG not in context.run.tags:  # a schedule's, or started in the UI
             context.instance.add_run_tags(context.run.run_id, {HOST_TAG: this_host()})
         self._problems: dict[str, list[str]] = {}
-        self._unexpected: list[str] = []
+        self._unexpected: dict[str, str] = {}
 
     def system_keys(self) -> list[str]:
         """Return the systems of this run's partitions, or all of them for an asset without partitions."""
@@ -142,8 +143,11 @@ class Work:
             self.problem(system, str(error))
         except Exception as error:
             self.context.log.error(traceback.format_exc())
-            self.problem(system, f"{self.area} stopped with an unexpected {type(error).__name__}: {error}")
-            self._unexpected.append(system)
+            mendable = str(error) if isinstance(error, Mendable) else ""
+            mendable = about(error) if isinstance(error, OSError) else mendable
+            unexpected = f"{self.area} stopped with an unexpected {type(error).__name__}: {error}"
+            self.problem(system, mendable or unexpected)
+            self._unexpected[system] = mendable or unexpected
 
     def close(self) -> None:
         """Store the problems of this run's systems; fail when something unexpected happened."""
@@ -157,8 +161,9 @@ class Work:
         if self._problems:
             self.warehouse.replace("operations.problems", frame, system=list(self._problems), area=self.area)
         if self._unexpected:
+            said = " ".join(f"{name}: {sentence}" for name, sentence in self._unexpected.items())
             raise dg.Failure(
-                f"{self.area} stopped for {', '.join(self._unexpected)}; the other systems are done."
+                f"{self.area} stopped for {', '.join(self._unexpected)}; the other systems are done. {said}"
             )
 
 

@@ -42,7 +42,11 @@ Sought = Mapping[bytes, bool]
 
 
 def produced(project: Project, systems: Iterable[System]) -> Iterator[Path]:
-    """Yield every file below the data folder, and in Dagster's home, that is not the team's own."""
+    """Yield every file below the data folder, and in Dagster's home, that is not the team's own.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
     own = {(project.data / name).resolve() for name in SOURCES}
     for system in systems:
         folders = [system.inference_log.folder, system.known_queries, system.corpus and system.corpus.folder]
@@ -58,7 +62,11 @@ def produced(project: Project, systems: Iterable[System]) -> Iterator[Path]:
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    for folder, names, files in os.walk(root):
+    def closed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error  # a person may be named in it
+
+    for folder, names, files in os.walk(root, onerror=closed):
         yield Path(folder), names, files
 
 

@@ -54,17 +54,19 @@ class LogBook:
         """Return the folder's log files and what is wrong with the folder, in sentences.
 
         Raises:
-            LogFolderError: there is no such folder.
+            LogFolderError: there is no such folder, or it cannot be listed.
         """
         files, refused = self._folder.files()
+        closed = tuple(name for name in refused if name.endswith("/"))
         problems = [f"{name} is not read: {reason}." for name, reason in refused.items()]
-        if not files:
+        if not files and not closed:
             name = self._folder.path.name
             problems.append(f"The log folder {name} holds no log file yet; let the application write there.")
         within = {name for name in self._seen if not Path(name).is_absolute()}
         problems += (
             f"{missing} was read before and is gone; its calls stay stored. Restore it if it is needed."
             for missing in sorted(within - {file.name for file in files} - refused.keys())
+            if not missing.startswith(closed)
         )
         return files, problems
 

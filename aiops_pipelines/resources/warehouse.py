@@ -5,6 +5,7 @@ in as a whole. Times are stored as TIMESTAMP in UTC, so that no client needs a t
 """
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,11 @@ OLDEST_DUCKDB = (1, 5)
 HELD = ("Could not set lock", "different configuration")
 """How DuckDB says that another process, or another thread of this one, has the file open for writing."""
 DAMAGED = ("not a valid DuckDB database", "Corrupt database", "replaying WAL")
+OTHER_VERSION = re.compile(r"database file with version number (\d+)")
+OTHER_DUCKDB = (
+    "another DuckDB wrote it, in storage version {}, which duckdb {} does not read. Install the one it was "
+    "written with, as requirements.lock names it (make install); the file is left as it is."
+)
 RESTORE = (
     "Restore it from a backup, or move it away and run again: what corpus and log folders still hold is read "
     "anew; decisions, the audit log and calls that no log file holds any more are lost. If it is the copy "
@@ -322,7 +328,9 @@ def _disk_errors(what: str) -> Iterator[None]:
 
 
 def _said(error: duckdb.Error) -> str:
-    """Return what DuckDB says, for a damaged file with what to do about it."""
+    """Return what DuckDB says, for a damaged file or another version's with what to do about it."""
+    if version := OTHER_VERSION.search(str(error)):
+        return OTHER_DUCKDB.format(version[1], duckdb.__version__)
     return f"{str(error).rstrip('.! ')}. {RESTORE}" if _damaged(error) else str(error)
 
 

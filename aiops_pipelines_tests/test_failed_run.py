@@ -1,0 +1,88 @@
+"""A run of the command line that fails says which step did, and why."""
+
+import errno
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from aiops_pipelines.defs.runs import RunFailed, _Runner
+from aiops_pipelines.project import ROOT
+from aiops_pipelines.resources.warehouse import WarehouseError
+from aiops_pipelines_tests.commands.small_run import write_inputs
+from aiops_pipelines_tests.resources.test_warehouse import in_storage_version
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is currently in beta")
+REPORT = "/srv/data/reports/support/monthly/2026-06.html"
+RAISED = {
+    "mendable": (WarehouseError("aiops.duckdb cannot be opened: IO Error"), "aiops.duckdb cannot be opened: IO Error"),
+    "full": (OSError(errno.ENOSPC, "No space left on device", REPORT), f"{REPORT} cannot be used: No space left on device; make room, and start again."),
+    "failing": (OSError(errno.EIO, "Input/output error"), "The disk cannot be used: Input/output error; what was not kept is done again by the next run, but look after the disk first."),
+    "ours": (KeyError("week"), "calls stopped with an unexpected KeyError: 'week'"),
+    "a call": (ConnectionError("reset"), "calls stopped with an unexpected ConnectionError: reset"),
+}  # fmt: skip
+
+
+def failed(instance: dg.DagsterInstance, home: Path, asset: dg.AssetsDefinition) -> str:
+    definitions = dg.Definitions(assets=[asset], jobs=[dg.define_asset_job("continuous", [asset])])
+    with pytest.raises(RunFailed) as told:
+        _Runner(definitions, instance, home, print)("continuous", {})
+    return str(told.value)
+
+
+def test_an_error_that_was_raised_is_told_without_its_class(instance, tmp_path):
+    @dg.asset
+    def calls() -> None:
+        try:
+            raise OSError("from below")
+        except OSError as error:
+            raise WarehouseError("x.duckdb cannot be opened.\nMake room.") from error
+
+    said = failed(instance, tmp_path, calls)
+    assert said.splitlines() == [
+        f"The continuous run failed in calls; the log is {tmp_path / 'run.log'}.",
+        "  calls: x.duckdb cannot be opened. Make room.",
+    ]
+
+
+@pytest.mark.parametrize("kind", RAISED)
+def test_what_stopped_a_system_is_told_and_stored(instance, tmp_path, project, warehouse, kind):
+    from aiops_pipelines.defs.bodies import Work
+
+    write_inputs(project.data)
+    raised, sentence = RAISED[kind]
+
+    @dg.asset
+    def calls(context: dg.AssetExecutionContext) -> None:
+        work = Work(context, project, warehouse, "calls")
+        for system in work.operated():
+            with work.guarding(system.name):
+                raise raised
+        work.close()
+
+    said = failed(instance, tmp_path, calls)
+    assert re.fullmatch(
+        r"  calls: calls stopped for support; .* are done. support: (.*)", said.splitlines()[1]
+    )
+    assert said.endswith(sentence)
+    stored = warehouse.rows("operations.problems")
+    assert stored.select("system", "area", "problem").rows() == [("support", "calls", sentence)]
+
+
+def test_a_warehouse_of_another_duckdb_is_told_before_the_first_step(project, warehouse):
+    write_inputs(project.data)
+    in_storage_version(project.warehouse, 999)
+    command = [sys.executable, "-W", "ignore", "-c", "from aiops_pipelines.cli import app; app()", "run"]
+    environment = {key: value for key, value in os.environ.items() if key != "DAGSTER_HOME"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment | {"AIOPS_DATA": str(project.data)}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.split()) == (1, ["Loading", "Dagster", "..."])
+    assert done.stderr.startswith(
+        "aiops.duckdb cannot be opened: another DuckDB wrote it, in storage version 999"
+    )
+    assert len(done.stderr.splitlines()) == 1
