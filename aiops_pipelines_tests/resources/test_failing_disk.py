@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from aiops_pipelines.mendable import about
 from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.report_book import ReportBook
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.systems import load_system
 from aiops_pipelines_tests.commands.small_run import write_inputs
 from aiops_pipelines_tests.resources.events_store import events, ids, store_at
 from aiops_pipelines_tests.resources.test_audit_book import NOW, entries
@@ -81,6 +83,52 @@ def test_a_checkpoint_that_the_disk_does_not_keep_is_signed_by_the_next_run(
         assert (book.verify("shop"), book.signed_size("shop")) == (([], 40, root), 40)
 
 
+FULL = Path("/dev/full")
+"""What is written to it does not fit: the kernel says that there is no space left."""
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+def test_a_disk_that_is_full_at_a_tile_a_note_or_the_checkpoint_is_told_and_the_next_run_goes_on(
+    tmp_path: Path, ours: dict[str, Table]
+) -> None:
+    begun = made(tmp_path / "begun", ours)
+    assert signed(begun, 0, 3) == 3
+    before = (tmp_path / "begun" / "audit" / "shop" / "checkpoint").read_bytes()
+    for name in ("tile/0/000.p/40", "tile/entries/000.p/40", "checkpoints/40.note", "checkpoint"):
+        data = tmp_path / name.replace("/", "_")
+        shutil.copytree(tmp_path / "begun", data)
+        book, file = made(data, ours), data / "audit" / "shop" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.with_name(f"{file.name}.new").symlink_to(FULL)
+        with pytest.raises(OSError, match="No space left on device") as told:
+            signed(book, 3, 40)
+        assert about(told.value) == (
+            f"{file}.new cannot be used: No space left on device; make room, and start again."
+        )
+        assert (data / "audit" / "shop" / "checkpoint").read_bytes() == before
+        assert book.signed_size("shop") == 3 and not [f for f in data.rglob("*.new") if f.is_symlink()]
+        assert [finding.message for finding in book.verify("shop")[0]] == []
+        assert signed(book, 3, 40) == 40 and book.verify("shop")[0] == []
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+def test_a_report_that_does_not_fit_leaves_the_one_before(tmp_path: Path, ours: dict[str, Table]) -> None:
+    write_inputs(tmp_path)
+    system = load_system(tmp_path / "systems" / "support.yaml", tmp_path)
+    book = made(tmp_path, ours)
+    reports, folder = ReportBook(Project(tmp_path), book._warehouse, book, system), tmp_path / "reports"
+    first = reports._write("2026-06", {"html": b"<p>1", "json": b"{}"})
+    assert list(first) == ["html_file", "html_sha256", "json_file", "json_sha256"]
+    page = folder / "support" / "monthly" / "2026-06.html"
+    page.with_name("2026-06.html.new").symlink_to(FULL)
+    with pytest.raises(OSError, match="No space left on device"):
+        reports._write("2026-06", {"html": b"<p>2", "json": b"[]"})
+    assert (tmp_path / first["html_file"]).read_bytes() == b"<p>1"
+    assert sorted(file.name for file in page.parent.iterdir()) == ["2026-06.html", "2026-06.json"]
+    reports._write("2026-06", {"html": b"<p>2", "json": b"[]"})
+    assert page.read_bytes() == b"<p>2"
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks /proc which file a descriptor is of")
 def test_a_key_that_the_disk_does_not_keep_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -127,8 +175,6 @@ def test_a_file_is_durable_before_it_has_its_name_and_the_name_is_after_it(
     signed(book, 0, 3)
     book.keys.subject("shop", "kim")
     write_inputs(tmp_path / "data")
-    from aiops_pipelines.systems import load_system
-
     system = load_system(tmp_path / "data" / "systems" / "support.yaml", tmp_path / "data")
     project = Project(tmp_path / "data")
     ReportBook(project, book._warehouse, book, system)._write("2026-06", {"html": b"<p>", "json": b"{}"})
