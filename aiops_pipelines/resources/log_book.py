@@ -31,6 +31,9 @@ INFERENCES, QUARANTINE, LOG_FILES = (
     "inference_log.log_files",
 )
 FEEDBACK, TRACES = "inference_log.feedback", "inference_log.traces"
+JOINED_LINES = 250_000
+"""Lines that are understood together at most: of a span's length they are more than `JOINED_BYTES`, and a
+file of lines like {} takes 2 KB of memory for each."""
 ROWS_AT_ONCE = 61_440
 """Rows handed to DuckDB at a time: they are copied on the way."""
 
@@ -101,7 +104,7 @@ class LogBook:
         stored = self._warehouse.rows(QUARANTINE, system=self._source.system, source_file=file.name)
         aside = set(stored["line_hash"])
         alone = self._source.format == "aiops_jsonl"
-        cut = (PIECE_BYTES, PORTION_LINES) if alone else (JOINED_BYTES, None)
+        cut = (PIECE_BYTES, PORTION_LINES) if alone else (JOINED_BYTES, JOINED_LINES)
         with closing(ahead(self._understood(self._folder.pieces(read_plan, reading, *cut)))) as pieces:
             for portion in Portions(pieces):
                 landing = self._store(portion, portion.piece.after(reading), aside)
