@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from aiops_pipelines.defs.runs import RunFailed, _Runner
+from aiops_pipelines.defs.runs import RunFailed, _Runner, dagsters_storage
 from aiops_pipelines.project import ROOT
 from aiops_pipelines.resources.warehouse import WarehouseError
 from aiops_pipelines_tests.commands.small_run import write_inputs
@@ -86,3 +86,57 @@ def test_a_warehouse_of_another_duckdb_is_told_before_the_first_step(project, wa
         "aiops.duckdb cannot be opened: another DuckDB wrote it, in storage version 999"
     )
     assert len(done.stderr.splitlines()) == 1
+
+
+HOLDS = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("begin exclusive")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_dagsters_storage_that_another_process_holds_is_told_and_the_next_run_goes_on(instance, tmp_path):
+    done = []
+
+    @dg.asset
+    def calls() -> None:
+        done.append(1)
+
+    definitions = dg.Definitions(assets=[calls], jobs=[dg.define_asset_job("continuous", [calls])])
+    run = _Runner(definitions, instance, tmp_path, print)
+    instance.get_runs_count()
+    command = [sys.executable, "-c", HOLDS, str(tmp_path / "history" / "runs.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holding:
+        assert holding.stdout.readline() == "held\n"
+        with pytest.raises(RunFailed) as told, dagsters_storage(tmp_path):
+            run("continuous", {})
+        holding.stdin.close()
+    assert str(told.value) == (
+        f"Dagster's own storage in {tmp_path} cannot be used: database is locked; another process holds it: wait "
+        "for it or end it, then run again. What was finished stays."
+    )
+    assert done == []
+    with dagsters_storage(tmp_path):
+        run("continuous", {})
+    assert done == [1]
+
+
+@pytest.mark.parametrize(
+    ("damage", "todo"), [(b"x" * 4096, "is not a database; move the folder history away")]
+)
+def test_dagsters_storage_that_is_damaged_is_told(tmp_path, monkeypatch, damage, todo):
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    (tmp_path / "history").mkdir()
+    (tmp_path / "history" / "runs.db").write_bytes(damage)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with (
+        pytest.raises(RunFailed, match=todo),
+        dagsters_storage(tmp_path),
+        dg.DagsterInstance.get() as instance,
+    ):
+        instance.get_runs_count()
+    (tmp_path / "history" / "runs.db").unlink()
+    with dagsters_storage(tmp_path), dg.DagsterInstance.get() as instance:
+        assert instance.get_runs_count() == 0

@@ -29,6 +29,16 @@ STEPS = {
 OF_CLASS = re.compile(r"^[\w.]+: ")
 WAITS = "blocked by limit for pool"
 """How Dagster says that a step waits until another run lets go."""
+OF_SQLITE = {
+    "locked": "another process holds it: wait for it or end it",
+    "readonly": "let this user write there",
+    "unable to open": "let this user read and write there",
+    "full": "make room on the disk",
+    "disk I/O": "make room on the disk, or look after it",
+    "malformed": "move the folder history away, with which only the history of runs goes",
+    "not a database": "move the folder history away, with which only the history of runs goes",
+}
+"""What to do, by what SQLite says."""
 WAITING = "  run {run} is at work (see aiops ui); this one goes on when its step is done ..."
 
 
@@ -43,6 +53,26 @@ def prepare_home(project: Project) -> Path:
     shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+@contextlib.contextmanager
+def dagsters_storage(home: Path) -> Iterator[None]:
+    """Say what is wrong with Dagster's own database, and what to do.
+
+    Raises:
+        RunFailed: another process keeps it locked, or it cannot be written or read.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as error:
+        said = str(error.orig or error)
+        todo = next((sentence for sign, sentence in OF_SQLITE.items() if sign in said), "look at it")
+        raise RunFailed(
+            f"Dagster's own storage in {home} cannot be used: {said}; {todo}, then run again. What was "
+            "finished stays."
+        ) from error
 
 
 def operate(project: Project, say: Say) -> None:
@@ -62,7 +92,7 @@ def operate(project: Project, say: Say) -> None:
     definitions = defs() if callable(defs) else defs
     usable, _ = load_systems(project.systems, project.data)
     warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
-    with dg.DagsterInstance.get() as instance:
+    with dagsters_storage(home), dg.DagsterInstance.get() as instance:
         end_dead_runs(instance, utc_now().timestamp())
         known = instance.get_dynamic_partitions(systems.name or "")
         instance.add_dynamic_partitions(systems.name or "", [name for name in usable if name not in known])
