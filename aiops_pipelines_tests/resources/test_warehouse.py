@@ -14,7 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from aiops_pipelines.resources.warehouse import FRUGAL, RESTORE, Warehouse, WarehouseBusy, WarehouseError
+from aiops_pipelines.resources.warehouse import FRUGAL, Warehouse, WarehouseBusy, WarehouseError
+from aiops_pipelines.resources.warehouse_errors import RESTORE
 from aiops_pipelines_tests.resources.events_store import EVENTS, TABLES, events, ids, store_at
 
 BLOCK_BYTES = 262_144
