@@ -3,7 +3,6 @@
 Nothing heavy is imported before a command runs, so that help answers at once.
 """
 
-import errno
 import os
 import sys
 from collections.abc import Callable
@@ -33,7 +32,7 @@ from aiops_pipelines.commands import (
     set_up,
     witness,
 )
-from aiops_pipelines.mendable import Mendable
+from aiops_pipelines.mendable import Mendable, about
 
 SET_UP, RUN, LOOK, DECIDE, PROVE = PANELS = ("Set up", "Run", "Look", "Decide", "Prove")
 Data = Annotated[
@@ -55,9 +54,9 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except OSError as error:
-            if error.filename is None and error.errno != errno.ENOSPC:
+            if not (said := about(error)):
                 raise
-            terminal.fail(f"{error.filename or 'The disk'} cannot be used: {error.strerror}.")
+            terminal.fail(said)
         except Mendable as error:
             terminal.fail(str(error))
         raise typer.Exit(1)

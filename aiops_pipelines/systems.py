@@ -24,7 +24,7 @@ from pydantic import (
 from aiops_pipelines.compliance.owasp import OWASP_2025
 from aiops_pipelines.compliance.witness_settings import Witnesses
 from aiops_pipelines.incidents.settings import BusinessHours, Notification, Regime
-from aiops_pipelines.mendable import Mendable
+from aiops_pipelines.mendable import Mendable, about
 from aiops_pipelines.mistakes import mistakes
 from aiops_pipelines.monitoring.judge_settings import JudgeSettings
 from aiops_pipelines.rag.store_settings import Publish
@@ -324,7 +324,9 @@ def load_system(file: Path, root: Path) -> System:
     """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # 2026-13-01 is a ValueError
+    except OSError as error:
+        raise SystemFileError(about(OSError(error.errno, error.strerror, file.name))) from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # 2026-13-01 is a ValueError
         raise SystemFileError(f"{file.name} cannot be read as YAML: {error}") from error
     if not isinstance(content, dict):
         raise SystemFileError(f"{file.name} holds no keys; `aiops init` writes a commented example.")
@@ -340,9 +342,14 @@ def load_system(file: Path, root: Path) -> System:
 
 
 def load_systems(folder: Path, root: Path) -> tuple[dict[str, System], dict[str, str]]:
-    """Return the usable systems by name, and what is wrong with the other files by name."""
+    """Return the usable systems by name, and what is wrong with the other files by name.
+
+    Raises:
+        OSError: the folder cannot be listed; without one there are no systems.
+    """
     systems, mistakes = {}, {}
-    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+    listed = folder.iterdir() if folder.exists() else ()
+    for file in sorted(file for file in listed if file.name.endswith((".yaml", ".yml"))):
         try:
             systems[file.stem] = load_system(file, root)
         except SystemFileError as error:

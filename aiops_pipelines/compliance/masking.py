@@ -15,7 +15,7 @@ Found = dict[int, Counter[str]]
 _SECRETS = (
     "sk-", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
     "xox", "AIza", "eyJ", "earer ", "PRIVATE KEY", "sk_", "rk_", "hf_", "npm_", "pypi-", "SG.", "hooks.slack",
-    "uthorization: ",
+    "uthorization: ", "ya29.", "xapp-", "whsec_",
 )  # fmt: skip
 _ASSIGNED = r"""(?i:passw(?:or)?d|pwd|secret|key|token)["']?[ \t]{0,3}[:=]"""
 _SIGNS = r"[A-Za-z]{2}\d{2}|\d\.\d|:[0-9A-Fa-f]{0,4}:|(?s:\d(?:.{0,3}\d){5})"

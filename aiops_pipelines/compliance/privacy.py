@@ -31,17 +31,20 @@ _SECRET = re.compile(
     r"|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}"
     r"|eyJ[\w-]{8,4096}+\.eyJ[\w-]{8,}\.[\w-]*"
     r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{50,}"
+    r"|ya29\.[\w-]{20,}|xapp-[\w-]{20,}|whsec_[A-Za-z0-9+/]{20,}={0,2}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|hooks\.slack\.com/services/[\w/]{20,}"
     r"|(?<=uthorization: [Bb]asic )[A-Za-z0-9+/]{8,}={0,2}|(?<=[Bb]earer )(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*"
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]{0,8192}(?:-----END [A-Z ]{0,20}PRIVATE KEY-----)?)"
 )
 """What may fail far from its start is bounded: a text of many starts would take the square of its length."""
 _ASSIGNED = re.compile(
-    r"(?i:passw(?:or)?d|pwd|secret|api[_-]?key|access[_-]?key|(?:access|auth)[_-]?token)"
+    r"(?i:passw(?:or)?d|pwd|secret|api[_-]?key|access[_-]?key|account[_-]?key|(?:access|auth)[_-]?token)"
     r"[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?"
     r"(?=[^\s\"',;]{0,40}\d)(?=[^\s\"',;]{0,40}[A-Za-z])([^\s\"',;\[\]]{8,200})"
 )
 """What stands behind a name that says secret, with a digit and a letter in it."""
+_IN_ADDRESS = re.compile(r"(?<=://)[^\s/?#:@\[\]]{0,64}:([^\s/?#@\[\]]{3,128})@")
+"""The password in the address of a database or a server."""
 _IBAN = re.compile(
     r"(?<!\w)(?<!pseudonym-)[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?!\w)"
 )
@@ -124,6 +127,8 @@ def _pass(text: str, regions: Sequence[str], found: Counter[str]) -> str | None:
     """Mask once with every detector; None if none of them finds anything."""
     before = found.total()
     if "@" in (plain := _plain(text)):
+        text = _replaced(text, "SECRET", (m.span(1) for m in _IN_ADDRESS.finditer(text)), found)
+        plain = _plain(text)
         text = _replaced(text, "EMAIL", (m.span() for m in _EMAIL.finditer(plain)), found)
     text = _replaced(text, "SECRET", (m.span() for m in _SECRET.finditer(text)), found)
     text = _replaced(text, "SECRET", (m.span(1) for m in _ASSIGNED.finditer(text)), found)

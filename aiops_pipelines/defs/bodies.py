@@ -14,9 +14,11 @@ import polars as pl
 from aiops_pipelines.defs.cadences import utc_now
 from aiops_pipelines.defs.dead_runs import HOST_TAG, this_host
 from aiops_pipelines.document import Chart
+from aiops_pipelines.mendable import Mendable, about
 from aiops_pipelines.periods import judged_months, judged_weeks
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.charts import draw
+from aiops_pipelines.resources.redaction import redacted, secrets_of
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System, load_systems
 from aiops_pipelines.wording import inert
@@ -82,10 +84,11 @@ class Work:
         self.context, self.project, self.warehouse, self.area = context, project, warehouse, area
         self.systems, self.mistakes = load_systems(project.systems, project.data)
         self.clock = utc_now()
+        self._secrets = secrets_of(self.systems.values())
         if HOST_TAG not in context.run.tags:  # a schedule's, or started in the UI
             context.instance.add_run_tags(context.run.run_id, {HOST_TAG: this_host()})
         self._problems: dict[str, list[str]] = {}
-        self._unexpected: list[str] = []
+        self._unexpected: dict[str, str] = {}
 
     def system_keys(self) -> list[str]:
         """Return the systems of this run's partitions, or all of them for an asset without partitions."""
@@ -130,6 +133,7 @@ class Work:
 
     def problem(self, system: str, sentence: str) -> None:
         """Report what stands in the way of a system, in a sentence that says what to do."""
+        sentence = redacted(sentence, self._secrets)
         self.context.log.warning(f"{system}: {sentence}")
         self._problems.setdefault(system, []).append(sentence)
 
@@ -141,9 +145,12 @@ class Work:
         except expected as error:
             self.problem(system, str(error))
         except Exception as error:
-            self.context.log.error(traceback.format_exc())
-            self.problem(system, f"{self.area} stopped with an unexpected {type(error).__name__}: {error}")
-            self._unexpected.append(system)
+            self.context.log.error(redacted(traceback.format_exc(), self._secrets))
+            mendable = str(error) if isinstance(error, Mendable) else ""
+            mendable = about(error) if isinstance(error, OSError) else mendable
+            unexpected = f"{self.area} stopped with an unexpected {type(error).__name__}: {error}"
+            self.problem(system, mendable or unexpected)
+            self._unexpected[system] = redacted(mendable or unexpected, self._secrets)
 
     def close(self) -> None:
         """Store the problems of this run's systems; fail when something unexpected happened."""
@@ -157,8 +164,9 @@ class Work:
         if self._problems:
             self.warehouse.replace("operations.problems", frame, system=list(self._problems), area=self.area)
         if self._unexpected:
+            said = " ".join(f"{name}: {sentence}" for name, sentence in self._unexpected.items())
             raise dg.Failure(
-                f"{self.area} stopped for {', '.join(self._unexpected)}; the other systems are done."
+                f"{self.area} stopped for {', '.join(self._unexpected)}; the other systems are done. {said}"
             )
 
 

@@ -27,6 +27,7 @@ from aiops_pipelines.periods import longest_wait
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.diagnosis import diagnose
+from aiops_pipelines.resources.first_file import write_whole
 from aiops_pipelines.resources.legal_book import CLOCKS as LEGAL_CLOCKS
 from aiops_pipelines.resources.legal_book import EVENTS as LEGAL_EVENTS
 from aiops_pipelines.resources.legal_book import legal_clocks_now
@@ -304,8 +305,7 @@ def weekly_reviews(
             for week in due:
                 review = review_week(ReviewInputs(system, week, system.now(work.clock), **frames))
                 file = project.reports / system.name / "weekly" / f"{week}.html"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(review_page(review), encoding="utf-8")
+                write_whole(file, review_page(review).encode())
                 rows = [(system.name, week, file.relative_to(project.data).as_posix(), review.headline)]
                 row = pl.DataFrame(
                     rows, schema=warehouse.tables["incidents.weekly_reviews"].schema, orient="row"

@@ -18,6 +18,7 @@ from aiops_pipelines.resources.embedder import EmbedderError
 from aiops_pipelines.resources.migrations import MigrationRefused, Migrations, described
 from aiops_pipelines.resources.publishing import Publisher
 from aiops_pipelines.resources.recipes import Recipes
+from aiops_pipelines.resources.redaction import redacted, secrets_of
 from aiops_pipelines.resources.shadow import SHADOW_SECONDS, estimate
 from aiops_pipelines.resources.vector_store import StoreError
 from aiops_pipelines.resources.warehouse import Warehouse, WarehouseBusy
@@ -172,7 +173,8 @@ def _follow(context: dg.OpExecutionContext, warehouse: Warehouse, book: AuditBoo
     try:
         done = Publisher(warehouse, Recipes(warehouse), book).publish(system, utc_now(), context.run_id)
     except StoreError as error:
-        context.log.error(f"{error} Until then readers of the store have the index of before.")
+        said = f"{error} Until then readers of the store have the index of before."
+        context.log.error(redacted(said, secrets_of([system])))
         return
     for sentence in done.refusal():
         context.log.error(sentence)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import threading
@@ -16,7 +17,7 @@ from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.resources.completion import due_months, due_weeks
 from aiops_pipelines.resources.tables import declared_tables
-from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.warehouse import Warehouse, WarehouseBusy
 from aiops_pipelines.systems import load_systems
 
 Say = Callable[[str], None]
@@ -25,8 +26,19 @@ STEPS = {
     "STEP_SUCCESS": "  {step} done in {seconds:.1f} s",
     "STEP_FAILURE": "  {step} FAILED",
 }
+OF_CLASS = re.compile(r"^[\w.]+: ")
 WAITS = "blocked by limit for pool"
 """How Dagster says that a step waits until another run lets go."""
+OF_SQLITE = {
+    "locked": "another process holds it: wait for it or end it",
+    "readonly": "let this user write there",
+    "unable to open": "let this user read and write there",
+    "full": "make room on the disk",
+    "disk I/O": "make room on the disk, or look after it",
+    "malformed": "move the folder history away, with which only the history of runs goes",
+    "not a database": "move the folder history away, with which only the history of runs goes",
+}
+"""What to do, by what SQLite says."""
 WAITING = "  run {run} is at work (see aiops ui); this one goes on when its step is done ..."
 
 
@@ -41,6 +53,26 @@ def prepare_home(project: Project) -> Path:
     shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+@contextlib.contextmanager
+def dagsters_storage(home: Path) -> Iterator[None]:
+    """Say what is wrong with Dagster's own database, and what to do.
+
+    Raises:
+        RunFailed: another process keeps it locked, or it cannot be written or read.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as error:
+        said = str(error.orig or error)
+        todo = next((sentence for sign, sentence in OF_SQLITE.items() if sign in said), "look at it")
+        raise RunFailed(
+            f"Dagster's own storage in {home} cannot be used: {said}; {todo}, then run again. What was "
+            "finished stays."
+        ) from error
 
 
 def operate(project: Project, say: Say) -> None:
@@ -60,7 +92,7 @@ def operate(project: Project, say: Say) -> None:
     definitions = defs() if callable(defs) else defs
     usable, _ = load_systems(project.systems, project.data)
     warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))
-    with dg.DagsterInstance.get() as instance:
+    with dagsters_storage(home), dg.DagsterInstance.get() as instance:
         end_dead_runs(instance, utc_now().timestamp())
         known = instance.get_dynamic_partitions(systems.name or "")
         instance.add_dynamic_partitions(systems.name or "", [name for name in usable if name not in known])
@@ -70,6 +102,8 @@ def operate(project: Project, say: Say) -> None:
                 f"No system is configured: put a file into {project.systems}, or write one with `aiops init`."
             )
             return
+        with contextlib.suppress(WarehouseBusy):  # then the steps wait for it
+            Warehouse(project.warehouse, warehouse.tables, wait_seconds=0).prepare()
         run = _Runner(definitions, instance, home, say)
         run("continuous", range_tags(registered[0], registered[-1]))
         for cadence, due in (("weekly", due_weeks), ("monthly", due_months)):
@@ -81,6 +115,14 @@ def operate(project: Project, say: Say) -> None:
                 run(cadence, period_range(periods, registered), f", {len(periods)} periods")
             else:
                 say(f"{cadence}: nothing is due")
+
+
+def _why(event: Any) -> str:
+    """Return what a step that failed said last, in a line, without the name of the error's class."""
+    error, said = event.step_failure_data.error, event.step_failure_data.user_failure_data
+    raised = error and (error.cause or error)  # Dagster's own is about the step
+    text = said.description if said and said.description else raised.message if raised else "it did not say"
+    return " ".join(OF_CLASS.sub("", text).split())
 
 
 class _Runner:
@@ -107,10 +149,10 @@ class _Runner:
                 raise_on_error=False,
             )
         if not result.success:
-            failed = sorted({e.step_key for e in result.all_events if e.is_step_failure and e.step_key})
-            raise RunFailed(
-                f"The {cadence} run failed in {', '.join(failed) or 'its start'}; the log is {self._log}."
-            )
+            failed = {e.step_key: _why(e) for e in result.all_events if e.is_step_failure and e.step_key}
+            where = ", ".join(sorted(failed)) or "its start"
+            why = "".join(f"\n  {step}: {failed[step]}" for step in sorted(failed))
+            raise RunFailed(f"The {cadence} run failed in {where}; the log is {self._log}.{why}")
         self._say(f"{cadence} finished in {time.monotonic() - begun:.0f} s")
 
     @contextlib.contextmanager

@@ -1,14 +1,13 @@
 """The audit log's files in C2SP tlog-tiles layout: tiles and entry bundles, checkpoints, verifier key.
 
-Every file is written under another name, synced and renamed, so a crash leaves the old file or the new one.
+Every file is written durably and as a whole, so a crash leaves the old file or the new one.
 What is written in them is `compliance.tiles` and `compliance.checkpoint`.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-UNFINISHED = ".new"
+from aiops_pipelines.resources.first_file import UNFINISHED, write_all
 
 
 class AuditFiles:
@@ -44,21 +43,9 @@ class AuditFiles:
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write files by path below the folder, each durably and as a whole."""
-        for name, content in files.items():
-            write_whole(self.folder / name, content)
+        write_all(self.folder, files)
 
     def publish(self, size: int, note: str, vkey: str) -> None:
         """Keep a signed checkpoint and make it the newest one."""
         text = note.encode()
         self.write({f"checkpoints/{size}.note": text, "keys.txt": f"{vkey}\n".encode(), "checkpoint": text})
-
-
-def write_whole(target: Path, content: bytes) -> None:
-    """Write a file under another name, durably, and give it its name: a crash leaves the old one or this."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f"{target.name}{UNFINISHED}")
-    with fresh.open("wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(fresh, target)

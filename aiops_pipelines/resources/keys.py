@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from aiops_pipelines.resources.first_file import keep_first, sync_folder
+from aiops_pipelines.resources.first_file import keep_first, make_folder, sync_folder, write_durably
 
 KEY_BYTES = 32
 SIGNING, NEXT = "checkpoint.pem", "checkpoint.next.pem"
@@ -105,11 +105,7 @@ def private_key(file: Path) -> Ed25519PrivateKey:
 
 
 def _write_once(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(file.parent, mode=0o700)
     fresh = file.with_suffix(f".new-{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
+    write_durably(fresh, content, mode=0o600)
     keep_first(fresh, file)

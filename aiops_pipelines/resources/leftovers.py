@@ -17,7 +17,7 @@ import polars as pl
 from aiops_pipelines.compliance.erasure import GONE, LOOKED_FOR, SHORTEST_ID, stands_alone
 from aiops_pipelines.inference_log.ingestion import LogFile, begin, plan
 from aiops_pipelines.project import Project
-from aiops_pipelines.resources.first_file import sync_folder
+from aiops_pipelines.resources.first_file import sync_folder, write_durably
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
 from aiops_pipelines.resources.report_pdf import attached
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -42,7 +42,11 @@ Sought = Mapping[bytes, bool]
 
 
 def produced(project: Project, systems: Iterable[System]) -> Iterator[Path]:
-    """Yield every file below the data folder, and in Dagster's home, that is not the team's own."""
+    """Yield every file below the data folder, and in Dagster's home, that is not the team's own.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
     own = {(project.data / name).resolve() for name in SOURCES}
     for system in systems:
         folders = [system.inference_log.folder, system.known_queries, system.corpus and system.corpus.folder]
@@ -58,7 +62,11 @@ def produced(project: Project, systems: Iterable[System]) -> Iterator[Path]:
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    for folder, names, files in os.walk(root):
+    def closed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error  # a person may be named in it
+
+    for folder, names, files in os.walk(root, onerror=closed):
         yield Path(folder), names, files
 
 
@@ -126,10 +134,7 @@ def free_file(file: Path, wanted: Sought) -> None:
     content = file.read_bytes()
     content.decode()
     fresh = file.with_name(f"{file.name}.freed")
-    with fresh.open("wb") as handle:
-        handle.write(freed(content, wanted))
-        handle.flush()
-        os.fsync(handle.fileno())
+    write_durably(fresh, freed(content, wanted))
     fresh.chmod(file.stat().st_mode)
     os.replace(fresh, file)
     sync_folder(file.parent)

@@ -31,6 +31,9 @@ INFERENCES, QUARANTINE, LOG_FILES = (
     "inference_log.log_files",
 )
 FEEDBACK, TRACES = "inference_log.feedback", "inference_log.traces"
+JOINED_LINES = 250_000
+"""Lines that are understood together at most: of a span's length they are more than `JOINED_BYTES`, and a
+file of lines like {} takes 2 KB of memory for each."""
 ROWS_AT_ONCE = 61_440
 """Rows handed to DuckDB at a time: they are copied on the way."""
 
@@ -54,17 +57,19 @@ class LogBook:
         """Return the folder's log files and what is wrong with the folder, in sentences.
 
         Raises:
-            LogFolderError: there is no such folder.
+            LogFolderError: there is no such folder, or it cannot be listed.
         """
         files, refused = self._folder.files()
+        closed = tuple(name for name in refused if name.endswith("/"))
         problems = [f"{name} is not read: {reason}." for name, reason in refused.items()]
-        if not files:
+        if not files and not closed:
             name = self._folder.path.name
             problems.append(f"The log folder {name} holds no log file yet; let the application write there.")
         within = {name for name in self._seen if not Path(name).is_absolute()}
         problems += (
             f"{missing} was read before and is gone; its calls stay stored. Restore it if it is needed."
             for missing in sorted(within - {file.name for file in files} - refused.keys())
+            if not missing.startswith(closed)
         )
         return files, problems
 
@@ -99,7 +104,7 @@ class LogBook:
         stored = self._warehouse.rows(QUARANTINE, system=self._source.system, source_file=file.name)
         aside = set(stored["line_hash"])
         alone = self._source.format == "aiops_jsonl"
-        cut = (PIECE_BYTES, PORTION_LINES) if alone else (JOINED_BYTES, None)
+        cut = (PIECE_BYTES, PORTION_LINES) if alone else (JOINED_BYTES, JOINED_LINES)
         with closing(ahead(self._understood(self._folder.pieces(read_plan, reading, *cut)))) as pieces:
             for portion in Portions(pieces):
                 landing = self._store(portion, portion.piece.after(reading), aside)

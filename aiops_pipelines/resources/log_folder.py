@@ -3,6 +3,7 @@
 What to read of a file is decided by `inference_log.ingestion`, what the lines mean by the importers.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -19,6 +20,9 @@ LINES = (".jsonl", ".ndjson")
 SUFFIXES = (*packed.with_packed((*LINES, ".json")), *tabular.SUFFIXES)
 PIECE_BYTES, JOINED_BYTES = 8_000_000, 64_000_000
 """Bytes of a piece: of lines that stand alone, and of lines that belong together, as spans of a trace do."""
+
+
+CLOSED = "it cannot be listed ({}); let this user list it"
 
 
 class LogFolderError(Mendable, ValueError):
@@ -57,13 +61,15 @@ class LogFolder:
     def files(self) -> tuple[list[LogFile], dict[str, str]]:
         """Return the log files by name, and why others that look like log files are left alone.
 
+        A folder inside that cannot be listed is named with a / at its end.
+
         Raises:
-            LogFolderError: there is no such folder.
+            LogFolderError: there is no such folder, or it cannot be listed.
         """
-        if not self.path.is_dir():
-            raise LogFolderError(f"There is no log folder {self.path.name}; create it or correct the path.")
-        root, files, refused = self.path.resolve(), [], {}
-        for path in sorted(p for p in self.path.rglob("*") if p.name.endswith(SUFFIXES)):
+        files: list[LogFile] = []
+        refused: dict[str, str] = {}
+        found, root = self._found(refused), self.path.resolve()
+        for path in found:
             name = path.relative_to(self.path).as_posix()
             try:
                 if not path.resolve(strict=True).is_relative_to(root):
@@ -73,6 +79,25 @@ class LogFolder:
             except (OSError, RuntimeError) as error:
                 refused[name] = f"it cannot be read ({type(error).__name__})"
         return files, refused
+
+    def _found(self, refused: dict[str, str]) -> list[Path]:
+        def closed(error: OSError) -> None:
+            if (folder := Path(error.filename)) != self.path:
+                refused[f"{folder.relative_to(self.path).as_posix()}/"] = CLOSED.format(error.strerror)
+            elif isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise LogFolderError(
+                    f"There is no log folder {self.path.name}; create it or correct the path."
+                ) from error
+            else:
+                said = f"The log folder {self.path.name} is not read: {CLOSED.format(error.strerror)}."
+                raise LogFolderError(said) from error
+
+        return sorted(
+            Path(folder, name)
+            for folder, folders, names in os.walk(self.path, onerror=closed)
+            for name in (*folders, *names)
+            if name.endswith(SUFFIXES)
+        )
 
     def file(self, path: Path) -> LogFile:
         """Return a file that lies anywhere, named from the log folder or, outside of it, by its whole path.

@@ -54,7 +54,7 @@ def log_sample(logs: Logs, limit: int = LINES_READ) -> LogSample:
     """Read the log files in order of their names, up to a number of lines.
 
     Raises:
-        LogFolderError: there is no such folder.
+        LogFolderError: there is no such folder, or it cannot be listed.
     """
     folder = LogFolder(logs.folder)
     files, refused = folder.files()

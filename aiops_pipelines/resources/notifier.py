@@ -6,6 +6,7 @@ What a place got is not sent to it again; only a run that is killed between send
 with the same id. Addresses and keys are secrets and are never shown.
 """
 
+import errno
 import json
 import os
 import smtplib
@@ -215,11 +216,14 @@ def _secret(place: Notification, name: str) -> str:
 
 
 def _to_log(file: Path, content: Message) -> None:
-    """Append a message to a file, as one JSON line."""
+    """Append a message to a file, as one JSON line; of one that does not fit nothing stays."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as log:
-            log.write(written(content) + "\n")
+        with file.open("ab", buffering=0) as log:
+            end, line = log.seek(0, os.SEEK_END), f"{written(content)}\n".encode()
+            if log.write(line) < len(line):  # the rest of the disk
+                log.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise NotSentError(f"{file.name} cannot be written ({error.strerror})") from error
 

@@ -24,6 +24,7 @@ from aiops_pipelines.rag.known_queries import (
     parse_known_queries,
 )
 from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.first_file import write_whole
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -219,7 +220,4 @@ def _append(system: System, rows: list[dict[str, Any]]) -> None:
     file = system.known_queries.resolve()  # a link stays one
     old = content(file) if file.exists() else ""
     old += "\n" if old and not old.endswith("\n") else ""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f"{file.name}.new")
-    beside.write_text(old + "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), "utf-8")
-    beside.replace(file)
+    write_whole(file, (old + "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)).encode())

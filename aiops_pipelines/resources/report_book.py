@@ -21,6 +21,7 @@ from aiops_pipelines.compliance.month_evidence import AUDIT_LOG, INFERENCES, Mon
 from aiops_pipelines.compliance.report import canonical_json, compliance_report
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.first_file import write_all
 from aiops_pipelines.resources.pages import amendment_page, report_page
 from aiops_pipelines.resources.report_pdf import PdfError, report_pdf
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -165,11 +166,10 @@ class ReportBook:
     def _write(self, name: str, files: Mapping[str, bytes]) -> dict[str, str]:
         """Write an edition's files, by their ending; return the columns that name them, with their hashes."""
         folder = self._project.reports / self._system.name / "monthly"
-        folder.mkdir(parents=True, exist_ok=True)
+        write_all(folder, {f"{name}.{kind}": content for kind, content in files.items()})
         columns = {}
         for kind, content in files.items():
             file = folder / f"{name}.{kind}"
-            file.write_bytes(content)
             columns[f"{kind}_file"] = file.relative_to(self._project.data).as_posix()
             columns[f"{kind}_sha256"] = hashlib.sha256(content).hexdigest()
         return columns

@@ -17,26 +17,28 @@ from aiops_pipelines.inference_log.lines import LINE_LIMIT, NO_ROW
 from aiops_pipelines.resources import packed
 
 SUFFIXES = (".parquet", *packed.with_packed([".csv"]))
-BATCH_ROWS = 20_000
+BATCH_ROWS, BATCH_BYTES = 20_000, 64_000_000
 SEPARATORS = (",", ";", "\t", "|")
 HEADER_LIMIT = 1_000_000
 UNCLOSED = ("unexpected end of data", "field larger than field limit")
 
 
 def table_lines(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[list[bytes]]:
-    """Yield the rows of a table as JSON lines, so many at a time.
+    """Yield the rows of a table as JSON lines, so many at a time, or fewer that are long.
 
     Raises:
         OSError: the file is no such table; what was yielded before stays valid.
     """
     rows = _parquet_rows(path, batch_rows) if path.name.endswith(".parquet") else _csv_rows(path)
     some: list[bytes] = []
+    size = 0
     try:
         for row in rows:
             some.append(row)
-            if len(some) == batch_rows:
+            size += len(row)
+            if len(some) == batch_rows or size > BATCH_BYTES:
                 yield some
-                some = []
+                some, size = [], 0
     except OSError:
         if some:
             yield some
@@ -70,7 +72,9 @@ def _csv_rows(path: Path) -> Iterator[bytes]:
             [names] = csv.reader([opening], delimiter=separator) if opening.strip() else [[]]
             reader = csv.reader(_noted(stream, raw), delimiter=separator, strict=True)
             while (cells := _next(reader, raw)) is not None:
-                if isinstance(cells, str):
+                if len(raw[0]) > LINE_LIMIT:
+                    yield _no_row("too long", raw)
+                elif isinstance(cells, str):
                     yield _no_row(cells, raw)
                 elif cells and len(cells) != len(names):
                     yield _no_row(f"{len(cells)} cells under {len(names)} names", raw)
@@ -102,8 +106,12 @@ def _next(reader: Any, raw: list[str]) -> list[str] | str | None:
 
 
 def _noted(stream: io.TextIOWrapper, raw: list[str]) -> Iterator[str]:
-    for line in stream:
+    """Yield the lines and keep them in `raw`; of one that is too long no more than shows that it is."""
+    while line := stream.readline(LINE_LIMIT + 1):
         raw.append(line)
+        rest = line
+        while len(rest) > LINE_LIMIT and not rest.endswith("\n"):
+            rest = stream.readline(LINE_LIMIT + 1)
         yield line
 
 

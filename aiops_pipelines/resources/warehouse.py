@@ -15,22 +15,18 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from aiops_pipelines.mendable import Mendable
-from aiops_pipelines.resources.first_file import keep_first, sync_folder
+from aiops_pipelines.resources.first_file import keep_first, make_folder, sync_folder
 from aiops_pipelines.resources.tables import Table
+from aiops_pipelines.resources.warehouse_errors import WarehouseBusy, WarehouseError, disk_errors, said
 from aiops_pipelines.resources.writer import Writer, having, key_values, read_rows
+
+__all__ = ["Warehouse", "WarehouseBusy", "WarehouseError"]
 
 OLDEST_DUCKDB = (1, 5)
 """Before 1.5 a full disk during a checkpoint loses committed rows."""
 
 HELD = ("Could not set lock", "different configuration")
 """How DuckDB says that another process, or another thread of this one, has the file open for writing."""
-DAMAGED = ("not a valid DuckDB database", "Corrupt database", "replaying WAL")
-RESTORE = (
-    "Restore it from a backup, or move it away and run again: what corpus and log folders still hold is read "
-    "anew; decisions, the audit log and calls that no log file holds any more are lost. If it is the copy "
-    "for analysts, a run makes it anew and nothing is lost."
-)
 ABANDONED_SECONDS = 3600
 FRUGAL = {
     "threads": "1",
@@ -45,14 +41,6 @@ Compressing the numbers of vectors takes half of a checkpoint's time and saves a
 FREE: Mapping[str, str] = {}
 LOCKED = {"enable_external_access": "false", "lock_configuration": "true"}
 """For SQL that is not ours: no file and no network besides the tables, and no way to change that."""
-
-
-class WarehouseBusy(Mendable, RuntimeError):
-    """Another process is writing; the message names it."""
-
-
-class WarehouseError(Mendable, RuntimeError):
-    """The warehouse file cannot be used; the message says what to do."""
 
 
 class Warehouse:
@@ -73,7 +61,7 @@ class Warehouse:
                 f"duckdb {duckdb.__version__} can lose rows on a full disk; install 1.5 or newer."
             )
         if not self.file.exists():
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.file.parent)
             with _fresh(self.file) as fresh:
                 duckdb.connect(str(fresh)).close()
                 keep_first(fresh, self.file)
@@ -138,7 +126,7 @@ class Warehouse:
                 break
             except (duckdb.IOException, duckdb.ConnectionException) as error:
                 if not any(sign in str(error) for sign in HELD):
-                    raise WarehouseError(f"{self.file.name} cannot be opened: {_said(error)}") from error
+                    raise WarehouseError(f"{self.file.name} cannot be opened: {said(error)}") from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusy(
                         f"The warehouse is being written; try again later. {error}"
@@ -157,7 +145,7 @@ class Warehouse:
         """
         if not self._ready:
             self.prepare()
-        told = _disk_errors(f"Nothing of this step was written to {self.file.name}")
+        told = disk_errors(f"Nothing of this step was written to {self.file.name}")
         with told, self._open(self.file) as connection:
             if threads:
                 connection.execute(f"set threads = {threads}")
@@ -182,7 +170,7 @@ class Warehouse:
         """
         if not self._ready:
             self.prepare()
-        told = _disk_errors(f"{self.file.name} cannot be read; what was stored stays")
+        told = disk_errors(f"{self.file.name} cannot be read; what was stored stays")
         with told, self._open(self.file, read_only=True) as connection:
             return read_rows(connection, sql, parameters, wanted)
 
@@ -226,7 +214,7 @@ class Warehouse:
                 for left in self.file.parent.glob(f"{self.file.stem}.new-*"):
                     left.unlink()
             with (
-                _disk_errors(f"{self.file.name} stays as it was"),
+                disk_errors(f"{self.file.name} stays as it was"),
                 _fresh(self.file) as fresh,
                 self._open(":memory:") as connection,
                 self._open(self.file, read_only=True),
@@ -234,6 +222,7 @@ class Warehouse:
                 if log.exists():
                     continue  # somebody wrote in between; a log without its file must not stay behind
                 connection.execute("set enable_progress_bar = false")
+                connection.execute(f"set temp_directory = {self._spilled}")
                 connection.execute(f"attach {_literal(str(self.file))} as source (read_only)")
                 connection.execute(f"attach {_literal(str(fresh))} as copy")
                 connection.execute("copy from database source to copy")
@@ -243,9 +232,14 @@ class Warehouse:
                 sync_folder(self.file.parent)
                 return
 
+    @property
+    def _spilled(self) -> str:
+        """Where a copy puts what does not fit into memory; DuckDB's choice is the folder one stands in."""
+        return _literal(str(self.file.with_name(f"{self.file.name}.copy.tmp")))
+
     def copied(self, target: Path) -> None:
         """Copy the file as it is, with what is in its log; nobody writes meanwhile."""
-        with _disk_errors(f"{target.name} was not copied"), self._open(self.file, read_only=True):
+        with disk_errors(f"{target.name} was not copied"), self._open(self.file, read_only=True):
             for name in (self.file.name, f"{self.file.name}.wal"):
                 if (part := self.file.with_name(name)).exists():
                     shutil.copyfile(part, target.with_name(name))
@@ -260,12 +254,13 @@ class Warehouse:
         """
         counts: dict[str, int] = {}
         with (
-            _disk_errors(f"{target.name} stays as it was"),
+            disk_errors(f"{target.name} stays as it was"),
             _fresh(target) as fresh,
             self._open(":memory:") as connection,
             self._open(self.file, read_only=True),
         ):
             own = self.file.stem  # views name their tables by it
+            connection.execute(f"set temp_directory = {self._spilled}")
             connection.execute(f'attach {_literal(str(self.file))} as "{own}" (read_only)')
             connection.execute(f"attach {_literal(str(fresh))} as copy (storage_version 'v1.0.0')")
             connection.execute("begin")
@@ -290,6 +285,7 @@ class Warehouse:
             connection.execute("commit")
             connection.execute("detach copy")  # checkpoints: the file is whole before readers see its name
             os.replace(fresh, target)
+            sync_folder(target.parent)
         return counts
 
 
@@ -310,21 +306,3 @@ def _fresh(target: Path) -> Iterator[Path]:
     finally:
         for name in names:
             own.with_name(name).unlink(missing_ok=True)
-
-
-@contextmanager
-def _disk_errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
-        room = "" if _damaged(error) else ". Make room on the disk if it is full."
-        raise WarehouseError(f"{what}: {_said(error)}{room}") from error
-
-
-def _said(error: duckdb.Error) -> str:
-    """Return what DuckDB says, for a damaged file with what to do about it."""
-    return f"{str(error).rstrip('.! ')}. {RESTORE}" if _damaged(error) else str(error)
-
-
-def _damaged(error: duckdb.Error) -> bool:
-    return any(sign in str(error) for sign in DAMAGED)

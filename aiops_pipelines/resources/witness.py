@@ -26,8 +26,7 @@ from aiops_pipelines.compliance.signed_note import (
 )
 from aiops_pipelines.compliance.witness import Answer, Refused, judged, parse_asked, state_name
 from aiops_pipelines.mendable import Mendable
-from aiops_pipelines.resources.audit_files import UNFINISHED, write_whole
-from aiops_pipelines.resources.first_file import sync_folder
+from aiops_pipelines.resources.first_file import UNFINISHED, write_whole
 from aiops_pipelines.resources.keys import private_key
 
 MAX_EVIDENCE = 100
@@ -63,7 +62,7 @@ class Witness:
             raise WitnessError(f"{self.folder} is a witness already; its key is not made anew.")
         key = private_key(self.folder / "witness.pem")
         made = vkey(name, key.public_key(), COSIGNATURE_V1)
-        _keep(self.folder / "vkey", f"{made}\n".encode())
+        write_whole(self.folder / "vkey", f"{made}\n".encode())
         return made
 
     @property
@@ -92,14 +91,14 @@ class Witness:
             known = self.trusted()
             if log_vkey.strip() not in known:
                 lines = [*known, log_vkey.strip()]
-                _keep(self.folder / "logs.txt", "".join(f"{line}\n" for line in lines).encode())
+                write_whole(self.folder / "logs.txt", "".join(f"{line}\n" for line in lines).encode())
         return origin
 
     def distrust(self, log_vkey: str) -> None:
         """Cosign no more what this key signs; what was cosigned stays the state of its log."""
         with self._alone():
             lines = [line for line in self.trusted() if line != log_vkey.strip()]
-            _keep(self.folder / "logs.txt", "".join(f"{line}\n" for line in lines).encode())
+            write_whole(self.folder / "logs.txt", "".join(f"{line}\n" for line in lines).encode())
 
     def add_checkpoint(self, body: str) -> Answer:
         """Cosign the checkpoint of a request, or refuse it as C2SP tlog-witness says.
@@ -123,7 +122,7 @@ class Witness:
             text, _ = split(note)
             name = parse_vkey(self.vkey, COSIGNATURE_V1).name
             line = cosign(text, name, self._key(), unix_now())
-            _keep(self._state(new.origin), f"{_without(note, name)}{line}".encode())
+            write_whole(self._state(new.origin), f"{_without(note, name)}{line}".encode())
             return Answer(200, line)
 
     def checkpoint(self, origin_hash: str) -> str | None:
@@ -170,7 +169,7 @@ class Witness:
         folder = self.folder / "evidence" / state_name(origin)
         file = folder / f"{state_name(split(note)[0])}.note"
         if not file.exists() and (not folder.exists() or len(os.listdir(folder)) < MAX_EVIDENCE):
-            _keep(file, note.encode())
+            write_whole(file, note.encode())
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -179,11 +178,6 @@ class Witness:
         with (self.folder / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _keep(file: Path, content: bytes) -> None:
-    write_whole(file, content)
-    sync_folder(file.parent)
 
 
 def _without(note: str, name: str) -> str:

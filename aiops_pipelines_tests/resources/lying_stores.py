@@ -55,3 +55,10 @@ class HasNoListing(DuckDBVectorStore):
 
     def get_nodes(self, node_ids: list[str] | None = None, filters: Any = None) -> list[BaseNode]:
         raise NotImplementedError("get_nodes not implemented")
+
+
+class TellsItsAddress(DuckDBVectorStore):
+    """Cannot be reached, and says with which address and password."""
+
+    def __init__(self, file: str, table: str):
+        raise ConnectionError(f"{file} does not answer for {table}")

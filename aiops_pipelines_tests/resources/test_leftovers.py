@@ -14,6 +14,7 @@ from aiops_pipelines.resources import leftovers
 from aiops_pipelines.resources.leftovers import free_file, freed, hits, in_sources
 from aiops_pipelines.resources.report_pdf import report_pdf
 from aiops_pipelines.systems import Logs, System
+from aiops_pipelines_tests.bound_root import python
 
 ADA, TEXT = "ada-17", "Where is the parcel that was due on Monday?"
 WANTED = sought([ADA], [TEXT])
@@ -110,3 +111,25 @@ def test_lines_of_logs_are_named_a_short_identifier_only_as_a_whole_value(tmp_pa
     assert (
         in_sources(system.model_copy(update={"inference_log": Logs(folder=tmp_path / "no")}), [], [ADA]) == {}
     )
+
+
+CLOSED = """
+import sys
+from pathlib import Path
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.leftovers import produced
+project = Project(Path(sys.argv[1]))
+print([file.name for file in produced(project, [])])
+(project.data / "reports").chmod(0)
+try:
+    print([file.name for file in produced(project, [])])
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def test_a_folder_that_cannot_be_searched_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "june.html").touch()
+    done = python(CLOSED, tmp_path, DAGSTER_HOME=str(tmp_path / "nowhere"))
+    assert done.stdout.splitlines() == ["['june.html']", "Permission denied"], done.stderr

@@ -9,7 +9,9 @@ import zstandard
 
 from aiops_pipelines.inference_log import aiops_jsonl, otlp_json
 from aiops_pipelines.inference_log.ingestion import Source, begin, land, plan
+from aiops_pipelines.project import Project
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
+from aiops_pipelines_tests.bound_root import python
 from aiops_pipelines_tests.inference_log.test_ingestion import NOW
 
 
@@ -63,8 +65,60 @@ def test_log_files_are_listed_by_name_and_nothing_outside_is(tmp_path):
 
 
 def test_a_missing_folder_is_said(tmp_path):
-    with pytest.raises(LogFolderError, match="There is no log folder absent"):
-        LogFolder(tmp_path / "absent").files()
+    (tmp_path / "file").touch()
+    for name in ("absent", "file"):
+        with pytest.raises(LogFolderError, match=f"There is no log folder {name}; create it"):
+            LogFolder(tmp_path / name).files()
+
+
+LISTED = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from aiops_pipelines.inference_log.ingestion import Source
+from aiops_pipelines.resources.log_book import LogBook
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
+from aiops_pipelines.resources.tables import declared_tables
+from aiops_pipelines.resources.warehouse import Warehouse
+folder, file, dbt = map(Path, sys.argv[1:])
+source = Source("s", "aiops_jsonl", datetime(2026, 6, 8, tzinfo=UTC), bytes(32))
+book = LogBook(Warehouse(file, declared_tables(dbt)), LogFolder(folder), source)
+def tell():
+    files, problems = book.listed()
+    print([file.name for file in files], problems)
+    for file in files:
+        for landing in book.read(file):
+            print(landing.log_file["rows_stored"].item())
+tell()
+for mode in (0, 0o444):
+    (folder / "2026").chmod(mode)
+    tell()
+folder.chmod(0)
+try:
+    tell()
+except LogFolderError as error:
+    print(error)
+folder.chmod(0o755)
+(folder / "2026").chmod(0o755)
+tell()
+"""
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(tmp_path):
+    """A folder that is closed for a night must not read as a system that nobody calls."""
+    logs = tmp_path / "logs"
+    (logs / "2026").mkdir(parents=True)
+    (logs / "a.jsonl").write_bytes(call(1) + b"\n")
+    (logs / "2026" / "b.jsonl").write_bytes(call(2) + b"\n")
+    done = python(LISTED, logs, tmp_path / "x.duckdb", Project(tmp_path).dbt)
+    assert done.stdout.splitlines() == [
+        *["['2026/b.jsonl', 'a.jsonl'] []", "1", "1"],
+        "['a.jsonl'] ['2026/ is not read: it cannot be listed (Permission denied); let this user list it.']",
+        "['a.jsonl'] ['2026/b.jsonl is not read: it cannot be read (PermissionError).']",
+        "The log folder logs is not read: it cannot be listed (Permission denied); let this user list it.",
+        "['2026/b.jsonl', 'a.jsonl'] []",
+    ], done.stderr
 
 
 def test_a_torn_last_line_waits_for_its_end(tmp_path):

@@ -3,6 +3,8 @@
 import json
 import socketserver
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -248,6 +250,32 @@ def test_a_redirection_is_no_delivery(warehouse, tmp_path, server):
     queue(warehouse, told, "opened")
     server.statuses = [302]
     assert "it answered 302" in run(warehouse, told, tmp_path)[0]
+
+
+ALMOST_FULL = """
+import resource, signal, sys
+from pathlib import Path
+from aiops_pipelines.resources.notifier import NotSentError, _to_log
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+log = Path(sys.argv[1])
+_to_log(log, {"text": "one"})
+resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 5, resource.RLIM_INFINITY))
+try:
+    _to_log(log, {"text": "two"})
+except NotSentError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+_to_log(log, {"text": "two"})
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
+def test_of_a_message_that_does_not_fit_nothing_stays(tmp_path):
+    log = tmp_path / "sent.jsonl"
+    command = [sys.executable, "-W", "ignore", "-c", ALMOST_FULL, str(log)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "sent.jsonl cannot be written (No space left on device)\n"
+    assert [json.loads(line)["text"] for line in log.read_text().splitlines()] == ["one", "two"]
 
 
 def test_a_log_that_cannot_be_written_is_a_sentence(warehouse, tmp_path):

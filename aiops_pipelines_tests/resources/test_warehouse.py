@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -13,7 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from aiops_pipelines.resources.warehouse import FRUGAL, RESTORE, Warehouse, WarehouseBusy, WarehouseError
+from aiops_pipelines.resources.warehouse import FRUGAL, Warehouse, WarehouseBusy, WarehouseError
+from aiops_pipelines.resources.warehouse_errors import RESTORE
 from aiops_pipelines_tests.resources.events_store import EVENTS, TABLES, events, ids, store_at
 
 BLOCK_BYTES = 262_144
@@ -320,6 +322,54 @@ def test_a_damaged_block_is_no_full_disk(store: Warehouse) -> None:
     read = [sentence for sentence in said if "cannot be read" in sentence]
     assert len(read) > 3
     assert all(sentence.endswith(RESTORE) and "Make room" not in sentence for sentence in said)
+
+
+def in_storage_version(file: Path, number: int) -> None:
+    """Say in the header that another DuckDB wrote the file: magic DUCK at 8, version at 12, checksum at 0."""
+    content = bytearray(file.read_bytes())
+    content[12:20] = struct.pack("<Q", number)
+    checksum = 5381
+    for (word,) in struct.iter_unpack("<Q", content[8:4096]):
+        checksum ^= word * 0xBF58476D1CE4E5B9 & (2**64 - 1)
+    content[:8] = struct.pack("<Q", checksum)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("number", [63, 999], ids=["older", "newer"])
+def test_a_file_of_another_duckdb_is_refused_and_left_as_it_is(store: Warehouse, number: int) -> None:
+    (known,) = struct.unpack("<Q", store.file.read_bytes()[12:20])
+    in_storage_version(store.file, known)
+    assert ids(store) == ["a1", "a2", "b1"]
+    in_storage_version(store.file, number)
+    before = store.file.read_bytes()
+    said = (
+        f"x.duckdb cannot be opened: another DuckDB wrote it, in storage version {number}, which duckdb "
+        f"{duckdb.__version__} does not read. Install the one it was written with, as requirements.lock names "
+        "it (make install); the file is left as it is."
+    )
+    for use in (lambda: ids(store), lambda: store.replace(EVENTS, events("c", "c1"), system="c")):
+        with pytest.raises(WarehouseError) as told:
+            use()
+        assert str(told.value) == said
+    assert store.file.read_bytes() == before
+    in_storage_version(store.file, known)
+    assert ids(store) == ["a1", "a2", "b1"]
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"), [("1.4.4", True), ("0.10.2", True), ("1.5.0", False), ("2.0.0a1", False)]
+)
+def test_a_duckdb_that_can_lose_rows_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, refused: bool
+) -> None:
+    monkeypatch.setattr(duckdb, "__version__", version)
+    store = Warehouse(tmp_path / "warehouse" / "x.duckdb", TABLES)
+    if refused:
+        with pytest.raises(WarehouseError, match=f"^duckdb {version} can lose rows .* install 1.5 or newer"):
+            store.prepare()
+    else:
+        store.prepare()
+    assert store.file.exists() is not refused
 
 
 def test_a_file_of_another_kind_is_refused(store: Warehouse) -> None:

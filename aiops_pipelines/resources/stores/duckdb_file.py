@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import polars as pl
 
+from aiops_pipelines.resources.first_file import sync_folder
 from aiops_pipelines.resources.stores.base import Draft, StoreError, held_frame
 from aiops_pipelines.resources.stores.duckdb_filters import quoted
 
@@ -51,6 +52,7 @@ class DuckDBDraft(Draft):
         connection.execute("checkpoint")
         self.index.close()
         os.replace(self.index.file, self._target)
+        sync_folder(self._target.parent)
 
 
 class DuckDBFile:

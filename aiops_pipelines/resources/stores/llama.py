@@ -5,7 +5,6 @@ The interface knows no aliases and no listing. What a collection holds is asked 
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import polars as pl
 
 from aiops_pipelines.rag.store_settings import COLLECTION
 from aiops_pipelines.resources.dotted import DottedNameError, named
+from aiops_pipelines.resources.first_file import write_whole
 from aiops_pipelines.resources.stores.base import BATCH, Draft, StoreError, held_frame
 from aiops_pipelines.resources.stores.slots import free_slot
 
@@ -89,10 +89,7 @@ class LlamaStore:
 
     def point(self, collection: str) -> None:
         """Write the file anew, in one step."""
-        self._pointer.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._pointer.with_name(f"{self._pointer.name}.new")
-        fresh.write_text(json.dumps({"alias": self.alias, "collection": collection}), encoding="utf-8")
-        os.replace(fresh, self._pointer)
+        write_whole(self._pointer, json.dumps({"alias": self.alias, "collection": collection}).encode())
 
     def shown(self) -> str | None:
         """Return the collection that the file names."""
