@@ -311,7 +311,11 @@ def _contradicting(calls: pl.DataFrame, stored: pl.DataFrame | None, source: Sou
     if stored is None or stored.is_empty():
         return []
     again = calls.join(stored, on="event_id", how="semi", maintain_order="left")
-    said = again.with_columns(contradictions(protected(again, source), stored, source.format))
+    masked = protected(again, source)
+    differs = contradictions(masked, stored, source.format)
+    if differs.list.len().sum():  # or what is masked now was none yet when it was stored
+        differs = contradictions(masked, protected(stored, source), source.format)
+    said = again.with_columns(differs)
     return [
         refusal(
             {name: row[name] for name in ("event_id", *row["differs"], "source_line")},

@@ -6,6 +6,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from aiops_pipelines.compliance import privacy
 from aiops_pipelines.inference_log.ingestion import Source, Tally
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
@@ -111,6 +112,23 @@ def test_a_call_that_comes_again_with_other_content_is_set_aside_and_what_is_sto
     (logs / "b.jsonl").write_text(call("e0") + (logs / "b.jsonl").read_text())
     assert read(warehouse, logs).refused.total() == 2
     assert warehouse.read("select count(*) from inference_log.quarantine").item() == 2
+
+
+def test_calls_stored_before_a_kind_of_personal_data_was_masked_contradict_nothing(
+    warehouse, logs, monkeypatch
+):
+    known = {name: found for name, found in privacy._DETECTORS.items() if name != "NATIONAL_ID"}
+    said = {"user_id": "12345678Z", "query": "My DNI is 12345678Z.", "answer": "Thank you."}
+    (logs / "a.jsonl").write_text(call("e1", **said))
+    with monkeypatch.context() as before:
+        before.setattr(privacy, "_DETECTORS", known)
+        read(warehouse, logs)
+    assert warehouse.rows("inference_log.inferences")["user_id"].item() == "12345678Z"
+    (logs / "b.jsonl").write_text(call("e1", **said))
+    again = read(warehouse, logs)
+    assert (again.known, again.refused) == (1, {})
+    (logs / "c.jsonl").write_text(call("e1", **said | {"answer": "No."}))  # the control
+    assert read(warehouse, logs).refused == {"stored already with another answer": 1}
 
 
 SPANS = replace(SOURCE, format="otlp_json")
