@@ -55,7 +55,9 @@ def operate(project: Project, say: Say) -> None:
     from aiops_pipelines.definitions import defs
     from aiops_pipelines.defs.cadences import period_range, range_tags, systems, utc_now
     from aiops_pipelines.defs.dead_runs import end_dead_runs
+    from aiops_pipelines.defs.kept_engines import keep_engines
 
+    keep_engines()
     definitions = defs() if callable(defs) else defs
     usable, _ = load_systems(project.systems, project.data)
     warehouse = Warehouse(project.warehouse, declared_tables(project.dbt))

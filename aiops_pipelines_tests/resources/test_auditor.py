@@ -26,6 +26,8 @@ from aiops_pipelines_tests.resources import witnessed_shop
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, tamper
 from aiops_pipelines_tests.resources.witnessed_shop import witness, witness_clock
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 __all__ = ["witness_clock"]
 
 SIZE = 300  # a full bundle of entries and a partial one

@@ -21,6 +21,8 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import Logs, Retention, System
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, rows
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 SHOP = System(
     name="shop", title="Shop", inference_log=Logs(folder=Path("log")), retention=Retention(text_days=30)
 )
@@ -202,6 +204,7 @@ def test_without_the_keys_nothing_is_deleted(book: AuditBook, project: Project, 
     assert texts(warehouse) == [QUESTION] * 3
 
 
+@pytest.mark.shares_the_file
 def test_a_failure_in_the_transaction_leaves_text_and_log_as_they_were(
     project: Project, book: AuditBook, warehouse: Warehouse
 ) -> None:
@@ -220,6 +223,7 @@ def test_a_failure_in_the_transaction_leaves_text_and_log_as_they_were(
     assert warehouse.rows("compliance.audit_log").height == before
 
 
+@pytest.mark.shares_the_file
 def test_the_file_is_written_anew_once_so_that_no_block_keeps_a_text(
     book: AuditBook, warehouse: Warehouse
 ) -> None:

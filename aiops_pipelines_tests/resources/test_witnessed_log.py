@@ -36,6 +36,8 @@ from aiops_pipelines_tests.resources.witnessed_shop import (
     witness_clock,
 )
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 __all__ = ["witness_clock"]
 
 LATER = timedelta(hours=1)
@@ -381,6 +383,7 @@ AuditBook(project, warehouse, Keys(project.keys)).sign("shop", datetime(2026, 6,
     [("state", 3), ("checkpoints", 8), ("nowhere", 8)],
     ids=["before the witness keeps it", "after it cosigned, before the log publishes", "not at all"],
 )
+@pytest.mark.shares_the_file
 def test_a_killed_process_leaves_log_and_witness_able_to_go_on(
     project: Project, warehouse: Warehouse, kept: Witness, at: str, witnessed: int
 ) -> None:
