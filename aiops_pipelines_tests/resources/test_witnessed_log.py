@@ -167,6 +167,7 @@ def test_a_log_that_never_had_a_witness_says_so(project: Project, warehouse: War
     assert warehouse.rows(CHECKPOINTS)["quorum"].to_list() == [None]
 
 
+@pytest.mark.shares_the_file
 def test_a_log_without_an_entry_is_new_if_its_witnesses_say_so(
     project: Project, warehouse: Warehouse, kept: Witness
 ) -> None:
@@ -180,6 +181,7 @@ def test_a_log_without_an_entry_is_new_if_its_witnesses_say_so(
     assert verified(project, "shop").exit_code == 3  # it may be one that was wiped
 
 
+@pytest.mark.shares_the_file
 def test_a_log_that_was_wiped_is_not_new_while_one_witness_remembers_it(
     project: Project, warehouse: Warehouse, kept: Witness, tmp_path: Path
 ) -> None:
