@@ -15,10 +15,10 @@ def keep_engines() -> None:
     from dagster._core.storage.event_log.sqlite import sqlite_event_log
     from dagster._core.storage.runs.sqlite import sqlite_run_storage
 
-    for module in (sqlite_event_log, sqlite_run_storage):
-        make = module.create_engine
-        if not hasattr(make, "keeps"):
-            module.create_engine = _keeping(make)  # type: ignore[assignment]
+    storages: tuple[Any, ...] = (sqlite_event_log, sqlite_run_storage)
+    for module in storages:
+        if not hasattr(module.create_engine, "keeps"):
+            module.create_engine = _keeping(module.create_engine)
 
 
 def _keeping(make: Callable[..., Any]) -> Callable[..., Any]:
