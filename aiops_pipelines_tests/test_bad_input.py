@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -12,7 +14,14 @@ import pytest
 
 from aiops_pipelines.project import ROOT, Project
 
-RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.defs.runs import operate; operate(Project.here(), print)"
+RUN = """
+import sys
+from aiops_pipelines.project import Project
+from aiops_pipelines.defs.runs import operate
+for _ in sys.stdin:
+    operate(Project.here(), lambda said: print(said, flush=True))
+    print("operated", flush=True)
+"""
 CALL = {
     "occurred_at": "2026-06-02T10:00:00Z",
     "provider": "openai",
@@ -23,19 +32,42 @@ CALL = {
 }
 
 
-def run(data: Path) -> None:
+@dataclass(frozen=True)
+class House:
+    """A data folder, and a process that runs all cadences on it each time it is asked to."""
+
+    data: Path
+    process: "subprocess.Popen[str]"
+
+    def run(self) -> None:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        said = []
+        for line in self.process.stdout:
+            said.append(line)
+            if line == "operated\n":
+                return
+        raise AssertionError("".join(said)[-4000:])
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    data = tmp_path_factory.mktemp("broken") / "data"
     environment = {key: value for key, value in os.environ.items() if key != "DAGSTER_HOME"} | {
         "AIOPS_DATA": str(data)
     }
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", RUN],
         cwd=ROOT,
         env=environment,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    ) as process:
+        yield House(data, process)
+        process.kill()
 
 
 def system(
@@ -82,8 +114,8 @@ def problems(data: Path, name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data = tmp_path_factory.mktemp("broken") / "data"
+def data(house: House) -> Path:
+    data = house.data
     data.mkdir()
     good = [call("a"), call("b")]
     system(data, "healthy", good)
@@ -100,7 +132,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (data / "systems" / "typo.yaml").write_text(
         "name: typo\ntitel: Typo\ninference_log: {folder: logs/typo}\n", encoding="utf-8"
     )
-    run(data)
+    house.run()
     return data
 
 
@@ -170,7 +202,7 @@ def test_a_mistyped_key_does_not_stop_the_others(data: Path) -> None:
     assert sql(data, "select count(distinct system) from rag.index_versions") == [(7,)]
 
 
-def test_deleting_source_files_is_said_and_loses_nothing(data: Path) -> None:
+def test_deleting_source_files_is_said_and_loses_nothing(house: House, data: Path) -> None:
     with duckdb.connect(str(Project(data).warehouse)) as connection:
         connection.execute(
             "insert into incidents.incident_events values "
@@ -181,7 +213,7 @@ def test_deleting_source_files_is_said_and_loses_nothing(data: Path) -> None:
     shutil.rmtree(data / "corpus" / "bad-document")
     (data / "logs" / "broken-line" / "june.jsonl").open("a").write(call("c")[40:])
     (data / "corpus" / "healthy" / next(iter(sorted(os.listdir(data / "corpus" / "healthy"))))).unlink()
-    run(data)
+    house.run()
     assert "june.jsonl was read before and is gone" in problems(data, "healthy")
     assert sql(data, "select count(*) from inference_log.inferences where system = 'healthy'") == [(2,)]
     assert "What was decided on INC-00000000" in problems(data, "healthy")

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -135,9 +134,9 @@ class _Runner:
 
         self._say(f"{cadence}{note}:")
         run_id, begun = str(uuid.uuid4()), time.monotonic()
+        self._tell_progress(run_id)
         with (
             self._log.open("a") as log,
-            self._progress(run_id),
             contextlib.chdir(Path.cwd()),  # dbt's column lineage moves to its project and stays there
             contextlib.redirect_stdout(log),
             contextlib.redirect_stderr(log),
@@ -155,31 +154,17 @@ class _Runner:
             raise RunFailed(f"The {cadence} run failed in {where}; the log is {self._log}.{why}")
         self._say(f"{cadence} finished in {time.monotonic() - begun:.0f} s")
 
-    @contextlib.contextmanager
-    def _progress(self, run_id: str) -> Iterator[None]:
-        """Say when a step starts and ends, as the run's events arrive in Dagster's log."""
-        stop = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(run_id, stop, sys.stdout), daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            watcher.join()
+    def _tell_progress(self, run_id: str) -> None:
+        """Say when a step starts and ends, as the run's events are stored in Dagster's log."""
+        out, started = sys.stdout, dict[str, float]()
 
-    def _watch(self, run_id: str, stop: threading.Event, out: Any) -> None:
-        cursor, started = None, dict[str, float]()
-        while True:
-            last = stop.is_set()
-            found = self._instance.get_records_for_run(run_id, cursor=cursor)
-            cursor = found.cursor
-            for record in found.records:
-                if line := self._line(record.event_log_entry, started):
+        def tell(entry: Any) -> None:
+            if line := self._line(entry, started):
+                with contextlib.suppress(OSError):  # a run goes on when nobody reads on
                     out.write(line + "\n")
                     out.flush()
-            if last:
-                return
-            stop.wait(0.5)
+
+        self._instance.add_event_listener(run_id, tell)
 
     def _line(self, entry: Any, started: dict[str, float]) -> str | None:
         """Say what an entry of Dagster's log means to who waits; `started` keeps when each step began."""

@@ -38,6 +38,10 @@ FRUGAL = {
 takes 6.4 s with few checkpoints and 10.7 s with one every 16 MB, for each writes the table's end anew.
 Compressing the numbers of vectors takes half of a checkpoint's time and saves an eighth of the file."""
 
+SMALL_BYTES = 32_000_000
+"""A file below this is worked on by one thread: a query of a few rows takes three fifths of the CPU time
+that two threads take, which wait for each other."""
+
 FREE: Mapping[str, str] = {}
 LOCKED = {"enable_external_access": "false", "lock_configuration": "true"}
 """For SQL that is not ours: no file and no network besides the tables, and no way to change that."""
@@ -110,6 +114,8 @@ class Warehouse:
                 for statement in ("checkpoint", *(f"reset {name}" for name in FRUGAL)) if frugal else ():
                     with suppress(duckdb.Error):  # who closes the file last checkpoints what this could not
                         connection.execute(statement)
+                if frugal:
+                    self._share(connection)
 
     @contextmanager
     def _open(
@@ -133,9 +139,16 @@ class Warehouse:
                     ) from error
                 time.sleep(0.2)
         try:
+            if not config:
+                self._share(connection)
             yield connection
         finally:
             connection.close()
+
+    def _share(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Share the work among all threads, or leave it to one while the file is small."""
+        small = not self.file.exists() or self.file.stat().st_size < SMALL_BYTES
+        connection.execute("set threads = 1" if small else "reset threads")
 
     @contextmanager
     def writing(self, threads: int | None = None) -> Iterator[Writer]:
@@ -159,7 +172,7 @@ class Warehouse:
                 raise
             finally:
                 if threads:  # the file may stay open for others
-                    connection.execute("reset threads")
+                    self._share(connection)
 
     def read(
         self, sql: str, parameters: Sequence[Any] = (), wanted: pl.DataFrame | None = None

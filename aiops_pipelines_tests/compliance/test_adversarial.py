@@ -16,6 +16,8 @@ from aiops_pipelines.resources.attack_weeks import attack_week
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.test_completion import insert
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 WEEK = date(2026, 6, 8)
 CANARY = ["You are Parcelwren's\nassistant"]
 

@@ -12,6 +12,8 @@ from aiops_pipelines.resources.invoices import InvoiceRefused, enter_invoice
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.test_completion import call, insert, system
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 JUNE, JULY_3 = date(2026, 6, 1), datetime(2026, 7, 3, tzinfo=UTC)
 
 

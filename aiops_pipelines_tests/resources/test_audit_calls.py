@@ -15,6 +15,8 @@ from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, call, rows, tamper
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 
 @pytest.fixture
 def keys(project: Project) -> Keys:

@@ -34,6 +34,8 @@ from aiops_pipelines_tests.resources.witnessed_shop import (
     witness,
 )
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 ORIGIN = origin("shop")
 
 
@@ -325,6 +327,7 @@ print(seen)
 
 
 @pytest.mark.parametrize("at", [1, 2, 4, 6, 7, 99])
+@pytest.mark.shares_the_file
 def test_killed_while_it_rotates_the_next_run_goes_on(
     project: Project, warehouse: Warehouse, shop: System, at: int
 ) -> None:

@@ -26,6 +26,8 @@ from aiops_pipelines_tests.resources import witnessed_shop
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, tamper
 from aiops_pipelines_tests.resources.witnessed_shop import witness, witness_clock
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 __all__ = ["witness_clock"]
 
 SIZE = 300  # a full bundle of entries and a partial one
@@ -152,6 +154,7 @@ def test_another_key_than_the_one_that_was_given_is_found(bundle: Path) -> None:
     assert any("it is not signed by" in line for line in failed(bundle, "--key", other))
 
 
+@pytest.mark.shares_the_file
 def test_a_rewritten_log_contradicts_what_was_kept(
     book: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
 ) -> None:
@@ -402,6 +405,7 @@ def test_a_note_is_verified_by_hand_as_the_bundle_says(
     assert "Signature Verified Successfully" in done.stdout, done.stderr
 
 
+@pytest.mark.shares_the_file
 def test_a_cosigned_checkpoint_that_a_report_prints_is_kept_whole(
     witnessed: AuditBook, project: Project, warehouse: Warehouse, tmp_path: Path
 ) -> None:

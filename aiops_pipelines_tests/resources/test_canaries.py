@@ -18,6 +18,8 @@ from aiops_pipelines.systems import EmbeddingClass
 from aiops_pipelines_tests.resources.desk import NOW, desk, index, write_corpus
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 LATER = datetime(2026, 6, 2, tzinfo=UTC)
 
 

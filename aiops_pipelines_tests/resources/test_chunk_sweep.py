@@ -10,6 +10,8 @@ from aiops_pipelines.resources.shadow import estimate
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.desk import NOW, TOPICS, ask, desk, index, migrations, write_corpus
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 CANDIDATES = (Chunking(100), Chunking(300), Chunking(300, "sentences"))
 LONG = "Ask the desk about the parcel that was lost. It opens at nine. " * 4
 

@@ -17,6 +17,8 @@ from aiops_pipelines.resources.completion import (
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 CLOCK = datetime(2026, 7, 2, tzinfo=UTC)
 WEEKS = [date(2026, 6, 1), date(2026, 6, 8), date(2026, 6, 15), date(2026, 6, 22)]
 JUNE = date(2026, 6, 1)

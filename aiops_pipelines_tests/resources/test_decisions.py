@@ -13,6 +13,8 @@ from aiops_pipelines.resources.week_scores import score_week
 from aiops_pipelines.systems import Baseline
 from aiops_pipelines_tests.resources.test_completion import call, insert, system
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 WEEKS = [date(2026, 6, 1) + timedelta(weeks=week) for week in range(4)]
 NOW = datetime(2026, 7, 2, tzinfo=UTC)
 RULE = {"baseline": {"weeks": 2, "minimum_rows": 1}}

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,37 @@ def erase(project: Project, warehouse: Warehouse, book: AuditBook, request: Requ
     return outcome
 
 
+@dataclass(frozen=True)
+class Erased:
+    """What a test is given in whose data folder she is erased already; `before` is the folder as it was."""
+
+    outcome: Outcome
+    before: Warehouse
+
+
+@pytest.fixture(scope="module")
+def done(
+    made: Path, tmp_path_factory: pytest.TempPathFactory, tables: dict[str, Table]
+) -> tuple[Path, Outcome]:
+    """The data folder after she was erased, made once."""
+    data = tmp_path_factory.mktemp("erased") / "data"
+    shutil.copytree(made, data)
+    project = Project(data)
+    warehouse = Warehouse(project.warehouse, tables)
+    return data, erase(project, warehouse, AuditBook(project, warehouse, Keys(project.keys)))
+
+
+@pytest.fixture
+def erased(
+    done: tuple[Path, Outcome], made: Path, project: Project, warehouse: Warehouse, tables: dict[str, Table]
+) -> Erased:
+    """Put the data folder after the erasure in the place of the one before."""
+    data, outcome = done
+    shutil.rmtree(project.data)
+    shutil.copytree(data, project.data)
+    return Erased(outcome, Warehouse(Project(made).warehouse, tables))
+
+
 def test_before_the_erasure_she_is_everywhere(
     project: Project, warehouse: Warehouse, book: AuditBook
 ) -> None:
@@ -94,10 +126,10 @@ def test_before_the_erasure_she_is_everywhere(
 
 
 def test_she_is_gone_from_every_byte_and_every_row(
-    project: Project, warehouse: Warehouse, book: AuditBook
+    project: Project, warehouse: Warehouse, erased: Erased
 ) -> None:
     """Fault E01."""
-    outcome = erase(project, warehouse, book)
+    outcome = erased.outcome
     assert named(project, OF_ADA) == {} and in_rows(warehouse, OF_ADA) == {}
     assert outcome.left == {} and outcome.rows == {
         "inference_log.inferences": 4,
@@ -111,10 +143,9 @@ def test_she_is_gone_from_every_byte_and_every_row(
     assert not [name for name in files(project.data) if "new-" in name or name.endswith(".wal")]
 
 
-def test_he_and_what_was_spent_are_as_before(project: Project, warehouse: Warehouse, book: AuditBook) -> None:
-    before = frame(warehouse, "inference_log.inferences", "event_id")
-    scores = frame(warehouse, "monitoring.quality_scores", "event_id")
-    erase(project, warehouse, book)
+def test_he_and_what_was_spent_are_as_before(project: Project, warehouse: Warehouse, erased: Erased) -> None:
+    before = frame(erased.before, "inference_log.inferences", "event_id")
+    scores = frame(erased.before, "monitoring.quality_scores", "event_id")
     after = frame(warehouse, "inference_log.inferences", "event_id")
     about_people = ["user_id", "session_id", "query", "answer", "texts_deleted_at"]
     assert after.drop(about_people).equals(before.drop(about_people))
@@ -137,14 +168,13 @@ def test_he_and_what_was_spent_are_as_before(project: Project, warehouse: Wareho
 
 
 def test_nothing_is_due_again_and_the_baseline_holds(
-    project: Project, warehouse: Warehouse, book: AuditBook
+    project: Project, warehouse: Warehouse, erased: Erased
 ) -> None:
     """Her key stands in what periods and baselines are fingerprinted by."""
     system = shop(project)
-    old = warehouse.rows("monitoring.baselines")["fingerprint"].to_list()
-    assert due_weeks(warehouse, system, NOW) == due_months(warehouse, system, NOW) == []
-    erase(project, warehouse, book)
-    assert due_weeks(warehouse, system, NOW) == due_months(warehouse, system, NOW) == []
+    old = erased.before.rows("monitoring.baselines")["fingerprint"].to_list()
+    for books in (erased.before, warehouse):
+        assert due_weeks(books, system, NOW) == due_months(books, system, NOW) == []
     (new,) = warehouse.rows("monitoring.baselines")["fingerprint"].to_list()
     assert new == fingerprint(warehouse.rows("monitoring.baseline_scores")) != old[0]
 
@@ -159,8 +189,9 @@ def test_a_baseline_that_was_edited_before_is_still_one_that_was_edited(
     assert kept != fingerprint(warehouse.rows("monitoring.baseline_scores"))
 
 
-def test_the_log_verifies_and_names_nobody(project: Project, warehouse: Warehouse, book: AuditBook) -> None:
-    erase(project, warehouse, book)
+def test_the_log_verifies_and_names_nobody(
+    project: Project, warehouse: Warehouse, book: AuditBook, erased: Erased
+) -> None:
     findings = book.verify("shop")[0]
     assert [(one.severity, one.message[:40]) for one in findings] == [
         ("note", "4 calls were of people who were erased, ")
@@ -189,9 +220,8 @@ def test_the_log_verifies_and_names_nobody(project: Project, warehouse: Warehous
     ["status = 'error'", "latency_ms = 9", "query = 'A text of somebody'"],
 )
 def test_an_erased_call_can_still_not_be_edited(
-    project: Project, warehouse: Warehouse, book: AuditBook, edit: str
+    warehouse: Warehouse, book: AuditBook, erased: Erased, edit: str
 ) -> None:
-    erase(project, warehouse, book)
     with warehouse.writing() as writer:
         writer._connection.execute(f"update inference_log.inferences set {edit} where event_id = 'e1'")
     assert {one.severity for one in book.verify("shop")[0]} & {"error", "warning"}
@@ -207,8 +237,7 @@ def test_a_call_that_is_not_in_the_log_yet_is_entered_before(
     assert [one.severity for one in book.verify("shop")[0]] == ["note"]
 
 
-def test_read_again_she_does_not_come_back(project: Project, warehouse: Warehouse, book: AuditBook) -> None:
-    erase(project, warehouse, book)
+def test_read_again_she_does_not_come_back(project: Project, warehouse: Warehouse, erased: Erased) -> None:
     aside = warehouse.rows("inference_log.quarantine").height
     again = [line | {"event_id": f"again-{line['event_id']}"} for line in lines()]
     write_log(project, "august.jsonl", again)

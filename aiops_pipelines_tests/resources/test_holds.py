@@ -15,6 +15,8 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, rows
 from aiops_pipelines_tests.resources.test_text_deletion import SHOP
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 MINUTE = timedelta(minutes=1)
 
 

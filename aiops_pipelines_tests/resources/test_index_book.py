@@ -22,6 +22,8 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import Corpus
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 

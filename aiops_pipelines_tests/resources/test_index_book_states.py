@@ -14,6 +14,8 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 from aiops_pipelines_tests.resources.desk import desk, write_corpus
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 

@@ -15,6 +15,8 @@ from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 

@@ -28,6 +28,8 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 from aiops_pipelines_tests.resources.desk import NOW, TOPICS, ask, desk, index, migrations, write_corpus
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 MINI, E5 = embedder().space.version, MultilingualE5().space.version
 TO_E5 = Recipe("multilingual-e5-small", E5, Chunking())
 TO_SMALL = Recipe("all-MiniLM-L6-v2", MINI, Chunking(300))
@@ -444,6 +446,7 @@ def again(project: Project, warehouse: Warehouse) -> None:
         moves.promote(system, "Ada", "test", True, NOW)
 
 
+@pytest.mark.shares_the_file
 def test_a_killed_build_goes_on_where_it_was(project: Project, tmp_path: Path) -> None:
     warehouse = laid_out(project)
     served_before = warehouse.rows("rag.active_indexes")

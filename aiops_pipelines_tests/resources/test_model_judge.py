@@ -32,6 +32,8 @@ from aiops_pipelines_tests.resources.judged_shop import (
 )
 from aiops_pipelines_tests.resources.test_completion import insert, system
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 FROZEN_CALLS = 32 * 2
 CANARY_CALLS = 3 * 2
 PRICED = {"input_usd_per_million": 10, "output_usd_per_million": 20}
@@ -307,6 +309,7 @@ scored(warehouse, judge(warehouse, sys.argv[2]))
 """
 
 
+@pytest.mark.shares_the_file
 def test_a_killed_run_keeps_what_was_judged_and_pays_for_no_answer_twice(
     warehouse: Warehouse, server: tuple[FakeJudge, str]
 ) -> None:

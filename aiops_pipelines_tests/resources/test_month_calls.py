@@ -22,6 +22,8 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 from aiops_pipelines_tests.resources.test_completion import insert
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 JUNE, JUNE_1 = date(2026, 6, 1), datetime(2026, 6, 1, tzinfo=UTC)
 RULES = "\n".join(
     f"Rule {n}: pages of chapter {n} are for readers of group {n} and for nobody else." for n in range(90)

@@ -25,6 +25,8 @@ from aiops_pipelines_tests.resources.published_desk import (
     publisher,
 )
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 TO_SMALL = Recipe("all-MiniLM-L6-v2", embedder().space.version, Chunking(300))
 
 

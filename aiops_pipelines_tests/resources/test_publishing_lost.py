@@ -15,6 +15,8 @@ from aiops_pipelines.systems import System
 from aiops_pipelines_tests.resources.desk import NOW, index, write_corpus
 from aiops_pipelines_tests.resources.published_desk import contents, opened, published_desk, publisher
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 
 def published(project: Project, warehouse: Warehouse, store: str) -> System:
     system = published_desk(project, store)

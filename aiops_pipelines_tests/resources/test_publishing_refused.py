@@ -22,6 +22,8 @@ from aiops_pipelines_tests.resources.published_desk import (
     publisher,
 )
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 LIARS = "aiops_pipelines_tests.resources.lying_stores."
 MANY = {f"page-{n}": f"Page {n} tells of parcel number {n} and of lane {n * 7 % 13}." for n in range(14)}
 

@@ -13,6 +13,8 @@ from aiops_pipelines.resources.retrieval_bench import RetrievalBench
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import Corpus
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 

@@ -82,7 +82,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, prepared: Path, tables: dict
 @pytest.fixture
 def shop(built: Path, project: Project, tables: dict[str, Table]) -> Iterator[Shop]:
     shutil.copytree(built, project.data)
-    yield Shop(Warehouse(project.warehouse, tables), desk(project), project.data / "corpus" / "desk", project)
+    warehouse = Warehouse(project.warehouse, tables)
+    with warehouse.held():
+        yield Shop(warehouse, desk(project), project.data / "corpus" / "desk", project)
 
 
 def crowd() -> str:

@@ -10,6 +10,8 @@ from aiops_pipelines.resources.source_days import source_days
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.test_completion import insert
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 
 

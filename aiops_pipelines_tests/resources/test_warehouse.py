@@ -97,6 +97,25 @@ def test_a_frugal_stretch_leaves_the_settings_as_they_were(tmp_path: Path) -> No
         assert settings() == before
 
 
+def test_one_thread_works_on_a_small_file_and_all_of_them_on_a_large_one(
+    store: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = "select current_setting('threads') as n"
+
+    def threads() -> int:
+        return int(store.read(asked)["n"][0])
+
+    with duckdb.connect() as any_other:
+        ((all_of_them,),) = any_other.execute(asked).fetchall()
+    assert threads() == 1
+    monkeypatch.setattr("aiops_pipelines.resources.warehouse.SMALL_BYTES", 0)
+    assert threads() == all_of_them
+    with store.held():
+        with store.writing(threads=1) as writer:
+            assert writer.read(asked)["n"].to_list() == [1]
+        assert threads() == all_of_them
+
+
 def test_a_second_process_is_named_and_waited_for(store: Warehouse) -> None:
     with held(store.file) as holder:
         for use in (lambda: store.rows(EVENTS), lambda: store.replace(EVENTS, events("c", "c1"), system="c")):

@@ -36,6 +36,8 @@ from aiops_pipelines_tests.resources.witnessed_shop import (
     witness_clock,
 )
 
+pytestmark = pytest.mark.usefixtures("kept_open")
+
 __all__ = ["witness_clock"]
 
 LATER = timedelta(hours=1)
@@ -165,6 +167,7 @@ def test_a_log_that_never_had_a_witness_says_so(project: Project, warehouse: War
     assert warehouse.rows(CHECKPOINTS)["quorum"].to_list() == [None]
 
 
+@pytest.mark.shares_the_file
 def test_a_log_without_an_entry_is_new_if_its_witnesses_say_so(
     project: Project, warehouse: Warehouse, kept: Witness
 ) -> None:
@@ -178,6 +181,7 @@ def test_a_log_without_an_entry_is_new_if_its_witnesses_say_so(
     assert verified(project, "shop").exit_code == 3  # it may be one that was wiped
 
 
+@pytest.mark.shares_the_file
 def test_a_log_that_was_wiped_is_not_new_while_one_witness_remembers_it(
     project: Project, warehouse: Warehouse, kept: Witness, tmp_path: Path
 ) -> None:
@@ -381,6 +385,7 @@ AuditBook(project, warehouse, Keys(project.keys)).sign("shop", datetime(2026, 6,
     [("state", 3), ("checkpoints", 8), ("nowhere", 8)],
     ids=["before the witness keeps it", "after it cosigned, before the log publishes", "not at all"],
 )
+@pytest.mark.shares_the_file
 def test_a_killed_process_leaves_log_and_witness_able_to_go_on(
     project: Project, warehouse: Warehouse, kept: Witness, at: str, witnessed: int
 ) -> None:
