@@ -1,6 +1,7 @@
 """Giving a finished file its name, which several processes may be making, and keeping names durable."""
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -22,3 +23,21 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sweep(room: Path, prefix: str) -> None:
+    """Remove the folders that killed processes left; after the prefix their names begin with its number."""
+    for folder in room.iterdir():
+        name = folder.name
+        if name.startswith(prefix) and _ended(name.removeprefix(prefix).partition("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ended(number: str) -> bool:
+    try:
+        os.kill(int(number), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return True
+    except PermissionError:  # of another user
+        return False
+    return False
