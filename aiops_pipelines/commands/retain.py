@@ -142,17 +142,18 @@ def erase(
     request = Request(user, by, reason, asked.date() if asked else None)
     if not confirm:
         for one in systems:
-            _show(eraser.look(one, request, clock), "would go")
+            show(eraser.look(one, request, clock), "would go")
         terminal.verbatim("Nothing was changed; --confirm with --by and --reason erases the person for good.")
         return
     outcomes = eraser.erase(systems, request, clock, lambda: publish_again(project, books))
     for outcome in outcomes:
-        _show(outcome, "went")
+        show(outcome, "went")
     if any(outcome.holds or outcome.left for outcome in outcomes):
         raise typer.Exit(1)
 
 
-def _show(outcome: "Outcome", went: str) -> None:
+def show(outcome: "Outcome", went: str) -> None:
+    """Print what would go or went of a person in one system, and what is left."""
     from aiops_pipelines.wording import listed, some
 
     lines: list[terminal.Said] = []
