@@ -1,4 +1,4 @@
-"""Commands on backups: backup, backup verify, list and destroyed, and restore."""
+"""Commands on backups: backup (make, verify, list, destroyed) and restore."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,8 +173,8 @@ def _next(project: Project, ahead: dict[str, str]) -> str:
 
 @backup.command("list")
 def list_backups(name: given.AnySystem = None) -> None:
-    """List the backups that are known here, and what was erased since each."""
-    from aiops_pipelines.resources.drills import known_backups
+    """List the backups that are known here, each by its number, and where it was written."""
+    from aiops_pipelines.resources.known_backups import known_backups
     from aiops_pipelines.resources.published import latest
     from aiops_pipelines.wording import day, inert
 
@@ -185,3 +185,16 @@ def list_backups(name: given.AnySystem = None) -> None:
             for row in known_backups(books, system.name)
         ]
         terminal.block(system.name, lines or [("unknown", "", "No backup is known.")])
+
+
+@backup.command("destroyed")
+def destroyed(name: given.OneSystem, number: Number, by: given.By) -> None:
+    """Say that a backup is destroyed, with all its copies: nobody who was erased is in it any more."""
+    from aiops_pipelines.resources import known_backups
+
+    (system,), books = given.systems(name), given.warehouse()
+    row = known_backups.destroyed(books, given.audit_book(books), system, number, by, given.clock())
+    terminal.block(
+        name, [("good", "Destroyed", f"{row['backup_id']}, as you say; it was written to {row['folder']}")]
+    )
+    terminal.verbatim("It is entered into the audit log.")

@@ -19,7 +19,7 @@ from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.wording import count, some
 
 MANIFEST = "manifest.json"
-MADE, DRILLED = "backup_made", "restore_drilled"
+MADE, DRILLED, DESTROYED = "backup_made", "restore_drilled", "backup_destroyed"
 NAMED_AT_MOST = 20
 Columns = Mapping[str, Mapping[str, str]]
 """Type by column by table, "schema.table"."""
@@ -185,6 +185,13 @@ def backup_entry(system: str, manifest: Manifest, now: datetime) -> dict[str, An
         "with_keys": manifest.with_keys,
     }
     return decision_entry(system, MADE, now, manifest.made_by, summary, details)
+
+
+def destroyed_entry(system: str, backup: Mapping[str, Any], now: datetime, by: str) -> dict[str, Any]:
+    """Return the entry by which somebody says that a backup, a row of compliance.backups, is destroyed."""
+    summary = f"{backup['backup_id']} is destroyed, as {by} says."
+    details = {"manifest_sha256": backup["manifest_sha256"], "tree_size": backup["tree_size"]}
+    return decision_entry(system, DESTROYED, now, by, summary, details)
 
 
 def drill_entry(system: str, drill: Mapping[str, Any], at: datetime) -> dict[str, Any]:

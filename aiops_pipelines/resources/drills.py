@@ -31,7 +31,7 @@ from aiops_pipelines.compliance.merkle import roots_at
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing
-from aiops_pipelines.resources.backups import BACKUPS, BackupError, backup_id, note, row_counts
+from aiops_pipelines.resources.backups import BackupError, backup_id, note, row_counts
 from aiops_pipelines.resources.first_file import sweep
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.proofs import edited
@@ -231,9 +231,3 @@ def _record(
     entry = drill_entry(system.name, row, clock)
     book.append(system.name, [entry], lambda writer: writer.append(DRILLS, frame))
     book.sign(system.name, now)
-
-
-def known_backups(books: Warehouse, system: str) -> list[Row]:
-    """Return the backups of a system that are known here and were not destroyed, the oldest first."""
-    rows = books.rows(BACKUPS, system=system).filter(pl.col("destroyed_at").is_null())
-    return list(rows.sort("tree_size", "made_at").iter_rows(named=True))

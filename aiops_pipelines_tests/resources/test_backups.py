@@ -15,8 +15,9 @@ from aiops_pipelines.compliance.backup import MANIFEST, BackupDamaged, Copied, r
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.backups import BACKUPS, BackupError, copied, hashed, make, note
-from aiops_pipelines.resources.drills import DRILLS, Drilled, drill, known_backups, record
+from aiops_pipelines.resources.drills import DRILLS, Drilled, drill, record
 from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.known_backups import destroyed, known_backups
 from aiops_pipelines.resources.restoring import restore
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -217,6 +218,26 @@ def test_it_is_noted_once_in_the_log_and_in_the_table(
     assert log["actor"].to_list() == ["Mira"] and manifest.sha256.encode() in log["leaf"][0]
     assert book.signed_size("shop") == 4 and not [f for f in book.verify("shop")[0] if f.severity != "note"]
     assert [known["backup_id"] for known in known_backups(warehouse, "shop")] == [row["backup_id"]]
+
+
+def test_it_is_known_until_somebody_says_that_it_is_destroyed(
+    shop: System, warehouse: Warehouse, book: AuditBook, backup: Path
+) -> None:
+    manifest = read_manifest((backup / MANIFEST).read_bytes())
+    note(warehouse, book, [shop], manifest, backup, NOW)
+    (row,) = known_backups(warehouse, "shop")
+    number = row["backup_id"]
+    for wanted, by, why in ((number, " ", "by somebody"), ("BAK-0", "Mira", f"those that are: {number}")):
+        with pytest.raises(BackupError, match=why):
+            destroyed(warehouse, book, shop, wanted, by, NOW)
+    destroyed(warehouse, book, shop, number.upper().removeprefix("BAK-"), "Omar", NOW)
+    assert known_backups(warehouse, "shop") == []
+    (kept,) = warehouse.rows(BACKUPS).rows(named=True)
+    assert kept == row | {"destroyed_at": NOW, "destroyed_by": "Omar"}
+    entry = warehouse.rows("compliance.audit_log").filter(kind="decision.backup_destroyed")
+    assert entry["actor"].to_list() == ["Omar"] and book.signed_size("shop") == 5
+    with pytest.raises(BackupError, match="those that are: none"):
+        destroyed(warehouse, book, shop, number, "Omar", NOW)
 
 
 def test_a_log_that_cannot_be_signed_is_backed_up_and_not_noted(
