@@ -29,8 +29,9 @@ BLOCKS = ("block", "blocked")
 OF_PIPELINES = (
     *("decision.drift_verdict", "decision.incident_opened", "decision.index_built"),
     *("decision.index_published", "decision.report_published", "decision.report_amended"),
+    *("decision.backup_made", "decision.restore_drilled"),
 )
-"""Decisions that no person takes."""
+"""Decisions that no person takes, or that oversee no answer, whoever runs them each night."""
 NOBODY = ("aiops", "aiops_pipelines", "automatic")
 """Actors of decisions that a person could have taken."""
 UNKNOWN = "unknown"

@@ -26,9 +26,9 @@ HELD = ("Could not set lock", "different configuration")
 """How DuckDB says that another process, or another thread of this one, has the file open for writing."""
 DAMAGED = ("not a valid DuckDB database", "Corrupt database", "replaying WAL")
 RESTORE = (
-    "Restore it from a backup, or move it away and run again: what corpus and log folders still hold is read "
-    "anew; decisions, the audit log and calls that no log file holds any more are lost. If it is the copy "
-    "for analysts, a run makes it anew and nothing is lost."
+    "Restore a backup (aiops restore), or move it away and run again: what corpus and log folders still hold "
+    "is read anew; decisions, the audit log and calls that no log file holds any more are lost. If it is the "
+    "copy for analysts, a run makes it anew and nothing is lost."
 )
 ABANDONED_SECONDS = 3600
 FRUGAL = {

@@ -351,9 +351,9 @@ def test_what_pipelines_decide_is_no_human_oversight(database: duckdb.DuckDBPyCo
     log = evidence().audit_log
     kinds = [
         f"decision.{what}"
-        for what in ("drift_verdict", "index_published", "baseline_frozen", "settings_changed")
+        for what in ("drift_verdict", "index_published", "baseline_frozen", "settings_changed", "backup_made")
     ]
-    actors = ["aiops_pipelines", "2f6c0c1e-run", "automatic", WHOEVER]
+    actors = ["aiops_pipelines", "2f6c0c1e-run", "automatic", WHOEVER, "nightly"]
     rows = [
         {"system": NAME, "entry_index": n, "kind": kind, "occurred_at": NOW.replace(month=8), "actor": actor}
         for n, (kind, actor) in enumerate(zip(kinds, actors, strict=True))
@@ -361,7 +361,7 @@ def test_what_pipelines_decide_is_no_human_oversight(database: duckdb.DuckDBPyCo
     e = evidence(audit_log=pl.DataFrame([dict.fromkeys(log.schema) | row for row in rows], log.schema))
     fill(database, e)
     found = figures(e)
-    assert (found["oversight.decisions"].value, found["oversight.by_people"].value) == (4, None)
+    assert (found["oversight.decisions"].value, found["oversight.by_people"].value) == (5, None)
     assert computed(database, found["oversight.by_people"].sql) is None
     oversight = next(row for row in compliance_report(e)["controls"] if row["id"] == "R6")
     assert (oversight["cells"][0]["label"], oversight["cells"][0]["figure"]) == (

@@ -110,6 +110,15 @@ def test_one_that_is_level_with_its_witness_and_what_was_kept_comes_back(
     assert not done.ahead and "There is no witness in" in done.silent[0]
 
 
+def test_who_only_stands_in_for_the_witness_stops_no_restore(
+    project: Project, backup: Path, tmp_path: Path
+) -> None:
+    (state,) = (tmp_path / "w1" / "state").iterdir()
+    state.write_text(state.read_text().rpartition("\u2014 example.com/w1 ")[0])  # what the log alone signed
+    done = restore(Project(tmp_path / "new"), backup, {})
+    assert not done.ahead and done.silent == ["example.com/w1 showed a checkpoint that it did not cosign."]
+
+
 def test_another_history_is_not_restored_whatever_is_said(
     project: Project, shop: System, warehouse: Warehouse, tmp_path: Path
 ) -> None:
