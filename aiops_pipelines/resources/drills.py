@@ -106,15 +106,16 @@ def _drilled(project: Project, folder: Path, manifest: Manifest, copy: Project) 
         yield from (Drilled(system, 0, "", 0, (failed,)) for system in manifest.logs)
         return
     book = AuditBook(copy, books, Keys(copy.keys if manifest.with_keys else project.keys))
-    for system, state in manifest.logs.items():
-        findings, entries, root = book.verify(system)
-        findings = [*broken, *against(state, entries, root), *findings]
-        findings += edited(copy, books, system)
-        findings += _said_otherwise(copy, books, system)
-        findings += _another(project, system, state)
-        if not manifest.with_keys:
-            findings.append(Finding("note", None, None, None, NO_KEYS))
-        yield Drilled(system, entries, root, rows, tuple(findings))
+    with books.held():
+        for system, state in manifest.logs.items():
+            findings, entries, root = book.verify(system)
+            findings = [*broken, *against(state, entries, root), *findings]
+            findings += edited(copy, books, system)
+            findings += _said_otherwise(copy, books, system)
+            findings += _another(project, system, state)
+            if not manifest.with_keys:
+                findings.append(Finding("note", None, None, None, NO_KEYS))
+            yield Drilled(system, entries, root, rows, tuple(findings))
 
 
 def _opened(

@@ -244,6 +244,8 @@ class Warehouse:
 
         DuckDB copies what it reads, since a process that closes the file once gives up its lock on it.
         """
+        if not self._ready:
+            self.prepare()
         with (
             _disk_errors(f"{target.name} was not copied"),
             self._open(":memory:") as connection,

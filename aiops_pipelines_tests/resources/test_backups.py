@@ -21,18 +21,21 @@ from aiops_pipelines.resources.known_backups import destroyed, known_backups
 from aiops_pipelines.resources.restoring import restore
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import System
+from aiops_pipelines.systems import System, load_system
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, rows, tamper
 from aiops_pipelines_tests.resources.witnessed_shop import named
 
 OPEN = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('create table main.t as select 1')"
 
 
-@pytest.fixture
-def shop(project: Project, warehouse: Warehouse) -> System:
-    """A shop with three logged calls, a weekly page, a message, known queries and a corpus of its own."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, prepared: Path, tables: dict[str, Table]) -> Path:
+    """A shop with three logged calls, a weekly page, a message, known queries and a corpus; and its backup."""
+    project = Project(tmp_path_factory.mktemp("shop") / "data")
+    project.warehouse.parent.mkdir(parents=True)
+    shutil.copyfile(prepared, project.warehouse)
     system = named(project, [])
-    audited(project, warehouse)
+    audited(project, Warehouse(project.warehouse, tables))
     for name, text in (
         ("reports/shop/weekly/2026-06-01.html", "<p>A week.</p>"),
         ("notifications/shop.jsonl", "{}\n"),
@@ -44,7 +47,19 @@ def shop(project: Project, warehouse: Warehouse) -> System:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     (project.audit / "shop" / "half.new").write_text("being written")
-    return system
+    make(project, project.data.with_name("backup"), [system], "Mira", NOW)
+    return project.data.parent
+
+
+@pytest.fixture
+def warehouse(project: Project, made: Path, tables: dict[str, Table]) -> Warehouse:
+    shutil.copytree(made / "data", project.data)
+    return Warehouse(project.warehouse, tables)
+
+
+@pytest.fixture
+def shop(project: Project, warehouse: Warehouse) -> System:
+    return load_system(project.systems / "shop.yaml", project.data)
 
 
 @pytest.fixture
@@ -53,9 +68,8 @@ def book(project: Project, warehouse: Warehouse) -> AuditBook:
 
 
 @pytest.fixture
-def backup(project: Project, shop: System, tmp_path: Path) -> Path:
-    make(project, tmp_path / "backup", [shop], "Mira", NOW)
-    return tmp_path / "backup"
+def backup(shop: System, made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made / "backup", tmp_path / "backup"))
 
 
 def only(drilled: list[Drilled]) -> Drilled:
