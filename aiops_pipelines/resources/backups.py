@@ -127,7 +127,7 @@ def _filled(
         with_keys=with_keys,
         logs=_logs(copy, held, present, clock),
         rows=row_counts(held),
-        left_out=_left_out(project, wanted),
+        left_out=_left_out(project, wanted, systems),
         files=files,
     )
 
@@ -151,11 +151,14 @@ def _files(folder: Path) -> Iterator[Path]:
         )
 
 
-def _left_out(project: Project, wanted: Mapping[str, Path]) -> dict[str, str]:
-    """Say what lies in the data folder and is not copied, and why."""
+def _left_out(project: Project, wanted: Mapping[str, Path], systems: Sequence[System]) -> dict[str, str]:
+    """Say what lies in the data folder, or known queries elsewhere, and is not copied, and why."""
+    elsewhere = [s.known_queries for s in systems if s.known_queries]
+    outside = {str(file): YOURS for file in elsewhere if not file.is_relative_to(project.data)}
     copied = {name.partition("/")[0] for name in wanted} | {project.warehouse.parent.name, *COPIED}
     names = sorted({file.name for file in project.data.iterdir()} - copied)
-    return {name: MADE_AGAIN.get(name, YOURS) for name in names if not name.startswith("aiops.new-")}
+    here = {name: MADE_AGAIN.get(name, YOURS) for name in names if not name.startswith("aiops.new-")}
+    return here | outside
 
 
 def _logs(

@@ -31,7 +31,7 @@ from aiops_pipelines.compliance.merkle import roots_at
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing
-from aiops_pipelines.resources.backups import BackupError, backup_id, note, row_counts
+from aiops_pipelines.resources.backups import BackupError, backup_id, fingerprint, note, row_counts
 from aiops_pipelines.resources.first_file import sweep
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.proofs import edited
@@ -49,6 +49,7 @@ COLUMNS = """
     from information_schema.columns where table_catalog = current_database()
 """
 NO_KEYS = "The backup holds no keys; those of this installation were used. They want a backup of their own."
+OTHER_TABLES = "The backup has the tables of another version; the next run makes what they lack."
 Row = Mapping[str, Any]
 
 
@@ -131,6 +132,8 @@ def _opened(
     broken += (Finding("error", None, None, None, said) for said in unknown_columns(stored, declared))
     counts = row_counts(restored)
     broken += recounted(manifest.rows, counts)
+    if manifest.versions.get("tables") != fingerprint(tables):
+        broken.append(Finding("note", None, None, None, OTHER_TABLES))
     books = Warehouse(copy.warehouse, tables)
     books.prepare()  # what an older version did not have yet is made, as the next run would
     return books, sum(counts.values())

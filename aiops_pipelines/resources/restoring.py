@@ -119,7 +119,7 @@ def restore(
     """
     manifest = opened(folder)
     pieces = sorted({name.partition("/")[0] for name in manifest.files})
-    _empty(project.data, KEYS in pieces)
+    _empty(project.data, pieces)
     restored = Restored(manifest)
     try:
         project.data.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def restore(
     return restored
 
 
-def _empty(data: Path, with_keys: bool) -> None:
+def _empty(data: Path, pieces: Sequence[str]) -> None:
     """Make sure that nothing is written over.
 
     Raises:
@@ -154,7 +154,7 @@ def _empty(data: Path, with_keys: bool) -> None:
     """
     if not data.exists():
         return
-    allowed = {*YOURS, *(() if with_keys else (KEYS,))}
+    allowed = {*YOURS, KEYS} - {*pieces}
     there = [file.name for file in sorted(data.iterdir()) if not file.name.startswith(RESTORING)]
     if taken := [name for name in there if name not in allowed]:
         raise BackupError(

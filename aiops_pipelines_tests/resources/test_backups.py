@@ -15,7 +15,7 @@ from aiops_pipelines.compliance.backup import MANIFEST, BackupDamaged, Copied, r
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.backups import BACKUPS, BackupError, copied, hashed, make, note
-from aiops_pipelines.resources.drills import DRILLS, Drilled, drill, record
+from aiops_pipelines.resources.drills import DRILLS, OTHER_TABLES, Drilled, drill, record
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.known_backups import destroyed, known_backups
 from aiops_pipelines.resources.restoring import restore
@@ -186,6 +186,34 @@ def test_it_is_restored_over_nothing(project: Project, shop: System, backup: Pat
         restore(new, tmp_path / "keyed", {})
     restore(new, backup, {})
     assert (new.data / "corpus" / "returns.md").exists() and new.warehouse.exists()
+
+
+def test_known_queries_are_backed_up_wherever_the_data_folder_has_them_and_named_where_it_has_not(
+    project: Project, shop: System, tmp_path: Path
+) -> None:
+    beside, elsewhere = project.data / "corpus" / "asked.jsonl", tmp_path / "asked.jsonl"
+    for file in (beside, elsewhere):
+        file.write_text("{}\n")
+        shop = shop.model_copy(update={"known_queries": file})
+        manifest = make(project, tmp_path / f"of {file.parent.name}", [shop], "Mira", NOW)
+        assert ("corpus/asked.jsonl" in manifest.files) == (file == beside)
+        assert (str(elsewhere) in manifest.left_out) == (file == elsewhere)
+    new = Project(tmp_path / "new")
+    shutil.copytree(project.data / "corpus", new.data / "corpus")
+    with pytest.raises(BackupError, match="holds corpus already"):
+        restore(new, tmp_path / "of corpus", {})
+    shutil.rmtree(new.data)
+    restore(new, tmp_path / "of corpus", {})
+    assert (new.data / "corpus" / "asked.jsonl").read_text() == "{}\n"
+
+
+def test_a_backup_of_other_tables_passes_and_says_so(project: Project, backup: Path) -> None:
+    manifest = read_manifest((backup / MANIFEST).read_bytes())
+    older = manifest.model_copy(update={"versions": manifest.versions | {"tables": "0"}})
+    notes = [[one.message for one in only(drill(project, backup)[1]).findings]]
+    (backup / MANIFEST).write_bytes(older.written())
+    one = only(drill(project, backup)[1])
+    assert one.passed and set(notes[0]) ^ {finding.message for finding in one.findings} == {OTHER_TABLES}
 
 
 def test_none_is_made_over_another_or_inside_of_what_it_saves(
