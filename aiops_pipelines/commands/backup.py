@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from aiops_pipelines.resources.drills import Drilled
 
 MAKE = "make"
+BETWEEN = (
+    "The log grows on. Copy the folder audit away more often: where a witness has seen more than a backup "
+    "holds, a restored log goes on from such a copy alone (aiops audit complete)."
+)
 New = Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder, on another disk at best.")]
 Made = Annotated[Path, typer.Argument(metavar="FOLDER", help="A backup.", exists=True, file_okay=False)]
 WithKeys = Annotated[
@@ -82,7 +86,7 @@ def make(folder: New, by: given.By, with_keys: WithKeys = False) -> None:
         )
     lines += [("plain", "Left out", f"{name}: {why}") for name, why in manifest.left_out.items()]
     terminal.block(given.shown(folder.resolve()), lines)
-    terminal.verbatim(f"Try it: aiops backup verify {given.shown(folder)} --by {by}")
+    terminal.verbatim(f"Try it: aiops backup verify {given.shown(folder)} --by {by}\n{BETWEEN}")
     if failed:
         raise typer.Exit(1)
 

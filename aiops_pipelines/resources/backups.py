@@ -45,7 +45,11 @@ YOURS = "your own files; back them up where they come from"
 BLOCK = 1 << 20
 WAIT_SECONDS = 120
 """How long a backup waits for a step of a run that writes."""
-ROWS = "select schema_name || '.' || table_name as path from duckdb_tables() where not internal order by path"
+TABLES = """
+    select schema_name || '.' || table_name as path,
+        format('"{}"."{}"', replace(schema_name, '"', '""'), replace(table_name, '"', '""')) as quoted
+    from duckdb_tables() where not internal order by path
+"""
 LOGS = "select system, leaf_hash from compliance.audit_log order by system, entry_index"
 
 
@@ -178,8 +182,11 @@ def _logs(
 
 def row_counts(books: Warehouse) -> dict[str, int]:
     """Return the rows of every table."""
-    paths = books.read(ROWS)["path"]
-    counts = books.read(" union all ".join(f"select '{path}', count(*) from {path}" for path in paths))
+    tables = books.read(TABLES)
+    named = ((path.replace("'", "''"), quoted) for path, quoted in tables.iter_rows())
+    counts = books.read(
+        " union all ".join(f"select '{path}', count(*) from {quoted}" for path, quoted in named)
+    )
     return dict(counts.iter_rows())
 
 

@@ -207,6 +207,15 @@ def test_known_queries_are_backed_up_wherever_the_data_folder_has_them_and_named
     assert (new.data / "corpus" / "asked.jsonl").read_text() == "{}\n"
 
 
+def test_a_table_of_any_name_is_counted_and_comes_back(
+    project: Project, shop: System, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    odd = """it's "my" table"""
+    tamper(warehouse, f"""create table main."{odd.replace('"', '""')}" as select unnest([1, 2])""")
+    manifest = make(project, tmp_path / "odd", [shop], "Mira", NOW)
+    assert manifest.rows[f"main.{odd}"] == 2 and only(drill(project, tmp_path / "odd")[1]).passed
+
+
 def test_a_backup_of_other_tables_passes_and_says_so(project: Project, backup: Path) -> None:
     manifest = read_manifest((backup / MANIFEST).read_bytes())
     older = manifest.model_copy(update={"versions": manifest.versions | {"tables": "0"}})
