@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from aiops_pipelines import terminal
 from aiops_pipelines.commands import (
+    backup,
     bring_in,
     costs,
     decide,
@@ -85,6 +86,7 @@ _commands: dict[str, tuple[Callable[..., None], ...]] = {
 app.command("import", rich_help_panel=RUN)(bring_in.import_files)
 app.command("gameday", rich_help_panel=PROVE)(game_day.gameday)
 app.command("erase", rich_help_panel=DECIDE)(retain.erase)
+app.command("restore", rich_help_panel=PROVE)(backup.restore)
 for _panel, _functions in _commands.items():
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)
@@ -97,3 +99,4 @@ app.add_typer(migrate.migrate, name="migrate", rich_help_panel=DECIDE)
 app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel=DECIDE)
 app.add_typer(prove.audit, name="audit", rich_help_panel=PROVE)
 app.add_typer(witness.witness, name="witness", rich_help_panel=PROVE)
+app.add_typer(backup.backup, name="backup", rich_help_panel=PROVE)

@@ -29,9 +29,18 @@ Entries = Annotated[
 Opened = Annotated[
     bool, typer.Option("--open", help="With question and answer, and the secret that opens them.")
 ]
+Rest = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FOLDER]",
+        help="The system's folder in audit, a bundle or a newer backup; without it what is published here.",
+        exists=True,
+        file_okay=False,
+    ),
+]
 audit = typer.Typer(
     no_args_is_help=True,
-    help="Verify the audit log, hand it to an auditor, change its key; hold texts, or delete old ones.",
+    help="Verify the audit log, hand it to an auditor, complete it, change its key; hold or delete texts.",
 )
 audit.add_typer(retain.hold, name="hold")
 audit.command("expire")(retain.expire)
@@ -80,6 +89,42 @@ def bundle(
         f"{given.shown(folder)} holds {what} of {system.name}, as of the checkpoint of {count(made.size)} "
         "entries.\nWhoever gets it runs python3 verify.py there; VERIFY.md says what each file is."
     )
+
+
+@audit.command("complete")
+def complete(name: given.OneSystem, by: given.By, folder: Rest = None) -> None:
+    """Put back entries that the tables lost and that published files hold; erase again whom they say was.
+
+    For a warehouse that was restored to an older state than the log was signed for.
+    """
+    from aiops_pipelines.resources.log_rest import complete
+    from aiops_pipelines.resources.published import publish_again
+
+    (system,), books, project = given.systems(name), given.warehouse(), Project.here()
+    done = complete(
+        project,
+        books,
+        given.audit_book(books),
+        system,
+        folder,
+        by,
+        given.clock(),
+        lambda: publish_again(project, books),
+    )
+    lines: list[terminal.Said] = [
+        ("good", "Signed", f"{count(done.size)} entries were signed, and are there")
+    ]
+    if done.put_back:
+        lines.append(("good", "Put back", f"{count(done.put_back)} of them"))
+    if done.moved:
+        lines.append(
+            ("plain", "Unsigned", f"{count(done.moved)} that came since follow them, where they are new")
+        )
+    terminal.block(name, lines)
+    for outcome in done.erased:
+        retain.show(outcome, "went")
+    if any(outcome.holds or outcome.left for outcome in done.erased):
+        raise typer.Exit(1)
 
 
 @audit.command("checkpoint")

@@ -11,6 +11,7 @@ from aiops_pipelines.project import Project
 
 if TYPE_CHECKING:
     from aiops_pipelines.resources.erasing import Outcome
+    from aiops_pipelines.resources.warehouse import Warehouse
 
 LINES_NAMED = 20
 User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Calls of this user only.")]
@@ -142,17 +143,42 @@ def erase(
     request = Request(user, by, reason, asked.date() if asked else None)
     if not confirm:
         for one in systems:
-            _show(eraser.look(one, request, clock), "would go")
+            show(eraser.look(one, request, clock), "would go")
         terminal.verbatim("Nothing was changed; --confirm with --by and --reason erases the person for good.")
         return
     outcomes = eraser.erase(systems, request, clock, lambda: publish_again(project, books))
     for outcome in outcomes:
-        _show(outcome, "went")
+        show(outcome, "went")
+    _older_backups(books, outcomes)
     if any(outcome.holds or outcome.left for outcome in outcomes):
         raise typer.Exit(1)
 
 
-def _show(outcome: "Outcome", went: str) -> None:
+def _older_backups(books: "Warehouse", outcomes: "list[Outcome]") -> None:
+    """Say which backups hold the person yet; of one that was made in the same moment nobody can tell."""
+    from aiops_pipelines.resources.known_backups import known_backups
+    from aiops_pipelines.wording import day, inert
+
+    erased = [(one.system, one.erased_at) for one in outcomes if one.erased_at]
+    known = ((row, at) for name, at in erased for row in known_backups(books, name))
+    found = {row["backup_id"]: row for row, at in known if row["made_at"] <= at}
+    if not found:
+        terminal.verbatim(
+            "No backup from before is known here; one that was made otherwise holds the person yet."
+        )
+        return
+    lines: list[terminal.Said] = [
+        ("warn", number, inert(f"{day(row['made_at'])}, {row['folder']}")) for number, row in found.items()
+    ]
+    terminal.block("In these backups the person is yet", lines)
+    terminal.verbatim(
+        "Destroy them when newer ones have passed their drill, and say so: aiops backup destroyed NAME "
+        "BACKUP. Who restores one before runs aiops audit complete with the log of now, which erases again."
+    )
+
+
+def show(outcome: "Outcome", went: str) -> None:
+    """Print what would go or went of a person in one system, and what is left."""
     from aiops_pipelines.wording import listed, some
 
     lines: list[terminal.Said] = []

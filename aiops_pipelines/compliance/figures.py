@@ -21,6 +21,7 @@ from aiops_pipelines.compliance.adversarial import by_category
 from aiops_pipelines.compliance.deadlines import regimes
 from aiops_pipelines.compliance.incident_figures import incident_figures
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
+from aiops_pipelines.compliance.recovery import older_backups, recovery_figures
 from aiops_pipelines.incidents.legal_clocks import NOT_ASKED
 from aiops_pipelines.wording import Kind
 
@@ -28,8 +29,9 @@ BLOCKS = ("block", "blocked")
 OF_PIPELINES = (
     *("decision.drift_verdict", "decision.incident_opened", "decision.index_built"),
     *("decision.index_published", "decision.report_published", "decision.report_amended"),
+    *("decision.backup_made", "decision.restore_drilled"),
 )
-"""Decisions that no person takes."""
+"""Decisions that no person takes, or that oversee no answer, whoever runs them each night."""
 NOBODY = ("aiops", "aiops_pipelines", "automatic")
 """Actors of decisions that a person could have taken."""
 UNKNOWN = "unknown"
@@ -93,6 +95,7 @@ def figures(e: MonthEvidence) -> dict[str, Figure]:
     """Return every figure of a system's month by key, in the order of the report."""
     values = (
         _integrity(e)
+        | recovery_figures(e)
         | _record(e)
         | _quality(e)
         | _privacy(e)
@@ -277,6 +280,7 @@ def _erasure(e: MonthEvidence) -> Values:
         if searched and len(searched) == len(erased)
         else None,
         "erasure.in_sources": sum(row["in_sources"] for row in searched) if searched else None,
+        "erasure.in_backups": older_backups(e, erased),
         "erasure.holds": len(e.holding()),
     }
 

@@ -67,7 +67,7 @@ class MonthEvidence:
     costs.savings_proposals, and `reports` and `amendments` are what was published so far. `verifier_key` is
     the key that the checkpoints are verified with, `texts_over_term` how many calls from before `texts_until`
     still hold their question or answer, `oldest_text` the start of the first call that does. `deletions` are
-    compliance.text_deletions, `holds` compliance.legal_holds.
+    compliance.text_deletions, `holds` compliance.legal_holds, `drills` compliance.restore_drills.
     """
 
     system: System
@@ -98,6 +98,8 @@ class MonthEvidence:
     deletions: pl.DataFrame = field(default_factory=_none)
     erasures: pl.DataFrame = field(default_factory=_none)
     holds: pl.DataFrame = field(default_factory=_none)
+    backups: pl.DataFrame = field(default_factory=_none)
+    drills: pl.DataFrame = field(default_factory=_none)
     verifier_key: str = ""
     texts_over_term: int = 0
     oldest_text: datetime | None = None
@@ -194,6 +196,10 @@ class MonthEvidence:
         """Return the legal holds in force when the evidence was read, the oldest first."""
         rows = [row for row in self.rows("holds") if row["released_at"] is None]
         return sorted(rows, key=lambda row: (row["placed_at"], row["hold_id"]))
+
+    def last_drill(self) -> Row:
+        """Return the last restore drill; an empty row without one."""
+        return max(self.rows("drills"), key=lambda row: row["number"], default={})
 
     def masked(self) -> list[tuple[str, int]]:
         """Return the month's personal data masked: type and times, most first."""

@@ -8,6 +8,7 @@ import polars as pl
 from aiops_pipelines.compliance.figures import last_checkpoint
 from aiops_pipelines.compliance.finding import verification_order
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
+from aiops_pipelines.compliance.recovery import FAILED, drills_table
 from aiops_pipelines.compliance.report_parts import NOT_EVIDENCED, Known, ReportSection, table
 from aiops_pipelines.document import TONES, Table, Tone
 from aiops_pipelines.wording import count, inert, listed, month, percent, some
@@ -45,14 +46,16 @@ def integrity(e: MonthEvidence, known: Known) -> ReportSection:
     meaning, tone = _integrity_meaning(e, known)
     cosigned, enough = _cosigned(known)
     tone = "warn" if tone == "good" and not enough else tone
+    if known["recovery.drill_result"] == FAILED:
+        cosigned, tone = f"{cosigned} The last restore drill FAILED.", "bad"
     return ReportSection(
         "integrity",
         "Integrity",
         f"{meaning} {cosigned}",
         tone,
-        known.of("integrity", "witness"),
+        known.of("integrity", "witness", "recovery"),
         (),
-        (runs,),
+        (runs, drills_table(e)),
         ((KEEP, note), (KEY, key)),
     )
 

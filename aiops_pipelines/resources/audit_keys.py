@@ -25,6 +25,7 @@ def rotate_key(book: AuditBook, system: System, by: str, clock: datetime) -> str
 
     Raises:
         KeyChangeRefused: nobody decides, nothing was signed yet, or the log is not whole.
+        LogForked: more was published of the log than it has, or something else.
     """
     if not by.strip():
         raise KeyChangeRefused("A key is rotated by somebody: --by NAME.")
@@ -96,6 +97,7 @@ def _whole(book: AuditBook, system: System, clock: datetime) -> tuple[KeyHistory
     size = signing.sign(system.now(clock))
     if size != signing.size():
         raise KeyChangeRefused(f"The log of {system.name} is not whole: aiops audit verify {system.name}")
+    signing.continued()  # where nothing was due to be signed, nobody has looked
     return signing.history()[0], size  # an entry that changes no key, a thief's say, must not save that key
 
 

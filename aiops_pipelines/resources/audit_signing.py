@@ -39,8 +39,8 @@ KEY_OLD = (
 FORKED = (
     "The log of {} has {:,} entries and does not begin with what its published checkpoint of {:,} signs: "
     "an older warehouse file was restored, or entries were changed. Nothing more is signed, deleted or "
-    "erased, for that would be a second history. Restore the newest backup of the warehouse; "
-    "`aiops audit verify` says what differs."
+    "erased, for that would be a second history. Restore the newest backup, or put back what published files "
+    "hold (`aiops audit complete {}`); `aiops audit verify` says what differs."
 )
 
 
@@ -147,7 +147,7 @@ class Signing:
         )
         for one in published:
             if roots.get(one.size) != one.root:
-                raise LogForked(FORKED.format(self._system, size, one.size))
+                raise LogForked(FORKED.format(self._system, size, one.size, self._system))
         return roots[size]
 
     def continued(self) -> None:

@@ -64,7 +64,7 @@ class Outcome:
     """What came of a request in one system: rows by table, holds that refused it, what names the person yet.
 
     `left` are places that are produced here, by column or file; `sources` lines of the team's own log files,
-    none of one that cannot be read.
+    none of one that cannot be read. `erased_at` is when the person was erased, now or before.
     """
 
     system: str
@@ -72,6 +72,7 @@ class Outcome:
     holds: tuple[str, ...] = ()
     left: dict[str, int] = field(default_factory=dict)
     sources: dict[str, list[int]] = field(default_factory=dict)
+    erased_at: datetime | None = None
 
 
 class Eraser:
@@ -296,6 +297,7 @@ class Eraser:
             outcome.left = left
             rows = self._warehouse.rows(ERASURES, system=outcome.system, status="erased")
             mine = rows.filter(pl.col("marks").list.contains(person.marks[0]))
+            outcome.erased_at = max(mine["decided_at"], default=None)
             found = mine.select("system", "erasure_id").with_columns(
                 scanned_at=pl.lit(clock),
                 left_over=pl.lit(len(left)),

@@ -4,6 +4,7 @@ A name is durable once its folder is synced, the bytes of a file once the file i
 """
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,3 +89,21 @@ def _named(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(file)) from error
+
+
+def sweep(room: Path, prefix: str) -> None:
+    """Remove the folders that killed processes left; after the prefix their names begin with its number."""
+    for folder in room.iterdir():
+        name = folder.name
+        if name.startswith(prefix) and _ended(name.removeprefix(prefix).partition("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ended(number: str) -> bool:
+    try:
+        os.kill(int(number), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return True
+    except PermissionError:  # of another user
+        return False
+    return False

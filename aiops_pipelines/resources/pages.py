@@ -22,6 +22,8 @@ CHIPS = {
     "CANNOT TELL": ("unknown", "\u25c7"),
     "intact": ("good", "\u25cf"),
     "broken": ("bad", "\u25bc"),
+    "passed": ("good", "\u25cf"),
+    "FAILED": ("bad", "\u25bc"),
     "met": ("good", "\u25cf"),
     "missed": ("bad", "\u25bc"),
     "running": ("plain", "\u25cb"),

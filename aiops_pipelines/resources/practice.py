@@ -27,6 +27,7 @@ from aiops_pipelines.inference_log.record import IS_CHAT
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources.first_file import sweep
 from aiops_pipelines.resources.published import published, working
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System, monday
@@ -103,13 +104,13 @@ def practice(project: Project, system: System, file: Path, clock: datetime) -> I
     books = working(project)
     books.prepare()
     room = project.warehouse.parent
-    for left in filter(_abandoned, room.glob(f"{PREFIX}*")):
-        shutil.rmtree(left, ignore_errors=True)
+    sweep(room, PREFIX)
     with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=room) as name:
         data = Path(name) / "data"
         copy = Project(data)
         copy.warehouse.parent.mkdir(parents=True)
-        books.copied(copy.warehouse)
+        with books.snapshot(copy.warehouse):
+            pass
         own = Warehouse(copy.warehouse, books.tables)
         with own.writing() as writer:
             for table in OWN:
@@ -124,18 +125,6 @@ def practice(project: Project, system: System, file: Path, clock: datetime) -> I
         operate(data)
         week = played_again(calls, start - timedelta(microseconds=1), start + WEEK)
         yield Practice(system, file, data, start, week, played)
-
-
-def _abandoned(folder: Path) -> bool:
-    """Say whether the process is gone that held a game day in a folder; its number is in the name."""
-    number = folder.name.removeprefix(PREFIX).partition("-")[0]
-    try:
-        os.kill(int(number), 0)
-    except (ValueError, OverflowError, ProcessLookupError):
-        return True
-    except PermissionError:  # of another user
-        return False
-    return False
 
 
 def keep(books: Warehouse, held: Practice, came: Outcome, held_at: datetime) -> None:

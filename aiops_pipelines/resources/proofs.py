@@ -108,11 +108,11 @@ def verified(project: Project, system: str, kept: Sequence[str] = ()) -> Proof:
     book = AuditBook(project, warehouse, Keys(project.keys))
     findings, entries, root = book.verify(system, kept)
     heard = book.signing(system).witnessing()
-    found = (*findings, *heard.findings, *_edited(project, warehouse, system))
+    found = (*findings, *heard.findings, *edited(project, warehouse, system))
     return Proof(system, entries, root, found, heard, len(kept))
 
 
-def _edited(project: Project, warehouse: Warehouse, system: str) -> Iterator[Finding]:
+def edited(project: Project, warehouse: Warehouse, system: str) -> Iterator[Finding]:
     """Yield the published reports and amendments whose files are not as they were."""
 
     def digest(name: str) -> str | None:

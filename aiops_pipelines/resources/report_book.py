@@ -54,6 +54,8 @@ EVIDENCE = {
     "deletions": "compliance.text_deletions",
     "erasures": "compliance.erasures",
     "holds": "compliance.legal_holds",
+    "backups": "compliance.backups",
+    "drills": "compliance.restore_drills",
     "reports": REPORTS,
     "amendments": AMENDMENTS,
 }

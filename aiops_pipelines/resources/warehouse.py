@@ -5,7 +5,6 @@ in as a whole. Times are stored as TIMESTAMP in UTC, so that no client needs a t
 """
 
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -234,12 +233,7 @@ class Warehouse:
             ):
                 if log.exists():
                     continue  # somebody wrote in between; a log without its file must not stay behind
-                connection.execute("set enable_progress_bar = false")
-                connection.execute(f"set temp_directory = {self._spilled}")
-                connection.execute(f"attach {_literal(str(self.file))} as source (read_only)")
-                connection.execute(f"attach {_literal(str(fresh))} as copy")
-                connection.execute("copy from database source to copy")
-                connection.execute("detach copy")
+                self._copy(connection, fresh)
                 fresh.chmod(self.file.stat().st_mode)  # who could not read it before cannot now
                 os.replace(fresh, self.file)
                 sync_folder(self.file.parent)
@@ -250,12 +244,31 @@ class Warehouse:
         """Where a copy puts what does not fit into memory; DuckDB's choice is the folder one stands in."""
         return _literal(str(self.file.with_name(f"{self.file.name}.copy.tmp")))
 
-    def copied(self, target: Path) -> None:
-        """Copy the file as it is, with what is in its log; nobody writes meanwhile."""
-        with disk_errors(f"{target.name} was not copied"), self._open(self.file, read_only=True):
-            for name in (self.file.name, f"{self.file.name}.wal"):
-                if (part := self.file.with_name(name)).exists():
-                    shutil.copyfile(part, target.with_name(name))
+    @contextmanager
+    def snapshot(self, target: Path) -> Iterator[None]:
+        """Copy every row to a new file; until the block ends nobody writes, so other files can go along.
+
+        DuckDB copies what it reads, since a process that closes the file once gives up its lock on it.
+        """
+        if not self._ready:
+            self.prepare()
+        with (
+            disk_errors(f"{target.name} was not copied"),
+            self._open(":memory:") as connection,
+            self._open(self.file, read_only=True),
+        ):
+            self._copy(connection, target)
+            target.chmod(self.file.stat().st_mode)
+            yield
+
+    def _copy(self, connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+        """Write the rows of the file, which is kept open, to another one, which is whole and closed then."""
+        connection.execute("set enable_progress_bar = false")
+        connection.execute(f"set temp_directory = {self._spilled}")
+        connection.execute(f"attach {_literal(str(self.file))} as source (read_only)")
+        connection.execute(f"attach {_literal(str(target))} as copy")
+        connection.execute("copy from database source to copy")
+        connection.execute("detach copy")
 
     def publish(
         self, target: Path, descriptions: Mapping[str, tuple[str, Mapping[str, str]]]

@@ -15,9 +15,9 @@ OTHER_DUCKDB = (
     "written with, as requirements.lock names it (make install); the file is left as it is."
 )
 RESTORE = (
-    "Restore it from a backup, or move it away and run again: what corpus and log folders still hold is read "
-    "anew; decisions, the audit log and calls that no log file holds any more are lost. If it is the copy "
-    "for analysts, a run makes it anew and nothing is lost."
+    "Restore a backup (aiops restore), or move it away and run again: what corpus and log folders still hold "
+    "is read anew; decisions, the audit log and calls that no log file holds any more are lost. If it is the "
+    "copy for analysts, a run makes it anew and nothing is lost."
 )
 ROOM = ". Make room on the disk if it is full."
 DISK_OR_MEMORY = (

@@ -72,6 +72,7 @@ def test_a_person_is_shown_held_released_and_erased(used: Path, aiops) -> None:
     verified = aiops(used, "audit", "verify", "support")
     assert verified.code == 0 and "1 call was of a person who was erased, as the log says" in verified.text
 
+    assert "No backup from before is known here" in gone.text
     again = aiops(used, "erase", "--user", ADA, *CONFIRMED)
     assert again.code == 0 and "Went" not in again.text and "Your file june.jsonl" in again.text
     assert stored(used).rows("compliance.erasures")["status"].to_list().count("erased") == 1
@@ -88,6 +89,26 @@ def test_a_person_is_shown_held_released_and_erased(used: Path, aiops) -> None:
 )
 def test_what_cannot_be_done_is_a_sentence(used: Path, aiops, arguments: tuple[str, ...], why: str) -> None:
     refused(aiops(used, *arguments), why.replace("hold-1", "HOLD-1"))
+
+
+def test_the_backups_that_hold_an_erased_person_are_named_until_they_are_destroyed(
+    used: Path, aiops, tmp_path: Path
+) -> None:
+    for number in "12":
+        assert aiops(used, "backup", str(tmp_path / number), "--by", "Mary").code == 0
+    gone = aiops(used, "erase", "--user", ADA, *CONFIRMED)
+    assert gone.code == 0 and "In these backups the person is yet" in gone.text
+    lines = [line.split() for line in gone.raw.splitlines() if "BAK-" in line]
+    assert [line[-1] for line in lines] == [str(tmp_path / number) for number in "12"]
+    assert "aiops audit complete" in gone.text
+    done = aiops(used, "backup", "destroyed", "support", lines[0][1], "--by", "Mary")
+    assert done.code == 0 and f"it was written to {tmp_path / '1'}" in done.text
+    again = aiops(used, "erase", "--user", ADA, *CONFIRMED)
+    assert lines[1][1] in again.text and lines[0][1] not in again.text
+    project = Project(used)
+    with Warehouse(project.warehouse, declared_tables(project.dbt)).writing() as writer:
+        writer._connection.execute("update compliance.backups set made_at = made_at + interval 1 second")
+    assert "No backup from before is known" in aiops(used, "erase", "--user", ADA, *CONFIRMED).text
 
 
 def test_old_texts_are_deleted_when_their_weeks_are_judged(used: Path, aiops) -> None:

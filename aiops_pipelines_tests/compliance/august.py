@@ -314,6 +314,28 @@ def holds() -> pl.DataFrame:
     return weeks.table("compliance.legal_holds", rows)
 
 
+@cache
+def backups() -> pl.DataFrame:
+    """Two from before both erasures of August, one of which is destroyed; one from after them."""
+    rows = [
+        {"system": NAME, "backup_id": f"BAK-{n}", "made_at": at, "destroyed_at": gone}
+        for n, (at, gone) in enumerate(((day(2), None), (day(3), day(20)), (day(30), None)))
+    ]
+    return weeks.table("compliance.backups", rows)
+
+
+@cache
+def drills() -> pl.DataFrame:
+    """One that failed, and after it one that passed, a week and 15 hours before the evidence is read."""
+    said = {"system": NAME, "drilled_by": "r.okafor", "backup_id": "BAK-2", "backup_made_at": day(30)}
+    rows = [
+        said
+        | {"number": 1, "drilled_at": day(30), "tree_size": 0, "passed": False, "findings": ["x is gone."]},
+        said | {"number": 2, "drilled_at": day(30, 15), "tree_size": 9, "passed": True, "findings": []},
+    ]
+    return weeks.table("compliance.restore_drills", rows)
+
+
 TABLES = {
     "inferences": "inference_log.inferences",
     "audit_log": "compliance.audit_log",
@@ -338,6 +360,8 @@ TABLES = {
     "deletions": "compliance.text_deletions",
     "erasures": "compliance.erasures",
     "holds": "compliance.legal_holds",
+    "backups": "compliance.backups",
+    "drills": "compliance.restore_drills",
     "reports": "compliance.compliance_reports",
     "amendments": "compliance.report_amendments",
 }
@@ -352,6 +376,7 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
         "legal_clocks": no_clocks, "changes": changes,
         "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,
         "deletions": deletions, "erasures": erasures, "holds": holds,
+        "backups": backups, "drills": drills,
     }  # fmt: skip
     frames = {name: changed[name] if name in changed else make() for name, make in made.items()}
     return MonthEvidence(weeks.SYSTEM, MONTH, NOW, **frames)

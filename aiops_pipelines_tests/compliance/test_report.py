@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -26,6 +27,9 @@ from aiops_pipelines_tests.compliance.august import (
     NOTE,
     NOW,
     TABLES,
+    backups,
+    day,
+    drills,
     erasures,
     evidence,
     hallucinations,
@@ -92,6 +96,11 @@ BY_HAND = {
     "guardrails.eroding": 1,
     "guardrails.events": 3,
     "adversarial.categories": 2,
+    "recovery.backup_at": day(30),
+    "recovery.drilled_at": day(30, 15),
+    "recovery.drill_age": 7.625,  # 30 August 15:00 to 7 September 06:00
+    "recovery.drill_result": "passed",
+    "erasure.in_backups": 1,
     "adversarial.gave_way": 1,
     "adversarial.held": 2,
     "adversarial.cannot_tell": 0,
@@ -342,9 +351,9 @@ def test_what_pipelines_decide_is_no_human_oversight(database: duckdb.DuckDBPyCo
     log = evidence().audit_log
     kinds = [
         f"decision.{what}"
-        for what in ("drift_verdict", "index_published", "baseline_frozen", "settings_changed")
+        for what in ("drift_verdict", "index_published", "baseline_frozen", "settings_changed", "backup_made")
     ]
-    actors = ["aiops_pipelines", "2f6c0c1e-run", "automatic", WHOEVER]
+    actors = ["aiops_pipelines", "2f6c0c1e-run", "automatic", WHOEVER, "nightly"]
     rows = [
         {"system": NAME, "entry_index": n, "kind": kind, "occurred_at": NOW.replace(month=8), "actor": actor}
         for n, (kind, actor) in enumerate(zip(kinds, actors, strict=True))
@@ -352,7 +361,7 @@ def test_what_pipelines_decide_is_no_human_oversight(database: duckdb.DuckDBPyCo
     e = evidence(audit_log=pl.DataFrame([dict.fromkeys(log.schema) | row for row in rows], log.schema))
     fill(database, e)
     found = figures(e)
-    assert (found["oversight.decisions"].value, found["oversight.by_people"].value) == (4, None)
+    assert (found["oversight.decisions"].value, found["oversight.by_people"].value) == (5, None)
     assert computed(database, found["oversight.by_people"].sql) is None
     oversight = next(row for row in compliance_report(e)["controls"] if row["id"] == "R6")
     assert (oversight["cells"][0]["label"], oversight["cells"][0]["figure"]) == (
@@ -399,7 +408,46 @@ def test_deletions_erasures_and_holds_are_said_and_evidenced() -> None:
         "Longest time from request to erasure",
         "Places where a search still found the erased",
         "Lines of the team's own log files that still name them",
+        "Backups from before the last of these erasures that nobody said are destroyed",
     ]
+
+
+def of_control(report: dict[str, Any], number: str) -> dict[str, dict[str, Any]]:
+    (row,) = [row for row in report["controls"] if row["id"] == number]
+    return {cell["label"]: cell for cell in row["cells"]}
+
+
+def test_a_drill_is_evidence_a_failed_one_is_called_so_and_none_is_not_evidenced(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    passed = compliance_report(evidence())
+    drill = of_control(passed, "R13")["Result of that drill"]["figure"]
+    assert drill["value"] == "passed" and "FAILED" not in passed["sections"][0]["meaning"]
+    table = passed["sections"][0]["tables"][1]
+    assert [row[4:] for row in table["rows"]] == [["FAILED", 0, "x is gone."], ["passed", 9, "none"]]
+
+    e = evidence(drills=drills().filter(number=1))
+    failed = compliance_report(e)
+    assert of_control(failed, "R13")["Result of that drill"]["figure"]["value"] == "FAILED"
+    section = failed["sections"][0]
+    assert section["tone"] == "bad" and "The last restore drill FAILED." in section["meaning"]
+    fill(database, e)
+    assert computed(database, figures(e)["recovery.drill_result"].sql) == "FAILED"
+
+    none = compliance_report(evidence(drills=drills().clear(), backups=backups().clear()))
+    cells = of_control(none, "R13")
+    for label in ("Last backup made", "Age of that drill", "Result of that drill"):
+        assert cells[label]["figure"] is None and "aiops backup" in cells[label]["reason"]
+    assert none["sections"][0]["tables"][1]["rows"] == []
+
+
+def test_backups_that_hold_who_was_erased_are_counted_until_they_are_destroyed(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    e = evidence(backups=backups().with_columns(destroyed_at=pl.lit(NOW)))
+    fill(database, e)
+    figure = figures(e)["erasure.in_backups"]
+    assert figure.value == computed(database, figure.sql) == 0
 
 
 def test_a_search_that_was_not_made_is_no_evidence(database: duckdb.DuckDBPyConnection) -> None:

@@ -17,7 +17,7 @@ from aiops_pipelines.project import Project
 from aiops_pipelines.resources import auditor
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_keys import KeyChangeRefused, revoke_key, rotate_key
-from aiops_pipelines.resources.audit_signing import SigningKeyMissing, origin
+from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing, origin
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.witness import Witness
@@ -26,6 +26,7 @@ from aiops_pipelines_tests.resources.test_auditor import failed, ran
 from aiops_pipelines_tests.resources.witnessed_shop import (
     NOW,
     book,
+    drop_tail,
     entries,
     found,
     grow,
@@ -279,6 +280,22 @@ def test_a_log_that_is_not_whole_or_not_signed_keeps_its_key(
     with pytest.raises(KeyChangeRefused, match="No checkpoint of desk is signed yet"):
         rotate_key(log, shop.model_copy(update={"name": "desk"}), "mira", NOW)
     assert log.verifier_key("shop") == key and not log.keys.has_signing("desk")
+
+
+def test_a_log_that_is_older_than_what_was_published_of_it_keeps_its_key(
+    log: AuditBook, shop: System, warehouse: Warehouse, project: Project
+) -> None:
+    """An older warehouse beside newer files: a rotation would be signed as a second history."""
+    key, newest = log.verifier_key("shop"), project.audit / "shop" / "checkpoint"
+    grow(log, 3, 5)
+    note = newest.read_text()
+    drop_tail(project, warehouse, 3)
+    newest.write_text(note)
+    with pytest.raises(LogForked):
+        rotate_key(log, shop, "mira", NOW)
+    with pytest.raises(LogForked):
+        revoke_key(log, shop, None, None, "mira", "It leaked.", NOW)
+    assert log.verifier_key("shop") == key and log.verify("shop")[1] == 3
 
 
 # --- single entries, and kills

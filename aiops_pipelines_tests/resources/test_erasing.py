@@ -139,7 +139,7 @@ def test_she_is_gone_from_every_byte_and_every_row(
         "monitoring.baseline_scores": 3,
         "incidents.diagnoses": 1,
     }
-    assert outcome.sources == {"july.jsonl": [1, 2, 4, 8, 9]}
+    assert outcome.sources == {"july.jsonl": [1, 2, 4, 8, 9]} and outcome.erased_at == NOW
     assert not [name for name in files(project.data) if "new-" in name or name.endswith(".wal")]
 
 
