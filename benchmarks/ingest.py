@@ -38,6 +38,7 @@ def bare(log: Path, database: Path) -> dict[str, float]:
 def ours(log: Path, database: Path) -> dict[str, float]:
     """LogBook, as the ingestion and `aiops import` use it."""
     from aiops_pipelines.inference_log import ingestion
+    from aiops_pipelines.inference_log.source import Source
     from aiops_pipelines.project import Project
     from aiops_pipelines.resources.log_book import LogBook
     from aiops_pipelines.resources.log_folder import LogFolder
@@ -57,7 +58,7 @@ def ours(log: Path, database: Path) -> dict[str, float]:
 
     ingestion.protected = timed
     warehouse = Warehouse(database, declared_tables(Project.here().dbt))
-    source = ingestion.Source("benchmark", "aiops_jsonl", NOW, b"k" * 32)
+    source = Source("benchmark", "aiops_jsonl", NOW, b"k" * 32)
     book = LogBook(warehouse, LogFolder(log.parent), source)
     [file] = book.given([log])
     return spent | {"stored": sum(landing.inferences.height for landing in book.read(file))}

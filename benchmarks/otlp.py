@@ -20,7 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from aiops_pipelines.inference_log import ingestion
-from aiops_pipelines.inference_log.ingestion import Source
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder

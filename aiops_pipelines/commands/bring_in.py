@@ -60,7 +60,8 @@ def import_files(
 def _store(files: list[Path], system: "System", name: str | None) -> bool:
     """Store the files; say whether all of them could be read."""
     from aiops_pipelines.inference_log.formats import UnknownFormat
-    from aiops_pipelines.inference_log.ingestion import Source, Tally
+    from aiops_pipelines.inference_log.ingestion import Tally
+    from aiops_pipelines.inference_log.source import Source
     from aiops_pipelines.resources.log_book import LogBook
     from aiops_pipelines.resources.log_folder import LogFolder
     from aiops_pipelines.resources.log_import import format_of, shortfalls

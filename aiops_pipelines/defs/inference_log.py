@@ -13,8 +13,9 @@ import polars as pl
 from aiops_pipelines import inference_log
 from aiops_pipelines.defs.bodies import Work, labels, spec, table
 from aiops_pipelines.defs.cadences import CONTINUOUS, one_run, systems
-from aiops_pipelines.inference_log.ingestion import Landing, Source, Tally, for_expectations
+from aiops_pipelines.inference_log.ingestion import Landing, Tally, for_expectations
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_signing import SigningKeyMissing

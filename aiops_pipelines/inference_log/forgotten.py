@@ -7,15 +7,13 @@ is the source's to say.
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from aiops_pipelines.compliance.erasure import mark
 from aiops_pipelines.compliance.privacy import pseudonymised
-
-if TYPE_CHECKING:
-    from aiops_pipelines.inference_log.ingestion import Source
+from aiops_pipelines.inference_log.source import Source
 
 _TIME = pl.Datetime("us", "UTC")
 _QUOTED, _WORD = re.compile(r'"([^"\\]{1,200})"'), re.compile(r"[^\s\"',:;{}\[\]()<>=\\]{1,200}")
@@ -23,7 +21,7 @@ _QUOTED, _WORD = re.compile(r'"([^"\\]{1,200})"'), re.compile(r"[^\s\"',:;{}\[\]
 
 
 def forgotten(
-    calls: pl.DataFrame, traces: Sequence[Mapping[str, Any]], source: "Source"
+    calls: pl.DataFrame, traces: Sequence[Mapping[str, Any]], source: Source
 ) -> tuple[pl.DataFrame, int]:
     """Return the calls with `texts_deleted_at`, those of erased people emptied, and how many those are.
 
@@ -48,7 +46,7 @@ def forgotten(
     return calls.with_columns(columns), calls.filter(theirs).height
 
 
-def is_erased(row: Mapping[str, Any], source: "Source") -> bool:
+def is_erased(row: Mapping[str, Any], source: Source) -> bool:
     """Say whether a row, as it is logged, names a user or session of somebody who was erased."""
     if not source.erased:
         return False
@@ -57,13 +55,13 @@ def is_erased(row: Mapping[str, Any], source: "Source") -> bool:
     return any(mark(source.key, one) in source.erased for one in (*named, *stored))
 
 
-def about_erased(row: Mapping[str, Any], source: "Source") -> bool:
+def about_erased(row: Mapping[str, Any], source: Source) -> bool:
     """Say whether a row is said of a call or trace of somebody who was erased, whoever says it."""
     calls = {row.get("event_id"), row.get("call_id")}
     return row.get("trace_id") in source.erased_traces or not calls.isdisjoint(source.erased_calls)
 
 
-def names_erased(raw: bytes, source: "Source") -> bool:
+def names_erased(raw: bytes, source: Source) -> bool:
     """Say whether a line that was not understood names somebody who was erased."""
     if not source.erased:
         return False

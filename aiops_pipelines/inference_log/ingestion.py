@@ -1,107 +1,31 @@
-"""From log bytes to rows: where to go on reading a file, and what of a batch is stored, known or set aside.
+"""From what an importer read to rows: what of a batch is stored, known or set aside.
 
 Nothing here opens a file or a table. Personal data is masked here, before any row leaves.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
 
 import polars as pl
 
 from aiops_pipelines.compliance.masking import masked_column, pseudonymised_column
-from aiops_pipelines.compliance.privacy import REGIONS, mask
+from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.inference_log.forgotten import forgotten
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
 from aiops_pipelines.inference_log.priced_apart import with_priced_apart
+from aiops_pipelines.inference_log.reading import Reading, log_file
 from aiops_pipelines.inference_log.record import ANSWERED, SCHEMA, TOKEN_COLUMNS, Batch, Rejection
 from aiops_pipelines.inference_log.redelivered import contradictions
 from aiops_pipelines.inference_log.set_aside import QUARANTINE, aside_rows, refusal
+from aiops_pipelines.inference_log.source import Source
 
-HEAD_BYTES = 4_096
 AHEAD = timedelta(days=1)
 """How far a clock may run ahead of ours: a call dated later would be taken for weeks of silence before it."""
 FREE_TEXT = ("query", "answer", "error_type", "endpoint", "user_group")
 IDENTIFIERS = ("trace_id", "session_id", "user_id", "source_id")
-LOG_FILES = pl.Schema(
-    {
-        **dict.fromkeys(("system", "source_file"), pl.String()),
-        **dict.fromkeys(
-            ("size_bytes", "modified_ns", "bytes_read", "waiting_bytes", "lines_read"), pl.Int64()
-        ),
-        **dict.fromkeys(("rows_stored", "rows_known", "rows_quarantined"), pl.Int64()),
-        "head_hash": pl.String(),
-        "read_at": pl.Datetime("us", "UTC"),
-    }
-)
-
-
-@dataclass(frozen=True)
-class LogFile:
-    """A log file as it lies there: `head` is its first HEAD_BYTES, `appended` whether it grows by lines.
-
-    A compressed file, and one that may be a single JSON document, is read whole whenever it changes.
-    """
-
-    name: str
-    size_bytes: int
-    modified_ns: int
-    head: bytes
-    appended: bool = True
-    compressed: bool = False
-
-
-@dataclass(frozen=True)
-class ReadPlan:
-    """What to read of a file: nothing, on from an offset, or all of it from the start."""
-
-    action: Literal["skip", "continue", "start"]
-    offset: int = 0
-    lines_read: int = 0
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How far a file is read: one row of `inference_log.log_files` without system and time."""
-
-    file: LogFile
-    bytes_read: int = 0
-    waiting_bytes: int = 0
-    lines_read: int = 0
-    rows_stored: int = 0
-    rows_known: int = 0
-    rows_quarantined: int = 0
-
-
-@dataclass(frozen=True)
-class Source:
-    """Whose log is read, in which format, and when."""
-
-    system: str
-    format: str
-    now: datetime
-    key: bytes
-    """Secret of 32 bytes or more, for the pseudonyms of identifiers that hold personal data."""
-    regions: Sequence[str] = REGIONS
-    mapping: Mapping[str, str] | None = None
-    """Column of the record to field, for the format `mapped`."""
-    erased: frozenset[str] = frozenset()
-    """Marks of people who were erased: their calls come back without texts and person."""
-    erased_traces: frozenset[str] = frozenset()
-    erased_calls: frozenset[str] = frozenset()
-    """Their traces and calls as stored, for what names nothing else; of a call its own part of the id too."""
-    story_ends: datetime | None = None
-    """The end of a recorded story, which may lie ahead of `now`."""
-
-    @property
-    def present(self) -> datetime:
-        """The latest time that a call can have without a clock that is wrong."""
-        return max(self.now, self.story_ends or self.now)
 
 
 @dataclass(frozen=True)
@@ -148,38 +72,6 @@ class Tally:
     def __str__(self) -> str:
         said = f"{self.stored} calls stored, {self.known} there already, {self.refused.total()} set aside"
         return f"{said}, {self.forgotten} of erased people without texts" if self.forgotten else said
-
-
-def head_hash(head: bytes, bytes_read: int) -> str:
-    """Return the SHA-256, hex, of the first bytes that were read, at most HEAD_BYTES."""
-    return hashlib.sha256(head[:bytes_read]).hexdigest()
-
-
-def plan(file: LogFile, seen: Mapping[str, Any] | None) -> ReadPlan:
-    """Decide what to read of a file, given its row of `inference_log.log_files`.
-
-    A file that only grew is read on. One whose start or length does not fit what was read was rewritten, and
-    is read from its start; event ids keep that from storing a call twice.
-    """
-    if seen is None:
-        return ReadPlan("start", reason="new file")
-    if (file.size_bytes, file.modified_ns) == (seen["size_bytes"], seen["modified_ns"]):
-        return ReadPlan("skip", seen["bytes_read"], seen["lines_read"], "unchanged")
-    if not file.appended:
-        return ReadPlan("start", reason="changed")
-    if file.size_bytes < seen["bytes_read"] or head_hash(file.head, seen["bytes_read"]) != seen["head_hash"]:
-        return ReadPlan("start", reason="rewritten")
-    if file.size_bytes == seen["size_bytes"]:
-        return ReadPlan("start", reason="changed")
-    return ReadPlan("continue", seen["bytes_read"], seen["lines_read"], "grown")
-
-
-def begin(file: LogFile, read_plan: ReadPlan, seen: Mapping[str, Any] | None) -> Reading:
-    """Return how far a file is read when the plan starts: its counts go on, or begin again from 0."""
-    if seen is None or read_plan.action == "start":
-        return Reading(file)
-    counts = ("bytes_read", "waiting_bytes", "lines_read", "rows_stored", "rows_known", "rows_quarantined")
-    return Reading(file, *(seen[name] for name in counts))
 
 
 def land(
@@ -243,21 +135,6 @@ def land(
         batch.promised,
         of_erased,
     )
-
-
-def log_file(reading: Reading, source: Source) -> pl.DataFrame:
-    """Return the file's row of `inference_log.log_files`."""
-    file = reading.file
-    row = {
-        "system": source.system,
-        "source_file": file.name,
-        "size_bytes": file.size_bytes,
-        "modified_ns": file.modified_ns,
-        **{name: getattr(reading, name) for name in LOG_FILES if hasattr(reading, name)},
-        "head_hash": head_hash(file.head, reading.bytes_read),
-        "read_at": source.now,
-    }
-    return pl.DataFrame([row], schema=LOG_FILES, orient="row")
 
 
 def for_expectations(inferences: pl.DataFrame) -> pl.DataFrame:

@@ -11,8 +11,9 @@ import polars as pl
 from aiops_pipelines.compliance.privacy import mask, pseudonymised
 from aiops_pipelines.inference_log.feedback import FEEDBACK, TRACES
 from aiops_pipelines.inference_log.forgotten import about_erased, is_erased
-from aiops_pipelines.inference_log.ingestion import Reading, Source
+from aiops_pipelines.inference_log.reading import Reading
 from aiops_pipelines.inference_log.record import IS_CHAT, Batch
+from aiops_pipelines.inference_log.source import Source
 
 NAMES = ("trace_id", "session_id", "user_id")
 TEXTS = ("event_id", "call_id", "name", "label", "given_by", "endpoint")

@@ -4,16 +4,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.inference_log.forgotten import keyed_line, names_erased
 from aiops_pipelines.inference_log.record import Rejection
-
-if TYPE_CHECKING:
-    from aiops_pipelines.inference_log.ingestion import Source
+from aiops_pipelines.inference_log.source import Source
 
 RAW_SHOWN, RAW_MASKED = 500, 4_000
 """Characters kept of a line that was set aside, and masked before: data cut in two is not recognised."""
@@ -35,9 +33,7 @@ def refusal(record: Mapping[str, Any], reason: str) -> Rejection:
     return Rejection(record["source_line"], reason, content.encode())
 
 
-def aside_rows(
-    rejections: Sequence[Rejection], source_file: str, source: "Source"
-) -> Iterator[dict[str, Any]]:
+def aside_rows(rejections: Sequence[Rejection], source_file: str, source: Source) -> Iterator[dict[str, Any]]:
     """Yield rows of `inference_log.quarantine`, QUARANTINE."""
     # Many bad spans can stand in one long line, which is hashed once.
     lines = {raw: _line(raw, source) for raw in {rejection.raw for rejection in rejections}}
@@ -52,7 +48,7 @@ def aside_rows(
         }
 
 
-def _line(raw: bytes, source: "Source") -> dict[str, str | None]:
+def _line(raw: bytes, source: Source) -> dict[str, str | None]:
     hashed = hashlib.sha256(raw).hexdigest()
     if names_erased(raw, source):
         return {"line_hash": keyed_line(source.key, hashed), "raw_masked": None}

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import polars as pl
 
 from aiops_pipelines.compliance.erasure import GONE, LOOKED_FOR, SHORTEST_ID, stands_alone
-from aiops_pipelines.inference_log.ingestion import LogFile, begin, plan
+from aiops_pipelines.inference_log.reading import LogFile, begin, plan
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.first_file import sync_folder, write_durably
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError

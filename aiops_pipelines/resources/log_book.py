@@ -12,11 +12,13 @@ from pathlib import Path
 import polars as pl
 
 from aiops_pipelines.inference_log.formats import importer
-from aiops_pipelines.inference_log.ingestion import Landing, LogFile, Reading, Source, begin, land, plan
+from aiops_pipelines.inference_log.ingestion import Landing, land
 from aiops_pipelines.inference_log.late import feedback_rows, trace_rows
 from aiops_pipelines.inference_log.lines import Block
 from aiops_pipelines.inference_log.plain_calls import LINE, PLAIN, PlainCalls, plain_calls
+from aiops_pipelines.inference_log.reading import LogFile, Reading, begin, plan
 from aiops_pipelines.inference_log.record import Batch
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.json_lines import parsed_lines
 from aiops_pipelines.resources.log_folder import JOINED_BYTES, PIECE_BYTES, LogFolder, Piece
 from aiops_pipelines.resources.people import knowing_erased

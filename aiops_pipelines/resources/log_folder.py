@@ -1,6 +1,6 @@
 """Log files on disk: which there are, and their lines in pieces of bounded size.
 
-What to read of a file is decided by `inference_log.ingestion`, what the lines mean by the importers.
+What to read of a file is decided by `inference_log.reading`, what the lines mean by the importers.
 """
 
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aiops_pipelines.inference_log.ingestion import HEAD_BYTES, LogFile, Reading, ReadPlan
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, Block, Lines, is_document
+from aiops_pipelines.inference_log.reading import HEAD_BYTES, LogFile, Reading, ReadPlan
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.resources import packed, tabular
 

@@ -15,10 +15,12 @@ import polars as pl
 
 from aiops_pipelines.costs.prices import call_costs
 from aiops_pipelines.inference_log.formats import UnknownFormat, detected, importer
-from aiops_pipelines.inference_log.ingestion import Source, begin, land, plan
+from aiops_pipelines.inference_log.ingestion import land
 from aiops_pipelines.inference_log.lines import DOCUMENT_LIMIT, parse
 from aiops_pipelines.inference_log.objects import unwrapped
+from aiops_pipelines.inference_log.reading import begin, plan
 from aiops_pipelines.inference_log.record import SCHEMA, RecordError
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.log_folder import LogFolder, Piece
 from aiops_pipelines.resources.prices import PriceBook
 from aiops_pipelines.resources.tokenizer import count_tokens

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from aiops_pipelines.inference_log.formats import importer
-from aiops_pipelines.inference_log.ingestion import begin, plan
+from aiops_pipelines.inference_log.reading import begin, plan
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS, Batch
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.systems import Logs, monday

@@ -6,7 +6,7 @@ import polars as pl
 
 from aiops_pipelines.compliance.erasure import ERASED, mark
 from aiops_pipelines.compliance.privacy import pseudonymised
-from aiops_pipelines.inference_log.ingestion import Source
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.warehouse import Warehouse
 

@@ -11,7 +11,7 @@ import polars as pl
 from aiops_pipelines.costs.prompt_texts import PROMPTS, definitions
 from aiops_pipelines.inference_log.call_record import KeptTexts
 from aiops_pipelines.inference_log.formats import importer
-from aiops_pipelines.inference_log.ingestion import begin, plan
+from aiops_pipelines.inference_log.reading import begin, plan
 from aiops_pipelines.periods import next_month
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.warehouse import Warehouse

@@ -17,7 +17,8 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.costs.prices import call_costs
-from aiops_pipelines.inference_log.ingestion import Source, Tally
+from aiops_pipelines.inference_log.ingestion import Tally
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources import log_book
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
@@ -232,7 +233,7 @@ KILLED = """
 import os, sys
 from datetime import datetime, UTC
 from pathlib import Path
-from aiops_pipelines.inference_log.ingestion import Source
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import log_book, portions, tabular
 from aiops_pipelines.resources.log_book import LOG_FILES, LogBook

@@ -5,9 +5,11 @@ from dataclasses import replace
 from aiops_pipelines.compliance.erasure import mark
 from aiops_pipelines.compliance.privacy import pseudonymised
 from aiops_pipelines.inference_log.forgotten import is_erased, keyed_line, names_erased
-from aiops_pipelines.inference_log.ingestion import LogFile, Reading, Source, land
+from aiops_pipelines.inference_log.ingestion import land
 from aiops_pipelines.inference_log.late import feedback_rows, trace_rows
+from aiops_pipelines.inference_log.reading import LogFile, Reading
 from aiops_pipelines.inference_log.record import Batch, Rejection, normal_form
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines_tests.inference_log.test_ingestion import NOW
 
 KEY = b"k" * 32

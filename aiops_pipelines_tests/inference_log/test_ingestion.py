@@ -12,20 +12,19 @@ from hypothesis import strategies as st
 
 from aiops_pipelines.inference_log import aiops_jsonl
 from aiops_pipelines.inference_log.formats import IMPORTERS
-from aiops_pipelines.inference_log.ingestion import (
+from aiops_pipelines.inference_log.ingestion import for_expectations, land
+from aiops_pipelines.inference_log.reading import (
     HEAD_BYTES,
     LOG_FILES,
     LogFile,
     Reading,
-    Source,
     begin,
-    for_expectations,
     head_hash,
-    land,
     plan,
 )
 from aiops_pipelines.inference_log.record import SCHEMA
 from aiops_pipelines.inference_log.set_aside import QUARANTINE
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.systems import Logs
 

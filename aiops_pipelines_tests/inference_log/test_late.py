@@ -8,9 +8,11 @@ import pytest
 
 from aiops_pipelines.inference_log import aiops_jsonl, langfuse
 from aiops_pipelines.inference_log.feedback import FEEDBACK, TRACES, feedback_row
-from aiops_pipelines.inference_log.ingestion import LogFile, Reading, Source, land
+from aiops_pipelines.inference_log.ingestion import land
 from aiops_pipelines.inference_log.late import feedback_rows, trace_rows, with_late_facts
+from aiops_pipelines.inference_log.reading import LogFile, Reading
 from aiops_pipelines.inference_log.record import Batch, RecordError
+from aiops_pipelines.inference_log.source import Source
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 SOURCE = Source("s", "langfuse", NOW, b"k" * 32)

@@ -33,7 +33,7 @@ told(lines, longest)
 STORED = """
 from datetime import UTC, datetime
 from pathlib import Path
-from aiops_pipelines.inference_log.ingestion import Source
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.tables import declared_tables

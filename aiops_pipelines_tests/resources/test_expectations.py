@@ -9,7 +9,9 @@ import pytest
 
 from aiops_pipelines import inference_log
 from aiops_pipelines.inference_log import aiops_jsonl
-from aiops_pipelines.inference_log.ingestion import LogFile, Reading, Source, for_expectations, land
+from aiops_pipelines.inference_log.ingestion import for_expectations, land
+from aiops_pipelines.inference_log.reading import LogFile, Reading
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.expectations import load_suite, validate
 
 SUITE = load_suite(Path(inference_log.__file__).with_name("expectations.yaml"))

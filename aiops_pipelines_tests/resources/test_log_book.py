@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.compliance import privacy
-from aiops_pipelines.inference_log.ingestion import Source, Tally
+from aiops_pipelines.inference_log.ingestion import Tally
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.warehouse import Warehouse

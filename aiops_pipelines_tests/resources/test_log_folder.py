@@ -8,7 +8,9 @@ import pytest
 import zstandard
 
 from aiops_pipelines.inference_log import aiops_jsonl, otlp_json
-from aiops_pipelines.inference_log.ingestion import Source, begin, land, plan
+from aiops_pipelines.inference_log.ingestion import land
+from aiops_pipelines.inference_log.reading import begin, plan
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError
 from aiops_pipelines_tests.bound_root import python
@@ -75,7 +77,7 @@ LISTED = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from aiops_pipelines.inference_log.ingestion import Source
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.log_folder import LogFolder, LogFolderError

@@ -7,9 +7,10 @@ from decimal import Decimal
 import pytest
 
 from aiops_pipelines.inference_log.formats import UnknownFormat
-from aiops_pipelines.inference_log.ingestion import Source, Tally
+from aiops_pipelines.inference_log.ingestion import Tally
 from aiops_pipelines.inference_log.late import with_late_facts
 from aiops_pipelines.inference_log.record import SCHEMA
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.log_import import COLUMNS, COSTS, Look, format_of, looked_at, shortfalls

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aiops_pipelines.inference_log.ingestion import Source
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_calls import new_entries

@@ -13,7 +13,7 @@ from aiops_pipelines.costs.lever import Group
 from aiops_pipelines.costs.levers import LEVERS
 from aiops_pipelines.costs.opportunities import savings_proposals
 from aiops_pipelines.costs.prices import call_costs
-from aiops_pipelines.inference_log.ingestion import Source
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.month_calls import month_groups

@@ -11,8 +11,8 @@ import pytest
 import zstandard
 
 from aiops_pipelines.inference_log.formats import detected, importer
-from aiops_pipelines.inference_log.ingestion import begin, plan
 from aiops_pipelines.inference_log.lines import parse
+from aiops_pipelines.inference_log.reading import begin, plan
 from aiops_pipelines.inference_log.record import RecordError
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.tabular import table_lines

@@ -9,7 +9,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from aiops_pipelines.inference_log.ingestion import Source, Tally
+from aiops_pipelines.inference_log.ingestion import Tally
+from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.monitoring.baseline import freeze
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
