@@ -131,6 +131,27 @@ class Evidence:
             f"the share of scores that could not be measured rose by {points:.1f} points against the baseline"
         )
 
+    def _never_moves(self) -> bool:
+        """Say whether all scores are one, or all of each endpoint, in both periods."""
+        if self.sample == "known":
+            return bool(np.ptp(np.concatenate(self.values())) < SAME)
+        scores = pl.concat([rows.select("stratum", "value") for rows in (self.baseline, self.held)])
+        spread = scores.group_by("stratum").agg(pl.col("value").max() - pl.col("value").min())
+        return bool((spread["value"] < SAME).all())
+
+    def _effective_users(self) -> tuple[float, float]:
+        """Return the effective users of the baseline, on the week's own mix of endpoints, and of the week."""
+        calls = self.held.group_by("stratum").agg(pl.len().alias("calls"))
+        share = self.baseline.join(calls, on="stratum").with_columns(
+            weight=pl.col("calls") / pl.len().over("stratum")
+        )
+        weights = (
+            rows.group_by("cluster").agg(weight)["weight"].to_numpy().astype(np.float64)
+            for rows, weight in ((share, pl.col("weight").sum()), (self.held, pl.len().alias("weight")))
+        )
+        before, now = (round(effective_clusters(of), 9) for of in weights)
+        return before, now
+
     def obstacle(self) -> str | None:
         """Return why the week cannot be compared, in a sentence, or None."""
         return next(self._obstacles(), None)
@@ -166,30 +187,25 @@ class Evidence:
             if self.held.is_empty():
                 yield f"{self.unknown()}; replace it by weeks with them."
                 return
-            there = self.baseline.filter(pl.col("stratum").is_in(self.held["stratum"].unique().to_list()))
-            users = min(_effective(there), _effective(self.held))
+            users = min(self._effective_users())
             if users < FEWEST_UNITS:
                 yield (
                     f"The calls count as {users:.1f} independent users, because some make many of them; "
                     f"at least {FEWEST_UNITS} are needed."
                 )
                 return
-        baseline, week = self.values()
+        baseline, _ = self.values()
         compared = self.comparison()
         if compared.baseline <= 0:
             yield "The baseline mean is 0, so a relative drop is not defined."
-        elif np.ptp(np.concatenate([baseline, week])) < SAME:
+        elif self._never_moves():
+            same = f"{baseline[0]:.3g}" if np.ptp(baseline) < SAME else "that of its endpoint"
             yield (
-                f"Every score is {baseline[0]:.3g}, in the baseline and in the week: a metric that never "
+                f"Every score is {same}, in the baseline and in the week: a metric that never "
                 "moves neither shows nor excludes a drop."
             )
         elif compared.interval() is None:
             yield "The baseline mean cannot be told from 0, so a relative drop has no bounds."
-
-
-def _effective(rows: pl.DataFrame) -> float:
-    sizes = np.unique(rows["cluster"].to_list(), return_counts=True)[1].astype(np.float64)
-    return effective_clusters(sizes)
 
 
 def gather(
