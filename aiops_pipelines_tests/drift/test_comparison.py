@@ -139,7 +139,8 @@ def test_luck_of_a_thin_stratum_is_no_mix_by_hand() -> None:
 def thin_weeks(rng: np.random.Generator, weeks: int) -> tuple[float, float]:
     """Shares of weeks with p below 5 %, of the drop and of the mix alone; no endpoint is harder, nothing fell.
 
-    60 users of the baseline ask five times at one endpoint, 10 ask at a thin one, once each; 60 others make half of their five calls to each in the week.
+    60 users of the baseline ask five times at one endpoint, 10 ask at a thin one, once each; 60 others make half
+    of their five calls to each in the week.
     """
     alarms = np.zeros(2)
     old_users = np.concatenate([np.repeat(np.arange(60), 5), np.arange(60, 70)])
