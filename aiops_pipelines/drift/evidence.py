@@ -18,6 +18,8 @@ from aiops_pipelines.wording import count, listed
 
 FEWEST_UNITS = 10
 """Below ten independent observations no variance can be trusted, and 2^-n, the least p, passes 0.1 %."""
+NAMED = 3
+"""Endpoints that a reason names, those with the most calls: paths with an id in them are many."""
 SAME = 1e-12
 """Scores closer than this differ by rounding only."""
 
@@ -106,10 +108,12 @@ class Evidence:
         if self.sample == "known" or 10 * self.held.height >= 9 * self.measured.height:
             return ""
         new = self.measured.filter(pl.col("stratum").is_null())
-        names = listed(sorted(new["endpoint"].unique()))
+        calls = new.group_by("endpoint").len().sort("len", "endpoint", descending=[True, False])
+        names, more = calls["endpoint"].head(NAMED).to_list(), calls.height - NAMED
+        names += [f"{count(more)} more"] if more > 0 else []
         return (
             f"{new.height:,} of the {self.measured.height:,} scored calls are of endpoints that the baseline "
-            f"does not have ({names})"
+            f"does not have ({listed(names)})"
         )
 
     def rise_in_unmeasured(self) -> float:

@@ -301,6 +301,16 @@ def test_endpoints_without_a_baseline_are_not_judged(
     assert reason in str(row["reason"])
 
 
+def test_of_many_new_endpoints_a_few_are_named(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before = production(scores, rng, 0, ask=200)
+    paths = {f"path{n}": 2 + (n == 7) for n in range(30)}
+    row = on_its_mix(before, production(scores, rng, 5, ask=100, **paths), baseline)
+    assert row["verdict"] == "CANNOT TELL"
+    assert "does not have (path7, path0, path1 and 27 more);" in str(row["reason"])
+
+
 def test_a_week_of_new_endpoints_alone_has_no_baseline(
     scores: Scores, baseline: Baseline, rng: np.random.Generator
 ) -> None:
