@@ -242,3 +242,5 @@ _DETECTORS: dict[str, tuple[re.Pattern[str], Callable[[str], Iterator[Span]]]] =
     "IP": (re.compile(r"\d\.\d|:[0-9A-Fa-f]{0,4}:"), _addresses),
 }
 """By type: what a text must hold to be worth the search, and the search; in this order."""
+TYPES = ("EMAIL", "SECRET", *_DETECTORS, "PHONE")
+"""Of what is masked, in the order in which it is looked for."""

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from aiops_pipelines.drift.query_mix import SURE, between_questions
+from aiops_pipelines.drift.query_mix import SURE, between_questions, with_strata
 
 DRIFT_CAUSES = pl.Schema(
     {
@@ -120,6 +120,8 @@ def _scored_calls(
 
 def _explain(rows: pl.DataFrame, freshness: pl.DataFrame, vectors: pl.DataFrame | None) -> list[Explanation]:
     """Return what explains the drop of one metric, whose baseline is `frozen` and whose week is `now`."""
+    if rows.is_empty():
+        return []
     rows = _with_loss(rows)
     if not rows["frozen"].any() or not rows["now"].any():
         return []
@@ -134,16 +136,20 @@ def _explain(rows: pl.DataFrame, freshness: pl.DataFrame, vectors: pl.DataFrame 
 
 
 def _with_loss(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add how much each call lost against the baseline mean of its query, or of its endpoint in production.
+    """Add how much each call lost against the baseline mean of its query, or of its stratum in production.
 
-    Known queries and endpoints without a baseline are left out.
+    Known queries and strata without a baseline are left out, as they are of the verdict.
     """
-    before = rows.filter("frozen")
-    unit = pl.coalesce("query_id", pl.format("endpoint {}", pl.col("endpoint").fill_null("unnamed")))
-    expected = before.group_by(unit.alias("unit")).agg(pl.col("value").mean().alias("expected"))
+    if rows["sample"][0] == "known":
+        rows = rows.with_columns(unit="query_id")
+    else:
+        rows = rows.with_columns(pl.col("endpoint").fill_null("unnamed"))
+        before = rows.filter("frozen")
+        placed = [with_strata(before, week)[1] for week in rows.partition_by("week", maintain_order=True)]
+        rows = pl.concat(placed).rename({"stratum": "unit"})
+    expected = rows.filter("frozen").group_by("unit").agg(pl.col("value").mean().alias("expected"))
     return (
-        rows.with_columns(unit=unit)
-        .join(expected, on="unit", how="left", maintain_order="left")
+        rows.join(expected, on="unit", how="left", maintain_order="left")
         .with_columns(loss=pl.col("expected") - pl.col("value"))
         .filter(pl.col("loss").is_not_null())
     )

@@ -112,13 +112,13 @@ def clustered(
 ) -> Comparison:
     """Compare two sets of production calls whose scores hang together by user.
 
-    The variance of each mean sums the residuals by cluster before squaring (Liang & Zeger 1986; Miller 2024,
-    section 2.2), with the factor G / (G - 1); users seen in both periods give the covariance. Degrees of
-    freedom follow Welch (1947) and Satterthwaite (1946) on the effective number of clusters
-    (`effective_clusters`).
+    The variance of each mean sums over users how far it moves without them (the jackknife by clusters, CV3 of
+    MacKinnon, Nielsen & Webb 2023; Miller 2024, section 2.2, for clusters of one size); users seen in both
+    periods give the covariance. Degrees of freedom follow Welch (1947) and Satterthwaite (1946) on the
+    effective number of clusters (`effective_clusters`).
 
-    Worked example, one period: scores 1, 0 of user a and 1, 1 of user b. The mean is 0.75, the residual sums
-    are -0.5 and 0.5, over n = 4: -0.125 and 0.125. Variance: 2/1 * (0.125^2 + 0.125^2) = 0.0625.
+    Worked example, one period: scores 1, 0 of user a and 1, 1 of user b. The mean is 0.75, without a 1 and
+    without b 0.5. Variance: 1/2 * (0.25^2 + 0.25^2) = 0.0625.
     """
     alike = [""] * max(len(baseline), len(week))
     strata = alike[: len(baseline)], alike[: len(week)]
@@ -147,32 +147,39 @@ def post_stratified(
     """
     users, (of_baseline, of_week) = _codes(baseline_clusters, week_clusters)
     strata, (known, now) = _codes(baseline_strata, week_strata)
-    shares = np.bincount(now, minlength=strata) / len(week)
-    sizes = np.bincount(known, minlength=strata)
-    if (sizes[shares > 0] == 0).any():
-        raise ValueError("The week has a stratum that the baseline lacks.")
-    means = np.bincount(known, weights=baseline, minlength=strata) / np.maximum(sizes, 1)
-    groups = np.bincount(np.unique(known * users + of_baseline) // users, minlength=strata)
-    weights, expected = (shares / np.maximum(sizes, 1))[known], means[now]
-    scale = np.sqrt(groups / np.maximum(groups - 1, 1))[known]
-    noise = np.bincount(of_baseline, weights=weights * scale * (baseline - means[known]), minlength=users)
-    weighted = np.bincount(of_baseline, weights=weights, minlength=users).astype(np.float64)
-    mix, calls = _cluster_errors(expected, of_week, users)
-    moved, _ = _cluster_errors(week, of_week, users)
-    errors = noise + mix
-    vb, vw = float(noise @ noise), float((moved - mix) @ (moved - mix))
-    free_b, free_w = effective_clusters(weighted) - 1, effective_clusters(calls) - 1
-    df = (vb + vw) ** 2 / (vb**2 / free_b + vw**2 / free_w) if vb + vw > 0 else min(free_b, free_w)
-    units = int(min((weighted > 0).sum(), (calls > 0).sum()))
-    return Comparison(
-        float(expected.mean()),
-        float(week.mean()),
-        float(errors @ errors),
-        float(moved @ moved),
-        float(errors @ moved),
-        df,
-        units,
-    )
+    means, noise, weights = _standardised(baseline, known, of_baseline, now, strata, users)
+    mix, moved = (_errors(values, of_week, users) for values in (means[now], week))
+    calls = np.bincount(of_week, minlength=users)
+    errors, own = noise + mix, moved - mix
+    df = _degrees(float(noise @ noise), weights, float(own @ own), calls)
+    units = int(min((weights > 0).sum(), (calls > 0).sum()))
+    return _compared(means[now], week, errors, moved, df, units)
+
+
+def mix_alone(
+    baseline: Floats,
+    baseline_clusters: Sequence[str],
+    baseline_strata: Sequence[str],
+    week_clusters: Sequence[str],
+    week_strata: Sequence[str],
+) -> Comparison:
+    """Compare what the baseline scored on its own mix of strata and on the week's (Kitagawa 1955).
+
+    Answers of the week do not matter. The noise of the strata's means counts, as far as the mix moved, beside
+    that of both mixes: ten users who were lucky in the baseline make no endpoint an easy one.
+
+    Worked example: a scored 0.9 and b 0.5; from 80:20 to 50:50 the mean falls from 0.82 to 0.70, by 15 %.
+    """
+    users, (of_baseline, of_week) = _codes(baseline_clusters, week_clusters)
+    strata, (known, now) = _codes(baseline_strata, week_strata)
+    means, noise, weights = _standardised(baseline, known, of_baseline, now, strata, users)
+    mix, calls = _errors(means[now], of_week, users), np.bincount(of_week, minlength=users)
+    before = _standardised(baseline, known, of_baseline, known, strata, users)[1]
+    before += _errors(means[known], of_baseline, users)
+    own = before - noise
+    df = _degrees(float(own @ own), weights, float(mix @ mix), calls)
+    units = int(min((weights > 0).sum(), (calls > 0).sum()))
+    return _compared(means[known], means[now], before, noise + mix, df, units)
 
 
 def _codes(baseline: Sequence[str], week: Sequence[str]) -> tuple[int, tuple[Codes, Codes]]:
@@ -181,20 +188,54 @@ def _codes(baseline: Sequence[str], week: Sequence[str]) -> tuple[int, tuple[Cod
     return len(names), (codes[: len(baseline)], codes[len(baseline) :])
 
 
-def _cluster_errors(values: Floats, codes: Codes, total: int) -> tuple[Floats, Floats]:
-    """Return per cluster the scaled sum of residuals, whose squares add up to the variance, and its calls."""
-    sizes = np.bincount(codes, minlength=total).astype(np.float64)
-    sums = np.bincount(codes, weights=values - values.mean(), minlength=total) / len(values)
-    clusters = int((sizes > 0).sum())
-    return sums * math.sqrt(clusters / (clusters - 1)), sizes
+def _standardised(
+    values: Floats, known: Codes, of: Codes, now: Codes, strata: int, users: int
+) -> tuple[Floats, Floats, Floats]:
+    """Return the means of the strata, the noise of their mean on the mix of `now`, and what each user weighs.
+
+    The noise is by user and its squares add up to the variance: how far each stratum's mean moves without the
+    user. By residuals alone, who makes most of a stratum's calls draws its mean along and has hardly any.
+    """
+    sizes = np.bincount(known, minlength=strata)
+    shares = np.bincount(now, minlength=strata) / len(now)
+    if (sizes[shares > 0] == 0).any():
+        raise ValueError("The week has a stratum that the baseline lacks.")
+    means = np.bincount(known, weights=values, minlength=strata) / np.maximum(sizes, 1)
+    pairs, pair = np.unique(known * users + of, return_inverse=True)
+    stratum, user = np.divmod(pairs, users)
+    share, others = shares[stratum] / sizes[stratum], 1 - np.bincount(pair) / sizes[stratum]
+    groups = np.bincount(stratum, minlength=strata)[stratum]
+    scale = np.sqrt(1 - 1 / groups) / np.where(groups > 1, others, 1)
+    sums = np.bincount(pair, weights=values - means[known])
+    noise = np.bincount(user, weights=share * scale * sums, minlength=users)
+    weights = np.bincount(of, weights=(shares / np.maximum(sizes, 1))[known], minlength=users)
+    return means, noise.astype(np.float64), weights.astype(np.float64)
 
 
-def effective_clusters(sizes: Floats) -> float:
+def _errors(values: Floats, of: Codes, users: int) -> Floats:
+    """Return the noise of a mean by user, whose squares add up to the variance."""
+    alike = np.zeros(len(values), dtype=np.intp)
+    return _standardised(values, alike, of, alike, 1, users)[1]
+
+
+def _degrees(vb: float, weights: Floats, vw: float, calls: Codes) -> float:
+    """Return the degrees of freedom of two variances together, by what each user weighs in both periods."""
+    free_b, free_w = effective_clusters(weights) - 1, effective_clusters(calls) - 1
+    return (vb + vw) ** 2 / (vb**2 / free_b + vw**2 / free_w) if vb + vw > 0 else min(free_b, free_w)
+
+
+def _compared(
+    before: Floats, now: Floats, errors: Floats, moved: Floats, df: float, units: int
+) -> Comparison:
+    means = float(before.mean()), float(now.mean())
+    return Comparison(*means, float(errors @ errors), float(moved @ moved), float(errors @ moved), df, units)
+
+
+def effective_clusters(sizes: Floats | Codes) -> float:
     """Return n^2 / sum of squared cluster sizes: the number of clusters, fewer when some are much larger.
 
     A user with most of the calls leaves few independent observations (Carter, Schnepel & Steigerwald 2017).
-    Worked
-    example: sizes 8, 1, 1 count as 100 / 66 = 1.5 clusters, sizes 5, 5 as 2.
+    Worked example: sizes 8, 1, 1 count as 100 / 66 = 1.5 clusters, sizes 5, 5 as 2.
     """
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 

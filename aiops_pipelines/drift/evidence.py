@@ -18,6 +18,8 @@ from aiops_pipelines.wording import count, listed
 
 FEWEST_UNITS = 10
 """Below ten independent observations no variance can be trusted, and 2^-n, the least p, passes 0.1 %."""
+NAMED = 3
+"""Endpoints that a reason names, those with the most calls: paths with an id in them are many."""
 SAME = 1e-12
 """Scores closer than this differ by rounding only."""
 
@@ -106,10 +108,12 @@ class Evidence:
         if self.sample == "known" or 10 * self.held.height >= 9 * self.measured.height:
             return ""
         new = self.measured.filter(pl.col("stratum").is_null())
-        names = listed(sorted(new["endpoint"].unique()))
+        calls = new.group_by("endpoint").len().sort("len", "endpoint", descending=[True, False])
+        names, more = calls["endpoint"].head(NAMED).to_list(), calls.height - NAMED
+        names += [f"{count(more)} more"] if more > 0 else []
         return (
             f"{new.height:,} of the {self.measured.height:,} scored calls are of endpoints that the baseline "
-            f"does not have ({names})"
+            f"does not have ({listed(names)})"
         )
 
     def rise_in_unmeasured(self) -> float:
@@ -130,6 +134,27 @@ class Evidence:
         return (
             f"the share of scores that could not be measured rose by {points:.1f} points against the baseline"
         )
+
+    def _never_moves(self) -> bool:
+        """Say whether all scores are one, or all of each endpoint, in both periods."""
+        if self.sample == "known":
+            return bool(np.ptp(np.concatenate(self.values())) < SAME)
+        scores = pl.concat([rows.select("stratum", "value") for rows in (self.baseline, self.held)])
+        spread = scores.group_by("stratum").agg(pl.col("value").max() - pl.col("value").min())
+        return bool((spread["value"] < SAME).all())
+
+    def _effective_users(self) -> tuple[float, float]:
+        """Return the effective users of the baseline, on the week's own mix of endpoints, and of the week."""
+        calls = self.held.group_by("stratum").agg(pl.len().alias("calls"))
+        share = self.baseline.join(calls, on="stratum").with_columns(
+            weight=pl.col("calls") / pl.len().over("stratum")
+        )
+        weights = (
+            rows.group_by("cluster").agg(weight)["weight"].to_numpy().astype(np.float64)
+            for rows, weight in ((share, pl.col("weight").sum()), (self.held, pl.len().alias("weight")))
+        )
+        before, now = (round(effective_clusters(of), 9) for of in weights)
+        return before, now
 
     def obstacle(self) -> str | None:
         """Return why the week cannot be compared, in a sentence, or None."""
@@ -166,30 +191,25 @@ class Evidence:
             if self.held.is_empty():
                 yield f"{self.unknown()}; replace it by weeks with them."
                 return
-            there = self.baseline.filter(pl.col("stratum").is_in(self.held["stratum"].unique().to_list()))
-            users = min(_effective(there), _effective(self.held))
+            users = min(self._effective_users())
             if users < FEWEST_UNITS:
                 yield (
                     f"The calls count as {users:.1f} independent users, because some make many of them; "
                     f"at least {FEWEST_UNITS} are needed."
                 )
                 return
-        baseline, week = self.values()
+        baseline, _ = self.values()
         compared = self.comparison()
         if compared.baseline <= 0:
             yield "The baseline mean is 0, so a relative drop is not defined."
-        elif np.ptp(np.concatenate([baseline, week])) < SAME:
+        elif self._never_moves():
+            same = f"{baseline[0]:.3g}" if np.ptp(baseline) < SAME else "that of its endpoint"
             yield (
-                f"Every score is {baseline[0]:.3g}, in the baseline and in the week: a metric that never "
+                f"Every score is {same}, in the baseline and in the week: a metric that never "
                 "moves neither shows nor excludes a drop."
             )
         elif compared.interval() is None:
             yield "The baseline mean cannot be told from 0, so a relative drop has no bounds."
-
-
-def _effective(rows: pl.DataFrame) -> float:
-    sizes = np.unique(rows["cluster"].to_list(), return_counts=True)[1].astype(np.float64)
-    return effective_clusters(sizes)
 
 
 def gather(

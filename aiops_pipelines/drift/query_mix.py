@@ -8,7 +8,7 @@ import math
 import numpy as np
 import polars as pl
 
-from aiops_pipelines.drift.comparison import Comparison, clustered
+from aiops_pipelines.drift.comparison import Comparison, clustered, mix_alone
 
 ALIKE = 10
 """So many questions of the baseline say how a question would have been answered there."""
@@ -61,19 +61,11 @@ def _users(rows: pl.DataFrame) -> dict[str, set[str]]:
 
 
 def between_strata(frozen: pl.DataFrame, now: pl.DataFrame) -> Comparison | None:
-    """Return the drop that the shift between strata makes by itself (Kitagawa 1955); None with one stratum.
-
-    Every call counts as its stratum scored in the baseline, so answers do not matter. Worked example: a
-    scores 0.9 and b 0.5 in the baseline; from 80:20 to 50:50 the mean falls from 0.82 to 0.70, by 15 %.
-    """
-    means = dict(frozen.group_by("stratum").agg(pl.col("value").mean()).iter_rows())
-    if len(means) < 2:
+    """Return the drop that the shift between strata makes by itself; None with one stratum."""
+    if frozen["stratum"].n_unique() < 2:
         return None
-    sides = [
-        (rows["stratum"].replace_strict(means).to_numpy(), rows["cluster"].to_list())
-        for rows in (frozen, now)
-    ]
-    return clustered(*sides[0], *sides[1])
+    before, after = ((rows["cluster"].to_list(), rows["stratum"].to_list()) for rows in (frozen, now))
+    return mix_alone(frozen["value"].to_numpy(), *before, *after)
 
 
 def moved_share(frozen: pl.DataFrame, now: pl.DataFrame) -> float:

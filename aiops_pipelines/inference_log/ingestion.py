@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from aiops_pipelines.compliance.masking import masked_column, pseudonymised_column
-from aiops_pipelines.compliance.privacy import mask
+from aiops_pipelines.compliance.privacy import TYPES, mask
 from aiops_pipelines.inference_log.forgotten import forgotten
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
 from aiops_pipelines.inference_log.priced_apart import with_priced_apart
@@ -191,7 +191,8 @@ def _contradicting(calls: pl.DataFrame, stored: pl.DataFrame | None, source: Sou
     masked = protected(again, source)
     differs = contradictions(masked, stored, source.format)
     if differs.list.len().sum():  # or what is masked now was none yet when it was stored
-        differs = contradictions(masked, protected(stored, source), source.format)
+        stored = protected(stored, source)
+        differs = contradictions(_untyped(masked), _untyped(stored), source.format)
     said = again.with_columns(differs)
     return [
         refusal(
@@ -200,6 +201,11 @@ def _contradicting(calls: pl.DataFrame, stored: pl.DataFrame | None, source: Sou
         )
         for row in said.filter(pl.col("differs").list.len() > 0).rows(named=True)
     ]
+
+
+def _untyped(calls: pl.DataFrame) -> pl.DataFrame:
+    """Return masked calls without the types of what was masked: a number may have been taken for another."""
+    return calls.with_columns(pl.col(FREE_TEXT).str.replace_all(rf"\[(?:{'|'.join(TYPES)})\]", "[]"))
 
 
 def protected(calls: pl.DataFrame, source: Source) -> pl.DataFrame:

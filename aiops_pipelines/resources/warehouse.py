@@ -114,7 +114,8 @@ class Warehouse:
                     with suppress(duckdb.Error):  # who closes the file last checkpoints what this could not
                         connection.execute(statement)
                 if frugal:
-                    self._share(connection)
+                    with suppress(duckdb.Error):  # what went wrong before is what is told
+                        self._share(connection)
 
     @contextmanager
     def _open(

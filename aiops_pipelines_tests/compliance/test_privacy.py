@@ -86,6 +86,8 @@ FOUND = [
     ("my passport number is 533380006", "my passport number is [NATIONAL_ID]", "NATIONAL_ID"),
     ("Passport No. C01X00T47", "Passport No. [NATIONAL_ID]", "NATIONAL_ID"),
     ("driving licence MORGA657054SM9IJ", "driving licence [NATIONAL_ID]", "NATIONAL_ID"),
+    ("Personnummer 1981-12-28-9874", "Personnummer [NATIONAL_ID]", "NATIONAL_ID"),
+    ("il codice fiscale è RCCMNL83S18D969A", "il codice fiscale è [NATIONAL_ID]", "NATIONAL_ID"),
     ("マイナンバーは123456789012", "マイナンバーは[NATIONAL_ID]", "NATIONAL_ID"),
 ]
 LEFT_ALONE = [
@@ -112,6 +114,10 @@ LEFT_ALONE = [
     "order id 123456789, person 12345678, identity 123456789, sin 123456789",
     "BG 12 34 56 C and AB 12 34 56 E are no national insurance numbers; passport photos: 2 of 35 x 45",
     "100000194912310021 has no county",
+    "builds 20260515E, 20231128Y and 20250928A",
+    "passport 12/05/2031 12:00, Reisepass 12.05.2031, passport: 2031-05-12T12:00 and passport 12.05.31 are dates",
+    "SIN = 0.8660254 and NIR 700-1400 nm",
+    "vehicle identification number 1HGCM82633A004352, VAT identification number: DE123456789",
     "@handle, a @ b, the bearer of good news, sk-learn-contrib-package",
     "",
 ]

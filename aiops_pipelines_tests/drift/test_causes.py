@@ -165,6 +165,16 @@ def test_a_new_model_is_blamed_for_what_fell_behind_a_shift_to_a_hard_endpoint(s
     )  # it hit all calls of the week, so the week itself explains the other half
 
 
+def test_calls_of_endpoints_with_an_id_in_them_have_causes(story: Story) -> None:
+    def serve(week: int, call: int) -> dict[str, object]:
+        new = week == 5 and call % 2 == 0
+        return {"endpoint": f"/orders/{week}-{call}", "model": "m2" if new else "m1", "loss": 0.3 * new}
+
+    found = story.told(serve, "production")
+    assert story.verdict["verdict"].to_list() == ["DEGRADED"]
+    assert found["cause"].to_list() == ["model_change"]
+
+
 def test_an_endpoint_without_a_baseline_explains_nothing(story: Story) -> None:
     def serve(week: int, call: int) -> dict[str, object]:
         new = week == 5 and call < 40

@@ -301,6 +301,16 @@ def test_endpoints_without_a_baseline_are_not_judged(
     assert reason in str(row["reason"])
 
 
+def test_of_many_new_endpoints_a_few_are_named(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    before = production(scores, rng, 0, ask=200)
+    paths = {f"path{n}": 2 + (n == 7) for n in range(30)}
+    row = on_its_mix(before, production(scores, rng, 5, ask=100, **paths), baseline)
+    assert row["verdict"] == "CANNOT TELL"
+    assert "does not have (path7, path0, path1 and 27 more);" in str(row["reason"])
+
+
 def test_a_week_of_new_endpoints_alone_has_no_baseline(
     scores: Scores, baseline: Baseline, rng: np.random.Generator
 ) -> None:
@@ -308,6 +318,33 @@ def test_a_week_of_new_endpoints_alone_has_no_baseline(
     row = on_its_mix(before, production(scores, rng, 5, renamed=200), baseline)
     assert (row["verdict"], row["drop"]) == ("CANNOT TELL", None)
     assert "does not have (renamed); replace it by weeks with them." in str(row["reason"])
+
+
+def test_a_mix_that_one_user_knew_cannot_be_judged(
+    scores: Scores, baseline: Baseline, rng: np.random.Generator
+) -> None:
+    users = [*(f"u{i}" for i in range(200)), *["heavy"] * 60, *(f"v{i}" for i in range(9))]
+    names = ["ask"] * 200 + ["rare"] * 69
+    before = scores(0, 0.8 + rng.normal(0, 0.05, 269), "production", users=users)
+    places = pl.DataFrame({"event_id": before["event_id"], "endpoint": names})
+    same, moved = production(scores, rng, 5, ask=190, rare=10), production(scores, rng, 5, ask=80, rare=120)
+    assert on_its_mix((before, places), same, baseline)["verdict"] == "OK"
+    row = on_its_mix((before, places), moved, baseline)
+    assert row["verdict"] == "CANNOT TELL" and "independent users" in str(row["reason"])
+
+
+def test_a_metric_that_never_moves_within_its_endpoints_tells_nothing(
+    scores: Scores, baseline: Baseline
+) -> None:
+    sides = []
+    for week, share in ((0, 4), (5, 2)):
+        values = [0.0 if i % share == 0 else 1.0 for i in range(200)]
+        scored = scores(week, values, "production")
+        names = ["ask" if value else "never" for value in values]
+        sides.append((scored, pl.DataFrame({"event_id": scored["event_id"], "endpoint": names})))
+    row = on_its_mix(sides[0], sides[1], baseline)
+    assert row["verdict"] == "CANNOT TELL"
+    assert str(row["reason"]).startswith("Every score is that of its endpoint, in the baseline and in the")
 
 
 def test_nan_and_mixed_systems_are_refused(scores: Scores, baseline: Baseline) -> None:

@@ -119,12 +119,17 @@ def test_calls_stored_before_a_kind_of_personal_data_was_masked_contradict_nothi
     warehouse, logs, monkeypatch
 ):
     known = {name: found for name, found in privacy._DETECTORS.items() if name != "NATIONAL_ID"}
-    said = {"user_id": "12345678Z", "query": "My DNI is 12345678Z.", "answer": "Thank you."}
+    query = "My DNI is 12345678Z, my number is 850709-9805."  # a telephone number, before
+    said = {"user_id": "12345678Z", "query": query, "answer": "Thank you."}
     (logs / "a.jsonl").write_text(call("e1", **said))
     with monkeypatch.context() as before:
         before.setattr(privacy, "_DETECTORS", known)
         read(warehouse, logs)
-    assert warehouse.rows("inference_log.inferences")["user_id"].item() == "12345678Z"
+    stored = warehouse.rows("inference_log.inferences").row(0, named=True)
+    assert (stored["user_id"], stored["query"]) == (
+        "12345678Z",
+        "My DNI is 12345678Z, my number is [PHONE].",
+    )
     (logs / "b.jsonl").write_text(call("e1", **said))
     again = read(warehouse, logs)
     assert (again.known, again.refused) == (1, {})

@@ -95,6 +95,9 @@ def test_a_frugal_stretch_leaves_the_settings_as_they_were(tmp_path: Path) -> No
         with pytest.raises(ZeroDivisionError), store.held(frugal=True):
             _ = 1 / 0
         assert settings() == before
+    with pytest.raises(ZeroDivisionError), store.held(frugal=True):
+        store._held.close()  # type: ignore[union-attr] # as after an error that ends the database
+        _ = 1 / 0
 
 
 def test_one_thread_works_on_a_small_file_and_all_of_them_on_a_large_one(
