@@ -45,7 +45,7 @@ class Evidence:
             return self.baseline
         return self.baseline.filter(~pl.col("unit").is_in(list(self.retired)))
 
-    def without(self) -> str:
+    def scope(self) -> str:
         """Say what is compared, where that is not all: without retired queries, or endpoint by endpoint."""
         if self.sample != "known":
             several = self.baseline["stratum"].n_unique() > 1

@@ -201,7 +201,7 @@ def _row(found: Evidence, m: Measurement | None) -> dict[str, Any]:
 
 
 def _decide(m: Measurement, p_adjusted: float, found: Evidence, limits: Limits, tests: int) -> dict[str, str]:
-    seen = _seen(m) + found.without()
+    seen = _seen(m) + found.scope()
     if p_adjusted < limits.alpha and m.drop > limits.margin:
         several = f" after Holm's correction for {tests} metrics" if tests > 1 else ""
         return {
