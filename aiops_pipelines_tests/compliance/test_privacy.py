@@ -84,6 +84,8 @@ FOUND = [
     ("Steuer-ID 36 574 261 809", "Steuer-ID [NATIONAL_ID]", "NATIONAL_ID"),
     ("Rentenversicherungsnummer 65 070649 C 035", "Rentenversicherungsnummer [NATIONAL_ID]", "NATIONAL_ID"),
     ("my passport number is 533380006", "my passport number is [NATIONAL_ID]", "NATIONAL_ID"),
+    ("número de seguridad social 28 1234567840", "número de seguridad social [NATIONAL_ID]", "NATIONAL_ID"),
+    ("my aadhar is 2341 2341 2346", "my aadhar is [NATIONAL_ID]", "NATIONAL_ID"),
     ("Passport No. C01X00T47", "Passport No. [NATIONAL_ID]", "NATIONAL_ID"),
     ("driving licence MORGA657054SM9IJ", "driving licence [NATIONAL_ID]", "NATIONAL_ID"),
     ("Personnummer 1981-12-28-9874", "Personnummer [NATIONAL_ID]", "NATIONAL_ID"),
