@@ -38,12 +38,11 @@ from aiops_pipelines.resources.proofs import edited
 from aiops_pipelines.resources.published import known_tables, working
 from aiops_pipelines.resources.report_book import FIGURES, REPORTS
 from aiops_pipelines.resources.restoring import opened, staged
-from aiops_pipelines.resources.warehouse import Warehouse, WarehouseError
+from aiops_pipelines.resources.warehouse import DRILL, Warehouse, WarehouseError
 from aiops_pipelines.systems import System
 from aiops_pipelines.wording import count, some
 
 DRILLS = "compliance.restore_drills"
-PREFIX = "drill-"
 COLUMNS = """
     select table_schema || '.' || table_name as path, column_name, replace(data_type, chr(34), '') as type
     from information_schema.columns where table_catalog = current_database()
@@ -89,11 +88,11 @@ def _place(project: Project) -> Iterator[Path]:
     """Yield a folder beside the warehouse, whose disk is made for such data."""
     room = project.warehouse.parent
     if not room.is_dir():
-        with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
+        with tempfile.TemporaryDirectory(prefix=DRILL) as name:
             yield Path(name)
         return
-    sweep(room, PREFIX)
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=room) as name:
+    sweep(room, DRILL)
+    with tempfile.TemporaryDirectory(prefix=f"{DRILL}{os.getpid()}-", dir=room) as name:
         yield Path(name)
 
 
