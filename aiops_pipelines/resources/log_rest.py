@@ -30,7 +30,7 @@ from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.audit_signing import CHECKPOINTS
 from aiops_pipelines.resources.erasing import Eraser, Outcome, Request
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import System
+from aiops_pipelines.systems import System, load_systems
 from aiops_pipelines.wording import count
 
 LOG = "compliance.audit_log"
@@ -229,7 +229,8 @@ def _erase_again(
     indexes = [index for first, last, _ in spans for index in range(first, last + 1)]
     if not indexes:
         return []
-    eraser = Eraser(project, warehouse, book, [system])
+    all_of_them = load_systems(project.systems, project.data)[0] | {system.name: system}
+    eraser = Eraser(project, warehouse, book, list(all_of_them.values()))
     outcomes: list[Outcome] = []
     for user in warehouse.read(BACK, [system.name, indexes])["user_id"]:
         outcomes += eraser.erase([system], Request(user, by, AGAIN), clock, publish)

@@ -243,10 +243,16 @@ def test_who_was_erased_since_is_erased_again_when_the_log_says_so(
     there = Warehouse(new.warehouse, known_tables(new.dbt))
     assert {one for held in in_rows(there, OF_ADA).values() for one in held} == set(OF_ADA)  # she is back
     back = book(new, there)
+    another, log_file = new.systems / "desk.yaml", new.data / "desk_logs" / "july.jsonl"
+    another.parent.mkdir()
+    another.write_text("{name: desk, title: Desk, inference_log: {folder: desk_logs}}")
+    log_file.parent.mkdir()
+    log_file.write_text(f'{{"user_id": "{ADA}"}}\n')
     done = complete(new, there, back, system, project.data, "Mira", LATER, lambda: publish(new, there))
     (outcome,) = done.erased
     assert outcome.rows["inference_log.inferences"] == 4 and in_rows(there, OF_ADA) == {}
     assert not [one for one in back.verify("shop")[0] if one.severity != "note"]
+    assert ADA in log_file.read_text()  # the team's own
     told = there.rows("compliance.erasures").filter(status="erased")
     assert told["decided_by"].to_list() == ["Mira"] and ADA not in str(told.rows())
     assert complete(new, there, back, system, None, "Mira", LATER, lambda: None).erased == []
