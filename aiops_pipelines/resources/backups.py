@@ -25,6 +25,7 @@ from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing
 from aiops_pipelines.resources.first_file import UNFINISHED, sweep, sync_folder
+from aiops_pipelines.resources.leftovers import walked
 from aiops_pipelines.resources.published import known_tables, working
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
@@ -148,11 +149,13 @@ def _wanted(project: Project, systems: Sequence[System], with_keys: bool) -> Ite
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, links to files too; those that are being written are none yet."""
-    for root, _, names in os.walk(folder):
-        yield from (
-            file for name in names if (file := Path(root) / name).is_file() and file.suffix != UNFINISHED
-        )
+    """Yield the files below a folder, what links lead to too; those that are being written are none yet.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    for root, _, names in walked(folder, links=True):
+        yield from (file for name in names if (file := root / name).is_file() and file.suffix != UNFINISHED)
 
 
 def _left_out(project: Project, wanted: Mapping[str, Path], systems: Sequence[System]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from aiops_pipelines.resources.restoring import restore
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System, load_system
+from aiops_pipelines_tests.bound_root import aiops
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, rows, tamper
 from aiops_pipelines_tests.resources.witnessed_shop import named
 
@@ -205,6 +206,24 @@ def test_known_queries_are_backed_up_wherever_the_data_folder_has_them_and_named
     shutil.rmtree(new.data)
     restore(new, tmp_path / "of corpus", {})
     assert (new.data / "corpus" / "asked.jsonl").read_text() == "{}\n"
+
+
+def test_what_links_lead_to_goes_along_and_a_folder_that_cannot_be_listed_is_told(
+    project: Project, shop: System, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "disk" / "weekly"
+    shutil.move(project.reports / "shop" / "weekly", elsewhere)
+    (project.reports / "shop" / "weekly").symlink_to(elsewhere)
+    (elsewhere / "round").symlink_to(project.reports)
+    manifest = make(project, tmp_path / "linked", [shop], "Mira", NOW)
+    assert [name for name in manifest.files if name.startswith("reports/")] == [
+        "reports/shop/weekly/2026-06-01.html"
+    ]
+    (project.audit / "shop" / "tile").chmod(0)
+    told = aiops(project.data, "backup", tmp_path / "closed", "--by", "Mira")
+    (project.audit / "shop" / "tile").chmod(0o755)
+    assert told.returncode == 1 and not (tmp_path / "closed").exists()
+    assert f"{project.audit}/shop/tile: Permission denied" in " ".join(told.stderr.split())
 
 
 def test_a_table_of_any_name_is_counted_and_comes_back(
