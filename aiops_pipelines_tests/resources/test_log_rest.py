@@ -214,6 +214,48 @@ def test_what_is_not_the_rest_of_this_log_is_refused_and_changes_nothing(
     assert rest(older, shop, project.data).put_back == 2
 
 
+def test_a_folder_of_another_history_than_a_checkpoint_here_signs_changes_nothing(
+    project: Project,
+    warehouse: Warehouse,
+    older: tuple[Project, Warehouse, AuditBook],
+    shop: System,
+    tmp_path: Path,
+) -> None:
+    """The first one is vouched for by the witness, the second was signed with the same key in another place."""
+    new, there, _ = older
+    other = Project(tmp_path / "other")
+    restore(other, tmp_path / "backup", {}, older=True)
+    shutil.copytree(project.keys, other.keys)
+    (other.audit / "shop" / "checkpoint").unlink()
+    (other.systems / "shop.yaml").unlink()
+    grow(book(other, Warehouse(other.warehouse, known_tables(other.dbt))), 30, 34)
+    before = there.rows("compliance.audit_log")
+    with pytest.raises(NotCompleted, match=r"not the one that a checkpoint here signs up to 5 entries"):
+        rest(older, shop, other.data)
+    assert there.rows("compliance.audit_log").equals(before)
+    assert not (new.audit / "shop" / "checkpoints" / "7.note").exists()
+    forged = new.audit / "shop" / "checkpoints" / "4.note"
+    forged.write_text((other.audit / "shop/checkpoint").read_text().replace("\n7\n", "\n4\n"))
+    assert rest(older, shop, project.data).put_back == 2  # what no key signed holds nobody up
+
+
+def test_an_older_state_that_nothing_was_published_of_is_not_signed_either(
+    project: Project, warehouse: Warehouse, shop: System, tmp_path: Path
+) -> None:
+    for file in ("checkpoint", "tile", "checkpoints", "keys.txt"):
+        place = project.audit / "shop" / file
+        shutil.rmtree(place) if place.is_dir() else place.rename(tmp_path / file)
+    log = book(project, warehouse)
+    with warehouse.writing() as writer:
+        writer.delete("compliance.audit_checkpoints", system="shop")
+    make(project, tmp_path / "unsigned", [shop], "Mira", NOW, with_keys=True)
+    grow(log, 3, 5)
+    new = Project(tmp_path / "new")
+    assert restore(new, tmp_path / "unsigned", {}, older=True).ahead
+    with pytest.raises(LogForked):
+        grow(book(new, Warehouse(new.warehouse, known_tables(new.dbt))), 7, 8, NOW + timedelta(days=1))
+
+
 def test_two_signed_histories_are_never_joined(
     project: Project, backup: Path, warehouse: Warehouse, shop: System, tmp_path: Path
 ) -> None:
