@@ -144,7 +144,7 @@ def free_file(file: Path, wanted: Sought) -> None:
     content = file.read_bytes()
     content.decode()
     fresh = file.with_name(f"{file.name}.freed")
-    write_durably(fresh, freed(content, wanted))
+    write_durably(fresh, freed(content, wanted), mode=0o600)
     fresh.chmod(file.stat().st_mode)
     os.replace(fresh, file)
     sync_folder(file.parent)
