@@ -30,8 +30,14 @@ from aiops_pipelines.compliance.finding import Finding, intact
 from aiops_pipelines.compliance.merkle import roots_at
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
-from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing
-from aiops_pipelines.resources.backups import BackupError, backup_id, fingerprint, note, row_counts
+from aiops_pipelines.resources.backups import (
+    UNNOTED,
+    BackupError,
+    backup_id,
+    fingerprint,
+    note,
+    row_counts,
+)
 from aiops_pipelines.resources.first_file import sweep
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.proofs import edited
@@ -192,7 +198,13 @@ def record(
     by: str,
     clock: datetime,
 ) -> dict[str, str]:
-    """Keep what a drill found, in a table and in the audit log; return what kept it from that, by system."""
+    """Keep what a drill found, in a table and in the audit log; return what kept it from that, by system.
+
+    Raises:
+        BackupError: nobody made it.
+    """
+    if not by.strip():
+        raise BackupError("A restore drill is made by somebody: --by NAME.")
     failed = note(books, book, systems, manifest, folder, clock)
     found = {one.system: one for one in drilled}
     for system in systems:
@@ -200,7 +212,7 @@ def record(
             continue
         try:
             _record(books, book, system, manifest, found[system.name], by, clock)
-        except (SigningKeyMissing, LogForked) as error:
+        except UNNOTED as error:
             failed[system.name] = str(error)
     return failed
 
