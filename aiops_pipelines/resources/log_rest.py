@@ -77,7 +77,7 @@ def complete(
         warehouse: its tables.
         book: the audit logs.
         system: whose log.
-        folder: a folder like data/audit/NAME, an auditor's bundle or a backup; else what is published here.
+        folder: data/audit or its folder of the system, a bundle or a backup; else what is published here.
         by: who decides.
         clock: the time, UTC.
         publish: makes the copy for analysts anew.
@@ -114,8 +114,8 @@ def complete(
 def _source(project: Project, system: str, folder: Path | None) -> AuditFiles:
     if folder is None:
         return AuditFiles(project.audit / system)
-    inside = folder / "audit" / system  # of a backup, or of a data folder
-    return AuditFiles(inside if inside.is_dir() else folder)
+    inside = (folder / "audit" / system, folder / system)  # of a backup or a data folder, or of its audit
+    return AuditFiles(next((place for place in inside if place.is_dir()), folder))
 
 
 def _signed(source: AuditFiles, vkey: str, system: str) -> tuple[Checkpoint, list[bytes], str, KeyHistory]:

@@ -153,7 +153,7 @@ def test_nothing_signs_an_older_state_neither_entries_nor_another_key(
     assert "1 entry lost: a checkpoint signs 5 and the log ends after 4." in wrong(log)
 
 
-@pytest.mark.parametrize("source", ["audit", "bundle", "files of its own"])
+@pytest.mark.parametrize("source", ["data", "audit", "bundle", "files of its own"])
 def test_the_rest_is_put_back_from_whatever_holds_it_and_the_witness_goes_along(
     project: Project,
     warehouse: Warehouse,
@@ -163,7 +163,7 @@ def test_the_rest_is_put_back_from_whatever_holds_it_and_the_witness_goes_along(
     source: str,
 ) -> None:
     new, there, log = older
-    folder = project.data if source == "audit" else None
+    folder = {"data": project.data, "audit": project.audit}.get(source)
     if source == "bundle":
         folder = tmp_path / "bundle"
         auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
@@ -298,3 +298,28 @@ def test_who_was_erased_since_is_erased_again_when_the_log_says_so(
     told = there.rows("compliance.erasures").filter(status="erased")
     assert told["decided_by"].to_list() == ["Mira"] and ADA not in str(told.rows())
     assert complete(new, there, back, system, None, "Mira", LATER, lambda: None).erased == []
+
+
+def test_who_was_erased_and_comes_back_with_a_log_file_is_erased_again(
+    made: Path, project: Project, tmp_path: Path
+) -> None:
+    """A backup from before her calls knows neither them nor her mark, so the next run reads them as new."""
+    shutil.copytree(made, project.data)
+    warehouse = Warehouse(project.warehouse, known_tables(project.dbt))
+    log, system = book(project, warehouse), two_people(project)
+    make(project, tmp_path / "backup", [system], "Mira", LATER)
+    erase(project, warehouse, log)
+    new = Project(tmp_path / "new")
+    restore(new, tmp_path / "backup", {"shop": log.signing("shop").files.newest()}, older=True)
+    shutil.copytree(project.keys, new.keys)
+    there = Warehouse(new.warehouse, known_tables(new.dbt))
+    calls = there.rows("inference_log.inferences")
+    for table in (*in_rows(there, OF_ADA), "inference_log.inferences"):
+        with there.writing() as writer:
+            writer.delete(table, system="shop")
+    back = book(new, there)
+    assert complete(new, there, back, system, project.data, "Mira", LATER, lambda: None).erased == []
+    with there.writing() as writer:
+        writer.append("inference_log.inferences", calls)
+    (outcome,) = complete(new, there, back, system, None, "Mira", LATER, lambda: None).erased
+    assert outcome.rows == {"inference_log.inferences": 4} and in_rows(there, OF_ADA) == {}
