@@ -216,7 +216,12 @@ def _put_back(
     kept, rest = stored.head(common), stored.slice(common)
     known = dict(kept.select("entry_id", "leaf_hash").iter_rows())
     entries: list[Mapping[str, object]] = [leaf.decode(each) for each in said[common:]]
-    entries += [leaf.decode(each) for each in rest["leaf"]]
+    for index, each in rest.select("entry_index", "leaf").iter_rows():
+        try:
+            entries.append(leaf.decode(each))
+        except leaf.LeafInvalid as error:
+            said_of_it = f"Entry {index:,} of {system.name} in the tables is none: {error}"
+            raise NotCompleted(f"{said_of_it} Keep a copy of the warehouse, and delete that row.") from None
     details = {"from": common, "to": len(said), "unsigned": done.moved, "at": clock.isoformat()}
     summary = f"{count(done.put_back)} of the signed entries were lost and put back from published files."
     entries.append(decision_entry(system.name, COMPLETED, system.now(clock), by, summary, details))

@@ -190,7 +190,7 @@ def test_what_is_not_the_rest_of_this_log_is_refused_and_changes_nothing(
     shop: System,
     tmp_path: Path,
 ) -> None:
-    _, there, _ = older
+    _, there, log = older
     before = there.rows("compliance.audit_log")
 
     def refused(folder: Path | None, why: str, by: str = "Mira") -> None:
@@ -211,6 +211,13 @@ def test_what_is_not_the_rest_of_this_log_is_refused_and_changes_nothing(
     text = (tmp_path / "forged/checkpoint").read_text()
     (tmp_path / "forged/checkpoint").write_text(text.replace("\n5\n", "\n4\n"))
     refused(tmp_path / "forged", "does not hold the log of shop")
+    log.append("shop", entries(20, 21))
+    with there.writing() as writer:
+        writer._connection.execute("update compliance.audit_log set leaf = 'x'::blob where entry_index = 3")
+    before = there.rows("compliance.audit_log")
+    refused(project.data, "Entry 3 of shop in the tables is none")
+    with there.writing() as writer:
+        writer.delete("compliance.audit_log", system="shop", entry_index=3)
     assert rest(older, shop, project.data).put_back == 2
 
 
