@@ -101,6 +101,9 @@ def test_a_secret_is_taken_out_whole_and_in_the_parts_that_errors_show(tmp_path,
         "https%3A//hooks.example/services/T0CANARY/Bq7hookcanary%3Fsig%3Dzzcanaryzz",
     ):
         assert not [part for part in PARTS if part in redacted(said, secrets)], said
+    monkeypatch.setenv("CANARY_STORE", "https://reader:pw7%40store%2Fcanary@vectors.example/c")
+    secrets = secrets_of([load_system(tmp_path / "systems" / "support.yaml", tmp_path)])
+    assert redacted("cannot log in with pw7@store/canary", secrets) == "cannot log in with [CANARY_STORE]"
     assert (
         redacted("the judge did not answer; see m-2026-01-01", secrets)
         == "the judge did not answer; see m-2026-01-01"

@@ -1,5 +1,6 @@
 """Commands on backups: backup (make, verify, list, destroyed) and restore."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,7 +87,8 @@ def make(folder: New, by: given.By, with_keys: WithKeys = False) -> None:
         )
     lines += [("plain", "Left out", f"{name}: {why}") for name, why in manifest.left_out.items()]
     terminal.block(given.shown(folder.resolve()), lines)
-    terminal.verbatim(f"Try it: aiops backup verify {given.shown(folder)} --by {by}\n{BETWEEN}")
+    command = shlex.join(["aiops", "backup", "verify", given.shown(folder), "--by", by])
+    terminal.verbatim(f"Try it: {command}\n{BETWEEN}")
     if failed:
         raise typer.Exit(1)
 
@@ -95,7 +97,7 @@ def make(folder: New, by: given.By, with_keys: WithKeys = False) -> None:
 def verify(folder: Made, by: given.By) -> None:
     """Restore a backup to another place, recompute everything there, and keep the result as evidence.
 
-    Ends with 1 where something is wrong.
+    Ends with 1 where something is wrong, or where it cannot be kept though there is a log for it.
     """
     from aiops_pipelines.resources import backups, drills
     from aiops_pipelines.wording import inert, moment
@@ -104,8 +106,8 @@ def verify(folder: Made, by: given.By) -> None:
     with terminal.progress() as show:
         show("Restoring to another place ...")
         manifest, drilled = drills.drill(project, folder.resolve())
-    failed = {}
-    if project.warehouse.exists():
+    failed, here = {}, project.warehouse.exists()
+    if here:
         books, systems = given.warehouse(backups.WAIT_SECONDS), given.systems()
         book = given.audit_book(books)
         failed = drills.record(books, book, systems, folder.resolve(), manifest, drilled, by, clock)
@@ -115,7 +117,7 @@ def verify(folder: Made, by: given.By) -> None:
         terminal.block(one.system, _found(one), f"backup of {moment(manifest.made_at)}")
     for name, said in failed.items():
         terminal.fail(inert(f"The drill is not recorded{f' for {name}' if name else ''}. {said}"))
-    if not all(one.passed for one in drilled):
+    if not all(one.passed for one in drilled) or (here and failed):
         raise typer.Exit(1)
 
 
@@ -171,7 +173,16 @@ def _next(project: Project, ahead: dict[str, str]) -> str:
     if not project.keys.is_dir():
         steps.append(f"put the folder keys back into {given.shown(project.data)}: without it no log goes on")
     steps += [f"aiops audit complete {name} FOLDER --by YOU, with the newer log" for name in ahead]
+    if not ahead:
+        steps.append(
+            "if a newer copy of the folder audit is left: aiops audit complete NAME FOLDER --by YOU before "
+            "anything is run, for what a run signs cannot be joined with it any more"
+        )
     steps += ["aiops audit verify", "aiops run, which makes what was left out"]
+    steps += [
+        f"aiops audit complete {name} --by YOU again: log files may have brought back who was erased"
+        for name in ahead
+    ]
     return "\n".join(["What is to be done now:", *(f"  {step}" for step in steps)])
 
 

@@ -33,7 +33,7 @@ Rest = Annotated[
     Path | None,
     typer.Argument(
         metavar="[FOLDER]",
-        help="The system's folder in audit, a bundle or a newer backup; without it what is published here.",
+        help="A newer folder audit, a bundle or a newer backup; without it what is published here.",
         exists=True,
         file_okay=False,
     ),

@@ -25,9 +25,10 @@ from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing
 from aiops_pipelines.resources.first_file import UNFINISHED, sweep, sync_folder
+from aiops_pipelines.resources.leftovers import walked
 from aiops_pipelines.resources.published import known_tables, working
 from aiops_pipelines.resources.tables import Table
-from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.warehouse import Warehouse, WarehouseBusy, WarehouseError
 from aiops_pipelines.systems import System
 
 BACKUPS = "compliance.backups"
@@ -45,6 +46,8 @@ YOURS = "your own files; back them up where they come from"
 BLOCK = 1 << 20
 WAIT_SECONDS = 120
 """How long a backup waits for a step of a run that writes."""
+UNNOTED = (SigningKeyMissing, LogForked, WarehouseBusy, WarehouseError)
+"""What keeps a backup or a drill from being noted, but not from having been made."""
 TABLES = """
     select schema_name || '.' || table_name as path,
         format('"{}"."{}"', replace(schema_name, '"', '""'), replace(table_name, '"', '""')) as quoted
@@ -114,7 +117,7 @@ def _filled(
     with_keys: bool,
 ) -> Manifest:
     copy = Project(fresh)
-    copy.warehouse.parent.mkdir()
+    copy.warehouse.parent.mkdir(mode=_mode(project.warehouse.parent))
     with books.snapshot(copy.warehouse):
         wanted = dict(_wanted(project, systems, with_keys))
         files = {name: copied(source, fresh, name) for name, source in sorted(wanted.items())}
@@ -148,11 +151,13 @@ def _wanted(project: Project, systems: Sequence[System], with_keys: bool) -> Ite
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, links to files too; those that are being written are none yet."""
-    for root, _, names in os.walk(folder):
-        yield from (
-            file for name in names if (file := Path(root) / name).is_file() and file.suffix != UNFINISHED
-        )
+    """Yield the files below a folder, what links lead to too; those that are being written are none yet.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    for root, _, names in walked(folder, links=True):
+        yield from (file for name in names if (file := root / name).is_file() and file.suffix != UNFINISHED)
 
 
 def _left_out(project: Project, wanted: Mapping[str, Path], systems: Sequence[System]) -> dict[str, str]:
@@ -201,14 +206,14 @@ def fingerprint(tables: Mapping[str, Table]) -> str:
 def copied(source: Path, root: Path, name: str) -> Copied:
     """Copy a file durably to its name below a folder; return what was copied.
 
-    It keeps its mode; keys are for nobody else to read, whatever theirs was.
+    It keeps its mode, and so do its folders; keys are for nobody else to read, whatever theirs was.
 
     Raises:
         OSError: it cannot be read or written.
     """
     private = name.startswith(f"{KEYS}/")
-    for parent in reversed(PurePosixPath(name).parents):
-        (root / parent).mkdir(mode=0o700 if private else 0o777, exist_ok=True)
+    for parent, its in reversed([*zip(PurePosixPath(name).parents, source.parents, strict=False)][:-1]):
+        (root / parent).mkdir(mode=0o700 if private else _mode(its), exist_ok=True)
     with source.open("rb") as reading:
         mode = 0o600 if private else os.fstat(reading.fileno()).st_mode & 0o777
         descriptor = os.open(root / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -218,6 +223,11 @@ def copied(source: Path, root: Path, name: str) -> Copied:
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
     return found
+
+
+def _mode(folder: Path) -> int:
+    """Return who may look into a folder; the owner may always."""
+    return folder.stat().st_mode & 0o777 | 0o700
 
 
 def hashed(file: Path) -> Copied:
@@ -257,7 +267,7 @@ def note(
 ) -> dict[str, str]:
     """Enter a backup into the audit log of each system; return what kept one from it, by system.
 
-    A log that cannot be signed is backed up as it is, and noted nowhere.
+    A log that cannot be signed, or is being written, is backed up as it is, and noted with its next drill.
     """
     failed = {}
     for system in systems:
@@ -267,7 +277,7 @@ def note(
             book.whole_keys(system.name)
             book.signing(system.name).continued()
             _note(books, book, system, manifest, folder, clock)
-        except (SigningKeyMissing, LogForked) as error:
+        except UNNOTED as error:
             failed[system.name] = str(error)
     return failed
 

@@ -30,20 +30,25 @@ from aiops_pipelines.compliance.finding import Finding, intact
 from aiops_pipelines.compliance.merkle import roots_at
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
-from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing
-from aiops_pipelines.resources.backups import BackupError, backup_id, fingerprint, note, row_counts
+from aiops_pipelines.resources.backups import (
+    UNNOTED,
+    BackupError,
+    backup_id,
+    fingerprint,
+    note,
+    row_counts,
+)
 from aiops_pipelines.resources.first_file import sweep
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.proofs import edited
 from aiops_pipelines.resources.published import known_tables, working
 from aiops_pipelines.resources.report_book import FIGURES, REPORTS
 from aiops_pipelines.resources.restoring import opened, staged
-from aiops_pipelines.resources.warehouse import Warehouse, WarehouseError
+from aiops_pipelines.resources.warehouse import DRILL, Warehouse, WarehouseError
 from aiops_pipelines.systems import System
 from aiops_pipelines.wording import count, some
 
 DRILLS = "compliance.restore_drills"
-PREFIX = "drill-"
 COLUMNS = """
     select table_schema || '.' || table_name as path, column_name, replace(data_type, chr(34), '') as type
     from information_schema.columns where table_catalog = current_database()
@@ -89,11 +94,11 @@ def _place(project: Project) -> Iterator[Path]:
     """Yield a folder beside the warehouse, whose disk is made for such data."""
     room = project.warehouse.parent
     if not room.is_dir():
-        with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
+        with tempfile.TemporaryDirectory(prefix=DRILL) as name:
             yield Path(name)
         return
-    sweep(room, PREFIX)
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=room) as name:
+    sweep(room, DRILL)
+    with tempfile.TemporaryDirectory(prefix=f"{DRILL}{os.getpid()}-", dir=room) as name:
         yield Path(name)
 
 
@@ -193,7 +198,13 @@ def record(
     by: str,
     clock: datetime,
 ) -> dict[str, str]:
-    """Keep what a drill found, in a table and in the audit log; return what kept it from that, by system."""
+    """Keep what a drill found, in a table and in the audit log; return what kept it from that, by system.
+
+    Raises:
+        BackupError: nobody made it.
+    """
+    if not by.strip():
+        raise BackupError("A restore drill is made by somebody: --by NAME.")
     failed = note(books, book, systems, manifest, folder, clock)
     found = {one.system: one for one in drilled}
     for system in systems:
@@ -201,7 +212,7 @@ def record(
             continue
         try:
             _record(books, book, system, manifest, found[system.name], by, clock)
-        except (SigningKeyMissing, LogForked) as error:
+        except UNNOTED as error:
             failed[system.name] = str(error)
     return failed
 

@@ -54,20 +54,30 @@ def produced(project: Project, systems: Iterable[System]) -> Iterator[Path]:
     home = Path(os.environ.get("DAGSTER_HOME") or project.dagster_home)
     seen: set[Path] = set()
     for root in (project.data, home):
-        for folder, names, files in _walk(root):
+        for folder, names, files in walked(root):
             names[:] = [name for name in names if (folder / name).resolve() not in own]
             found = {folder / name for name in files if not (folder / name).is_symlink()}
             yield from sorted(found - seen)
             seen |= found
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+def walked(root: Path, links: bool = False) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield folders with the names in them, as `os.walk` does, and those that links lead to if asked.
+
+    Raises:
+        OSError: one cannot be listed; what is in it must not be passed over in silence.
+    """
+
     def closed(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
-            raise error  # a person may be named in it
+            raise error
 
-    for folder, names, files in os.walk(root, onerror=closed):
-        yield Path(folder), names, files
+    for place, names, files in os.walk(root, onerror=closed, followlinks=links):
+        folder = Path(place)
+        if links:  # not those that lead back up: there is no end to them
+            above = {up.resolve() for up in (folder, *folder.parents)}
+            names[:] = [name for name in names if (folder / name).resolve() not in above]
+        yield folder, names, files
 
 
 def hits(file: Path, wanted: Sought) -> int:
@@ -134,7 +144,7 @@ def free_file(file: Path, wanted: Sought) -> None:
     content = file.read_bytes()
     content.decode()
     fresh = file.with_name(f"{file.name}.freed")
-    write_durably(fresh, freed(content, wanted))
+    write_durably(fresh, freed(content, wanted), mode=0o600)
     fresh.chmod(file.stat().st_mode)
     os.replace(fresh, file)
     sync_folder(file.parent)

@@ -6,6 +6,7 @@ after it. People whom the entries say were erased are erased again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
@@ -18,8 +19,8 @@ from aiops_pipelines.compliance import checkpoint, leaf
 from aiops_pipelines.compliance.audit_entry import decision_entry
 from aiops_pipelines.compliance.checkpoint import Checkpoint
 from aiops_pipelines.compliance.erasure import ERASED as ERASED_KEY
-from aiops_pipelines.compliance.key_history import key_history
-from aiops_pipelines.compliance.merkle import leaf_hash, root_hash
+from aiops_pipelines.compliance.key_history import KeyHistory, NotInForce, key_history
+from aiops_pipelines.compliance.merkle import leaf_hash, root_hash, roots_at
 from aiops_pipelines.compliance.retention import ERASED, Deletions
 from aiops_pipelines.compliance.signed_note import NoteInvalid, split
 from aiops_pipelines.compliance.tiles import ENTRIES, WIDTH, TileInvalid, leaves, parse_path
@@ -30,7 +31,7 @@ from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.audit_signing import CHECKPOINTS
 from aiops_pipelines.resources.erasing import Eraser, Outcome, Request
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import System
+from aiops_pipelines.systems import System, load_systems
 from aiops_pipelines.wording import count
 
 LOG = "compliance.audit_log"
@@ -76,7 +77,7 @@ def complete(
         warehouse: its tables.
         book: the audit logs.
         system: whose log.
-        folder: a folder like data/audit/NAME, an auditor's bundle or a backup; else what is published here.
+        folder: data/audit or its folder of the system, a bundle or a backup; else what is published here.
         by: who decides.
         clock: the time, UTC.
         publish: makes the copy for analysts anew.
@@ -91,14 +92,16 @@ def complete(
     book.whole_keys(name)
     signing = book.signing(name)
     source = _source(project, name, folder)
-    signed, said, note = _signed(source, signing.known_key(), name)
+    signed, said, note, history = _signed(source, signing.known_key(), name)
     done = Completed(signed.size)
     stored = warehouse.read(
         f"select entry_index, entry_id, leaf, leaf_hash from {LOG} where system = ? order by 1", [name]
     )
     mine = stored["leaf"].to_list()
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(mine, said, strict=False)))
-    _one_history(warehouse, name, common, mine, signing.files, signed)
+    notes = [*signing.files.checkpoints().values(), *signing.files.newest()]
+    notes += warehouse.rows(CHECKPOINTS, system=name)["note"].to_list()
+    _one_history(name, common, mine, said, notes, history)
     if common < signed.size:
         done.put_back, done.moved = signed.size - common, stored.height - common
         _put_back(warehouse, book, system, stored, said, common, by.strip(), clock, done)
@@ -111,12 +114,12 @@ def complete(
 def _source(project: Project, system: str, folder: Path | None) -> AuditFiles:
     if folder is None:
         return AuditFiles(project.audit / system)
-    inside = folder / "audit" / system  # of a backup, or of a data folder
-    return AuditFiles(inside if inside.is_dir() else folder)
+    inside = (folder / "audit" / system, folder / system)  # of a backup or a data folder, or of its audit
+    return AuditFiles(next((place for place in inside if place.is_dir()), folder))
 
 
-def _signed(source: AuditFiles, vkey: str, system: str) -> tuple[Checkpoint, list[bytes], str]:
-    """Return the checkpoint of published files and the entries under it, which a key of the log signed.
+def _signed(source: AuditFiles, vkey: str, system: str) -> tuple[Checkpoint, list[bytes], str, KeyHistory]:
+    """Return the checkpoint of published files, the entries under it, its note, and the keys they name.
 
     Raises:
         NotCompleted: there is none, entries are missing or changed, or it is another log's.
@@ -127,12 +130,13 @@ def _signed(source: AuditFiles, vkey: str, system: str) -> tuple[Checkpoint, lis
     try:
         claimed = checkpoint.parse(split(note)[0])
         said = _entries(source, claimed.size)
-        signed = key_history(enumerate(said), vkey)[0].verify(note)
+        history = key_history(enumerate(said), vkey)[0]
+        signed = history.verify(note)
     except (NoteInvalid, TileInvalid) as error:
         raise NotCompleted(f"{source.folder} does not hold the log of {system}: {error}") from None
     if root_hash([leaf_hash(each) for each in said]) != signed.root:
         raise NotCompleted(f"Entries in {source.folder} are not those that its checkpoint signs.")
-    return signed, said, note
+    return signed, said, note, history
 
 
 def _entries(source: AuditFiles, size: int) -> list[bytes]:
@@ -148,37 +152,53 @@ def _entries(source: AuditFiles, size: int) -> list[bytes]:
 
 
 def _one_history(
-    warehouse: Warehouse,
     system: str,
     common: int,
     mine: Sequence[bytes],
-    files: AuditFiles,
-    signed: Checkpoint,
+    said: Sequence[bytes],
+    notes: Sequence[str],
+    history: KeyHistory,
 ) -> None:
-    """Make sure that only one of the two was signed beyond what both begin with.
+    """Make sure that only one of the two was signed beyond what both begin with, and no third one was.
 
     Raises:
-        NotCompleted: both were, or more is vouched for than the folder holds.
+        NotCompleted: more than one was, or more is vouched for than the folder holds.
     """
-    notes = [*files.checkpoints().values(), *files.newest()]
-    notes += warehouse.rows(CHECKPOINTS, system=system)["note"].to_list()
-    hashes, lacking = [leaf_hash(each) for each in mine], common < signed.size
-    for note in dict.fromkeys(notes):
-        try:
-            one = checkpoint.parse(split(note)[0])
-        except NoteInvalid:
-            continue  # `aiops audit verify` reports it
-        own = one.size <= len(mine) and root_hash(hashes[: one.size]) == one.root
+    known: dict[str, Checkpoint] = {}
+    for note in notes:
+        with suppress(NoteInvalid):  # `aiops audit verify` reports it
+            known[note] = checkpoint.parse(split(note)[0])
+    sizes = [one.size for one in known.values()]
+    ours, theirs = (
+        roots_at({index: leaf_hash(each) for index, each in enumerate(leaves_of)}, sizes)
+        for leaves_of in (mine, said)
+    )
+    lacking = common < len(said)
+    for note, one in known.items():
+        own = ours.get(one.size) == one.root
         if lacking and own and one.size > common:
             raise NotCompleted(
                 f"Both histories of {system} were signed, this one up to {count(one.size)} entries; they "
                 f"part after {count(common)}. Keep both and find out who had the key: nothing can join them."
             )
-        if one.size > signed.size and not own:
+        if one.size > len(said) and not own:
             raise NotCompleted(
                 f"{count(one.size)} entries of {system} are vouched for, and the folder holds "
-                f"{count(signed.size)}; give a newer one."
+                f"{count(len(said))}; give a newer one."
             )
+        if lacking and not own and theirs[one.size] != one.root and _holds(history, note):
+            raise NotCompleted(
+                f"The folder's history of {system} is not the one that a checkpoint here signs up to "
+                f"{count(one.size)} entries. Keep both and find out who had the key: nothing can join them."
+            )
+
+
+def _holds(history: KeyHistory, note: str) -> bool:
+    try:
+        history.verify(note)
+    except NoteInvalid as error:
+        return isinstance(error, NotInForce)
+    return True
 
 
 def _put_back(
@@ -196,7 +216,12 @@ def _put_back(
     kept, rest = stored.head(common), stored.slice(common)
     known = dict(kept.select("entry_id", "leaf_hash").iter_rows())
     entries: list[Mapping[str, object]] = [leaf.decode(each) for each in said[common:]]
-    entries += [leaf.decode(each) for each in rest["leaf"]]
+    for index, each in rest.select("entry_index", "leaf").iter_rows():
+        try:
+            entries.append(leaf.decode(each))
+        except leaf.LeafInvalid as error:
+            said_of_it = f"Entry {index:,} of {system.name} in the tables is none: {error}"
+            raise NotCompleted(f"{said_of_it} Keep a copy of the warehouse, and delete that row.") from None
     details = {"from": common, "to": len(said), "unsigned": done.moved, "at": clock.isoformat()}
     summary = f"{count(done.put_back)} of the signed entries were lost and put back from published files."
     entries.append(decision_entry(system.name, COMPLETED, system.now(clock), by, summary, details))
@@ -229,7 +254,8 @@ def _erase_again(
     indexes = [index for first, last, _ in spans for index in range(first, last + 1)]
     if not indexes:
         return []
-    eraser = Eraser(project, warehouse, book, [system])
+    all_of_them = load_systems(project.systems, project.data)[0] | {system.name: system}
+    eraser = Eraser(project, warehouse, book, list(all_of_them.values()))
     outcomes: list[Outcome] = []
     for user in warehouse.read(BACK, [system.name, indexes])["user_id"]:
         outcomes += eraser.erase([system], Request(user, by, AGAIN), clock, publish)

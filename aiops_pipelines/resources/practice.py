@@ -29,7 +29,7 @@ from aiops_pipelines.periods import midnight
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.first_file import sweep
 from aiops_pipelines.resources.published import published, working
-from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.warehouse import PRACTICE, Warehouse
 from aiops_pipelines.systems import System, monday
 
 GAME_DAYS = "incidents.game_days"
@@ -40,7 +40,6 @@ LEFT_OUT = {"publish", "regimes", "notifications", "witnesses", "judge"}
 """Keys of a system's file by which something outside would be told, asked or paid."""
 LOOKED_AFTER = timedelta(hours=6)
 """How long after a week it is looked at."""
-PREFIX = "practice-"
 SAID = 2_000
 """Characters of a failed run that are shown."""
 
@@ -104,8 +103,8 @@ def practice(project: Project, system: System, file: Path, clock: datetime) -> I
     books = working(project)
     books.prepare()
     room = project.warehouse.parent
-    sweep(room, PREFIX)
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=room) as name:
+    sweep(room, PRACTICE)
+    with tempfile.TemporaryDirectory(prefix=f"{PRACTICE}{os.getpid()}-", dir=room) as name:
         data = Path(name) / "data"
         copy = Project(data)
         copy.warehouse.parent.mkdir(parents=True)

@@ -6,7 +6,7 @@ Dagster's storage and the table of problems, where many read.
 
 import os
 from collections.abc import Iterable
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from aiops_pipelines.systems import System
 
@@ -38,7 +38,8 @@ def redacted(text: str, secrets: dict[str, str]) -> str:
 def _parts(secret: str) -> set[str]:
     try:
         address = urlsplit(secret)
-        inner = [address.path, address.query, address.password or "", f"{address.path}?{address.query}"]
+        password = address.password or ""  # as it is written there, and as it is sent
+        inner = [address.path, address.query, password, unquote(password), f"{address.path}?{address.query}"]
     except ValueError:
         inner = []
     whole = {secret, repr(secret)[1:-1], quote(secret), quote(secret, safe="")}

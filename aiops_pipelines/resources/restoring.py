@@ -132,7 +132,7 @@ def restore(
                 _overtaken(ahead, older)
                 restored.ahead = _remembered(stage, ahead)
             last = project.warehouse.parent.name  # nothing was restored until the warehouse is there
-            for piece in sorted(pieces, key=lambda name: name == last):
+            for piece in sorted(os.listdir(stage), key=lambda name: name == last):
                 os.rename(stage / piece, project.data / piece)
             sync_folder(project.data)
         finally:
@@ -174,7 +174,8 @@ def _ahead(
             "select entry_index, leaf_hash from compliance.audit_log where system = ?", [system]
         )
         hash_at = dict(rows.iter_rows())
-        history = AuditBook(copy, books, keys).signing(system).history()[0] if hash_at else None
+        signing = AuditBook(copy, books, keys).signing(system)
+        history = signing.history()[0] if hash_at or signing.known_key() else None
         notes = [("A checkpoint that was kept", note) for note in kept.get(system, ())]
         for heard in _heard(project, stage, system):
             if heard.failure:
@@ -204,7 +205,7 @@ def _beyond(
     size = len(hash_at)
     try:
         if history is None:
-            raise NoteInvalid("the log is empty")
+            raise NoteInvalid("the log is empty, and no key of it is here")
         signed = history.verify(note)
     except NotInForce as error:
         signed = error.signed

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from aiops_pipelines.resources.first_file import keep_first, make_folder, sync_folder
+from aiops_pipelines.resources.first_file import keep_first, make_folder, sweep, sync_folder
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse_errors import WarehouseBusy, WarehouseError, disk_errors, said
 from aiops_pipelines.resources.writer import Writer, having, key_values, read_rows
@@ -40,6 +40,9 @@ Compressing the numbers of vectors takes half of a checkpoint's time and saves a
 SMALL_BYTES = 32_000_000
 """A file below this is worked on by one thread: a query of a few rows takes three fifths of the CPU time
 that two threads take, which wait for each other."""
+
+DRILL, PRACTICE = "drill-", "practice-"
+"""How folders beside the file begin in which a restored backup, or a copy for a game day, is tried."""
 
 FREE: Mapping[str, str] = {}
 LOCKED = {"enable_external_access": "false", "lock_configuration": "true"}
@@ -226,6 +229,8 @@ class Warehouse:
                 connection.execute("checkpoint")
                 for left in self.file.parent.glob(f"{self.file.stem}.new-*"):
                     left.unlink()
+                for prefix in (DRILL, PRACTICE):
+                    sweep(self.file.parent, prefix)
             with (
                 disk_errors(f"{self.file.name} stays as it was"),
                 _fresh(self.file) as fresh,
@@ -240,10 +245,15 @@ class Warehouse:
                 sync_folder(self.file.parent)
                 return
 
-    @property
-    def _spilled(self) -> str:
-        """Where a copy puts what does not fit into memory; DuckDB's choice is the folder one stands in."""
-        return _literal(str(self.file.with_name(f"{self.file.name}.copy.tmp")))
+    def _spilling(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let a copy put what does not fit into memory beside the file; DuckDB's choice is where one stands.
+
+        In a folder of its own: two processes that spill into one folder write over each other, and crash.
+        """
+        prefix = f"{self.file.name}.copy-"
+        sweep(self.file.parent, prefix)
+        folder = self.file.with_name(f"{prefix}{os.getpid()}")
+        connection.execute(f"set temp_directory = {_literal(str(folder))}")
 
     @contextmanager
     def snapshot(self, target: Path) -> Iterator[None]:
@@ -265,7 +275,7 @@ class Warehouse:
     def _copy(self, connection: duckdb.DuckDBPyConnection, target: Path) -> None:
         """Write the rows of the file, which is kept open, to another one, which is whole and closed then."""
         connection.execute("set enable_progress_bar = false")
-        connection.execute(f"set temp_directory = {self._spilled}")
+        self._spilling(connection)
         connection.execute(f"attach {_literal(str(self.file))} as source (read_only)")
         connection.execute(f"attach {_literal(str(target))} as copy")
         connection.execute("copy from database source to copy")
@@ -287,7 +297,7 @@ class Warehouse:
             self._open(self.file, read_only=True),
         ):
             own = self.file.stem  # views name their tables by it
-            connection.execute(f"set temp_directory = {self._spilled}")
+            self._spilling(connection)
             connection.execute(f'attach {_literal(str(self.file))} as "{own}" (read_only)')
             connection.execute(f"attach {_literal(str(fresh))} as copy (storage_version 'v1.0.0')")
             connection.execute("begin")

@@ -40,6 +40,7 @@ def test_it_is_made_drilled_listed_and_restored(aiops, data: Path, backup: Path,
     restored = aiops(new, "restore", str(backup))
     assert restored.code == 0 and "Restored support: 2 log entries" in restored.text
     assert "put the folder keys back" in restored.text and "is in it again" in restored.text
+    assert "aiops audit complete NAME FOLDER --by YOU before anything is run" in restored.text
     assert (new / "queries.jsonl").read_bytes() == (data / "queries.jsonl").read_bytes()
     assert aiops(new, "audit", "verify").code == 1  # no key, as was said
     shutil.copytree(data / "keys", new / "keys")
@@ -82,6 +83,7 @@ def test_an_older_state_is_refused_restored_by_name_and_completed(
     refused(aiops(new, "restore", str(backup), "--kept", str(tmp_path / "none")), "holds no checkpoint")
     done = aiops(new, "restore", str(backup), "--kept", str(kept), "--older")
     assert done.code == 0 and "aiops audit complete support FOLDER" in done.text
+    assert "before anything is run" not in done.text and "may have brought back who was erased" in done.text
     shutil.copytree(data / "keys", new / "keys")
     assert "1 entry lost" in aiops(new, "audit", "verify").text
     refused(aiops(new, "audit", "rotate-key", "support", *BY), "aiops audit complete support")
@@ -105,8 +107,11 @@ def test_a_log_that_cannot_be_signed_is_told_and_backed_up(aiops, data: Path, tm
     log = book(Project(data), Warehouse(Project(data).warehouse, TABLES))
     with log._warehouse.writing() as writer:
         writer._connection.execute("delete from compliance.audit_log where entry_index = 1")
-    made = aiops(data, "backup", str(tmp_path / "b"), *BY)
+    made = aiops(data, "backup", str(tmp_path / "b"), "--by", "Mira K.")
     assert made.code == 1 and "Not noted support: The log of support has 1 entries" in made.text
+    assert f"aiops backup verify {tmp_path / 'b'} --by 'Mira K.'" in made.text
+    drilled = aiops(data, "backup", "verify", str(tmp_path / "b"), *BY)
+    assert drilled.code == 1 and "The drill is not recorded for support" in drilled.error
     assert (tmp_path / "b" / "manifest.json").exists()
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from aiops_pipelines.resources.practice import LEFT_OUT, PREFIX
+from aiops_pipelines.resources.practice import LEFT_OUT
+from aiops_pipelines.resources.warehouse import PRACTICE
 from aiops_pipelines.systems import System
 from aiops_pipelines_tests.commands.small_run import call, refused, stored, write_inputs, write_system
 
@@ -26,7 +27,7 @@ def test_a_fault_that_there_is_not_is_told_with_those_there_are(aiops, data):
 
 def test_a_log_without_a_whole_week_has_nothing_to_play_again(aiops, data):
     refused(aiops(data, "gameday", "support"), "support has no whole week of calls yet")
-    assert not list((data / "warehouse").glob(f"{PREFIX}*"))
+    assert not list((data / "warehouse").glob(f"{PRACTICE}*"))
 
 
 def test_before_the_first_run_there_is_nothing_to_copy(aiops, tmp_path):
@@ -37,7 +38,7 @@ def test_before_the_first_run_there_is_nothing_to_copy(aiops, tmp_path):
 def test_a_damaged_copy_of_a_killed_game_day_goes_with_the_next(aiops, data):
     ended = subprocess.Popen(["true"])
     ended.wait()
-    for left in (data / "warehouse" / f"{PREFIX}{name}" for name in ("killed", f"{ended.pid}-x")):
+    for left in (data / "warehouse" / f"{PRACTICE}{name}" for name in ("killed", f"{ended.pid}-x")):
         left.mkdir()
         (left / "half.jsonl").write_text("{")
         aiops(data, "gameday", "support")
@@ -45,7 +46,7 @@ def test_a_damaged_copy_of_a_killed_game_day_goes_with_the_next(aiops, data):
 
 
 def test_the_copy_of_a_game_day_that_is_being_held_stays(aiops, data):
-    held = data / "warehouse" / f"{PREFIX}{os.getpid()}-x"
+    held = data / "warehouse" / f"{PRACTICE}{os.getpid()}-x"
     held.mkdir()
     aiops(data, "gameday", "support")
     assert held.exists()
@@ -110,7 +111,7 @@ def test_an_outage_is_found_on_a_copy_and_the_project_stays_as_it_was(aiops, ope
     assert outage["hours"] == 24
     assert everything(operated) == before
     assert stored(operated).rows("incidents.signals").equals(signals)
-    assert not list((operated / "warehouse").glob(f"{PREFIX}*"))
+    assert not list((operated / "warehouse").glob(f"{PRACTICE}*"))
     [row] = stored(operated).rows("incidents.game_days").rows(named=True)
     assert (row["fault"], row["found"], row["causes"][0]) == ("outage", True, "errors")
     calls = stored(operated).rows("inference_log.inferences")

@@ -22,10 +22,12 @@ from aiops_pipelines.resources.restoring import restore
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System, load_system
+from aiops_pipelines_tests.bound_root import aiops
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, rows, tamper
 from aiops_pipelines_tests.resources.witnessed_shop import named
 
 OPEN = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('create table main.t as select 1')"
+HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(1, flush=True); sys.stdin.read()"
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +209,24 @@ def test_known_queries_are_backed_up_wherever_the_data_folder_has_them_and_named
     assert (new.data / "corpus" / "asked.jsonl").read_text() == "{}\n"
 
 
+def test_what_links_lead_to_goes_along_and_a_folder_that_cannot_be_listed_is_told(
+    project: Project, shop: System, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "disk" / "weekly"
+    shutil.move(project.reports / "shop" / "weekly", elsewhere)
+    (project.reports / "shop" / "weekly").symlink_to(elsewhere)
+    (elsewhere / "round").symlink_to(project.reports)
+    manifest = make(project, tmp_path / "linked", [shop], "Mira", NOW)
+    assert [name for name in manifest.files if name.startswith("reports/")] == [
+        "reports/shop/weekly/2026-06-01.html"
+    ]
+    (project.audit / "shop" / "tile").chmod(0)
+    told = aiops(project.data, "backup", tmp_path / "closed", "--by", "Mira")
+    (project.audit / "shop" / "tile").chmod(0o755)
+    assert told.returncode == 1 and not (tmp_path / "closed").exists()
+    assert f"{project.audit}/shop/tile: Permission denied" in " ".join(told.stderr.split())
+
+
 def test_a_table_of_any_name_is_counted_and_comes_back(
     project: Project, shop: System, warehouse: Warehouse, tmp_path: Path
 ) -> None:
@@ -301,6 +321,21 @@ def test_a_log_that_cannot_be_signed_is_backed_up_and_not_noted(
     assert manifest.logs["shop"].entries == 2 and warehouse.rows(BACKUPS).is_empty()
 
 
+def test_a_backup_that_cannot_be_noted_while_somebody_writes_is_said_to_be_there(
+    project: Project, shop: System, book: AuditBook, backup: Path, tables: dict[str, Table]
+) -> None:
+    manifest = read_manifest((backup / MANIFEST).read_bytes())
+    impatient = Warehouse(project.warehouse, tables, wait_seconds=0)
+    log = AuditBook(project, impatient, book.keys)
+    run = [sys.executable, "-c", HOLD, str(project.warehouse)]
+    with subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writing:
+        assert writing.stdout and writing.stdin and writing.stdout.readline() == "1\n"
+        failed = note(impatient, log, [shop], manifest, backup, NOW)
+        writing.stdin.close()
+    assert "is being written" in failed["shop"]
+    assert note(impatient, log, [shop], manifest, backup, NOW) == {}
+
+
 def test_a_drill_passes_and_is_kept_with_its_number(
     project: Project, shop: System, warehouse: Warehouse, book: AuditBook, backup: Path
 ) -> None:
@@ -311,6 +346,8 @@ def test_a_drill_passes_and_is_kept_with_its_number(
         assert one.passed and said(one) == [] and one.root == manifest.logs["shop"].root and one.rows >= 9
         later = NOW + timedelta(days=number)
         assert record(warehouse, book, [shop], backup, manifest, drilled, "Omar", later) == {}
+    with pytest.raises(BackupError, match="by somebody"):
+        record(warehouse, book, [shop], backup, manifest, drilled, " ", NOW)
     assert sorted(project.warehouse.parent.iterdir()) == room  # nothing of it stays
     kept = warehouse.rows(DRILLS).sort("number")
     assert kept.select("number", "passed", "drilled_by", "tree_size").rows() == [
@@ -400,6 +437,21 @@ def test_a_backup_of_another_history_fails_the_drill(
 def test_without_any_key_the_drill_fails_for_nothing_could_go_on(project: Project, backup: Path) -> None:
     shutil.rmtree(project.keys)
     assert "The key that signed the log of shop is missing" in said(only(drill(project, backup)[1]))[0]
+
+
+def test_who_could_not_look_into_a_folder_cannot_in_the_backup_nor_after_it(
+    project: Project, shop: System, tmp_path: Path
+) -> None:
+    closed = ("warehouse", "reports", "reports/shop")
+    for name in closed:
+        (project.data / name).chmod(0o700)
+    make(project, tmp_path / "private", [shop], "Mira", NOW)
+    restore(Project(tmp_path / "new"), tmp_path / "private", {})
+    for root in (tmp_path / "private", tmp_path / "new"):
+        assert {name: oct((root / name).stat().st_mode & 0o777) for name in closed} == dict.fromkeys(
+            closed, "0o700"
+        )
+        assert (root / "systems").stat().st_mode & 0o777 == (project.systems).stat().st_mode & 0o777
 
 
 def test_a_file_is_copied_as_it_is(tmp_path: Path) -> None:

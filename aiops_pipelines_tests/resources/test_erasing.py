@@ -120,6 +120,7 @@ def test_before_the_erasure_she_is_everywhere(
         "notifications",
         "reports",
         "aiops.new-123",
+        "warehouse",
     }
     assert ADA in found["dagster/run.log"] and any(name.endswith(".db") for name in found)
     assert {one for held in in_rows(warehouse, OF_ADA).values() for one in held} == set(OF_ADA)
@@ -141,6 +142,7 @@ def test_she_is_gone_from_every_byte_and_every_row(
     }
     assert outcome.sources == {"july.jsonl": [1, 2, 4, 8, 9]} and outcome.erased_at == NOW
     assert not [name for name in files(project.data) if "new-" in name or name.endswith(".wal")]
+    assert not (project.warehouse.parent / "drill-0x").exists()
 
 
 def test_he_and_what_was_spent_are_as_before(project: Project, warehouse: Warehouse, erased: Erased) -> None:

@@ -85,6 +85,23 @@ def test_a_database_is_freed_in_texts_and_blobs_and_in_its_free_pages(tmp_path: 
         ]
 
 
+def test_what_takes_the_place_of_a_private_file_is_private_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, began = tmp_path / "run.log", list[int]()
+    file.write_text(f"of {ADA}")
+    file.chmod(0o600)
+    chmod = Path.chmod
+
+    def seen(self: Path, mode: int) -> None:
+        began.append(self.stat().st_mode & 0o777)
+        chmod(self, mode)
+
+    monkeypatch.setattr(Path, "chmod", seen)
+    free_file(file, WANTED)
+    assert began == [0o600] and file.stat().st_mode & 0o777 == 0o600 and file.read_text() == "of [erased]"
+
+
 def test_a_file_that_is_no_text_is_left_alone(tmp_path: Path) -> None:
     content = b"\xff\xfe" + ADA.encode()
     (tmp_path / "vectors.bin").write_bytes(content)

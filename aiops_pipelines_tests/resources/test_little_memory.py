@@ -1,5 +1,6 @@
 """A warehouse that is larger than the memory it is given: it spills beside itself, or says what it lacks."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,14 +60,16 @@ def spilling(*folders: Path) -> Iterator[set[Path]]:
 def test_what_does_not_fit_into_memory_is_spilled_beside_the_warehouse(
     store: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Never into the folder that somebody happens to stand in: texts of persons are in it."""
+    """Never into the folder that somebody stands in, for texts of persons are in it, nor into another's."""
     monkeypatch.chdir(tmp_path)
+    killed = store.file.with_name("x.duckdb.copy-0x")
+    killed.mkdir()
     given(monkeypatch, "60MB")
     with spilling(store.file.parent, tmp_path) as seen:
         assert store.read(SORT).row(0) == (ROWS, ROWS)
         assert store.publish(tmp_path / "pub.duckdb", {}) == COPIED
     beside = store.file.parent
-    assert seen == {beside / "x.duckdb.tmp", beside / "x.duckdb.copy.tmp"}
+    assert seen == {beside / "x.duckdb.tmp", beside / f"x.duckdb.copy-{os.getpid()}"}
     assert [path.name for path in tmp_path.iterdir()] == ["pub.duckdb"]
     assert [path.name for path in beside.iterdir()] == ["x.duckdb"]
 

@@ -153,7 +153,7 @@ def test_nothing_signs_an_older_state_neither_entries_nor_another_key(
     assert "1 entry lost: a checkpoint signs 5 and the log ends after 4." in wrong(log)
 
 
-@pytest.mark.parametrize("source", ["audit", "bundle", "files of its own"])
+@pytest.mark.parametrize("source", ["data", "audit", "bundle", "files of its own"])
 def test_the_rest_is_put_back_from_whatever_holds_it_and_the_witness_goes_along(
     project: Project,
     warehouse: Warehouse,
@@ -163,7 +163,7 @@ def test_the_rest_is_put_back_from_whatever_holds_it_and_the_witness_goes_along(
     source: str,
 ) -> None:
     new, there, log = older
-    folder = project.data if source == "audit" else None
+    folder = {"data": project.data, "audit": project.audit}.get(source)
     if source == "bundle":
         folder = tmp_path / "bundle"
         auditor.write(folder, auditor.Bundle(project, warehouse, "shop").whole())
@@ -190,7 +190,7 @@ def test_what_is_not_the_rest_of_this_log_is_refused_and_changes_nothing(
     shop: System,
     tmp_path: Path,
 ) -> None:
-    _, there, _ = older
+    _, there, log = older
     before = there.rows("compliance.audit_log")
 
     def refused(folder: Path | None, why: str, by: str = "Mira") -> None:
@@ -211,7 +211,56 @@ def test_what_is_not_the_rest_of_this_log_is_refused_and_changes_nothing(
     text = (tmp_path / "forged/checkpoint").read_text()
     (tmp_path / "forged/checkpoint").write_text(text.replace("\n5\n", "\n4\n"))
     refused(tmp_path / "forged", "does not hold the log of shop")
+    log.append("shop", entries(20, 21))
+    with there.writing() as writer:
+        writer._connection.execute("update compliance.audit_log set leaf = 'x'::blob where entry_index = 3")
+    before = there.rows("compliance.audit_log")
+    refused(project.data, "Entry 3 of shop in the tables is none")
+    with there.writing() as writer:
+        writer.delete("compliance.audit_log", system="shop", entry_index=3)
     assert rest(older, shop, project.data).put_back == 2
+
+
+def test_a_folder_of_another_history_than_a_checkpoint_here_signs_changes_nothing(
+    project: Project,
+    warehouse: Warehouse,
+    older: tuple[Project, Warehouse, AuditBook],
+    shop: System,
+    tmp_path: Path,
+) -> None:
+    """The first one is vouched for by the witness, the second was signed with the same key in another place."""
+    new, there, _ = older
+    other = Project(tmp_path / "other")
+    restore(other, tmp_path / "backup", {}, older=True)
+    shutil.copytree(project.keys, other.keys)
+    (other.audit / "shop" / "checkpoint").unlink()
+    (other.systems / "shop.yaml").unlink()
+    grow(book(other, Warehouse(other.warehouse, known_tables(other.dbt))), 30, 34)
+    before = there.rows("compliance.audit_log")
+    with pytest.raises(NotCompleted, match=r"not the one that a checkpoint here signs up to 5 entries"):
+        rest(older, shop, other.data)
+    assert there.rows("compliance.audit_log").equals(before)
+    assert not (new.audit / "shop" / "checkpoints" / "7.note").exists()
+    forged = new.audit / "shop" / "checkpoints" / "4.note"
+    forged.write_text((other.audit / "shop/checkpoint").read_text().replace("\n7\n", "\n4\n"))
+    assert rest(older, shop, project.data).put_back == 2  # what no key signed holds nobody up
+
+
+def test_an_older_state_that_nothing_was_published_of_is_not_signed_either(
+    project: Project, warehouse: Warehouse, shop: System, tmp_path: Path
+) -> None:
+    for file in ("checkpoint", "tile", "checkpoints", "keys.txt"):
+        place = project.audit / "shop" / file
+        shutil.rmtree(place) if place.is_dir() else place.rename(tmp_path / file)
+    log = book(project, warehouse)
+    with warehouse.writing() as writer:
+        writer.delete("compliance.audit_checkpoints", system="shop")
+    make(project, tmp_path / "unsigned", [shop], "Mira", NOW, with_keys=True)
+    grow(log, 3, 5)
+    new = Project(tmp_path / "new")
+    assert restore(new, tmp_path / "unsigned", {}, older=True).ahead
+    with pytest.raises(LogForked):
+        grow(book(new, Warehouse(new.warehouse, known_tables(new.dbt))), 7, 8, NOW + timedelta(days=1))
 
 
 def test_two_signed_histories_are_never_joined(
@@ -243,10 +292,41 @@ def test_who_was_erased_since_is_erased_again_when_the_log_says_so(
     there = Warehouse(new.warehouse, known_tables(new.dbt))
     assert {one for held in in_rows(there, OF_ADA).values() for one in held} == set(OF_ADA)  # she is back
     back = book(new, there)
+    another, log_file = new.systems / "desk.yaml", new.data / "desk_logs" / "july.jsonl"
+    another.parent.mkdir()
+    another.write_text("{name: desk, title: Desk, inference_log: {folder: desk_logs}}")
+    log_file.parent.mkdir()
+    log_file.write_text(f'{{"user_id": "{ADA}"}}\n')
     done = complete(new, there, back, system, project.data, "Mira", LATER, lambda: publish(new, there))
     (outcome,) = done.erased
     assert outcome.rows["inference_log.inferences"] == 4 and in_rows(there, OF_ADA) == {}
     assert not [one for one in back.verify("shop")[0] if one.severity != "note"]
+    assert ADA in log_file.read_text()  # the team's own
     told = there.rows("compliance.erasures").filter(status="erased")
     assert told["decided_by"].to_list() == ["Mira"] and ADA not in str(told.rows())
     assert complete(new, there, back, system, None, "Mira", LATER, lambda: None).erased == []
+
+
+def test_who_was_erased_and_comes_back_with_a_log_file_is_erased_again(
+    made: Path, project: Project, tmp_path: Path
+) -> None:
+    """A backup from before her calls knows neither them nor her mark, so the next run reads them as new."""
+    shutil.copytree(made, project.data)
+    warehouse = Warehouse(project.warehouse, known_tables(project.dbt))
+    log, system = book(project, warehouse), two_people(project)
+    make(project, tmp_path / "backup", [system], "Mira", LATER)
+    erase(project, warehouse, log)
+    new = Project(tmp_path / "new")
+    restore(new, tmp_path / "backup", {"shop": log.signing("shop").files.newest()}, older=True)
+    shutil.copytree(project.keys, new.keys)
+    there = Warehouse(new.warehouse, known_tables(new.dbt))
+    calls = there.rows("inference_log.inferences")
+    for table in (*in_rows(there, OF_ADA), "inference_log.inferences"):
+        with there.writing() as writer:
+            writer.delete(table, system="shop")
+    back = book(new, there)
+    assert complete(new, there, back, system, project.data, "Mira", LATER, lambda: None).erased == []
+    with there.writing() as writer:
+        writer.append("inference_log.inferences", calls)
+    (outcome,) = complete(new, there, back, system, None, "Mira", LATER, lambda: None).erased
+    assert outcome.rows == {"inference_log.inferences": 4} and in_rows(there, OF_ADA) == {}

@@ -166,6 +166,7 @@ def derive(project: Project, warehouse: Warehouse) -> None:
         project.notifications / "log.jsonl": json.dumps({"title": f"Blocked: {ADA}"}),
         project.dagster_home / "run.log": f"ValueError: {calls()[0]['query']!r} of {ADA}\n",
         project.data / "aiops.new-123": f"what a killed run left: {ADA}",
+        project.warehouse.parent / "drill-0x" / "warehouse" / "aiops.duckdb": f"a killed drill's copy: {ADA}",
     }
     for file, text in texts.items():
         file.parent.mkdir(parents=True, exist_ok=True)
