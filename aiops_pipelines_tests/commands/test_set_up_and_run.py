@@ -29,7 +29,7 @@ def test_every_command_stands_in_its_panel_with_a_sentence(aiops, tmp_path):
         *["init", "check", "import", "run", "reindex", "publish", "ui"],
         *["status", "incidents", "problems", "trace"],
         *["costs", "prices", "rag", "erase", "incident", "baseline", "migrate", "quarantine"],
-        *["gameday", "audit", "witness"],
+        *["gameday", "restore", "audit", "witness", "backup"],
     ]
     text = aiops(tmp_path, "--help").text
     positions = [text.index(f"─ {panel} ─") for panel in PANELS]
