@@ -152,6 +152,7 @@ def restore(folder: Made, kept: Kept = None, older: Older = False) -> None:
                 continue
         if not found:
             raise NothingKept(f"{file.name} holds no checkpoint of a system in this backup.")
+    private = not project.data.exists()
     with terminal.progress() as show:
         show("Restoring ...")
         done = restoring.restore(project, source, notes, older)
@@ -162,6 +163,8 @@ def restore(folder: Made, kept: Kept = None, older: Older = False) -> None:
     lines += [("warn", "Older", said) for said in done.ahead.values()]
     lines += [("unknown", "Not asked", said) for said in done.silent]
     lines += [("plain", "Left out", f"{name}: {why}") for name, why in done.manifest.left_out.items()]
+    if private:
+        lines.append(("plain", "Private", "nobody else can read the new folder; chmod opens it to analysts"))
     made = moment(done.manifest.made_at)
     lines.append(("warn", "Since then", f"what was erased or deleted after {made} is in it again"))
     terminal.block(given.shown(project.data), ((tone, topic, inert(text)) for tone, topic, text in lines))

@@ -121,7 +121,7 @@ def restore(
     _empty(project.data, pieces)
     restored = Restored(manifest)
     try:
-        project.data.mkdir(parents=True, exist_ok=True)
+        project.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # whose data they are is not known here
         sweep(project.data, RESTORING)
         stage = project.data / f"{RESTORING}{os.getpid()}"
         stage.mkdir(mode=0o700)

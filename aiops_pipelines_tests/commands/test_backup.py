@@ -39,6 +39,7 @@ def test_it_is_made_drilled_listed_and_restored(aiops, data: Path, backup: Path,
     new = tmp_path / "new"
     restored = aiops(new, "restore", str(backup))
     assert restored.code == 0 and "Restored support: 2 log entries" in restored.text
+    assert (new.stat().st_mode & 0o777, "nobody else can read" in restored.text) == (0o700, True)
     assert "put the folder keys back" in restored.text and "is in it again" in restored.text
     assert "aiops audit complete NAME FOLDER --by YOU before anything is run" in restored.text
     assert (new / "queries.jsonl").read_bytes() == (data / "queries.jsonl").read_bytes()
