@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
+from aiops_pipelines.compliance.national_ids import DIGITS, NAMED, SHAPES
 from aiops_pipelines.compliance.privacy import REGIONS, mask, pseudonymised
 
 Found = dict[int, Counter[str]]
@@ -18,8 +19,8 @@ _SECRETS = (
     "uthorization: ", "ya29.", "xapp-", "whsec_",
 )  # fmt: skip
 _ASSIGNED = r"""(?i:passw(?:or)?d|pwd|secret|key|token)["']?[ \t]{0,3}[:=]"""
-_SIGNS = r"[A-Za-z]{2}\d{2}|\d\.\d|:[0-9A-Fa-f]{0,4}:|(?s:\d(?:.{0,3}\d){5})"
-"""One of these stands in every IBAN, address of a machine, and number of a card or a person."""
+_SIGNS = rf"[A-Za-z]{{2}}\d{{2}}|\d\.\d|:[0-9A-Fa-f]{{0,4}}:|{SHAPES}"
+"""One of these stands in every IBAN, address of a machine, number of a card, and number of a person alone."""
 _WORD = r"^[0-9A-Za-z_]*$"
 _UUID = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _NUMBER = r"^[0-9]+(?:x|ext)?[0-9]*$"
@@ -61,7 +62,9 @@ def _doubtful(texts: pl.Series) -> pl.Series:
     """Say which texts could hold personal data; of the others `mask` finds nothing in any."""
     signs = texts.str.contains_any(["@", "\uff20", *_SECRETS]) | texts.str.contains(_SIGNS)
     signs |= texts.str.contains(_ASSIGNED)
-    return signs.fill_null(False)
+    numbered = (texts.str.contains(DIGITS) & ~signs).fill_null(False).arg_true()
+    named = texts.gather(numbered).str.contains(NAMED)
+    return signs.fill_null(False).scatter(numbered.filter(named), True)
 
 
 def _plain_identifier(texts: pl.Series) -> pl.Series:

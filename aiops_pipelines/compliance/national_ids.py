@@ -62,27 +62,41 @@ _NO_NUMBER = (
     r"|\d+\.\d+(?![\d.])|\d{1,4}-\d{3,4}(?![\d-]))"
 )
 """Dates, decimals and ranges, as of a passport that ends, a sine or a near-infrared band."""
+_NAMES = (
+    "AHV|AVS|BSN|CNP|CPF|CPR|CURP|DNI|IRD|IdNr|NHS|NIE|NIF|NINO|NIR|OIB|PESEL|PPSN?|RRN|RUT|SIN|SVNR|TFN"
+    "|(?i:national insurance|national id|social insurance|tax file|tax id|taxpayer id|identity card|id card"
+    "|passport|driv(?:er'?s|ing) licen[cs]e|aadhaa?r|steuer-?id|reisepass|(?:personal)?ausweis"
+    "|s[ée]curit[ée] sociale|seguridad social|carte d'identit[ée]|passeport|pasaporte|codice fiscale|kimlik"
+    "|rodn[ée] [čc][íi]slo)"
+)
+_IDENTIFICATION = "identi(?:fication|ty)"
+_BEFORE_NUMBER = (
+    "identitets|burgerservice|steueridentifikations?|(?:sozial|renten)versicherungs?|f[øo]dsels|person"
+)
+"""Words that name a person's number with "number" behind them only."""
+_EASTERN = "マイナンバー|個人番号|身份證|身份证|護照|护照"
 _SAID = re.compile(
-    rf"{_BEFORE}(?:(?:"
-    r"AHV|AVS|BSN|CNP|CPF|CPR|CURP|DNI|IRD|IdNr|NHS|NIE|NIF|NINO|NIR|OIB|PESEL|PPSN?|RRN|RUT|SIN|SVNR|TFN"
-    r"|(?i:national insurance|national id|social insurance|tax file|tax id|taxpayer id|identity card|id card"
-    r"|passport|driv(?:er'?s|ing) licen[cs]e|aadhaa?r|steuer-?id|reisepass|(?:personal)?ausweis"
-    r"|s[ée]curit[ée] sociale|seguridad social|carte d'identit[ée]|passeport|pasaporte|codice fiscale|kimlik"
-    r"|rodn[ée] [čc][íi]slo"
-    r"|(?:(?<!vat )(?<!vehicle )(?<!device )(?<!employer )(?<!bank )identi(?:fication|ty)|identitets"
-    r"|burgerservice|steueridentifikations?"
-    r"|(?:sozial|renten)versicherungs?|f[øo]dsels|person)(?=[- ]?(?:number|nummer)))"
-    r")(?:[- ]?(?i:numbers?|nummer|n[uú]m[eé]ro|card|code|nr\.?|no\.?)){0,2}"
+    rf"{_BEFORE}(?:(?:{_NAMES}"
+    rf"|(?i:(?:(?<!vat )(?<!vehicle )(?<!device )(?<!employer )(?<!bank ){_IDENTIFICATION}|{_BEFORE_NUMBER})"
+    r"(?=[- ]?(?:number|nummer))))"
+    r"(?:[- ]?(?i:numbers?|nummer|n[uú]m[eé]ro|card|code|nr\.?|no\.?)){0,2}"
     r"(?: (?:is|ist|lautet|est|es|é|è))?[:#= ]{1,3}"
-    r"|(?:マイナンバー|個人番号|身份证|身份證|護照|护照)(?:号码|號碼)?[:\uff1a#= は是]{0,3})"
+    rf"|(?:{_EASTERN})(?:号码|號碼)?[:\uff1a#= は是]{{0,3}})"
     rf"{_NO_NUMBER}"
     r"((?:[A-Z]{1,3}[ -]?|[a-z]{1,3})?\d(?:[ ./-]?\d){5,14}(?:[ -]?[A-Za-z](?: ?\d{3})?)?"
     rf"|(?=(?:[A-Z]*\d){{6}})[A-Z\d]{{7,18}}){_AFTER}",
     re.ASCII,
 )
 """Names that are words of their own too count before "number" alone."""
-DIGITS = re.compile(r"(?s:\d(?:.{0,3}\d){5})|[A-Z]\d{4}[A-Z]")
-"""One of these stands in every such number."""
+DIGITS = r"(?s:\d(?:.{0,3}\d){5})"
+"""Stands in every number behind a name."""
+NAMED = rf"{_NAMES}|(?i:{_IDENTIFICATION}|{_BEFORE_NUMBER})|{_EASTERN}".replace(" ", ".").replace("-?", ".?")
+"""The names, where blanks and hyphens may be of any kind."""
+SHAPES = (
+    r"(?s:\d(?:.{0,3}\d){6})|[A-Z]\d{4}[A-Z]|[A-Z].?\d\d.?\d\d.?\d\d.?[A-Z]"
+    r"|[A-Z]{6}[0-9A-Z]{2}[A-Z][0-9A-Z]{2}[A-Z][0-9A-Z]{3}[A-Z]"
+)
+"""One of these stands in every number that is taken without a name."""
 
 
 def national_ids(text: str) -> Iterator[Span]:

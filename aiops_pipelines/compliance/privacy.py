@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import phonenumbers
 
 from aiops_pipelines.compliance.commitment import pseudonym
-from aiops_pipelines.compliance.national_ids import DIGITS, national_ids
+from aiops_pipelines.compliance.national_ids import DIGITS, SHAPES, national_ids
 
 REGIONS = ("US", "GB", "DE", "FR")
 """Countries whose national phone numbers are recognised; numbers with a +country code always are."""
@@ -73,6 +73,7 @@ _ANNOUNCED = re.compile(
     re.IGNORECASE,
 )
 _NO_NUMBER = re.compile(
+    r"(?=[0-9a-fA-F$€£])(?:"  # first, for most characters end here
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|(?<!\d)\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?(?!\d)"
     r"|(?<!\d)\d{1,2}([./-])\d{1,2}\1(?:19|20)\d{2}(?!\d)"
@@ -80,7 +81,7 @@ _NO_NUMBER = re.compile(
     r"|[$€£] ?\d[\d,.']*"
     r"|(?<![\d+])(?:\d{1,3}(?:[,.' ]\d{3})+|\d+)(?:[.,]\d{1,2})? ?(?:€|(?:EUR|USD|GBP|CHF|dollars?|euros?)\b)"
     r"|(?<![\d.+])\d+\.\d+(?![\d.])"
-    r"|(?<!\d)\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)"
+    r"|(?<!\d)\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d))"
 )
 """UUIDs, dates, times, numbers within a year, decimals and money: never taken for a number of a person."""
 
@@ -131,7 +132,8 @@ def _pass(text: str, regions: Sequence[str], found: Counter[str]) -> str | None:
         plain = _plain(text)
         text = _replaced(text, "EMAIL", (m.span() for m in _EMAIL.finditer(plain)), found)
     text = _replaced(text, "SECRET", (m.span() for m in _SECRET.finditer(text)), found)
-    text = _replaced(text, "SECRET", (m.span(1) for m in _ASSIGNED.finditer(text)), found)
+    if ":" in text or "=" in text:
+        text = _replaced(text, "SECRET", (m.span(1) for m in _ASSIGNED.finditer(text)), found)
     for name, (worth_it, detect) in _DETECTORS.items():
         if worth_it.search(plain := _plain(text)):
             text = _replaced(text, name, detect(plain), found)
@@ -236,9 +238,9 @@ def _without_other_numbers(text: str) -> str:
 _SEVEN_DIGITS = re.compile(r"\d(?:\W{0,3}\d){6}")
 _DETECTORS: dict[str, tuple[re.Pattern[str], Callable[[str], Iterator[Span]]]] = {
     "IBAN": (re.compile(r"[A-Za-z]{2}\d{2}"), _ibans),
-    "NATIONAL_ID": (DIGITS, national_ids),
-    "CREDIT_CARD": (_SEVEN_DIGITS, _cards),
-    "US_SSN": (_SEVEN_DIGITS, _ssns),
+    "NATIONAL_ID": (re.compile(f"{DIGITS}|{SHAPES}"), national_ids),
+    "CREDIT_CARD": (re.compile(r"\d(?:[ -]?\d){11}"), _cards),
+    "US_SSN": (re.compile(r"\d{3}[- ]?\d\d[- ]?\d{4}"), _ssns),
     "IP": (re.compile(r"\d\.\d|:[0-9A-Fa-f]{0,4}:"), _addresses),
 }
 """By type: what a text must hold to be worth the search, and the search; in this order."""
