@@ -2,7 +2,20 @@
 {% set input_parts = front + ['context', 'history', 'user', 'unsplit_input'] %}
 {% set parts = input_parts + ['output'] %}
 
-with calls as (
+-- whole numbers before the join, for half of what it carries
+with priced as (
+    select
+        system,
+        event_id,
+        cost_usd,
+        output_usd,
+        {{ last_digits('input_usd') }} as input_cost,
+        {{ last_digits('cache_read_usd') }} as known_cache_read_cost,
+        {{ last_digits('cache_write_usd') }} as known_cache_write_cost
+    from {{ ref('stg_call_costs') }}
+),
+
+calls as (
     select
         system,
         hour,
@@ -11,11 +24,10 @@ with calls as (
         user_group,
         {{ operation_code() }} as operation_code,
         cost_usd,
-        input_usd,
         output_usd,
-        {{ last_digits('input_usd') }} as input_cost,
-        case when cache_read_tokens > 0 then coalesce({{ last_digits('cache_read_usd') }}, 0) else 0 end as cache_read_cost,
-        case when cache_write_tokens > 0 then coalesce({{ last_digits('cache_write_usd') }}, 0) else 0 end as cache_write_cost,
+        input_cost,
+        case when cache_read_tokens > 0 then coalesce(known_cache_read_cost, 0) else 0 end as cache_read_cost,
+        case when cache_write_tokens > 0 then coalesce(known_cache_write_cost, 0) else 0 end as cache_write_cost,
         cache_read_tokens,
         cache_write_tokens,
         input_tokens,
@@ -23,7 +35,7 @@ with calls as (
         {{ part }}_tokens{{ "," if not loop.last }}
         {%- endfor %}
     from {{ ref('stg_inferences') }}
-    left join {{ ref('stg_call_costs') }} using (system, event_id)
+    left join priced using (system, event_id)
 ),
 
 running_tokens as (
@@ -97,13 +109,16 @@ totals as (
         count(*) as calls,
         count(*) filter (where cost_usd is null) as calls_unpriced,
         sum(cost_usd) as cost_usd,
-        sum(input_usd) as input_usd,
         sum(output_usd) as output_usd,
+        bit_or(
+            {%- for part in parts %}
+            {{ "| " if not loop.first }}if({{ part }}_tokens > 0, {{ 2 ** loop.index0 }}, 0)
+            {%- endfor %}
+        ) filter (where cost_usd is not null) as priced_parts,
         sum(input_tokens)::bigint as input_tokens,
         {%- for part in parts %}
         sum({{ part }}_tokens)::bigint as {{ part }}_tokens,
         count(*) filter (where {{ part }}_tokens > 0 and cost_usd is null) as {{ part }}_calls_unpriced,
-        bool_or({{ part }}_tokens > 0 and cost_usd is not null) as {{ part }}_priced,
         {%- endfor %}
         {%- for part in input_parts[:-1] %}
         {{ usd_of("sum(cost_up_to_" ~ part ~ ")") }} as usd_up_to_{{ part }}{{ "," if not loop.last }}
@@ -133,11 +148,11 @@ select
     {%- for part in parts %}
     {%- set usd -%}
         {%- if loop.first -%} usd_up_to_{{ part }}
-        {%- elif part == 'unsplit_input' -%} input_usd - usd_up_to_user
+        {%- elif part == 'unsplit_input' -%} cost_usd - output_usd - usd_up_to_user
         {%- elif part == 'output' -%} output_usd
         {%- else -%} usd_up_to_{{ part }} - usd_up_to_{{ parts[loop.index0 - 1] }}
         {%- endif -%}
     {%- endset %}
-    case when {{ part }}_priced or {{ usd }} <> 0 then {{ usd }} end as {{ part }}_usd{{ "," if not loop.last }}
+    case when priced_parts & {{ 2 ** loop.index0 }} > 0 or {{ usd }} <> 0 then {{ usd }} end as {{ part }}_usd{{ "," if not loop.last }}
     {%- endfor %}
 from totals
