@@ -85,7 +85,10 @@ def loss_bound(judged: pl.DataFrame, measure: str) -> Bound:
     The upper end of the interval of the relative drop (`drift.comparison`); none where there are too few
     users.
     """
-    users = judged.group_by("user").agg(pl.len().alias("calls"), pl.col("before", "after").sum())
+    rows = judged.sort("user", "before", "after")  # sums of floats are the same in the same order only
+    users = rows.group_by("user", maintain_order=True).agg(
+        pl.len().alias("calls"), pl.col("before", "after").sum()
+    )
     enough = effective_clusters(users["calls"].to_numpy().astype(np.float64)) if users.height else 0.0
     if enough < FEWEST_UNITS["user"]:
         few = f"{some(judged.height, 'answer')} of {some(users.height, 'user')} could be judged"

@@ -138,7 +138,7 @@ def priced_share(calls: pl.DataFrame) -> float:
 
 def _units(calls: pl.DataFrame, saved: pl.Series, by: list[str]) -> pl.DataFrame:
     sums = pl.len().cast(pl.Float64).alias("calls"), pl.col("saved").sum()
-    return calls.select(*by, saved=saved).group_by(by).agg(*sums)
+    return calls.select(*by, saved=saved).group_by(by, maintain_order=True).agg(*sums)
 
 
 def _interval(saving: float, units: Sequence[pl.DataFrame], df: float) -> tuple[tuple[float, float], float]:

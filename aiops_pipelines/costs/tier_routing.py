@@ -34,6 +34,7 @@ def tier_routing(group: Group) -> Found:
     costs = probes.filter(pl.col("query_id").is_in(others["query_id"].unique().implode()))
     each = (
         costs.unique("event_id")
+        .sort("event_id")
         .group_by("model")
         .agg(pl.col("cost_usd").cast(pl.Float64).mean())
         .drop_nulls()
@@ -80,7 +81,10 @@ def _bound(own: pl.DataFrame, other: pl.DataFrame) -> Bound:
 
 def _drops(own: pl.DataFrame, other: pl.DataFrame) -> Iterator[tuple[float, int, str]]:
     means = (
-        side.drop_nulls("value").group_by("metric", "judge", "query_id").agg(pl.col("value").mean())
+        side.drop_nulls("value")
+        .sort("value")
+        .group_by("metric", "judge", "query_id")
+        .agg(pl.col("value").mean())
         for side in (own, other)
     )
     first, second = means

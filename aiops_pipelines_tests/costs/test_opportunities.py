@@ -148,6 +148,14 @@ def test_the_loss_of_answers_is_bounded_by_users():
     )
 
 
+def test_the_bound_is_the_same_to_the_last_digit_in_whatever_order_the_rows_come():
+    chance = np.random.default_rng(4)
+    users = [f"u{n}" for n in chance.integers(0, 60, 900)]
+    rows = pl.DataFrame({"user": users, "before": chance.random(900), "after": chance.random(900)})
+    bounds = {loss_bound(rows.sample(fraction=1, shuffle=True, seed=n), "of words") for n in range(5)}
+    assert len(bounds) == 1
+
+
 def test_worlds_without_a_saving_have_no_proposal():
     """What users and days would save differs by chance around nothing, for four levers: one world in twenty may."""
     dice = np.random.default_rng(11)
