@@ -30,6 +30,7 @@ CALL = {
     "query": "How many days of leave do I have?",
     "answer": "Twenty-eight days.",
 }
+STORED = "select event_id from inference_log.inferences where system = 'bad-lines'"
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,15 @@ def sql(data: Path, query: str) -> list[tuple]:
         return connection.execute(query).fetchall()
 
 
+def priced(data: Path, event_id: str) -> tuple:
+    [row] = sql(
+        data,
+        "select price_status, cost_usd from costs.call_costs "
+        f"where system = 'bad-lines' and event_id = '{event_id}'",
+    )
+    return row
+
+
 def problems(data: Path, name: str) -> str:
     return " ".join(
         text
@@ -119,16 +129,22 @@ def data(house: House) -> Path:
     data.mkdir()
     good = [call("a"), call("b")]
     system(data, "healthy", good)
-    system(data, "broken-line", [call("a"), "{this is no JSON\n", call("b"), call("c")[:40]])
+    system(
+        data,
+        "bad-lines",
+        [
+            call("a"),
+            "{this is no JSON\n",
+            call("unknown-model", provider="acme", model_requested="acme-colossus-9"),
+            call("no-usage", usage=None),
+            call("torn")[:40],
+        ],
+    )
     system(data, "empty-corpus", good, corpus=False)
     (data / "corpus" / "empty-corpus").mkdir(parents=True)
-    system(data, "gone-corpus", good, corpus=False)
-    system(data, "bad-document", good)
+    system(data, "no-corpus-no-logs", None, corpus=False)
+    system(data, "bad-document", good, queries=False)
     (data / "corpus" / "bad-document" / "noise.md").write_bytes(bytes(range(256)) * 8)
-    system(data, "unknown-model", [call("a", provider="acme", model_requested="acme-colossus-9"), call("b")])
-    system(data, "no-usage", [call("a", usage=None)])
-    system(data, "no-queries", good, queries=False)
-    system(data, "no-logs", None)
     (data / "systems" / "typo.yaml").write_text(
         "name: typo\ntitel: Typo\ninference_log: {folder: logs/typo}\n", encoding="utf-8"
     )
@@ -145,25 +161,23 @@ def test_the_healthy_system_is_operated_without_a_word_about_its_input(data: Pat
 
 
 def test_a_broken_line_is_set_aside_with_its_place_and_a_torn_one_waits(data: Path) -> None:
-    assert sql(
-        data, "select event_id from inference_log.inferences where system = 'broken-line' order by all"
-    ) == [("a",), ("b",)]
+    assert sql(data, f"{STORED} order by all") == [("a",), ("no-usage",), ("unknown-model",)]
     [(file, line, reason)] = sql(
         data,
-        "select source_file, source_line, reason from inference_log.quarantine where system = 'broken-line'",
+        "select source_file, source_line, reason from inference_log.quarantine where system = 'bad-lines'",
     )
     assert (file, line) == ("june.jsonl", 2) and "JSON" in reason
     [(waiting, lines)] = sql(
-        data, "select waiting_bytes, lines_read from inference_log.log_files where system = 'broken-line'"
+        data, "select waiting_bytes, lines_read from inference_log.log_files where system = 'bad-lines'"
     )
-    assert (waiting, lines) == (40, 3)
+    assert (waiting, lines) == (40, 4)
 
 
 def test_an_empty_or_missing_corpus_is_said_and_nothing_is_indexed(data: Path) -> None:
     assert "is empty; put documents into it" in problems(data, "empty-corpus")
-    assert "does not exist; create it" in problems(data, "gone-corpus")
+    assert "does not exist; create it" in problems(data, "no-corpus-no-logs")
     assert sql(
-        data, "select count(*) from rag.index_versions where system in ('empty-corpus', 'gone-corpus')"
+        data, "select count(*) from rag.index_versions where system in ('empty-corpus', 'no-corpus-no-logs')"
     ) == [(0,)]
     assert sql(data, "select count(*) from inference_log.inferences where system = 'empty-corpus'") == [(2,)]
 
@@ -175,31 +189,27 @@ def test_an_unreadable_document_is_named_and_the_others_are_indexed(data: Path) 
 
 
 def test_an_unknown_model_costs_unknown_and_never_nothing(data: Path) -> None:
-    rows = sql(
-        data,
-        "select event_id, price_status, cost_usd from costs.call_costs where system = 'unknown-model' order by all",
-    )
-    assert rows[0] == ("a", "unknown", None)
-    assert rows[1][1] == "priced" and rows[1][2] > 0
-    assert "1 call of the model acme-colossus-9 has no known price" in problems(data, "unknown-model")
+    assert priced(data, "unknown-model") == ("unknown", None)
+    status, cost = priced(data, "a")
+    assert status == "priced" and cost > 0
+    assert "1 call of the model acme-colossus-9 has no known price" in problems(data, "bad-lines")
 
 
 def test_calls_without_token_usage_cost_nothing_known_and_stop_nobody(data: Path) -> None:
-    rows = sql(data, "select price_status, cost_usd from costs.call_costs where system = 'no-usage'")
-    assert rows == [("no_usage", None)]
+    assert priced(data, "no-usage") == ("no_usage", None)
 
 
 def test_a_system_without_known_queries_is_told_so_and_still_runs(data: Path) -> None:
-    assert "No known queries are configured" in problems(data, "no-queries")
-    assert sql(data, "select count(*) from rag.index_versions where system = 'no-queries'") == [(1,)]
+    assert "No known queries are configured" in problems(data, "bad-document")
+    assert sql(data, "select count(*) from rag.index_versions where system = 'bad-document'") == [(1,)]
 
 
 def test_a_missing_log_folder_is_said(data: Path) -> None:
-    assert "log folder" in problems(data, "no-logs")
+    assert "log folder" in problems(data, "no-corpus-no-logs")
 
 
 def test_a_mistyped_key_does_not_stop_the_others(data: Path) -> None:
-    assert sql(data, "select count(distinct system) from rag.index_versions") == [(7,)]
+    assert sql(data, "select count(distinct system) from rag.index_versions") == [(3,)]
 
 
 def test_deleting_source_files_is_said_and_loses_nothing(house: House, data: Path) -> None:
@@ -209,19 +219,19 @@ def test_deleting_source_files_is_said_and_loses_nothing(house: House, data: Pat
             "('healthy', 'INC-00000000', timestamp '2026-06-09', 'acknowledged', 'kim', null)"
         )
     (data / "logs" / "healthy" / "june.jsonl").unlink()
-    (data / "queries" / "no-logs.jsonl").unlink()
+    (data / "queries" / "no-corpus-no-logs.jsonl").unlink()
     shutil.rmtree(data / "corpus" / "bad-document")
-    (data / "logs" / "broken-line" / "june.jsonl").open("a").write(call("c")[40:])
+    (data / "logs" / "bad-lines" / "june.jsonl").open("a").write(call("torn")[40:])
     (data / "corpus" / "healthy" / next(iter(sorted(os.listdir(data / "corpus" / "healthy"))))).unlink()
     house.run()
     assert "june.jsonl was read before and is gone" in problems(data, "healthy")
     assert sql(data, "select count(*) from inference_log.inferences where system = 'healthy'") == [(2,)]
     assert "What was decided on INC-00000000" in problems(data, "healthy")
-    assert "does not exist; restore it" in problems(data, "no-logs")
-    assert sql(data, "select count(*) > 0 from rag.known_queries where system = 'no-logs'") == [(True,)]
+    assert "does not exist; restore it" in problems(data, "no-corpus-no-logs")
+    assert sql(data, "select count(*) > 0 from rag.known_queries where system = 'no-corpus-no-logs'") == [
+        (True,)
+    ]
     assert "does not exist; create it" in problems(data, "bad-document")
     assert sql(data, "select count(*) from rag.index_versions where system = 'bad-document'") == [(1,)]
     assert sql(data, "select change from rag.corpus_changes where system = 'healthy'") == [("deleted",)]
-    assert sql(
-        data, "select event_id from inference_log.inferences where system = 'broken-line' order by all"
-    )[-1] == ("c",)
+    assert ("torn",) in sql(data, STORED)
