@@ -6,7 +6,7 @@ A before and an after prove no cause: what else changed is listed beside each ve
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -15,12 +15,12 @@ from aiops_pipelines.drift.comparison import holm
 from aiops_pipelines.incidents.facts import Reading
 from aiops_pipelines.incidents.lifecycle import signals_of
 from aiops_pipelines.incidents.remedy_effects import Effect
-from aiops_pipelines.incidents.remedy_words import BETTER, CANNOT_TELL, HELD, NOT_HELD, reason, shown
+from aiops_pipelines.incidents.remedy_spans import Span, span_before, span_since, waits_until
+from aiops_pipelines.incidents.remedy_words import BETTER, CANNOT_TELL, HELD, NOT_HELD, Said, reason, shown
 from aiops_pipelines.incidents.rules import RULES
 from aiops_pipelines.monitoring.daily_alerts import RULES as DAILY
-from aiops_pipelines.periods import midnight, next_month
 from aiops_pipelines.rag.comparisons import ALPHA
-from aiops_pipelines.systems import Limits, monday
+from aiops_pipelines.systems import Limits
 from aiops_pipelines.wording import day, inert
 
 TIME = pl.Datetime("us", "UTC")
@@ -39,8 +39,8 @@ PROOFS = pl.Schema(
     }
 )
 Row = Mapping[str, Any]
-EffectOf = Callable[[str, str, Sequence[Reading], Sequence[Reading]], Effect | str]
-"""Signal, subject, periods before and since to the effect, or why there is none."""
+EffectOf = Callable[[str, str, Span, Span], Effect | str]
+"""Signal, subject, what lies before and since to the effect, or why there is none."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class Stretch:
     signals: pl.DataFrame
     """Of the incident."""
 
-    def periods(self, found: Sequence[Reading], now: datetime) -> tuple[list[Reading], list[Reading]]:
-        """Return the whole periods before the remedy that broke the limit, and those judged since, in order.
+    def periods(self, found: Sequence[Reading]) -> tuple[list[Reading], list[Reading], datetime]:
+        """Return the whole periods before the remedy that broke the limit, those judged since, and the end.
 
         A period that straddles the remedy, or the next one, is in neither. What was broken before the remedy
         before stands in where nothing was since that. Once a period was calm, one that another incident is
@@ -80,12 +80,14 @@ class Stretch:
         at, began = self.remedy["at"], self.incident["began_at"]
         broken = [r for r in found if r.broken and began <= r.start and r.end <= at]
         after: list[Reading] = []
+        until = self.until
         for r in found:
-            if r.start >= at and r.end <= min(self.until, now):
+            if r.start >= at and r.end <= until:
                 if r.broken and not self._own(r) and not all(one.broken for one in after):
+                    until = r.start
                     break
                 after.append(r)
-        return [r for r in broken if r.start >= self.since] or broken, after
+        return [r for r in broken if r.start >= self.since] or broken, after, until
 
     def _own(self, r: Reading) -> bool:
         mine = self.signals.filter(subject=r.subject, cause=r.cause, period_start=r.start)
@@ -128,6 +130,8 @@ class Compared:
     effect: Effect | str
     p_value: float | None
     every: str
+    alone: bool = False
+    """Whether the period that raised the alarm is all there is before."""
 
     @property
     def broken(self) -> list[Reading]:
@@ -136,11 +140,7 @@ class Compared:
 
     @property
     def since(self) -> Sequence[Reading]:
-        """The periods that are held against those before.
-
-        Where the trouble went on it is these that still break the limit: a later recovery is not to the
-        credit of a remedy under which it first went on.
-        """
+        """The periods whose figure is told: those that still break the limit, where there are such."""
         return self.broken or self.after
 
 
@@ -192,7 +192,7 @@ def _judged(system: str, stretch: Stretch, known: Known, effect_of: EffectOf) ->
 
 def _compared(signal: str, subject: str, stretch: Stretch, known: Known, effect_of: EffectOf) -> Compared:
     mine = [r for name, r in known.readings if name == signal and r.subject == subject]
-    before, after = stretch.periods(mine, known.now)
+    before, after, until = stretch.periods(mine)
     every = RULES[signal].every if signal in RULES else ""
     found = Compared(signal, subject, before, after, "", None, every)
     if not after:
@@ -201,15 +201,15 @@ def _compared(signal: str, subject: str, stretch: Stretch, known: Known, effect_
         return Compared(
             signal, subject, before, after, "no whole period before it broke the limit", None, every
         )
-    effect = effect_of(signal, subject, before, found.since)
+    at = stretch.remedy["at"]
+    span, alone = span_before(before, at, every)
+    effect = effect_of(signal, subject, span, span_since(after, at, until, every))
     p = None
     if isinstance(effect, Effect):
-        picked = float("-inf")
-        if len(before) == 1:
-            values = _mean(before), _mean(found.since), before[0].limit
-            picked = effect.picked_from(*values, _level(signal, known.limits))
+        figures = before[0].value, _mean(found.since), before[0].limit
+        picked = effect.picked_from(*figures, _level(signal, known.limits)) if alone else float("-inf")
         p = effect.chance(picked)
-    return Compared(signal, subject, before, after, effect, p, every)
+    return Compared(signal, subject, before, after, effect, p, every, alone)
 
 
 def _level(signal: str, limits: Limits) -> float:
@@ -233,7 +233,7 @@ def _row(
     judged_until = max((r.end for r in one.after), default=None)
     cut_short = stretch.until < known.now
     settled = bool(one.after) or cut_short
-    waits = None if settled else _waits_until(one.every, stretch.remedy["at"], known.now)
+    waits = None if settled else waits_until(one.every, stretch.remedy["at"], known.now)
     also = stretch.also_changed(known, judged_until or stretch.until)
     effect = one.effect if isinstance(one.effect, Effect) else None
     limit = next((r.limit for r in reversed([*one.before, *one.after]) if r.limit is not None), None)
@@ -262,23 +262,5 @@ def _row(
     }
     row["verdict"] = verdict(row)
     no_effect = one.effect if isinstance(one.effect, str) else ""
-    return row | {"reason": reason(row, one.every, no_effect, tests, cut_short)}
-
-
-def _waits_until(every: str, at: datetime, now: datetime) -> datetime | None:
-    """Return the end of the first whole period from a moment on that is not over; None without periods."""
-    start: date = at.date()
-    if midnight(start) < at:
-        start += timedelta(days=1)
-    start = max(start, now.date())
-    if every == "day":
-        return midnight(start + timedelta(days=1))
-    if every == "week":
-        first = monday(start)
-        first += timedelta(days=7 if midnight(first) < at else 0)
-        return midnight(first + timedelta(days=7))
-    if every == "month":
-        first = start.replace(day=1)
-        first = next_month(first) if midnight(first) < at else first
-        return midnight(next_month(first))
-    return None
+    said = Said(one.every, no_effect, tests, cut_short, one.alone)
+    return row | {"reason": reason(row, said)}

@@ -1,6 +1,7 @@
 """A verdict on a remedy in words: the sentence of `incidents.remedy_proofs`, and what pages say."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -18,21 +19,29 @@ Remedied = tuple[Row, list[Row]]
 """A remedy, and its rows of `incidents.remedy_proofs`."""
 
 
-def reason(row: Row, every: str, no_effect: str, tests: int, cut_short: bool) -> str:
-    """Return the sentence of a row of `incidents.remedy_proofs`.
+@dataclass(frozen=True)
+class Said:
+    """What a sentence says besides the figures of its row.
 
-    Args:
-        row: the row but for this.
-        every: how long the rule's periods are: day, week or month; empty where it judges events.
-        no_effect: why no effect can be computed.
-        tests: limits of the remedy with an effect, which Holm's correction is over.
-        cut_short: whether another remedy ended what is judged.
+    `every` is how long the rule's periods are (day, week, month; empty where it judges events), `no_effect`
+    why none can be computed, `tests` how many limits Holm's correction is over, `cut_short` whether another
+    remedy ended what is judged, `alone` whether the period that raised the alarm is all there is before.
     """
+
+    every: str
+    no_effect: str
+    tests: int
+    cut_short: bool
+    alone: bool
+
+
+def reason(row: Row, about: Said) -> str:
+    """Return the sentence of a row of `incidents.remedy_proofs`, whose other figures are given."""
     if not row["signal"]:
         return "No rule watches what a person reported, so no limit says whether it held; people judge."
     if not row["periods_after"]:
-        return _waiting(row, every, cut_short)
-    said = [f"{_by_rule(row, every)}{_values(row)}.", _effect(row, no_effect, tests)]
+        return _waiting(row, about.every, about.cut_short)
+    said = [f"{_by_rule(row, about.every)}{_values(row)}.", _effect(row, about)]
     said += ["So it may have passed by itself."] if row["verdict"] == CANNOT_TELL else []
     return " ".join([*said, changed_as_well(row)])
 
@@ -70,17 +79,15 @@ def _values(row: Row) -> str:
     return f" ({after:.3g} since{was}{'' if limit is None else f', limit {limit:.3g}'})"
 
 
-def _effect(row: Row, no_effect: str, tests: int) -> str:
+def _effect(row: Row, about: Said) -> str:
     if row["effect"] is None:
-        return f"No effect is computed, for {no_effect}; the rule alone decides."
+        return f"No effect is computed, for {about.no_effect}; the rule alone decides."
     low, high, better = row["effect_low"], row["effect_high"], row["effect"] > 0
     ends = (low, high) if better else (-high, -low)
     p = row["p_adjusted"]
     chance = "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
-    chance += f" by Holm over {tests} limits" if tests > 1 else ""
-    chance += (
-        ", given that the period before was picked for breaking it" if row["periods_before"] == 1 else ""
-    )
+    chance += f" by Holm over {about.tests} limits" if about.tests > 1 else ""
+    chance += ", given that the period before was picked for breaking it" if about.alone else ""
     return (
         f"{'Better' if better else 'Worse'} by {abs(row['effect']):.3g} ({row['effect_unit']}; 95 % interval "
         f"{ends[0]:.3g} to {ends[1]:.3g}, {chance}){'' if shown(row) else ', so no improvement is shown'}."

@@ -3,8 +3,7 @@
 Which periods these are is decided in `incidents.remedy_proof`, what an effect is in `remedy_effects`.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +11,6 @@ import polars as pl
 
 from aiops_pipelines.drift.evidence import FEWEST_UNITS, gather
 from aiops_pipelines.drift.judge_drift import drifted
-from aiops_pipelines.incidents.facts import Reading
 from aiops_pipelines.incidents.remedy_effects import (
     Effect,
     of_costs,
@@ -21,6 +19,7 @@ from aiops_pipelines.incidents.remedy_effects import (
     of_scores,
     of_shares,
 )
+from aiops_pipelines.incidents.remedy_spans import Span
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
 from aiops_pipelines.monitoring.sketch import bucket_of, percentiles
 from aiops_pipelines.rag.comparisons import METRIC
@@ -28,9 +27,8 @@ from aiops_pipelines.rag.freshness import CorpusHistory, retrieved_chunks
 from aiops_pipelines.rag.known_queries import retired
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.week_scores import end_of_week, endpoints_of_scored
-from aiops_pipelines.systems import Baseline, System, monday
+from aiops_pipelines.systems import Baseline, System
 
-Periods = Sequence[Reading]
 CALLS = "staging.stg_inferences"
 CALLS_OF_PERIOD = f"""
     select event_id, endpoint, status, answered, latency_ms, coalesce(is_attack, false) as is_attack,
@@ -65,9 +63,9 @@ class RemedyEvidence:
     def __init__(self, warehouse: Warehouse, system: System):
         self._warehouse, self._system = warehouse, system
 
-    def effect(self, signal: str, subject: str, before: Periods, after: Periods) -> Effect | str:
+    def effect(self, signal: str, subject: str, before: Span, after: Span) -> Effect | str:
         """Return how much better the periods since are than those before, or why that cannot be computed."""
-        of_signal: dict[str, Callable[[str, Periods, Periods], Effect | str]] = {
+        of_signal: dict[str, Callable[[str, Span, Span], Effect | str]] = {
             "quality_degraded": self._quality,
             "index_stale": self._stale,
             "retrieval_worse": self._retrieval,
@@ -79,19 +77,12 @@ class RemedyEvidence:
         }
         return of_signal[signal](subject, before, after) if signal in of_signal else NO_WAY
 
-    def _frames(self, sql: str, *sides: Periods) -> list[pl.DataFrame]:
-        """Return the calls of both sides; windows that overlap give each of theirs once."""
-        return [
-            pl.concat(
-                self._warehouse.read(
-                    sql, [self._system.name, r.start.replace(tzinfo=None), r.end.replace(tzinfo=None)]
-                )
-                for r in side
-            ).unique("event_id", maintain_order=True)
-            for side in sides
-        ]
+    def _frames(self, sql: str, *sides: Span) -> list[pl.DataFrame]:
+        """Return the calls of both sides."""
+        bounds = ([at.replace(tzinfo=None) for at in (side.start, side.end)] for side in sides)
+        return [self._warehouse.read(sql, [self._system.name, *ends]) for ends in bounds]
 
-    def _service(self, rule: str, *sides: Periods) -> Effect | str:
+    def _service(self, rule: str, *sides: Span) -> Effect | str:
         if rule == "volume":
             return NO_WAY
         if rule == "latency_p95":
@@ -108,14 +99,14 @@ class RemedyEvidence:
         silent = (pl.col("status") == "ok") & ~pl.col("answered")
         return (silent & pl.col("endpoint").is_in(kept["endpoint"].implode())).fill_null(value=False)
 
-    def _share(self, outcome: pl.Expr, *sides: Periods) -> Effect | str:
+    def _share(self, outcome: pl.Expr, *sides: Span) -> Effect | str:
         (before, users), (after, others) = (
             (calls.select(outcome.alias("hit"))["hit"].to_list(), calls["cluster"].to_list())
             for calls in self._frames(CALLS_OF_PERIOD, *sides)
         )
         return of_shares(before, users, after, others)
 
-    def _latency(self, *sides: Periods) -> Effect | str:
+    def _latency(self, *sides: Span) -> Effect | str:
         rows = []
         for calls in self._frames(CALLS_OF_PERIOD, *sides):
             timed = calls["latency_ms"].drop_nulls().to_numpy()
@@ -125,17 +116,17 @@ class RemedyEvidence:
             rows.append(percentiles(buckets, ["side"]).filter(percentile=0.95).row(0, named=True))
         return of_percentiles(*rows)
 
-    def _quality(self, subject: str, before: Periods, after: Periods) -> Effect | str:
+    def _quality(self, subject: str, before: Span, after: Span) -> Effect | str:
         """Hold the weeks since against those before as a week is held against a frozen baseline."""
         metric, _, rest = subject.rpartition(" (")
         sample, name = rest.removesuffix(")"), self._system.name
-        weeks_before, weeks_after = ([r.start.date() for r in side] for side in (before, after))
+        weeks_before, weeks_after = before.weeks, after.weeks
         last = weeks_after[-1]
         scores = self._warehouse.rows("monitoring.quality_scores", system=name, sample=sample, metric=metric)
         old = scores.filter(pl.col("week").is_in(weeks_before))
         new = scores.filter(pl.col("week").is_in(weeks_after)).with_columns(week=pl.lit(last))
         try:
-            frozen = freeze(old, Baseline(weeks=old["week"].n_unique() or 1, minimum_rows=1), after[-1].end)
+            frozen = freeze(old, Baseline(weeks=old["week"].n_unique() or 1, minimum_rows=1), after.end)
         except BaselineRefusedError as error:
             return f"the weeks before cannot be compared with ({error})"
         judges = self._warehouse.rows("drift.judge_drift", system=name, week=weeks_before + weeks_after)
@@ -152,7 +143,7 @@ class RemedyEvidence:
             return of_pairs(*found.values(), "score")
         return of_scores(found.comparison(), "score")
 
-    def _stale(self, _: str, *sides: Periods) -> Effect | str:
+    def _stale(self, _: str, *sides: Span) -> Effect | str:
         marked = []
         for calls in self._frames(RETRIEVED, *sides):
             given = retrieved_chunks(calls, self._history).drop_nulls("stale")
@@ -171,19 +162,15 @@ class RemedyEvidence:
             *(self._warehouse.rows(f"rag.{name}", system=self._system.name) for name in names)
         )
 
-    def _retrieval(self, _: str, before: Periods, after: Periods) -> Effect | str:
+    def _retrieval(self, _: str, before: Span, after: Span) -> Effect | str:
         """Pair the known queries of the last index that found less with those of the last one since."""
-        name, weeks = self._system.name, [before[-1].start.date(), after[-1].start.date()]
-        changes = self._warehouse.rows("rag.retrieval_changes", system=name, ranker="dense").sort(
-            "valid_from"
-        )
+        name = self._system.name
+        changes = self._warehouse.rows("rag.retrieval_changes", system=name, ranker="dense")
         indexes = [
-            changes.filter(
-                pl.col("valid_from").map_elements(lambda at: monday(at), return_dtype=pl.Date) == week
-            )
-            .tail(1)
-            .row(0, named=True)
-            for week in weeks
+            changes.filter(pl.col("valid_from").is_between(side.start, side.end, closed="left"))
+            .sort("valid_from")
+            .row(-1, named=True)
+            for side in (before, after)
         ]
         span = [index["valid_from"].replace(tzinfo=None) for index in indexes]
         revised = self._warehouse.read(REVISED, [name, *span])["query_id"]
@@ -198,13 +185,13 @@ class RemedyEvidence:
         )
         return self._paired(pairs.sort("query_id"), METRIC, f"{METRIC}_now", "nDCG@10")
 
-    def _attacks(self, category: str, *sides: Periods) -> Effect | str:
+    def _attacks(self, category: str, *sides: Span) -> Effect | str:
         rows = self._warehouse.rows(
             "compliance.adversarial_results", system=self._system.name, category=category
         )
         told = rows.filter(pl.col("result").is_in(("gave way", "held")))
         worse, now = (
-            told.filter(pl.col("week").is_in([r.start.date() for r in side]))
+            told.filter(pl.col("week").is_in(side.weeks))
             .group_by("query_id")
             .agg(held=1.0 - (pl.col("result") == "gave way").mean())
             for side in sides
@@ -217,13 +204,7 @@ class RemedyEvidence:
             return f"{pairs.height} queries were asked alike on both sides, and {FEWEST_UNITS} are needed"
         return of_pairs(pairs[before].to_numpy(), pairs[after].to_numpy(), unit)
 
-    def _spend(self, _: str, *sides: Periods) -> Effect | str:
+    def _spend(self, _: str, *sides: Span) -> Effect | str:
         costs = dict(self._warehouse.read(COSTS, [self._system.name]).iter_rows())
-        before, after = (np.array([costs[day] for day in _days(side) if day in costs]) for side in sides)
+        before, after = (np.array([costs[day] for day in side.days if day in costs]) for side in sides)
         return of_costs(before, after)
-
-
-def _days(periods: Periods) -> list[date]:
-    """Return the days of some periods, in order."""
-    spans = ((r.start.date(), (r.end - r.start).days) for r in periods)
-    return sorted({first + timedelta(n) for first, days in spans for n in range(max(1, days))})
