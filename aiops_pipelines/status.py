@@ -4,7 +4,7 @@ The sentences on a week are those of its review; here they are put beside what w
 How they look is decided in `terminal`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from aiops_pipelines.costs.invoices import invoice_sentence
 from aiops_pipelines.document import TONES, Tone
 from aiops_pipelines.incidents.legal_clocks import NOT_EVIDENCED, legal_lines
 from aiops_pipelines.incidents.lifecycle import due_at, waits_for
+from aiops_pipelines.incidents.remedy_words import NOT_HELD, with_proofs, worst
 from aiops_pipelines.incidents.review_alerts import present_alerts
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.incidents.review_quality import CAUSES, WORST_FIRST, metric_name
@@ -217,7 +218,8 @@ def _span(weeks: Iterable[date]) -> str:
 
 def _incidents(review: ReviewInputs) -> Line:
     still = open_incidents(review.rows("incidents"))
-    legal = _legal(review, {row["incident_id"] for row in still})
+    numbers = {row["incident_id"] for row in still}
+    legal = (*_not_held(review, numbers), *_legal(review, numbers))
     if not still:
         worst: Tone = min((tone for tone, _ in legal), key=TONES.index, default="good")
         return Line("Incidents", worst, "No incident is open.", legal, {"open": []})
@@ -231,6 +233,17 @@ def _incidents(review: ReviewInputs) -> Line:
     missed = f"; {late} past the next clock" if late else ""
     tone: Tone = min((tone for tone, _ in (*shown, *legal)), key=TONES.index)
     return Line("Incidents", tone, f"{len(still)} not resolved{missed}.", (*details, *legal), figures)
+
+
+def _not_held(review: ReviewInputs, still: set[str]) -> Iterator[tuple[Tone, str]]:
+    """Say which open incidents have a last remedy that did not hold."""
+    last = {
+        row["incident_id"]: (row, proofs)
+        for row, proofs in with_proofs(review.remedies, review.remedy_proofs)
+    }
+    for number, (row, proofs) in last.items():
+        if number in still and worst(proofs) == NOT_HELD:
+            yield "bad", inert(f"{number} {row['remedy_id']} did not hold: {row['did']}")
 
 
 def _legal(review: ReviewInputs, still: set[str]) -> tuple[tuple[Tone, str], ...]:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*is currently in beta", "ignore
 SAMPLES = ROOT / "data" / "systems"
 CADENCES = {"continuous", "weekly", "monthly"}
 MIGRATIONS = {"migrate_plan", "migrate_start", "migrate_promote", "migrate_rollback"}
-BOOKS = {"signals", "incidents", "audit_log", "text_deletions", "analyst_copy"}
+BOOKS = {"signals", "incidents", "remedy_proofs", "audit_log", "text_deletions", "analyst_copy"}
 SYSTEM = """
 name: {name}
 title: Shop assistant

@@ -9,6 +9,7 @@ import typer
 
 from aiops_pipelines import terminal
 from aiops_pipelines.commands import given, legal
+from aiops_pipelines.commands.remedy import remedy, show_remedies, warn_of_last
 from aiops_pipelines.project import Project
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from aiops_pipelines.systems import System
 
 incident = typer.Typer(
-    no_args_is_help=True, help="Open or show an incident; acknowledge, mitigate or resolve it; notify it."
+    no_args_is_help=True,
+    help="Open or show an incident; acknowledge, remedy, mitigate or resolve it; notify it.",
 )
 ROWS_SHOWN, CELL = 8, 40
 EVENTS = {
@@ -94,6 +96,7 @@ def show_incident(number: given.Incident, system: given.InSystem = None) -> None
         done = f"{moment(event['at'])}, by {event['actor']}: {event['reason'] or 'no reason given'}"
         lines.append(("plain", event["event"].capitalize(), inert(done)))
     terminal.block(row["incident_id"], lines, owner.name)
+    show_remedies(books, key)
     legal.show_legal(books, owner, row["incident_id"], given.clock())
     runbook = row["runbook"] or _runbook_of(project, row["cause"])
     _show_runbook(project, runbook, books.rows("incidents.game_days", system=owner.name))
@@ -179,7 +182,7 @@ def _command(event: str) -> Callable[..., None]:
 
 for _verb, (_event, _help) in EVENTS.items():
     incident.command(_verb, help=_help)(_command(_event))
-for _function in (legal.aware, legal.classify, legal.notified):
+for _function in (remedy, legal.aware, legal.classify, legal.notified):
     incident.command()(_function)
 
 
@@ -202,6 +205,7 @@ def resolve(
     if row["status"] != "resolved" and reason.strip():  # what else is wrong is told first
         learned = lesson(row, digests(Project.here().runbooks), runbook_change, waiver)
     _told(*record_event(books, [owner], number, "resolved", by, reason, clock, learned), clock)
+    warn_of_last(books, {"system": owner.name, "incident_id": row["incident_id"]})
 
 
 def _told(owner: "System", row: "Mapping[str, Any]", clock: datetime) -> None:

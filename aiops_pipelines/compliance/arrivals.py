@@ -35,6 +35,7 @@ DERIVED: Mapping[str, tuple[Source, ...]] = {
     "compliance.legal_holds": ("decisions",),
     "incidents.incidents": ("calls", "prices", "weeks", "incidents"),
     "incidents.legal_clocks": ("incidents",),
+    "incidents.remedies": ("incidents",),
 }
 """Which sources the rows of a table come from."""
 NAMES: Mapping[Source, str] = {
@@ -55,7 +56,7 @@ class Stored:
     """Frames of one system whose rows say when they were stored, columns as in the tables of the same names.
 
     `calls` are inference_log.inferences, `prices` costs.price_edits, `weeks` the weekly rows of
-    operations.completed_periods, `events` incident_id and at of incidents.incident_events and legal_events.
+    operations.completed_periods, `events` incident_id and at of incident_events, legal_events and remedies.
     """
 
     calls: pl.DataFrame

@@ -8,14 +8,16 @@ from typing import Any
 from aiops_pipelines.compliance.deadlines import regimes
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.incidents.legal_clocks import NOT_EVIDENCED, legal_result
+from aiops_pipelines.incidents.remedy_words import BETTER, CANNOT_TELL, HELD, NOT_HELD, worst
 from aiops_pipelines.incidents.reported import PERSON, RULE
 from aiops_pipelines.incidents.review_incidents import clock_results
 
 Values = dict[str, Any]
+VERDICTS = {"held": HELD, "better": BETTER, "not_held": NOT_HELD, "cannot_tell": CANNOT_TELL}
 
 
 def incident_figures(e: MonthEvidence) -> Values:
-    """Return the values of the figures whose keys begin with incidents."""
+    """Return the values of the figures whose keys begin with incidents or remedies."""
     touched = e.touched_incidents()
     opened = [row for row in e.rows("incidents") if e.start <= row["opened_at"] < e.end]
     clocks = [result for row in touched for result in clock_results(row, e.end).values()]
@@ -28,8 +30,18 @@ def incident_figures(e: MonthEvidence) -> Values:
         "incidents.open_at_end": len(still),
         "incidents.clocks_met": clocks.count("met"),
         "incidents.clocks_missed": clocks.count("missed"),
+        **_remedies(e),
         **{key: value for regime in regimes() for key, value in _legal(e, regime).items()},
     }
+
+
+def _remedies(e: MonthEvidence) -> Values:
+    """Count the month's remedies by what is known of them; one that no run judged yet is in no verdict."""
+    recorded = e.recorded_remedies()
+    verdicts = [worst(proofs) for _, proofs in recorded]
+    counts = {key: verdicts.count(verdict) for key, verdict in VERDICTS.items()}
+    found = {"recorded": len(recorded), **counts}
+    return {f"remedies.{key}": value if recorded else None for key, value in found.items()}
 
 
 def _days_to_detect(opened: Sequence[Mapping[str, Any]], source: str) -> float | None:

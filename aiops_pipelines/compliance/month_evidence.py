@@ -14,6 +14,7 @@ import polars as pl
 
 from aiops_pipelines.compliance.retention import kept_from
 from aiops_pipelines.incidents.legal_clocks import legal_rows
+from aiops_pipelines.incidents.remedy_words import Remedied, with_proofs
 from aiops_pipelines.periods import midnight, next_month
 from aiops_pipelines.systems import System, monday
 
@@ -90,6 +91,8 @@ class MonthEvidence:
     savings: pl.DataFrame = field(default_factory=_none)
     incidents: pl.DataFrame = field(default_factory=_none)
     legal_clocks: pl.DataFrame = field(default_factory=_none)
+    remedies: pl.DataFrame = field(default_factory=_none)
+    remedy_proofs: pl.DataFrame = field(default_factory=_none)
     changes: pl.DataFrame = field(default_factory=_none)
     costs: pl.DataFrame = field(default_factory=_none)
     user_signals: pl.DataFrame = field(default_factory=_none)
@@ -186,6 +189,11 @@ class MonthEvidence:
     def legal_rows(self) -> list[Row]:
         """Return the legal clocks of the month."""
         return legal_rows(self.rows("legal_clocks"), self.rows("incidents"), self.start, self.end)
+
+    def recorded_remedies(self) -> list[Remedied]:
+        """Return the remedies that were recorded in the month, in order, with what was found of each."""
+        every = with_proofs(self.remedies, self.remedy_proofs)
+        return [(row, proofs) for row, proofs in every if self.start <= row["recorded_at"] < self.end]
 
     def decided_erasures(self) -> list[Row]:
         """Return the requests to erase a person that were decided in the month, in order."""

@@ -8,8 +8,9 @@ import polars as pl
 from aiops_pipelines.compliance.month_evidence import MonthEvidence
 from aiops_pipelines.compliance.report_parts import NOT_EVIDENCED, Known, ReportSection, table
 from aiops_pipelines.costs.proposal_words import proposals_table
-from aiops_pipelines.document import Chart, Table, Tone
+from aiops_pipelines.document import TONES, Chart, Table, Tone
 from aiops_pipelines.incidents.legal_clocks import legal_result, legal_sentence, legal_table
+from aiops_pipelines.incidents.remedy_words import remedy_table, some_remedies
 from aiops_pipelines.incidents.review_guard import attack_table, watch_table
 from aiops_pipelines.incidents.review_incidents import incident_table
 from aiops_pipelines.incidents.review_quality import quality_charts, verdict_table
@@ -237,4 +238,10 @@ def incidents(e: MonthEvidence, known: Known) -> ReportSection:
         tables.append(legal_table(legal, e.rows("incidents"), e.end))
         tone = "bad" if any(legal_result(row, e.end) == "missed" for row in legal) else tone
     meaning += legal_sentence(legal, e.end)
-    return ReportSection("incidents", "Incidents", meaning, tone, known.of("incidents"), (), tuple(tables))
+    if recorded := e.recorded_remedies():
+        tables.append(remedy_table(recorded, "Remedies recorded in the month, as they are judged to date"))
+    if not_held := known["remedies.not_held"]:
+        meaning += f" {some_remedies(not_held)} of those recorded did not hold."
+        tone = min(tone, "warn", key=TONES.index)
+    figures = known.of("incidents", "remedies")
+    return ReportSection("incidents", "Incidents", meaning, tone, figures, (), tuple(tables))

@@ -39,7 +39,7 @@ FRESHNESS = {
 }
 
 
-BOOKS = ("signals", "incidents", "audit_log", "text_deletions", "analyst_copy")
+BOOKS = ("signals", "incidents", "remedy_proofs", "audit_log", "text_deletions", "analyst_copy")
 """Continuous assets over all systems at once; the other cadences bring them up to date as well."""
 
 

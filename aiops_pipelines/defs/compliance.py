@@ -115,6 +115,9 @@ def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:
     for row in warehouse.rows("incidents.incident_events", system=name).iter_rows(named=True):
         summary = f"{row['incident_id']} was {row['event']}: {row['reason']}"
         yield _decision(system, f"incident_{row['event']}", row["at"], row["actor"], summary, row)
+    for row in warehouse.rows("incidents.remedies", system=name).iter_rows(named=True):
+        summary = f"{row['incident_id']} was remedied ({row['kind']}), {row['at']}: {row['did']}"
+        yield _decision(system, "incident_remedied", row["recorded_at"], row["actor"], summary, row)
     for row in warehouse.rows("incidents.legal_events", system=name).iter_rows(named=True):
         about = f" ({row['about']})" if row["about"] else ""
         summary = f"{row['incident_id']} was {row['event']}{about} under {row['regime']}, {row['at']}: "
@@ -265,6 +268,7 @@ MONTHS_WORK: list[str | dg.AssetDep] = [
     "audit_log",
     "text_deletions",
     "incidents",
+    "remedy_proofs",
     "improvement_proposals",
     "savings_proposals",
     "quarantine",

@@ -1,7 +1,6 @@
 """Incidents: broken limits become signals, signals of one cause one incident, and a week becomes a page."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -12,7 +11,6 @@ from aiops_pipelines.defs.cadences import CONTINUOUS, WEEKLY, one_run, weeks
 from aiops_pipelines.document import Chart
 from aiops_pipelines.incidents import lifecycle, rules
 from aiops_pipelines.incidents.announcements import announcements
-from aiops_pipelines.incidents.facts import Facts
 from aiops_pipelines.incidents.legal_clocks import legal_changes
 from aiops_pipelines.incidents.review import weekly_review as review_week
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
@@ -27,6 +25,7 @@ from aiops_pipelines.periods import longest_wait
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.completion import enter
 from aiops_pipelines.resources.diagnosis import diagnose
+from aiops_pipelines.resources.fact_tables import facts_of, gathered
 from aiops_pipelines.resources.first_file import write_whole
 from aiops_pipelines.resources.legal_book import CLOCKS as LEGAL_CLOCKS
 from aiops_pipelines.resources.legal_book import EVENTS as LEGAL_EVENTS
@@ -36,24 +35,6 @@ from aiops_pipelines.resources.pages import review_page
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
-FACTS = {
-    "drift_verdicts": "drift.drift_verdicts",
-    "drift_causes": "drift.drift_causes",
-    "index_freshness": "rag.index_freshness",
-    "retrieval_changes": "rag.retrieval_changes",
-    "document_findings": "rag.document_findings",
-    "spend_growth_since_baseline": "costs.spend_growth_since_baseline",
-    "alert_readings": "monitoring.alert_readings",
-    "spend_anomalies": "costs.spend_anomalies",
-    "daily_pricing": "costs.daily_pricing",
-    "daily_traffic": "monitoring.daily_traffic",
-    "guardrail_readings": "compliance.guardrail_readings",
-    "guardrail_acts": "compliance.guardrail_acts",
-    "adversarial_results": "compliance.adversarial_results",
-    "audit_verifications": "compliance.audit_verifications",
-    "source_days": "inference_log.source_days",
-    "invoice_checks": "costs.invoice_checks",
-}
 REVIEWED = {
     "verdicts": "drift.drift_verdicts",
     "causes": "drift.drift_causes",
@@ -71,6 +52,8 @@ REVIEWED = {
     "slices": "rag.retrieval_slices",
     "incidents": "incidents.incidents",
     "legal_clocks": "incidents.legal_clocks",
+    "remedies": "incidents.remedies",
+    "remedy_proofs": "incidents.remedy_proofs",
     "blocks": "compliance.guardrail_weekly",
     "guarded": "compliance.guardrail_readings",
     "attacks": "compliance.adversarial_results",
@@ -83,23 +66,6 @@ REVIEWED = {
 
 PLOTS = 4
 """Charts of the newest review that the asset's page shows."""
-
-
-def gather(warehouse: Warehouse, tables: dict[str, str], system: str) -> dict[str, pl.DataFrame]:
-    """Return one system's rows of the tables that exist, by the name they are asked for."""
-    return {
-        name: warehouse.rows(table, system=system) for name, table in tables.items() if warehouse.built(table)
-    }
-
-
-def facts_of(warehouse: Warehouse, system: System, clock: datetime) -> Facts:
-    """Return what the rules read of a system."""
-    sql = (
-        "select occurred_at from inference_log.inferences where system = ? "
-        "and coalesce(operation, 'chat') = 'chat'"
-    )
-    times = warehouse.read(sql, [system.name])
-    return Facts(system.name, system.now(clock), call_times=times, **gather(warehouse, FACTS, system.name))
 
 
 @dg.asset(
@@ -262,6 +228,7 @@ def _with_digests(after: pl.DataFrame, before: pl.DataFrame, now: Mapping[str, s
 @dg.asset(
     deps=[
         "incidents",
+        "remedy_proofs",
         "drift_verdicts",
         "drift_causes",
         "hallucination_rates",
@@ -301,7 +268,7 @@ def weekly_reviews(
     for system in work.operated():
         with work.guarding(system.name):
             due = work.weeks(system)
-            frames = gather(warehouse, REVIEWED, system.name) if due else {}
+            frames = gathered(warehouse, REVIEWED, system.name) if due else {}
             for week in due:
                 review = review_week(ReviewInputs(system, week, system.now(work.clock), **frames))
                 file = project.reports / system.name / "weekly" / f"{week}.html"

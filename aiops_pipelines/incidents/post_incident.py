@@ -16,6 +16,7 @@ from aiops_pipelines.incidents.course import Row
 from aiops_pipelines.incidents.legal_clocks import legal_lines
 from aiops_pipelines.incidents.legal_events import sentence
 from aiops_pipelines.incidents.lifecycle import STEPS
+from aiops_pipelines.incidents.remedy_words import told, with_proofs
 from aiops_pipelines.incidents.reported import PERSON
 from aiops_pipelines.incidents.review_incidents import clock_results
 from aiops_pipelines.wording import inert, moment, some
@@ -25,7 +26,7 @@ STATUSES = {"acknowledge": "acknowledged", "mitigate": "mitigated", "resolve": "
 _MARKUP = re.compile(r"([\\`*_\[\]<>|!#~])")
 TO_PEOPLE = """## Left to those who were there
 - Root cause:
-- What helped, and what stood in the way:
+- What helped besides, and what stood in the way:
 - [ ] Action: ..., owner: ..., due: ...
 """
 
@@ -41,6 +42,8 @@ class Known:
     diagnoses: pl.DataFrame
     legal_events: pl.DataFrame = field(default_factory=pl.DataFrame)
     legal_clocks: pl.DataFrame = field(default_factory=pl.DataFrame)
+    remedies: pl.DataFrame = field(default_factory=pl.DataFrame)
+    remedy_proofs: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def draft(known: Known, title: str, now: datetime) -> str:
@@ -56,6 +59,8 @@ def draft(known: Known, title: str, now: datetime) -> str:
         *_law(known),
         "## Timeline (UTC)",
         "\n".join(f"- {at:%Y-%m-%d %H:%M} {what}" for at, what in sorted(_timeline(known))),
+        "## What helped",
+        "\n".join(_helped(known)) or "No remedy was recorded.",
         "## What the runbook's queries answered",
         "\n\n".join(_answers(known)) or "They were not asked.",
         TO_PEOPLE,
@@ -105,8 +110,18 @@ def _timeline(known: Known) -> Iterator[tuple[datetime, str]]:
             row["at"],
             f"{row['event']} by {plain(row['actor'])}: {plain(row['reason'] or 'no reason given')}",
         )
+    for row in known.remedies.rows(named=True):
+        said = f"{row['remedy_id']}, {row['kind']}, by {row['actor']}: {row['did']} {row['outcome'] or ''}"
+        yield row["at"], f"remedy {plain(said)}"
     for row in known.legal_events.rows(named=True):
         yield row["at"], plain(sentence(row))
+
+
+def _helped(known: Known) -> Iterator[str]:
+    """Yield each remedy with what is known of it, and what says so for each limit below it."""
+    for remedy, proofs in with_proofs(known.remedies, known.remedy_proofs):
+        first, *others = (plain(sentence) for _, sentence in told(remedy, proofs))
+        yield "\n".join([f"- {first}", *(f"  - {sentence}" for sentence in others)])
 
 
 def _law(known: Known) -> list[str]:

@@ -2,9 +2,17 @@
 
 from datetime import datetime
 
-from aiops_pipelines.document import Action, Column, Figure, Section, Table, Tone
+from aiops_pipelines.document import TONES, Action, Column, Figure, Section, Table, Tone
 from aiops_pipelines.incidents.clocks import ClockResult, clock_result
 from aiops_pipelines.incidents.legal_clocks import legal_result, legal_rows, legal_sentence, legal_table
+from aiops_pipelines.incidents.remedy_words import (
+    NOT_HELD,
+    Remedied,
+    remedy_table,
+    some_remedies,
+    with_proofs,
+    worst,
+)
 from aiops_pipelines.incidents.reported import PERSON
 from aiops_pipelines.incidents.review_inputs import ReviewInputs, Row
 from aiops_pipelines.wording import inert, moment, some
@@ -69,10 +77,29 @@ def incidents(r: ReviewInputs) -> Section:
         tone = "bad" if any(legal_result(row, r.end) == "missed" for row in legal) else tone
     actions = tuple(_action(row, row in missed) for row in still)
     meaning = _meaning(still, missed)
+    if judged := _remedies(r, {row["incident_id"] for row in touched}):
+        tables.append(remedy_table(judged, "Remedies that periods of the week judged, as they stand now"))
+    if failed := sum(worst(proofs) == NOT_HELD for _, proofs in judged):
+        meaning += f" {some_remedies(failed)} did not hold."
+        tone = min(tone, "warn", key=TONES.index)
     if not touched and not watched:
         meaning = "No incident is open, but no call was logged either: nothing was watched."
     meaning += legal_sentence(legal, r.end)
     return Section("incidents", "Incidents", meaning, tone, figures, (), tuple(tables), actions)
+
+
+def _remedies(r: ReviewInputs, touched: set[str]) -> list[Remedied]:
+    """Return the remedies of these incidents that stood in the week and were judged by it, with their proofs.
+
+    One that the next remedy took over from before the week was judged by earlier weeks alone.
+    """
+    return [
+        (remedy, proofs)
+        for remedy, proofs in with_proofs(r.remedies, r.remedy_proofs)
+        if remedy["at"] < r.end
+        and remedy["incident_id"] in touched
+        and any(row["judged_until"] and row["judged_until"] > r.start for row in proofs)
+    ]
 
 
 def _meaning(still: list[Row], missed: list[Row]) -> str:

@@ -53,6 +53,8 @@ class ReviewInputs:
     slices: pl.DataFrame = field(default_factory=_none)
     incidents: pl.DataFrame = field(default_factory=_none)
     legal_clocks: pl.DataFrame = field(default_factory=_none)
+    remedies: pl.DataFrame = field(default_factory=_none)
+    remedy_proofs: pl.DataFrame = field(default_factory=_none)
     blocks: pl.DataFrame = field(default_factory=_none)
     guarded: pl.DataFrame = field(default_factory=_none)
     attacks: pl.DataFrame = field(default_factory=_none)

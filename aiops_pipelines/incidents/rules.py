@@ -230,32 +230,36 @@ def silence(facts: Facts, limits: Limits) -> Readings:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule and the causes it can point to."""
+    """A rule, the causes it can point to and how long its whole periods are: day, week or month.
+
+    One without judges what happens when it does: a document, a bill, a new index, silence.
+    """
 
     find: Callable[[Facts, Limits], Readings]
     causes: tuple[str, ...]
+    every: str = ""
 
 
 RULES: Mapping[str, Rule] = {
-    "quality_degraded": Rule(quality_degraded, (*DRIFT_CAUSES, "quality_unexplained")),
-    "query_mix_moved": Rule(query_mix_moved, ("query_mix",)),
-    "judge_changed": Rule(judge_changed, ("judge_change",)),
-    "scores_missing": Rule(scores_missing, ("scores_missing",)),
-    "index_stale": Rule(index_stale, ("index_staleness",)),
+    "quality_degraded": Rule(quality_degraded, (*DRIFT_CAUSES, "quality_unexplained"), "week"),
+    "query_mix_moved": Rule(query_mix_moved, ("query_mix",), "week"),
+    "judge_changed": Rule(judge_changed, ("judge_change",), "week"),
+    "scores_missing": Rule(scores_missing, ("scores_missing",), "week"),
+    "index_stale": Rule(index_stale, ("index_staleness",), "week"),
     "retrieval_worse": Rule(retrieval_worse, ("retrieval_worse",)),
-    "spend_growth": Rule(spend_growth, ("cost_growth",)),
-    "spend_anomaly": Rule(spend_anomaly, ("cost_anomaly",)),
-    "monthly_budget": Rule(monthly_budget, ("budget",)),
-    "daily_budget": Rule(daily_budget, ("budget",)),
-    "endpoint_budget": Rule(endpoint_budget, ("budget",)),
-    "service_alert": Rule(service_alert, ("errors", "refusals", "latency", "volume")),
-    "guardrail_burst": Rule(guardrail_burst, ("injection_attempts",)),
-    "guardrail_off": Rule(guardrail_off, ("guardrail_off",)),
-    "attack_gave_way": Rule(attack_gave_way, ("adversarial",)),
+    "spend_growth": Rule(spend_growth, ("cost_growth",), "week"),
+    "spend_anomaly": Rule(spend_anomaly, ("cost_anomaly",), "day"),
+    "monthly_budget": Rule(monthly_budget, ("budget",), "month"),
+    "daily_budget": Rule(daily_budget, ("budget",), "day"),
+    "endpoint_budget": Rule(endpoint_budget, ("budget",), "month"),
+    "service_alert": Rule(service_alert, ("errors", "refusals", "latency", "volume"), "day"),
+    "guardrail_burst": Rule(guardrail_burst, ("injection_attempts",), "day"),
+    "guardrail_off": Rule(guardrail_off, ("guardrail_off",), "week"),
+    "attack_gave_way": Rule(attack_gave_way, ("adversarial",), "week"),
     "document_held": Rule(document_held, ("held_document",)),
-    "audit_broken": Rule(audit_broken, ("audit_log",)),
+    "audit_broken": Rule(audit_broken, ("audit_log",), "week"),
     "silence": Rule(silence, ("no_data",)),
-    "calls_missing": Rule(calls_missing, ("log_incomplete",)),
+    "calls_missing": Rule(calls_missing, ("log_incomplete",), "day"),
     "invoice_differs": Rule(invoice_differs, ("invoice_differs",)),
 }
 

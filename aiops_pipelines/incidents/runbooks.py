@@ -24,6 +24,11 @@ CHANGES_DATA = re.compile(r"\b(insert|update|delete|merge)\b", re.IGNORECASE)
 KNOWN = (*CAUSES, REPORTED)
 """Every cause that an incident can have."""
 QUOTED = re.compile(r"'(?:[^']|'')*'")
+RUNS = {
+    "reindex": "brings the index up to date with its corpus, as `aiops reindex` does",
+    "roll-back-index": "serves the index from before the last switch, as `aiops migrate rollback` does",
+}
+"""What `aiops incident remedy --run` can do by itself."""
 
 
 class RunbookError(Mendable, ValueError):
@@ -62,6 +67,16 @@ class Runbook(Part):
     remedy: str = Field(min_length=1)
     verify: Query
     rollback: str = Field(min_length=1)
+    run: str | None = None
+    """What of RUNS is the remedy; left out where it lies in the application."""
+
+    @field_validator("run")
+    @classmethod
+    def _can_be_run(cls, run: str | None) -> str | None:
+        if run is not None and run not in RUNS:
+            each = "; ".join(f"{name} {does}" for name, does in RUNS.items())
+            raise ValueError(f"{run!r} cannot be run here: {each}. Leave it out for any other remedy")
+        return run
 
     @field_validator("decide")
     @classmethod

@@ -76,7 +76,8 @@ def known_of(warehouse: Warehouse, incident: Row, legal_clocks: pl.DataFrame) ->
     mine = lifecycle.signals_of(incident["incident_id"], signals)
     names = ("incident_events", "announcements", "diagnoses", "legal_events")
     events, told, answers, legal_events = (warehouse.rows(f"incidents.{name}", **key) for name in names)
-    return Known(dict(incident), mine, events, told, answers, legal_events, legal_clocks)
+    done = (warehouse.rows(f"incidents.{name}", **key) for name in ("remedies", "remedy_proofs"))
+    return Known(dict(incident), mine, events, told, answers, legal_events, legal_clocks, *done)
 
 
 def record_event(

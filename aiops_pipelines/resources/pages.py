@@ -30,6 +30,9 @@ CHIPS = {
     "firing": ("bad", "\u25bc"),
     "recovering": ("warn", "\u25d0"),
     "ok": ("good", "\u25cf"),
+    "held": ("good", "\u25cf"),
+    "better, not back": ("warn", "\u25d0"),
+    "not held": ("bad", "\u25bc"),
     "EVIDENCED": ("good", "\u25cf"),
     "PARTLY EVIDENCED": ("warn", "\u25d0"),
 }

@@ -48,6 +48,8 @@ EVIDENCE = {
     "savings": "costs.savings_proposals",
     "incidents": "incidents.incidents",
     "legal_clocks": "incidents.legal_clocks",
+    "remedies": "incidents.remedies",
+    "remedy_proofs": "incidents.remedy_proofs",
     "changes": "drift.change_events",
     "costs": "costs.call_costs",
     "user_signals": "monitoring.user_signals",
@@ -127,9 +129,11 @@ class ReportBook:
         evidence = replace(evidence, texts_over_term=over, oldest_text=oldest)
         weekly = self._rows("operations.completed_periods").filter(pl.col("cadence") == "weekly")
         feedback, prices = (self._rows(table) for table in ("inference_log.feedback", "costs.price_edits"))
-        done, law = (self._rows(f"incidents.{name}") for name in ("incident_events", "legal_events"))
-        recorded = law.select("incident_id", at="recorded_at")
-        events = pl.concat([done.select("incident_id", "at"), recorded])
+        done, *others = (
+            self._rows(f"incidents.{name}") for name in ("incident_events", "legal_events", "remedies")
+        )
+        recorded = [frame.select("incident_id", at="recorded_at") for frame in others]
+        events = pl.concat([done.select("incident_id", "at"), *recorded])
         return evidence, Stored(calls, feedback, prices, weekly, events)
 
     def _publish(self, e: MonthEvidence, clock: datetime) -> list[str]:

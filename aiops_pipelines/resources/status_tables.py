@@ -64,6 +64,7 @@ def _known(copy: ReadOnlyWarehouse, books: ReadOnlyWarehouse, system: System, cl
     name, now = system.name, system.now(clock)
     frames = {key: copy.rows(table, system=name) for key, table in REVIEWED.items()}
     frames["incidents"] = incidents_now(books, system, clock)
+    frames |= {key: books.rows(f"incidents.{key}", system=name) for key in ("remedies", "remedy_proofs")}
     frames["legal_clocks"] = legal_clocks_now(books, system, frames["incidents"], now)
     log = "compliance.audit_log"
     counted = (

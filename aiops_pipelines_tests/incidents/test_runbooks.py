@@ -141,6 +141,7 @@ def folder_with(tmp_path: Path, **changes: object) -> Path:
         ({"decide": ["Look around."]}, "write each decision as"),
         ({"remedies": "none"}, "latency.yaml: remedies"),
         ({"verify": None}, "latency.yaml: verify"),
+        ({"run": "destroy"}, "'destroy' cannot be run here: reindex brings"),
     ],
 )
 def test_a_wrong_runbook_says_what_to_change(tmp_path, changes, mistake):

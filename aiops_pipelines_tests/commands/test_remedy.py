@@ -1,0 +1,43 @@
+"""The command line: a remedy is recorded, shown with its verdict, and warned of when it did not hold."""
+
+from aiops_pipelines.project import Project
+from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines_tests.commands.small_run import AS_OF, TABLES, frame, number, refused, stored
+
+
+def test_a_remedy_is_recorded_once_masked_and_changes_no_status(aiops, data):
+    incident = number(data)
+    given = ["incident", "remedy", incident, "--did", "Cut it, said joe@example.com.", "--kind", "prompt"]
+    given += ["--by", "Mira", "--at", "2026-06-30T00:00Z"]
+    assert "Prompt 30 Jun 2026 00:00 UTC, by Mira: Cut it, said [EMAIL]." in aiops(data, *given).text
+    assert "It was recorded before" in aiops(data, *given).text
+    rows = stored(data).rows("incidents.remedies")
+    assert rows.select("kind", "did", "actor").rows() == [("prompt", "Cut it, said [EMAIL].", "Mira")]
+    shown = aiops(data, "incident", "show", incident).text
+    assert "(open)" in shown and "Not judged yet" in shown
+    assert "Cut it, said \\[EMAIL\\]." in aiops(data, "incident", "review", incident).text
+
+
+def test_what_cannot_be_is_refused(aiops, data):
+    incident = number(data)
+    by = ["incident", "remedy", incident, "--by", "Mira"]
+    refused(aiops(data, *by, "--run", "--did", "x"), "--run says itself what was done")
+    refused(aiops(data, *by, "--run"), "names nothing that can be run here", "--did TEXT")
+    refused(aiops(data, *by, "--did", "x", "--kind", "prompt", "--at", "2026-06-01T00:00Z"), "before")
+    assert stored(data).rows("incidents.remedies").is_empty()
+
+
+def test_a_remedy_that_did_not_hold_is_said_in_status_and_when_resolving(aiops, data):
+    incident = number(data)
+    done = ["--did", "Cut it.", "--kind", "prompt", "--at", "2026-06-29T00:00Z", "--by", "Mira"]
+    aiops(data, "incident", "remedy", incident, *done)
+    remedy = stored(data).rows("incidents.remedies")["remedy_id"].item()
+    key = {"incident_id": incident, "remedy_id": remedy, "signal": "spend_growth", "subject": ""}
+    row = key | {"verdict": "not held", "reason": "It breaks.", "periods_after": 0, "also_changed": []}
+    with Warehouse(Project(data).warehouse, TABLES).writing() as writer:
+        writer.append("incidents.remedy_proofs", frame("incidents.remedy_proofs", row))
+    assert f"{incident} {remedy} did not hold: Cut it." in aiops(data, "status").text
+    closing = ["--by", "Mira", "--reason", "Done.", "--waiver", "None."]
+    resolved = aiops(data, "incident", "resolve", incident, *closing)
+    assert "(resolved" in resolved.text and "did not hold by the last run" in resolved.error
+    assert stored(data).rows("incidents.incident_events")["at"].item() == AS_OF
