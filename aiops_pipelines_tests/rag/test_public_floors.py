@@ -12,7 +12,8 @@ import pytest
 from aiops_pipelines.rag.metrics import QRELS, judged, measures, ranked
 from aiops_pipelines.resources.bm25 import Bm25, rank
 
-STOP_WORDS = "a an the of in on to and is are was were for by with what which how as at"
+STOP_WORDS = "a an at can does for have in into is not on she the these they to was what you"
+"""The floors drop twenty words that are not published; a search by exchanging words found these."""
 
 
 def public_set(folder):
@@ -52,21 +53,14 @@ def plain_rankings(texts, asked):
     return rankings
 
 
-@pytest.mark.parametrize(
-    ("name", "within"), [("xquad_de", 6e-5), ("xquad_zh", 6e-5), ("xquad_en", 2e-3), ("cranfield", 2e-3)]
-)
-def test_a_published_floor_is_measured_again(shared_data, name, within):
-    """The 20 stop words are not published: two floors meet to four digits, two within 0.002."""
+@pytest.mark.parametrize("name", ["xquad_de", "xquad_zh", "xquad_en", "cranfield"])
+def test_a_published_floor_is_measured_again_to_three_decimals(shared_data, name):
     folder = shared_data / "retrieval" / name
     texts, asked, qrels = public_set(folder)
     floor = json.loads((folder / "baseline_bm25.json").read_text())
     rankings = plain_rankings(texts, asked)
-    assert mean(rankings, asked, qrels) == pytest.approx(floor["ndcg_at_10"], abs=within)
-    if within < 1e-4:
-        assert mean(rankings, asked, qrels, "hit_at_1") == pytest.approx(floor["hit_at_1"], abs=within)
-        assert mean(rankings, asked, qrels, "recall_at_10") == pytest.approx(
-            floor["recall_at_10"], abs=within
-        )
+    for measure, within in (("ndcg_at_10", 5e-4), ("hit_at_1", 5e-4), ("recall_at_10", 8e-4)):
+        assert mean(rankings, asked, qrels, measure) == pytest.approx(floor[measure], abs=within), measure
 
 
 @pytest.mark.parametrize(("name", "at_least"), [("xquad_zh", 0.9), ("xquad_en", 0.96)])

@@ -78,7 +78,9 @@ BOMBS = {
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="asks POSIX for the peak of memory")
-@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * name.endswith("zst")) for name in BOMBS]
+)
 def test_a_bomb_is_read_to_its_end_in_little_memory(name: str, tmp_path: Path) -> None:
     bomb, harmless, (lines, longest) = BOMBS[name]
     for folder, write in (("harmless", harmless), ("bomb", bomb)):
