@@ -11,8 +11,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
-from functools import cached_property
+from datetime import UTC, date, datetime
+from functools import cached_property, partial
 from pathlib import Path
 
 import dagster as dg
@@ -20,14 +20,20 @@ import duckdb
 import pytest
 
 from aiops_pipelines.costs.proposal_queries import LEVERS
+from aiops_pipelines.defs.remedies import remedy_proofs
 from aiops_pipelines.document import plain_data
+from aiops_pipelines.incidents.remedy_effects import Effect
+from aiops_pipelines.incidents.remedy_spans import Span
 from aiops_pipelines.project import ROOT, Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.remedy_book import record_remedy
+from aiops_pipelines.resources.remedy_evidence import NO_WAY, RemedyEvidence
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.sample.story import Story, load_story
 from aiops_pipelines.sample.traffic import PLANTED_PII
+from aiops_pipelines.systems import System, load_system
 
 SOURCES = ("systems", "corpus", "queries", "inference_log", "runbooks")
 RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.defs.runs import operate; operate(Project.here(), print)"
@@ -352,6 +358,80 @@ def test_every_model_has_the_lineage_of_its_columns(world: World, monkeypatch: p
             assert {"dagster/column_schema", "dagster/column_lineage"} <= set(
                 event.asset_materialization.metadata
             )
+
+
+def dated(month: int, day: int) -> datetime:
+    return datetime(2026, month, day, tzinfo=UTC)
+
+
+REMEDIES = (
+    ("model_change", "The provider serves the larger model again.", "model", dated(7, 27), "held"),
+    ("index_staleness", "Wrote to the team.", "other", dated(8, 17), "not held"),
+    ("index_staleness", "Switched to the newest index.", "index", dated(8, 24), "held"),
+)
+
+
+@pytest.fixture(scope="module")
+def remedied(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Warehouse, System]:
+    """A copy of what the run left behind, with remedies that were recorded and judged."""
+    project = Project(tmp_path_factory.mktemp("remedied") / "data")
+    for name in ("systems", "runbooks", "warehouse"):
+        shutil.copytree(world.project.data / name, project.data / name)
+    books = Warehouse(project.warehouse, declared_tables(project.dbt))
+    system = load_system(project.systems / "support.yaml", project.data)
+    numbers = dict(books.rows("incidents.incidents", system="support").select("cause", "incident_id").rows())
+    for cause, did, kind, at, _ in REMEDIES:
+        told = {"did": did, "kind": kind, "at": at, "actor": "Mira"}
+        record_remedy(books, [system], numbers[cause], told, dated(9, 8))
+    done = dg.materialize([remedy_proofs], resources={"project": project, "warehouse": books})
+    assert done.success
+    return books, system
+
+
+def test_the_remedies_that_ended_a_trouble_held_and_one_that_did_nothing_did_not(
+    remedied: tuple[Warehouse, System],
+) -> None:
+    books, _ = remedied
+    proofs = books.rows("incidents.remedy_proofs").join(books.rows("incidents.remedies"), on="remedy_id")
+    found = {(row["did"], row["verdict"]) for row in proofs.rows(named=True)}
+    assert found == {(did, verdict) for _, did, _, _, verdict in REMEDIES}
+    index = proofs.filter(signal="index_stale", verdict="held").row(0, named=True)
+    assert index["effect_low"] > 0.4 and any("index version" in one for one in index["also_changed"])
+
+
+def test_the_effect_of_a_remedy_is_the_difference_of_what_the_tables_say(
+    remedied: tuple[Warehouse, System],
+) -> None:
+    """Each measure of two fortnights, once by hand and once as an effect."""
+    books, system = remedied
+    before, after = Span(dated(6, 1), dated(6, 15)), Span(dated(8, 24), dated(9, 7))
+    effect = partial(RemedyEvidence(books, system).effect, before=before, after=after)
+
+    def by_hand(figure: str, table: str, more: str, at: str) -> list[float]:
+        found = [
+            books.read(
+                f"select {figure}::double as it from {table} where system = 'support' and {more} "
+                f"and {at} >= ? and {at} < ?",
+                [span.start.replace(tzinfo=None), span.end.replace(tzinfo=None)],
+            ).item()
+            for span in (before, after)
+        ]
+        return [*found, found[0] - found[1]]
+
+    chats, calls = "operation = 'chat'", "staging.stg_inferences"
+    for signal, subject, *wanted, within in (
+        ("service_alert", "errors", "avg((status = 'error')::int)", calls, chats, "occurred_at", 1e-12),
+        ("service_alert", "refusals", "avg((status = 'refused')::int)", calls, chats, "occurred_at", 1e-12),
+        ("guardrail_burst", "", "avg((status = 'blocked')::int)", calls, chats, "occurred_at", 1e-12),
+        ("service_alert", "latency_p95", "quantile_cont(latency_ms, 0.95)", calls, chats, "occurred_at", 60),
+        ("spend_growth", "", "sum(cost_usd) / 14", "costs.daily_pricing", "true", "day", 1e-9),
+    ):
+        found = effect(signal, subject)
+        assert isinstance(found, Effect), (subject, found)
+        assert found.value == pytest.approx(by_hand(*wanted)[2], abs=within), subject
+        assert found.low < found.value < found.high
+    assert effect("service_alert", "volume") == NO_WAY
+    assert "queries were asked alike" in str(effect("attack_gave_way", "secrets"))
 
 
 def test_a_second_run_changes_nothing(world: World) -> None:

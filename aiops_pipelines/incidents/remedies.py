@@ -65,13 +65,13 @@ def new_remedy(incident: Row, told: Row, earlier: pl.DataFrame, now: datetime) -
 def _refusal(incident: Row, row: Row, now: datetime) -> str | None:
     """Say why a remedy cannot be recorded, or None when it can."""
     number = incident["incident_id"]
-    if row["kind"] not in KINDS:
-        return f"{row['kind']!r} is no kind of remedy; there are {', '.join(KINDS)}."
     for name, option in (("did", "--did"), ("actor", "--by")):
         if not row[name]:
             return f"A remedy of {number} is recorded with what was done and by whom; give {option}."
         if len(row[name]) > LONGEST[name]:
             return f"{option} has {len(row[name]):,} characters; say it in {LONGEST[name]:,}."
+    if row["kind"] not in KINDS:
+        return f"{row['kind']!r} is no kind of remedy; give --kind {', '.join(KINDS[:-1])} or {KINDS[-1]}."
     if row["at"] > now:
         return f"--at {moment(row['at'])} is still to come; it is {moment(now)} for {row['system']}."
     if row["at"] < incident["began_at"]:
