@@ -1,0 +1,59 @@
+"""Remedies that are run here: what came of them is recorded, and what had nothing to do is not."""
+
+from datetime import timedelta
+
+import pytest
+
+from aiops_pipelines.incidents.course import IncidentError
+from aiops_pipelines.rag.chunking import Chunking
+from aiops_pipelines.rag.recipes import Recipe
+from aiops_pipelines.resources.embedder import embedder
+from aiops_pipelines.resources.migrations import MigrationRefused
+from aiops_pipelines.resources.recipes import Recipes
+from aiops_pipelines.resources.remedy_book import reindexed, rolled_back
+from aiops_pipelines_tests.resources.desk import NOW, ask, desk, index, migrations, write_corpus
+
+pytestmark = pytest.mark.usefixtures("kept_open")
+INCIDENT = {"system": "desk", "incident_id": "INC-1", "began_at": NOW}
+LATER = NOW + timedelta(days=2)
+
+
+@pytest.fixture
+def system(project, warehouse):
+    system = desk(project, limits={"margin": 0.05})
+    write_corpus(system.corpus.folder)
+    index(warehouse, system)
+    return system
+
+
+def test_an_index_that_was_behind_is_brought_up_to_date_and_that_is_recorded(warehouse, system):
+    (system.corpus.folder / "fees.md").write_text("# Fees\n\nA label costs three euros.\n", encoding="utf-8")
+    recorded = reindexed(warehouse, system, INCIDENT, "Mira", LATER)
+    (row,) = warehouse.rows("incidents.remedies").rows(named=True)
+    assert recorded.new and (row["kind"], row["at"], row["actor"]) == ("index", LATER, "Mira")
+    newest = warehouse.rows("rag.index_versions").sort("valid_from").row(-1, named=True)
+    assert newest["built_by"] == row["run_id"] and newest["index_version"] in row["outcome"]
+    assert "1 edited" in row["outcome"] and "1 new text" in row["outcome"]
+
+
+def test_an_index_that_is_level_is_no_remedy(warehouse, system):
+    with pytest.raises(IncidentError, match="level with its corpus already"):
+        reindexed(warehouse, system, INCIDENT, "Mira", LATER)
+    with pytest.raises(IncidentError, match="give --by"):
+        reindexed(warehouse, system, INCIDENT, " ", LATER)
+    assert warehouse.rows("incidents.remedies").is_empty()
+
+
+def test_a_switch_is_rolled_back_and_that_is_recorded(warehouse, system, project):
+    moves, model = migrations(project, warehouse), embedder().space.version
+    with pytest.raises(MigrationRefused, match="never migrated"):
+        rolled_back(warehouse, moves, system, INCIDENT, "Mira", LATER)
+    ask(warehouse, 12)
+    moves.start(system, Recipe("all-MiniLM-L6-v2", model, Chunking(300)), NOW)
+    moves.promote(system, "Ada", "Smaller", True, NOW + timedelta(days=1))
+    assert Recipes(warehouse).first(system).chunking == Chunking(300)
+    recorded = rolled_back(warehouse, moves, system, INCIDENT, "Mira", LATER)
+    assert Recipes(warehouse).first(system).chunking == Chunking()
+    (row,) = warehouse.rows("incidents.remedies").rows(named=True)
+    assert recorded.remedy["remedy_id"] == row["remedy_id"] and row["run_id"] == "switch 3"
+    assert "In force is all-MiniLM-L6-v2" in row["outcome"]
