@@ -43,7 +43,7 @@ docs: $(READY) ## Describe every table on a page to search, data/docs/static_ind
 # In the order of conftest.py. Tests start Python some fifty times: each start finds what was compiled.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test: $(READY) ## Run the suite (about a quarter of an hour)
+test: $(READY) ## Run the suite (11 minutes on two quiet cores)
 	@$(PYTEST)
 
 test-all: $(READY) ## Run the suite and the slow sweeps
