@@ -20,7 +20,6 @@ import duckdb
 import pytest
 
 from aiops_pipelines.costs.proposal_queries import LEVERS
-from aiops_pipelines.defs.remedies import remedy_proofs
 from aiops_pipelines.document import plain_data
 from aiops_pipelines.incidents.remedy_effects import Effect
 from aiops_pipelines.incidents.remedy_spans import Span
@@ -35,6 +34,7 @@ from aiops_pipelines.sample.story import Story, load_story
 from aiops_pipelines.sample.traffic import PLANTED_PII
 from aiops_pipelines.systems import System, load_system
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*is currently in beta")
 SOURCES = ("systems", "corpus", "queries", "inference_log", "runbooks")
 RUN = "from aiops_pipelines.project import Project; from aiops_pipelines.defs.runs import operate; operate(Project.here(), print)"
 STAMPS = {
@@ -374,6 +374,8 @@ REMEDIES = (
 @pytest.fixture(scope="module")
 def remedied(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Warehouse, System]:
     """A copy of what the run left behind, with remedies that were recorded and judged."""
+    from aiops_pipelines.defs.remedies import remedy_proofs
+
     project = Project(tmp_path_factory.mktemp("remedied") / "data")
     for name in ("systems", "runbooks", "warehouse"):
         shutil.copytree(world.project.data / name, project.data / name)
