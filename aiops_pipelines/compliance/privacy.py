@@ -73,7 +73,7 @@ _ANNOUNCED = re.compile(
     re.IGNORECASE,
 )
 _NO_NUMBER = re.compile(
-    r"(?=[0-9a-fA-F$€£])(?:"  # first, for most characters end here
+    r"(?=[\da-fA-F$€£])(?:"  # first, for most characters end here
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|(?<!\d)\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?(?!\d)"
     r"|(?<!\d)\d{1,2}([./-])\d{1,2}\1(?:19|20)\d{2}(?!\d)"
