@@ -336,6 +336,42 @@ def drills() -> pl.DataFrame:
     return weeks.table("compliance.restore_drills", rows)
 
 
+@cache
+def remedies() -> pl.DataFrame:
+    """Five of August, one of July and one of September; the fifth of August is not judged yet."""
+    recorded = {"R1": day(3), "R2": day(10), "R3": day(17), "R4": day(24), "R5": day(30)}
+    recorded |= {"R0": day(1) - timedelta(days=1), "R6": day(31) + timedelta(days=1)}
+    said = {
+        "system": NAME,
+        "incident_id": "INC-a",
+        "kind": "prompt",
+        "did": "Rolled it back.",
+        "actor": "mira",
+    }
+    rows = [said | {"remedy_id": name, "at": at, "recorded_at": at} for name, at in recorded.items()]
+    return weeks.table("incidents.remedies", rows)
+
+
+@cache
+def remedy_proofs() -> pl.DataFrame:
+    """A remedy goes by the worst of its limits."""
+    verdicts = {"R0": ["held"], "R1": ["held", "held"], "R2": ["held", "not held", "CANNOT TELL"]}
+    verdicts |= {"R3": ["better, not back", "held"], "R4": ["CANNOT TELL", "held"], "R6": ["not held"]}
+    rows = [
+        {
+            "system": NAME,
+            "incident_id": "INC-a",
+            "remedy_id": name,
+            "signal": "errors",
+            "subject": str(number),
+        }
+        | {"verdict": verdict, "reason": f"Of {name}.", "periods_after": 1, "also_changed": []}
+        for name, each in verdicts.items()
+        for number, verdict in enumerate(each)
+    ]
+    return weeks.table("incidents.remedy_proofs", rows)
+
+
 TABLES = {
     "inferences": "inference_log.inferences",
     "audit_log": "compliance.audit_log",
@@ -354,6 +390,8 @@ TABLES = {
     "savings": "costs.savings_proposals",
     "incidents": "incidents.incidents",
     "legal_clocks": "incidents.legal_clocks",
+    "remedies": "incidents.remedies",
+    "remedy_proofs": "incidents.remedy_proofs",
     "changes": "drift.change_events",
     "costs": "costs.call_costs",
     "user_signals": "monitoring.user_signals",
@@ -373,7 +411,7 @@ def evidence(**changed: pl.DataFrame) -> MonthEvidence:
         "inferences": inferences, "audit_log": audit_log, "checkpoints": checkpoints, "verifications": weeks.verifications,
         "quarantine": quarantine, "verdicts": weeks.verdicts, "source_days": source_days, "invoices": invoices, "guarded": weeks.guarded, "attacks": weeks.attacks, "causes": weeks.causes, "baselines": weeks.baselines,
         "hallucinations": hallucinations, "proposals": proposals, "savings": savings, "incidents": weeks.incidents,
-        "legal_clocks": no_clocks, "changes": changes,
+        "legal_clocks": no_clocks, "remedies": remedies, "remedy_proofs": remedy_proofs, "changes": changes,
         "costs": costs, "user_signals": user_signals, "reports": reports, "amendments": amendments,
         "deletions": deletions, "erasures": erasures, "holds": holds,
         "backups": backups, "drills": drills,

@@ -93,6 +93,7 @@ FOUND = [
     ("マイナンバーは123456789012", "マイナンバーは[NATIONAL_ID]", "NATIONAL_ID"),
 ]
 LEFT_ALONE = [
+    "٦٥٠٢٥٣٠٠٠٠ USD",
     "invoice 2026-000123 and case 2026/0012345",
     "password: how do I reset it? the secret: patience. api key = none",
     "a basic understanding of pages 10\u201312, 2019\u20132020, 3\u00a0000\u00a0000 people",

@@ -117,6 +117,11 @@ BY_HAND = {
     "incidents.open_at_end": 2,
     "incidents.clocks_met": 3,
     "incidents.clocks_missed": 5,
+    "remedies.recorded": 5,
+    "remedies.held": 1,
+    "remedies.better": 1,
+    "remedies.not_held": 1,
+    "remedies.cannot_tell": 1,
     "changes.models": 2,
     "changes.prompts": 2,
     "changes.indexes": 1,
@@ -439,6 +444,20 @@ def test_a_drill_is_evidence_a_failed_one_is_called_so_and_none_is_not_evidenced
     for label in ("Last backup made", "Age of that drill", "Result of that drill"):
         assert cells[label]["figure"] is None and "aiops backup" in cells[label]["reason"]
     assert none["sections"][0]["tables"][1]["rows"] == []
+
+
+def test_remedies_of_the_month_are_listed_by_their_worst_limit_and_one_that_failed_is_said() -> None:
+    (section,) = [one for one in compliance_report(evidence())["sections"] if one["key"] == "incidents"]
+    (table,) = [one for one in section["tables"] if one["title"].startswith("Remedies recorded")]
+    judged = [(row[1].split(", ")[-1].rstrip(")"), row[4], row[5]) for row in table["rows"]]
+    assert judged == [
+        ("R1", "held", "errors, 0: Of R1."),
+        ("R2", "not held", "errors, 1: Of R2."),
+        ("R3", "better, not back", "errors, 0: Of R3."),
+        ("R4", "CANNOT TELL", "errors, 0: Of R4."),
+        ("R5", "not judged yet: the next run does", ""),
+    ]
+    assert "1 remedy of those recorded did not hold." in section["meaning"]
 
 
 def test_backups_that_hold_who_was_erased_are_counted_until_they_are_destroyed(

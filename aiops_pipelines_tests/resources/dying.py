@@ -21,7 +21,7 @@ Run = Callable[..., int]
 
 @contextmanager
 def children() -> Iterator[Run]:
-    """Run functions in forks of one process, which imports everything once: 3 s of CPU time.
+    """Run functions in forks of one process, which imports everything once: 1.8 s of CPU time.
 
     The code is 0, 3 for an error that people can mend, 1 for any other, and -9 of who is killed.
     """
