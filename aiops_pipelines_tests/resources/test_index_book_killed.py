@@ -3,43 +3,40 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from aiops_pipelines.resources import corpus_state, index_build, vectors
 from aiops_pipelines.resources.documents import Snapshot
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.index_proof import prove
 from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.writer import Writer
+from aiops_pipelines_tests.resources.dying import Run, dies_in
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 OF_THE_RUN = {"built_at", "registered_at"}
-CHILD = """
-import sys
-from aiops_pipelines.resources import corpus_state, index_build, vectors, warehouse
-from aiops_pipelines_tests.resources.hashed_words import HashedWords
-from aiops_pipelines_tests.resources.dying import dies_in
-from aiops_pipelines_tests.resources.test_index_book_killed import bring_up
 
-vectors.FIRST_BATCH = vectors.LARGEST_BATCH = 2
-dies_in(*{
-    "read": (corpus_state.corpora, "document", 3),
-    "chunk": (index_build.reindex, "wanted_chunks", 0),
-    "embed": (HashedWords, "embed", 3),
-    "write": (warehouse.Writer, "append_new", 1),
-    "commit": (warehouse.Writer, "replace", 5),
-}[sys.argv[1]])
-bring_up(sys.argv[2], sys.argv[3])
-raise SystemExit("it was not killed")
-"""
+
+def killed(step: str, file: str, folder: str) -> None:
+    vectors.FIRST_BATCH = vectors.LARGEST_BATCH = 2
+    dies_in(
+        *{
+            "read": (corpus_state.corpora, "document", 3),
+            "chunk": (index_build.reindex, "wanted_chunks", 0),
+            "embed": (HashedWords, "embed", 3),
+            "write": (Writer, "append_new", 1),
+            "commit": (Writer, "replace", 5),
+        }[step]
+    )
+    bring_up(file, folder)
 
 
 def bring_up(file: str, folder: str, now: str = LATER.isoformat()) -> HashedWords:
@@ -93,18 +90,16 @@ def before(tmp_path_factory: pytest.TempPathFactory, tables: dict[str, Table], p
     ("step", "kept"), [("read", 0), ("chunk", 0), ("embed", 6), ("write", 9), ("commit", 9)]
 )
 def test_a_killed_run_leaves_the_old_index_and_the_next_ends_like_a_clean_one(
-    step: str, kept: int, before: Path, tmp_path: Path, tables: dict[str, Table]
+    step: str, kept: int, before: Path, tmp_path: Path, tables: dict[str, Table], in_a_child: Run
 ) -> None:
     file = tmp_path / "aiops.duckdb"
     shutil.copyfile(before / "before.duckdb", file)
     old, warehouse = contents(Warehouse(before / "before.duckdb", tables)), Warehouse(file, tables)
-    arguments = [sys.executable, "-W", "ignore", "-c", CHILD, step, str(file), str(before / "corpus")]
-    child = subprocess.run(arguments, capture_output=True, text=True)
-    assert child.returncode == -signal.SIGKILL, child.stderr[-2000:]
-    killed = contents(warehouse)
-    changed = {name for name in old if killed[name] != old[name]}
+    assert in_a_child(killed, step, str(file), str(before / "corpus")) == -signal.SIGKILL
+    left = contents(warehouse)
+    changed = {name for name in old if left[name] != old[name]}
     assert changed <= {"rag.embeddings"}
-    assert len(killed["rag.embeddings"]) == len(old["rag.embeddings"]) + kept
+    assert len(left["rag.embeddings"]) == len(old["rag.embeddings"]) + kept
     model = bring_up(str(file), str(before / "corpus"))
     assert len(model.embedded) == 9 - kept
     assert contents(warehouse) == contents(Warehouse(before / "clean.duckdb", tables))

@@ -3,18 +3,21 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources import publishing
 from aiops_pipelines.resources.published import known_tables
+from aiops_pipelines.resources.stores.duckdb_file import DuckDBDraft
+from aiops_pipelines.resources.stores.lance import LanceDraft
+from aiops_pipelines.resources.stores.llama import LlamaDraft
+from aiops_pipelines.resources.stores.qdrant import QdrantDraft
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.desk import NOW, index, write_corpus
+from aiops_pipelines_tests.resources.dying import Run, dies_in
 from aiops_pipelines_tests.resources.published_desk import (
     STORES,
     contents,
@@ -25,41 +28,24 @@ from aiops_pipelines_tests.resources.published_desk import (
 
 THEN = NOW + timedelta(days=1)
 STEPS = ("first write", "second write", "finish", "verify", "log", "switch", "after the switch")
-CHILD = """
-import os, sys, traceback
-import llama_index.core, llama_index.core.vector_stores
-from pathlib import Path
-from aiops_pipelines_tests.resources.dying import dies_in
-from aiops_pipelines_tests.resources.test_publishing_killed import publish_in
+DRAFTS = {"duckdb": DuckDBDraft, "lancedb": LanceDraft, "qdrant": QdrantDraft}
 
-def killed(folder, store, step):
-    from aiops_pipelines.resources import publishing
-    from aiops_pipelines.resources.stores import base, duckdb_file, lance, llama, qdrant
-    draft = {"duckdb": duckdb_file.DuckDBDraft, "lancedb": lance.LanceDraft, "qdrant": qdrant.QdrantDraft}
-    draft = draft.get(store, llama.LlamaDraft)
+
+def killed(folder: str, store: str, step: str) -> None:
+    draft = DRAFTS.get(store, LlamaDraft)
     publishing.BATCH = 1
-    dies_in(*{
-        "first write": (draft, "write", 0),
-        "second write": (draft, "write", 1),
-        "finish": (draft, "finish", 0),
-        "verify": (publishing, "prove", 0),
-        "log": (publishing.Publisher, "_enter", 0),
-        "switch": (draft, "switch", 0),
-        "after the switch": (publishing.Publisher, "_keep", 0),
-    }[step])
+    dies_in(
+        *{
+            "first write": (draft, "write", 0),
+            "second write": (draft, "write", 1),
+            "finish": (draft, "finish", 0),
+            "verify": (publishing, "prove", 0),
+            "log": (publishing.Publisher, "_enter", 0),
+            "switch": (draft, "switch", 0),
+            "after the switch": (publishing.Publisher, "_keep", 0),
+        }[step]
+    )
     publish_in(folder, store)
-
-for line in sys.stdin:  # each is a process of its own, without importing everything again
-    folder, store, step = line.rstrip("\\n").split("\\t")
-    pid = os.fork()
-    if not pid:
-        try:
-            killed(folder, store, step)
-        except BaseException:
-            traceback.print_exc()
-        os._exit(1)
-    print(os.waitpid(pid, 0)[1], flush=True)
-"""
 
 
 def publish_in(folder: str, store: str) -> int:
@@ -71,13 +57,6 @@ def books_of(project: Project) -> Warehouse:
     books = Warehouse(project.warehouse, known_tables(project.dbt), wait_seconds=5)
     books._ready = True  # it is a copy of one that was prepared
     return books
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator["subprocess.Popen[str]"]:
-    arguments = [sys.executable, "-W", "ignore", "-c", CHILD]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
 
 
 def copied(source: Path, target: Path) -> Project:
@@ -116,10 +95,9 @@ def state(project: Project, store: str) -> tuple[list, list]:
     "steps", [STEPS[1::4], pytest.param(STEPS, marks=pytest.mark.slow)], ids=["some", "all"]
 )
 def test_a_killed_publication_shows_the_old_state_and_the_next_ends_like_a_clean_one(
-    before: tuple[str, Path], steps: tuple[str, ...], tmp_path: Path, started: "subprocess.Popen[str]"
+    before: tuple[str, Path], steps: tuple[str, ...], tmp_path: Path, in_a_child: Run
 ) -> None:
     store, source = before
-    assert started.stdin and started.stdout
     clean = copied(source, tmp_path / "clean")  # the control: the same change, and nobody is killed
     old = state(clean, store)
     publish_in(str(clean.data), store)
@@ -127,9 +105,7 @@ def test_a_killed_publication_shows_the_old_state_and_the_next_ends_like_a_clean
     assert new[0] != old[0] and len(new[1]) == 2
     for step in steps:
         project = copied(source, tmp_path / step.replace(" ", "-"))
-        started.stdin.write(f"{project.data}\t{store}\t{step}\n")
-        started.stdin.flush()
-        assert int(started.stdout.readline()) == signal.SIGKILL, step
+        assert in_a_child(killed, str(project.data), store, step) == -signal.SIGKILL, step
         shown, rows = state(project, store)
         assert (shown, rows) == (new[0] if step == "after the switch" else old[0], old[1]), step
         publish_in(str(project.data), store)
