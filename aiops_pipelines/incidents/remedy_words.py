@@ -139,7 +139,7 @@ def remedy_table(remedies: Iterable[Remedied], title: str) -> Table:
         verdict = worst(proofs)
         why = [f"{limit_name(row)}: {row['reason']}" for row in proofs if row["verdict"] == verdict]
         what = f"{remedy['did']} ({remedy['kind']}, {remedy['remedy_id']})"
-        said = verdict or NOT_YET, inert(why[0]) if why else ""
+        said = verdict or NOT_YET, inert(why[0]) if why else "No run was made since it was recorded."
         cells.append((remedy["incident_id"], inert(what), remedy["at"], inert(remedy["actor"]), *said))
     named = tuple(Column(name, kinds.get(name, "text")) for name in columns)
     return Table(title, named, tuple(cells), "incidents.remedy_proofs", "No remedy.")

@@ -455,7 +455,7 @@ def test_remedies_of_the_month_are_listed_by_their_worst_limit_and_one_that_fail
         ("R2", "not held", "errors, 1: Of R2."),
         ("R3", "better, not back", "errors, 0: Of R3."),
         ("R4", "CANNOT TELL", "errors, 0: Of R4."),
-        ("R5", "not judged yet: the next run does", ""),
+        ("R5", "not judged yet: the next run does", "No run was made since it was recorded."),
     ]
     assert "1 remedy of those recorded did not hold." in section["meaning"]
 
