@@ -22,6 +22,8 @@ known_tables = cache(declared_tables)
 class ReadOnlyWarehouse(Warehouse):
     """A DuckDB file as it lies there; tables it lacks are empty."""
 
+    only_looked_at = True
+
     def prepare(self) -> None:
         """Leave the file as it is.
 

@@ -57,7 +57,8 @@ def statuses(project: Project, systems: list[System], clock: datetime) -> list[S
         WarehouseError: nothing was run yet.
     """
     copy, books = published(project), latest(project)
-    return [status(_known(copy, books, system, clock)) for system in systems]
+    with copy.held(), books.held():
+        return [status(_known(copy, books, system, clock)) for system in systems]
 
 
 def _known(copy: ReadOnlyWarehouse, books: ReadOnlyWarehouse, system: System, clock: datetime) -> Known:

@@ -52,6 +52,9 @@ LOCKED = {"enable_external_access": "false", "lock_configuration": "true"}
 class Warehouse:
     """The working DuckDB file and its declared tables."""
 
+    only_looked_at = False
+    """Whether `held` opens the file for reading alone."""
+
     def __init__(self, file: Path, tables: Mapping[str, Table], wait_seconds: float = 120):
         self.file = file
         self.tables = tables
@@ -105,7 +108,7 @@ class Warehouse:
         """
         if not self._ready:
             self.prepare()
-        with self._open(self.file) as connection:
+        with self._open(self.file, self.only_looked_at) as connection:
             outer, self._held = self._held, connection
             try:
                 for setting, value in FRUGAL.items() if frugal else ():

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from aiops_pipelines.resources.published import ReadOnlyWarehouse
 from aiops_pipelines.resources.warehouse import FRUGAL, Warehouse, WarehouseBusy, WarehouseError
 from aiops_pipelines.resources.warehouse_errors import RESTORE
 from aiops_pipelines_tests.resources.events_store import EVENTS, TABLES, events, ids, store_at
@@ -52,6 +53,18 @@ def test_the_file_is_free_again_after_a_stretch_however_it_ends(store: Warehouse
     with held(store.file):
         pass
     assert ids(store) == ["a1", "a2", "b1", "c1"]
+
+
+READ = "import duckdb, sys; print(duckdb.connect(sys.argv[1], read_only=True).sql('select 7').fetchone()[0])"
+
+
+@pytest.mark.parametrize("kind", [Warehouse, ReadOnlyWarehouse])
+def test_a_stretch_of_looking_lets_other_processes_look(store: Warehouse, kind: type[Warehouse]) -> None:
+    looking = kind(store.file, TABLES)
+    with looking.held():
+        assert ids(looking) == ["a1", "a2", "b1"]
+        other = subprocess.run([sys.executable, "-c", READ, store.file], capture_output=True, text=True)
+    assert other.stdout == ("7\n" if kind is ReadOnlyWarehouse else ""), other.stderr
 
 
 # --- several processes
