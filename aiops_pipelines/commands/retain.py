@@ -138,15 +138,15 @@ def erase(
     from aiops_pipelines.resources.published import publish_again
 
     project = Project.here()
-    books, systems, clock = given.warehouse(), given.systems(system), given.clock()
+    books, systems = given.warehouse(), given.systems(system)
     eraser = Eraser(project, books, given.audit_book(books), given.systems())
     request = Request(user, by, reason, asked.date() if asked else None)
     if not confirm:
         for one in systems:
-            show(eraser.look(one, request, clock), "would go")
+            show(eraser.look(one, request, given.clock()), "would go")
         terminal.verbatim("Nothing was changed; --confirm with --by and --reason erases the person for good.")
         return
-    outcomes = eraser.erase(systems, request, clock, lambda: publish_again(project, books))
+    outcomes = eraser.erase(systems, request, given.clock, lambda: publish_again(project, books))
     for outcome in outcomes:
         show(outcome, "went")
     _older_backups(books, outcomes)

@@ -105,23 +105,29 @@ class Eraser:
         return Outcome(name, rows, tuple(sorted({*held["hold_id"], *named["hold_id"]})), sources=sources)
 
     def erase(
-        self, systems: Sequence[System], request: Request, clock: datetime, publish: Callable[[], object]
+        self,
+        systems: Sequence[System],
+        request: Request,
+        now: Callable[[], datetime],
+        publish: Callable[[], object],
     ) -> list[Outcome]:
         """Erase a person from these systems, or refuse where a hold forbids it; both are logged.
 
         Args:
             systems: where to look for the person.
             request: the request.
-            clock: the time, UTC.
+            now: the clock, UTC; the erasure's time is read when nobody else can open the warehouse, so no
+                backup from before is of a later time.
             publish: makes the copy for analysts anew.
 
         Raises:
             ErasureError: nobody decides, there is no reason, or nothing names the person.
             SigningKeyMissing, LogForked: an audit log of these cannot be continued; nothing was changed.
         """
-        _justified(request, clock)
+        _justified(request, now())
         outcomes, wanted, people = [], dict[bytes, bool](), []
         with self._warehouse.held():
+            clock = now()
             for person, outcome, known in self._concerned(systems, request, clock):
                 outcomes.append(outcome)
                 if outcome.holds:

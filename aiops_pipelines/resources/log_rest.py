@@ -258,5 +258,5 @@ def _erase_again(
     eraser = Eraser(project, warehouse, book, list(all_of_them.values()))
     outcomes: list[Outcome] = []
     for user in warehouse.read(BACK, [system.name, indexes])["user_id"]:
-        outcomes += eraser.erase([system], Request(user, by, AGAIN), clock, publish)
+        outcomes += eraser.erase([system], Request(user, by, AGAIN), lambda: clock, publish)
     return outcomes

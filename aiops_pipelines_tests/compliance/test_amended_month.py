@@ -329,7 +329,7 @@ def test_texts_that_go_and_people_who_are_erased_amend_nothing(
         enter(office.warehouse, system, "weekly", weeks, datetime.now(UTC))
     eraser = Eraser(office.project, office.warehouse, office.book, [system])
     request = Request("customer-1", "Mary", "Asked")
-    (outcome,) = eraser.erase([system], request, datetime.now(UTC), lambda: None)
+    (outcome,) = eraser.erase([system], request, lambda: datetime.now(UTC), lambda: None)
     assert outcome.rows["inference_log.inferences"] == 13 and outcome.left == {}
 
     file.write_text(file.read_text() + "retention: {text_days: 30}\n")

@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from aiops_pipelines.resources.completion import due_months, due_weeks
 from aiops_pipelines.resources.erasing import Eraser, ErasureError, Outcome, Request
 from aiops_pipelines.resources.holds import Covered, place, release
 from aiops_pipelines.resources.keys import Keys
+from aiops_pipelines.resources.published import ReadOnlyWarehouse
 from aiops_pipelines.resources.tables import Table
-from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.warehouse import Warehouse, WarehouseBusy
 from aiops_pipelines_tests.resources.audited_shop import rows
 from aiops_pipelines_tests.resources.two_people import (
     ADA,
@@ -75,7 +76,7 @@ def book(project: Project, warehouse: Warehouse) -> AuditBook:
 def erase(project: Project, warehouse: Warehouse, book: AuditBook, request: Request = ASKED) -> Outcome:
     system = shop(project)
     eraser = Eraser(project, warehouse, book, [system])
-    (outcome,) = eraser.erase([system], request, NOW, lambda: publish(project, warehouse))
+    (outcome,) = eraser.erase([system], request, lambda: NOW, lambda: publish(project, warehouse))
     return outcome
 
 
@@ -404,6 +405,25 @@ def test_without_the_keys_it_refuses_and_the_log_still_verifies_as_far_as_it_can
     assert finding.severity == "warning" and "The keys of 7 calls are gone" in finding.message
 
 
+@pytest.mark.shares_the_file
+def test_an_erasure_is_of_a_time_when_no_backup_can_be_made(
+    project: Project, warehouse: Warehouse, book: AuditBook, tables: dict[str, Table]
+) -> None:
+    """Or a backup that was made while it waited would hold her and be later than it."""
+    others, free = ReadOnlyWarehouse(project.warehouse, tables, wait_seconds=0), []
+
+    def now() -> datetime:
+        try:
+            others.read("select 1")
+            free.append(True)
+        except WarehouseBusy:
+            free.append(False)
+        return NOW
+
+    Eraser(project, warehouse, book, [shop(project)]).erase([shop(project)], ASKED, now, lambda: None)
+    assert free == [True, False]
+
+
 @pytest.mark.parametrize("rated", [True, False])
 def test_a_log_that_cannot_be_continued_stops_the_erasure_before_it_begins_if_she_is_in_it(
     project: Project, warehouse: Warehouse, book: AuditBook, rated: bool
@@ -423,8 +443,8 @@ def test_a_log_that_cannot_be_continued_stops_the_erasure_before_it_begins_if_sh
     before = in_rows(warehouse, OF_ADA)
     if rated:
         with pytest.raises(LogForked):
-            eraser.erase([ours, theirs], ASKED, NOW, lambda: publish(project, warehouse))
+            eraser.erase([ours, theirs], ASKED, lambda: NOW, lambda: publish(project, warehouse))
         assert in_rows(warehouse, OF_ADA) == before
         return
-    (outcome,) = eraser.erase([ours, theirs], ASKED, NOW, lambda: publish(project, warehouse))
+    (outcome,) = eraser.erase([ours, theirs], ASKED, lambda: NOW, lambda: publish(project, warehouse))
     assert (outcome.system, outcome.left, in_rows(warehouse, OF_ADA)) == ("shop", {}, {})

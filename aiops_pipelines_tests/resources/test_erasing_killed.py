@@ -49,7 +49,7 @@ def test_what_is_killed_half_way_is_finished_when_it_is_asked_for_again(
     books = Warehouse(project.warehouse, known_tables(project.dbt))
     book, system = AuditBook(project, books, Keys(project.keys)), shop(project)
     eraser = Eraser(project, books, book, [system])
-    (outcome,) = eraser.erase([system], ASKED, NOW, lambda: publish(project, books))
+    (outcome,) = eraser.erase([system], ASKED, lambda: NOW, lambda: publish(project, books))
     assert outcome.left == {} and named(project, OF_ADA) == {} and in_rows(books, OF_ADA) == {}
     assert [one.severity for one in book.verify("shop")[0]] == ["note"]
     (row,) = books.rows("compliance.erasures").rows(named=True)
