@@ -255,8 +255,9 @@ class Retention(Part):
     """How long text and evidence are kept."""
 
     text_days: int = Field(default=180, ge=1)
-    audit_days: int = Field(default=2190, ge=183)
-    """Never below six months, the floor of AI Act articles 19(1) and 26(6)."""
+    audit_days: int = Field(default=2192, ge=184)
+    """Six years (2,191 or 2,192 days), as HIPAA and the SEC ask; never below six months (181 to 184), the
+    floor of AI Act articles 19(1) and 26(6)."""
 
 
 class System(Part):

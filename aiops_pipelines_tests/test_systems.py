@@ -24,7 +24,7 @@ def test_three_keys_are_enough(tmp_path: Path) -> None:
     assert (system.name, system.profile, system.as_of, system.corpus) == ("shop", "standard", None, None)
     assert system.inference_log.format == "aiops_jsonl"
     assert (system.baseline.weeks, system.limits.margin, system.limits.drop_that_matters) == (4, 0.02, 0.05)
-    assert system.retention.audit_days == 2190
+    assert system.retention.audit_days == 2192
     assert [note.kind for note in system.notifications] == ["log"]
 
 
@@ -50,7 +50,7 @@ MISTAKES = {
     "corpus": {"corpus": {"dated": True}},
     "corpus.dated": {"corpus": {"folder": "c", "dated": "perhaps"}},
     "baseline.weeks": {"baseline": {"weeks": 14}},
-    "retention.audit_days": {"retention": {"audit_days": 182}},
+    "retention.audit_days": {"retention": {"audit_days": 183}},
     "prices.0.valid_from": {"prices": [{"model": "m", "input": 1, "output": 2}]},
     "prices.0.input": {"prices": [{"model": "m", "valid_from": date(2026, 1, 1), "input": -1, "output": 2}]},
     "notifications.0.kind": {"notifications": [{"kind": "mail"}]},

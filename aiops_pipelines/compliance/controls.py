@@ -14,14 +14,21 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from aiops_pipelines.compliance.figures import Figure
-from aiops_pipelines.systems import Profile
+from aiops_pipelines.systems import Profile, System
+from aiops_pipelines.wording import count
 
 FRESH_DAYS = 180
 Status = Literal["EVIDENCED", "PARTLY EVIDENCED", "NOT EVIDENCED"]
 
 
+KEPT = "record.audit_days"
+
+
 class Control(BaseModel):
-    """One requirement: the figures that evidence it, and what it asks for that nothing here computes."""
+    """One requirement: the figures that evidence it, and what it asks for that nothing here computes.
+
+    `kept_days` is for how long it wants records, in the longest days that its months or years can have.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     id: str
@@ -30,6 +37,12 @@ class Control(BaseModel):
     profiles: tuple[Profile, ...]
     evidence: tuple[str, ...]
     not_computed: tuple[str, ...] = ()
+    kept_days: int | None = None
+
+    @property
+    def law(self) -> str:
+        """What asks for it: "PCI DSS 10.5.1", say."""
+        return self.requirement.partition(":")[0]
 
 
 class LegalFact(BaseModel):
@@ -71,6 +84,12 @@ def controls() -> tuple[Control, ...]:
     return tuple(Control.model_validate(row) for row in rows)
 
 
+def kept_too_short(system: System) -> list[Control]:
+    """Return the controls of a system's profile that want records for longer than it keeps its audit log."""
+    asked = (one for one in controls() if system.profile in one.profiles and one.kept_days)
+    return [one for one in asked if (one.kept_days or 0) > system.retention.audit_days]
+
+
 @cache
 def legal_facts() -> tuple[LegalFact, ...]:
     """Return the legal facts that the matrix rests on."""
@@ -95,8 +114,10 @@ def evaluate(control: Control, figures: Mapping[str, Figure], profile: Profile) 
     cells = []
     for key in control.evidence:
         figure = figures[key]
-        known = figure.value is not None
-        cells.append(Cell(figure.label, figure if known else None, "" if known else figure.missing))
+        reason, days = figure.missing if figure.value is None else "", control.kept_days
+        if key == KEPT and days and isinstance(figure.value, int) and figure.value < days:
+            reason = f"{count(days)} are asked for, the system file says {count(figure.value)}"
+        cells.append(Cell(figure.label, None if reason else figure, reason))
     cells += [Cell(text, None, "not computed by this project") for text in control.not_computed]
     known_cells = sum(cell.figure is not None for cell in cells)
     some: Status = "PARTLY EVIDENCED" if known_cells else "NOT EVIDENCED"

@@ -32,7 +32,7 @@ NAMED_BY_USERS = (
 
 
 def settings(system: System, beside: Mapping[str, Any] = {}) -> dict[str, str]:
-    """Return the settings by their place in the file, as text: {"retention.audit_days": "2190"}.
+    """Return the settings by their place in the file, as text: {"retention.audit_days": "2192"}.
 
     Args:
         system: as its file is.

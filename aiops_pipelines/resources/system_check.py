@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from aiops_pipelines.compliance.controls import kept_too_short
 from aiops_pipelines.incidents.settings import SECRETS
 from aiops_pipelines.inference_log.formats import IMPORTERS
 from aiops_pipelines.periods import midnight
@@ -57,6 +58,7 @@ def check_system(system: System, clock: datetime) -> Iterator[Check]:
     yield from _publish(system)
     yield from _notifications(system)
     yield from _witnesses(system)
+    yield from _retention(system)
     if system.judge:
         yield from check_judge(system.judge)
 
@@ -296,3 +298,14 @@ def _witnesses(system: System) -> Iterator[Check]:
         if found != place.vkey:
             what = f"The witness in {place.folder} is not {place.vkey} but {found}"
             yield Check("warn", inert(f"{what}; correct witnesses."))
+
+
+def _retention(system: System) -> Iterator[Check]:
+    short = kept_too_short(system)
+    if short:
+        asked = listed([f"{one.id} ({one.law}) {count(one.kept_days or 0)}" for one in short])
+        yield Check(
+            "warn",
+            f"The audit log is kept for {count(system.retention.audit_days)} days. The controls of a "
+            f"{system.profile} system ask for more: {asked}. Raise retention.audit_days if they are yours.",
+        )

@@ -145,6 +145,12 @@ CHECKS = [
     ),
     ({"notifications": [{"kind": "email", "server": "x"}]}, 1, "in notifications has no sender and to; add"),
     (
+        {"profile": "regulated", "retention": {"audit_days": 2191}},
+        0,
+        "! The audit log is kept for 2,191 days. The controls of a regulated system ask for more: "
+        "R12 (HIPAA 164.316(b)(2)(i)) 2,192 and R16 (SEC 17a-4(f)",
+    ),
+    (
         {"notifications": [{"kind": "slack", "secrets": {"url": "NO_SUCH_VARIABLE"}}]},
         0,
         "! A place of kind slack in notifications needs the environment variable NO_SUCH_VARIABLE",

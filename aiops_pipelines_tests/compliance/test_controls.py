@@ -6,9 +6,19 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from aiops_pipelines.compliance.controls import Control, controls, evaluate, is_stale, legal_facts
+from aiops_pipelines.compliance.controls import (
+    Control,
+    controls,
+    evaluate,
+    is_stale,
+    kept_too_short,
+    legal_facts,
+)
+from aiops_pipelines.compliance.deadlines import months_later
 from aiops_pipelines.compliance.figures import Figure, figures
+from aiops_pipelines.systems import Retention
 from aiops_pipelines_tests.compliance.august import evidence
 
 KNOWN = figures(evidence())
@@ -80,6 +90,39 @@ def test_a_profile_that_is_not_asked_still_sees_the_control() -> None:
     hipaa = next(row for row in controls() if row.id == "R11")
     assert not evaluate(hipaa, KNOWN, "light").asked
     assert evaluate(hipaa, KNOWN, "light").cells == evaluate(hipaa, KNOWN, "regulated").cells
+
+
+LONGEST = {"R2": 6, "R12": 72, "R16": 72, "R17": 12}
+"""Months for which the controls want records."""
+
+
+def test_terms_are_the_most_days_that_their_months_can_have() -> None:
+    days = [date(2096, 1, 1) + timedelta(days=n) for n in range(8 * 366)]  # 2100 is no leap year
+    most = {row: max((months_later(day, n) - day).days for day in days) for row, n in LONGEST.items()}
+    assert {row.id: row.kept_days for row in controls() if row.kept_days} == most
+    assert Retention().audit_days == max(most.values())
+    with pytest.raises(ValidationError, match="audit_days"):
+        Retention(audit_days=most["R2"] - 1)
+
+
+@pytest.mark.parametrize(
+    ("audit_days", "short"), [(184, ["R12", "R16", "R17"]), (2191, ["R12", "R16"]), (2192, [])]
+)
+def test_an_audit_log_that_is_kept_too_short_is_evidence_of_nothing(
+    audit_days: int, short: list[str]
+) -> None:
+    e = evidence()
+    system = e.system.model_copy(update={"retention": Retention(audit_days=audit_days)})
+    known = figures(replace(e, system=system))
+    missing = [
+        (row.id, cell.reason)
+        for row in controls()
+        for cell in evaluate(row, known, "regulated").cells
+        if cell.label == known["record.audit_days"].label and not cell.figure
+    ]
+    assert [one for one, _ in missing] == short == [one.id for one in kept_too_short(system)]
+    assert all(f"are asked for, the system file says {audit_days:,}" in reason for _, reason in missing)
+    assert not kept_too_short(system.model_copy(update={"profile": "light"}))
 
 
 def test_a_legal_fact_goes_stale_after_180_days() -> None:

@@ -67,9 +67,9 @@ BY_HAND = {
     "record.missing_calls": 4,
     "record.repeated_numbers": 1,
     "record.oldest_entry": datetime(2026, 7, 31, 23, 59, tzinfo=UTC),
-    "record.earliest_deletion": datetime(2032, 7, 29, 23, 59, tzinfo=UTC),  # 2,190 days later
+    "record.earliest_deletion": datetime(2032, 7, 31, 23, 59, tzinfo=UTC),  # six years later
     "record.amendments": 1,
-    "record.audit_days": 2190,
+    "record.audit_days": 2192,
     "quality.weeks_judged": 4,  # the week of 24 August has no verdict
     "quality.rated_up": 2,
     "quality.rated_down": 1,

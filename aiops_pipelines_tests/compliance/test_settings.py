@@ -23,12 +23,12 @@ def test_settings_are_noted_once() -> None:
     noted = settings_entry(REGULATED, None, NOW)
     assert noted is not None and noted["kind"] == "decision.settings_noted"
     assert noted["summary"] == "The settings in force were noted; profile regulated."
-    assert noted["details"]["settings"]["retention.audit_days"] == "2190"
+    assert noted["details"]["settings"]["retention.audit_days"] == "2192"
     assert settings_entry(REGULATED, noted["details"]["settings"], NOW) is None
 
 
 def test_an_edit_is_said_from_what_to_what() -> None:
-    edited = SYSTEM.model_copy(update={"profile": "light", "retention": Retention(audit_days=183)})
+    edited = SYSTEM.model_copy(update={"profile": "light", "retention": Retention(audit_days=184)})
     entry = settings_entry(edited, settings(REGULATED), NOW)
     assert entry is not None
     assert (entry["kind"], entry["actor"]) == (
@@ -36,11 +36,11 @@ def test_an_edit_is_said_from_what_to_what() -> None:
         "unknown: whoever edits the system file",
     )
     assert entry["summary"] == (
-        "The settings were edited: profile: regulated -> light; retention.audit_days: 2190 -> 183."
+        "The settings were edited: profile: regulated -> light; retention.audit_days: 2192 -> 184."
     )
     assert entry["details"]["changed"] == [
         "profile: regulated -> light",
-        "retention.audit_days: 2190 -> 183",
+        "retention.audit_days: 2192 -> 184",
     ]
 
 
