@@ -2,10 +2,30 @@ import json
 
 import pytest
 
-from aiops_pipelines_tests.inference_log.test_otlp_json import one, span
+from aiops_pipelines.inference_log.otlp_json import read
+from aiops_pipelines_tests.inference_log.test_otlp_json import TRACE, any_value, export, one, span
 
 ONE, TWO, THREE = (digit * 16 for digit in "123")
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.system": "openai"}
+
+
+def test_semantic_kernel_logs_its_messages_as_json_text():
+    """Python's logging gives a body no other type."""
+
+    def logged(name, body):
+        said = [{"key": "event.name", "value": {"stringValue": name}}]
+        return {"traceId": TRACE, "spanId": ONE, "attributes": said, "body": any_value(json.dumps(body))}
+
+    messages = [
+        logged("gen_ai.system.message", {"role": "system", "content": "Be brief."}),
+        logged("gen_ai.user.message", {"role": "user", "content": "Rain?"}),
+        logged(
+            "gen_ai.choice", {"message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}
+        ),
+    ]
+    logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": messages}]}]}
+    [record] = read([(1, json.dumps(logs).encode()), (2, export(span(ONE, CHAT)))]).records
+    assert (record["query"], record["answer"]) == ("Rain?", "Yes.")
 
 
 @pytest.mark.parametrize(
@@ -27,3 +47,33 @@ def test_what_a_tool_returned_to_the_user_is_no_question(turn):
         key: [returned, {"type": "text", "content": "And Basel?", "text": "And Basel?"}],
     }
     assert one(span(ONE, {**CHAT, "gen_ai.input.messages": json.dumps(messages)}))["query"] == "And Basel?"
+
+
+LLM = {
+    "openinference.span.kind": "LLM",
+    "llm.model_name": "gpt-4o",
+    "llm.token_count.prompt": 1001,
+    "llm.token_count.completion": 101,
+    "llm.token_count.total": 1102,
+}
+
+
+def test_an_answer_of_tool_calls_alone_is_not_its_dump():
+    values = {
+        **LLM,
+        "llm.output_messages.0.message.role": "assistant",
+        "llm.output_messages.0.message.tool_calls.0.tool_call.function.name": "weather",
+        "output.value": json.dumps({"replies": ["ChatMessage(_content=[ToolCall(tool_name='weather')])"]}),
+    }
+    assert one(span(ONE, values))["answer"] is None
+
+
+def test_a_stream_of_openais_agents_dumps_its_response_in_a_list():
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Yes."}]}
+    response = {"id": "__fake_id__", "object": "response", "output": [said], "usage": None}
+    values = {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "gpt-4o",
+        "output.value": json.dumps([response]),
+    }
+    assert one(span(ONE, values))["answer"] == "Yes."
