@@ -49,6 +49,11 @@ def test_what_a_tool_returned_to_the_user_is_no_question(turn):
     assert one(span(ONE, {**CHAT, "gen_ai.input.messages": json.dumps(messages)}))["query"] == "And Basel?"
 
 
+@pytest.mark.parametrize(("named", "session"), [("resp_68a1", None), ("conv_68a1", "conv_68a1")])
+def test_the_response_before_is_no_session(named, session):
+    assert one(span(ONE, {**CHAT, "gen_ai.conversation.id": named}))["session_id"] == session
+
+
 LLM = {
     "openinference.span.kind": "LLM",
     "llm.model_name": "gpt-4o",
