@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aiops_pipelines.inference_log.messages import decoded, listed, text_of
-from aiops_pipelines.inference_log.otlp_frameworks import OPERATION, asked_in, message, object_in
+from aiops_pipelines.inference_log.messages import decoded, first, listed, text_of
+from aiops_pipelines.inference_log.otlp_frameworks import OPERATION, answered_in, asked_in, message, object_in
 from aiops_pipelines.inference_log.otlp_spans import KIND, Span
 from aiops_pipelines.inference_log.otlp_usage import INPUT, OUTPUT, PROVIDER_USAGE, TOTAL
 from aiops_pipelines.inference_log.provider_usage import body_usage
@@ -21,7 +21,8 @@ _SOLD_BY = {"Azure": "azure", "AmazonBedrock": "aws"}
 """Who sells what models of others are called as, by how the types of components begin."""
 _CLASS = re.compile(r"<class '([\w.]+)'>").fullmatch
 _CAME = ("gen_ai.response.id", "gen_ai.response.finish_reasons", *INPUT[:1], *OUTPUT[:1])
-_COUNTS = tuple(name for name in (*INPUT, *OUTPUT, *TOTAL) if name.startswith("llm.token_count."))
+_ASKS = ("Chat completion", "Responses API")
+_COUNTS = (*INPUT, *OUTPUT, *TOTAL)
 _USAGE = re.compile(r"""\busage['"]?[=:]""").split
 _DUMPED = re.compile(r"""\b(\w+_tokens)['"]?[=:] ?(\d{1,18})\b""").findall
 _DETAILS = {"cached_tokens": "prompt_tokens_details", "reasoning_tokens": "completion_tokens_details"}
@@ -74,12 +75,29 @@ def pydantic_ai(span: Span) -> Span:
     return replace(span, failed=True) if empty and span.first(*_CAME) is None else span
 
 
-def autogen(span: Span) -> Span:
+def counted(span: Span) -> Span:
     """AutoGen by OpenInference: counts of 0 where the provider was not asked for any, as in a stream."""
     if any(span.attributes.get(name) for name in _COUNTS):
         return span
     left = {name: value for name, value in span.attributes.items() if name not in _COUNTS}
     return replace(span, attributes=left)
+
+
+def openai_agents(span: Span) -> Span:
+    """OpenAI's Agents SDK by Logfire: texts and usage as JSON text; a failure does not name its operation."""
+    found = span.attributes
+    if not span.name.startswith(_ASKS):
+        group = found.get("group_id")
+        return span if group == "null" else span.saying({"session.id": group})
+    response, said = object_in(found.get("response")), decoded(found.get("output"))
+    asked, usage = decoded(first(found, "input", "raw_input")), object_in(found.get("usage"))
+    under = {
+        OPERATION: "chat",
+        "gen_ai.input.messages": asked_in({"system": response.get("instructions"), "messages": asked}),
+        "gen_ai.output.messages": answered_in(response or (said if isinstance(said, list) else None)),
+        PROVIDER_USAGE: usage if usage.get("total_tokens") else None,
+    }
+    return counted(span).saying(under)
 
 
 def dumped(span: Span) -> Span:

@@ -14,9 +14,10 @@ from typing import Any
 from aiops_pipelines.inference_log.langfuse_usage import OPERATIONS as LANGFUSE_OPERATIONS
 from aiops_pipelines.inference_log.messages import SHAPES, by_names, decoded, first, listed
 from aiops_pipelines.inference_log.otlp_agents import (
-    autogen,
+    counted,
     dumped,
     haystack,
+    openai_agents,
     pydantic_ai,
     semantic_kernel,
 )
@@ -166,7 +167,8 @@ LIBRARIES: dict[str, Callable[[Span], Span]] = {
     "llamaindex.": llamaindex,
     "semantic_kernel.": semantic_kernel,
     "pydantic-ai": pydantic_ai,
-    "openinference.instrumentation.autogen_agentchat": autogen,
+    "logfire.openai_agents": openai_agents,
+    "openinference.instrumentation.autogen_agentchat": counted,
     "openinference.instrumentation.haystack": dumped,
     "openinference.instrumentation.smolagents": dumped,
 }

@@ -262,3 +262,52 @@ def test_counts_of_nothing_that_autogen_writes_of_a_stream_are_none():
         reader=read_openinference,
     ).records
     assert record["tokens_total"] == 1001
+
+
+def logfire(span_id, name, values, **more):
+    told = {
+        key: value if isinstance(value, str | int) else json.dumps(value) for key, value in values.items()
+    }
+    return span(span_id, {"gen_ai.system": "openai", **told}, name=name, **more)
+
+
+def test_calls_of_openais_agents_by_logfire():
+    """A group of traces is a session; none is written as null."""
+    usage = {"requests": 1, "input_tokens": 1001, "output_tokens": 101, "total_tokens": 1102}
+    details = {
+        "input_tokens_details": {"cached_tokens": 201},
+        "output_tokens_details": {"reasoning_tokens": 31},
+    }
+    asked = {"gen_ai.request.model": "gpt-4o", "input": [{"role": "user", "content": "Rain?"}]}
+    said = {
+        "output": [{"role": "assistant", "content": "Yes.", "tool_calls": None}],
+        "usage": usage | details,
+    }
+    batch = of(
+        "logfire.openai_agents",
+        logfire(ONE, "OpenAI Agents trace: {name}", {"group_id": "g1"}),
+        logfire(TWO, "Chat completion with {gen_ai.request.model!r}", asked | said, parent=ONE, start=1),
+        logfire(
+            THREE, "Text → Speech with {gen_ai.request.model!r}", {"gen_ai.request.model": "tts-1"}, start=2
+        ),
+    )
+    [record] = batch.records
+    assert (counts(record), record["query"], record["answer"]) == (SPLIT, "Rain?", "Yes.")
+    assert (record["session_id"], batch.ignored) == ("g1", {"other span": 2})
+
+
+def test_failures_and_streams_of_openais_agents_by_logfire():
+    name, model = "Responses API with {gen_ai.request.model!r}", {"gen_ai.request.model": "gpt-4o"}
+    response = {
+        "instructions": "Be brief.",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "Yes."}]}],
+    }
+    nothing = {"requests": 1, "input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    batch = of(
+        "logfire.openai_agents",
+        logfire(ONE, "OpenAI Agents trace: {name}", {"group_id": None}),
+        logfire(TWO, name, model | {"usage": "null", "output": "null"}, parent=ONE, start=1, **FAILED),
+        logfire(THREE, name, model | {"raw_input": [{"role": "user", "content": "Rain?"}], "response": response, "usage": nothing, "gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}, parent=ONE, start=2),
+    )  # fmt: skip
+    told = [(r["status"], r["query"], r["answer"], r["tokens_total"], r["session_id"]) for r in batch.records]
+    assert told == [("error", None, None, None, None), ("ok", "Rain?", "Yes.", None, None)]
