@@ -97,9 +97,7 @@ def read(
 def _value(row: Mapping[str, Any], name: str, place: str) -> Any:
     if place.startswith("="):
         return place[1:]
-    value: Any = row
-    for step in [place] if place in row else place.split("."):
-        value = _inner(decoded(value), step)
+    value = _at(row, place)
     if isinstance(value, str) and name not in SAID:
         value = value.strip()
         if value in (NO_NUMBER if name in MEASURED else NOTHING):
@@ -115,6 +113,15 @@ def _value(row: Mapping[str, Any], name: str, place: str) -> Any:
     if isinstance(value, float) and name.endswith("_id"):
         return _whole(name, value)
     return None if value == "" else str(value) if name in READERS and isinstance(value, int) else value
+
+
+def _at(value: Any, place: str) -> Any:
+    """Return what stands at a place; names of fields may have dots themselves, as `usage.cached.tokens`."""
+    if isinstance(value, dict) and place in value:
+        return value[place]
+    step, dot, rest = place.partition(".")
+    inner = _inner(value, step)
+    return _at(decoded(inner), rest) if dot else inner
 
 
 def _inner(value: Any, step: str) -> Any:
@@ -159,6 +166,8 @@ def _record(fields: dict[str, Any], count_tokens: CountTokens | None) -> dict[st
         turns.append(("user", fields["query"]))
     said = Conversation(turns or None, None, text_of(fields.get("tools")), frozenset())
     kept = {name: value for name, value in fields.items() if name in READERS}
+    if kept.get("error_type"):
+        kept.setdefault("status", "error")
     texts = count_tokens if len(turns) > 1 or fields.get("messages") else None
     if operation("operation", fields.get("operation", CHAT)) == EMBEDDINGS:
         counts = of_embedding(fields)

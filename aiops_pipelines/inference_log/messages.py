@@ -3,7 +3,7 @@
 Where a format keeps them is the importer's business; how many tokens they are is `call_record`'s.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -53,9 +53,24 @@ def turns(raw: Any, found: Any, role: str = "user") -> list[Turn]:
     for message in listed(found):
         if isinstance(message, str):
             message = _message(message)
-        if text := text_of(message):
-            said.append((_role(message, role), text))
+        speaker = _role(message, role)
+        for name, part in _apart(message) if speaker == "user" else ((speaker, message),):
+            if text := text_of(part):
+                said.append((name, text))
     return said
+
+
+def _apart(message: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what tools returned apart from what the user said in the same message: Pydantic AI, Anthropic."""
+    parts = first(message, "parts", "content") if isinstance(message, dict) else None
+    if isinstance(parts, list) and any(map(_returned, parts)):
+        yield "tool", [part for part in parts if _returned(part)]
+        message = [part for part in parts if not _returned(part)]
+    yield "user", message
+
+
+def _returned(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in ("tool_call_response", "tool_result")
 
 
 def _message(raw: Any) -> Any:

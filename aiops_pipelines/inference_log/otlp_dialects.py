@@ -1,9 +1,9 @@
 """What frameworks log under names of their own, put under the names of the GenAI conventions.
 
 One function a framework, found by how its attributes begin, or its library's name; those of frameworks that
-ask models themselves are in `otlp_frameworks`, those of tracers here. What is then read is the business of
-`otlp_usage`, `otlp_messages` and `span_calls`. What a span states in the conventions' names already is kept,
-but where the framework's own is known to say more.
+ask models themselves are in `otlp_frameworks` and `otlp_agents`, those of tracers here. What is then read is
+the business of `otlp_usage`, `otlp_messages` and `span_calls`. What a span states in the conventions' names
+already is kept, but where the framework's own is known to say more.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,14 @@ from typing import Any
 
 from aiops_pipelines.inference_log.langfuse_usage import OPERATIONS as LANGFUSE_OPERATIONS
 from aiops_pipelines.inference_log.messages import SHAPES, by_names, decoded, first, listed
+from aiops_pipelines.inference_log.otlp_agents import (
+    counted,
+    dumped,
+    haystack,
+    openai_agents,
+    pydantic_ai,
+    semantic_kernel,
+)
 from aiops_pipelines.inference_log.otlp_frameworks import (
     OPERATION,
     adk,
@@ -150,12 +158,19 @@ DIALECTS: dict[str, Callable[[Span], Span]] = {
     "logfire.": logfire,
     "events": logfire,
     "anthropic.message.": anthropic,
+    "haystack.": haystack,
 }
 """Frameworks by how the names of their attributes begin."""
 LIBRARIES: dict[str, Callable[[Span], Span]] = {
     "openlit.": named,
     "io.quarkus.": named,
     "llamaindex.": llamaindex,
+    "semantic_kernel.": semantic_kernel,
+    "pydantic-ai": pydantic_ai,
+    "logfire.openai_agents": openai_agents,
+    "openinference.instrumentation.autogen_agentchat": counted,
+    "openinference.instrumentation.haystack": dumped,
+    "openinference.instrumentation.smolagents": dumped,
 }
 """Libraries, by how their own names begin, whose spans may have no attributes to be known by."""
 

@@ -26,6 +26,8 @@ from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.provider_texts import answer_text, request_turns
 
 _ROLE_EVENTS = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message")
+_FINISH = ("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "llm.finish_reason")
+"""The second is that of Semantic Kernel."""
 _BODY = {"generations", "choices", "candidates", "usage"}
 DETAILS = ("gen_ai.client.inference.operation.details", "gen_ai.content.prompt", "gen_ai.content.completion")
 Named = Callable[[Mapping[str, Any]], list[tuple[str, re.Match[str]]]]
@@ -93,7 +95,7 @@ def _whole_prompt(raw: Any) -> list[Turn]:
 def _whole_answer(raw: Any) -> list[str]:
     """Return the answer that is logged as one value; a response's body may hold none, of tool calls only."""
     body = decoded(raw)
-    if isinstance(body, dict) and not _BODY.isdisjoint(body):
+    if all(isinstance(one, dict) and not _BODY.isdisjoint(one) for one in listed(body)):
         return [text] if (text := answer_text(body)) else []
     return [text for _, text in messages(raw, "assistant")]
 
@@ -117,6 +119,8 @@ def _answers(found: Mapping[str, Any], span: Span, spoken: Any) -> list[str]:
         if event.name == "gen_ai.choice" and (text := text_of(event.attributes))
     ]
     said = said or _indexed(found, _COMPLETION) or _indexed(found, _OI_OUTPUT)
+    if not said and _OI_OUTPUT(found):  # an answer of tool calls alone, dumped beside
+        return []
     return [text for _, text in said] or _whole_answer(first(found, "gen_ai.completion", "output.value"))
 
 
@@ -127,7 +131,7 @@ def _instructions(found: Mapping[str, Any]) -> list[Turn]:
 
 
 def _finish(found: Mapping[str, Any], span: Span, spoken: Any) -> frozenset[str]:
-    reasons = first(found, "gen_ai.response.finish_reasons", "llm.finish_reason")
+    reasons = first(found, *_FINISH)
     stated = decoded(reasons) if isinstance(reasons, str) else reasons
     choices = [
         event.attributes.get("finish_reason") for event in span.events if event.name == "gen_ai.choice"

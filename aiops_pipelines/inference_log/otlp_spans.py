@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aiops_pipelines.inference_log.messages import by_names, first
+from aiops_pipelines.inference_log.messages import by_names, decoded, first
 from aiops_pipelines.inference_log.record import RecordError, kind
 
 _OBJECT = {dict}
@@ -151,7 +151,7 @@ def log_events(request: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Ev
         for scope in items(group, "scopeLogs"):
             for raw in items(scope, "logRecords"):
                 found = attributes(raw)
-                body = value(raw.get("body"))
+                body = decoded(value(raw.get("body")))  # a text where logging of Python wrote it
                 name = str(raw.get("eventName") or found.get("event.name") or "")
                 merged = ChainMap(found, body if isinstance(body, dict) else {})
                 yield (

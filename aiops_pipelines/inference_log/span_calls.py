@@ -42,6 +42,8 @@ _INHERITED = Aliases(
 )
 
 
+_RESPONSE = "resp_"
+"""How OpenAI names responses. Microsoft's frameworks give the one before as the conversation of a call."""
 TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
 """What served the call; what the request asked for may not have been granted."""
 
@@ -180,6 +182,8 @@ def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) ->
         raise RecordError("traceId or spanId is missing, so the call has no identifier.")
     index = [v for span in retrievals if (v := span.first("aiops.index.version"))]
     own, labels = _OWN.found(call.attributes), _INHERITED.found(context)
+    if str(labels["session_id"]).startswith(_RESPONSE):  # another one with each call
+        labels["session_id"] = None
     labels |= {
         "provider": own["provider"],
         "model_requested": own["requested"] or _asked_for(call) or own["served"],

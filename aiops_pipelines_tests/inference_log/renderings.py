@@ -217,6 +217,20 @@ def llamaindex(call):
     return line({"resourceSpans": [{"scopeSpans": [{"scope": scope, "spans": [one]}]}]})
 
 
+def haystack(call):
+    """A component of a pipeline: what it was given and gave, the provider's usage among it."""
+
+    def dumped(turn, meta):
+        return {"role": turn["role"], "meta": meta, "name": None, "content": [{"text": turn["content"]}]}
+
+    meta = {"model": call.model, "index": 0, "finish_reason": "stop", "usage": call.openai_usage}
+    given = {"messages": [dumped(turn, {}) for turn in TURNS], "generation_kwargs": None, "tools": None}
+    return export(span(_written({
+        "haystack.component.name": "llm", "haystack.component.type": "OpenAIChatGenerator",
+        "haystack.component.input": given, "haystack.component.output": {"replies": [dumped(SAID[0], meta)]},
+    })))  # fmt: skip
+
+
 def langfuse_sdk(disjoint):
     def render(call):
         return export(span(_written({
@@ -474,6 +488,7 @@ RENDERINGS = {
     "otlp of Vercel's AI SDK 5, Anthropic": ("otlp_json", ai_sdk_older(5, "anthropic")),
     "otlp of Vercel's AI SDK 5, Bedrock": ("otlp_json", ai_sdk_older(5, "bedrock")),
     "otlp of LlamaIndex": ("otlp_json", llamaindex),
+    "otlp of Haystack": ("otlp_json", haystack),
     "otlp of Langfuse's SDK, disjoint": ("otlp_json", langfuse_sdk(True)),
     "otlp of Langfuse's SDK, inclusive": ("otlp_json", langfuse_sdk(False)),
     "otlp of LangSmith": ("otlp_json", langsmith),

@@ -85,6 +85,27 @@ def test_a_place_may_go_through_a_list():
     assert (one["answer"], other["answer"]) == ("because", None)
 
 
+def test_a_place_may_go_through_names_with_dots():
+    """Opik flattens what a provider states within its own usage."""
+    usage = {"prompt_tokens": 20, "completion_tokens": 2, "original.prompt_tokens_details.cached_tokens": 15}
+    given = {"input_tokens": "spent.prompt_tokens", "output_tokens": "spent.completion_tokens"}
+    cached = {"cache_read_tokens": "spent.original.prompt_tokens_details.cached_tokens"}
+    mapping = {name: place for name, place in MAPPING.items() if name != "usage"} | given | cached
+    [record] = batch_of(
+        ROW | {"spent": {**usage, "total_tokens": 22}},
+        mapping=mapping | {"total_tokens": "spent.total_tokens"},
+    ).records
+    assert (record["input_uncached"], record["cache_read"], record["tokens_total"]) == (5, 15, 22)
+
+
+def test_a_row_that_states_a_kind_of_error_is_one_unless_it_says_otherwise():
+    """Opik, Weave and Braintrust have a field for the error and none for the outcome."""
+    mapping = MAPPING | {"error_type": "error_info.exception_type", "status": "outcome"}
+    failed = ROW | {"error_info": {"exception_type": "BadRequestError"}}
+    rows = [failed, ROW | {"error_info": None}, failed | {"outcome": "refused"}]
+    assert [r["status"] for r in batch_of(*rows, mapping=mapping).records] == ["error", "ok", "refused"]
+
+
 def test_a_row_with_a_rating_and_no_time_is_feedback():
     [said] = batch_of({"request": {"id": "7"}, "stars": "-1"}).feedback
     assert (said["event_id"], said["rating"]) == ("7", -1)

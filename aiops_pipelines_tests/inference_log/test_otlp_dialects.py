@@ -245,6 +245,9 @@ def test_text_that_is_no_usage_is_not_run(written):
         {"gcp.vertex.agent.llm_request": '{"contents": [1, null], "config": 3}'},
         {"events": [1, "x", "[2]"], "duration": "long"},
         {"request_data": {"a": [1]}, "logfire.span_type": "log"},
+        {"haystack.component.type": ["xGenerator"], "haystack.component.output": "[1]"},
+        {"haystack.component.type": "xGenerator", "haystack.component.output": '{"replies": 3, "meta": [1]}'},
+        {"haystack.component.type": "xGenerator", "haystack.component.input": '{"messages": {"a": [null]}}'},
     ],
 )
 def test_odd_values_are_no_end_of_the_file(odd):
