@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import polars as pl
 import pytest
 
 from aiops_pipelines.incidents.course import IncidentError
@@ -11,6 +12,7 @@ from aiops_pipelines.resources.embedder import embedder
 from aiops_pipelines.resources.migrations import MigrationRefused
 from aiops_pipelines.resources.recipes import Recipes
 from aiops_pipelines.resources.remedy_book import reindexed, rolled_back
+from aiops_pipelines.resources.retrieval_bench import RetrievalBench
 from aiops_pipelines_tests.resources.desk import NOW, ask, desk, index, migrations, write_corpus
 
 pytestmark = pytest.mark.usefixtures("kept_open")
@@ -57,3 +59,18 @@ def test_a_switch_is_rolled_back_and_that_is_recorded(warehouse, system, project
     (row,) = warehouse.rows("incidents.remedies").rows(named=True)
     assert recorded.remedy["remedy_id"] == row["remedy_id"] and row["run_id"] == "switch 3"
     assert "In force is all-MiniLM-L6-v2" in row["outcome"]
+
+
+def test_what_a_rollback_is_the_remedy_of_stays_on_record(warehouse, system, project):
+    moves, model = migrations(project, warehouse), embedder().space.version
+    ask(warehouse, 12)
+    moves.start(system, Recipe("all-MiniLM-L6-v2", model, Chunking(300)), NOW)
+    moves.promote(system, "Ada", "Smaller", True, NOW + timedelta(days=1))
+    bench = RetrievalBench(warehouse)
+    before = bench.evaluate("desk", LATER)
+    rolled_back(warehouse, moves, system, INCIDENT, "Mira", LATER)
+    since = bench.evaluate("desk", LATER + timedelta(days=1))
+    kept = since.changes.filter(pl.col("valid_from") < LATER)
+    assert kept.height == 3 and kept.equals(before.changes)
+    assert since.changes.filter(valid_from=LATER)["previous_version"].to_list() == [*kept["index_version"]]
+    assert since.scores.group_by("index_version", "ranker").len()["len"].to_list() == [12] * 6  # counted once
