@@ -61,6 +61,33 @@ def test_a_switch_is_rolled_back_and_that_is_recorded(warehouse, system, project
     assert "In force is all-MiniLM-L6-v2" in row["outcome"]
 
 
+def test_what_cannot_be_recorded_is_not_run(warehouse, system, project):
+    moves, model = migrations(project, warehouse), embedder().space.version
+    ask(warehouse, 12)
+    moves.start(system, Recipe("all-MiniLM-L6-v2", model, Chunking(300)), NOW)
+    moves.promote(system, "Ada", "Smaller", True, NOW + timedelta(days=1))
+    with pytest.raises(IncidentError, match="--by has 121 characters"):
+        rolled_back(warehouse, moves, system, INCIDENT, "M" * 121, LATER)
+    assert Recipes(warehouse).first(system).chunking == Chunking(300)
+    (system.corpus.folder / "fees.md").write_text("# Fees\n\nA label costs three euros.\n", encoding="utf-8")
+    built = warehouse.rows("rag.index_versions").height
+    with pytest.raises(IncidentError, match="--by has 121 characters"):
+        reindexed(warehouse, system, INCIDENT, "M" * 121, LATER)
+    assert warehouse.rows("rag.index_versions").height == built
+
+
+def test_two_rollbacks_are_two_remedies_where_the_clock_stands_still(warehouse, system, project):
+    moves, model = migrations(project, warehouse), embedder().space.version
+    ask(warehouse, 12)
+    still = system.model_copy(update={"as_of": LATER})
+    for by in ("Mira", "Ada"):
+        moves.start(still, Recipe("all-MiniLM-L6-v2", model, Chunking(300)), LATER)
+        moves.promote(still, "Ada", "Smaller", True, LATER)
+        assert rolled_back(warehouse, moves, still, INCIDENT, by, LATER).new
+    rows = warehouse.rows("incidents.remedies").sort("run_id")
+    assert rows.select("run_id", "actor").rows() == [("switch 3", "Mira"), ("switch 5", "Ada")]
+
+
 def test_what_a_rollback_is_the_remedy_of_stays_on_record(warehouse, system, project):
     moves, model = migrations(project, warehouse), embedder().space.version
     ask(warehouse, 12)
