@@ -46,14 +46,14 @@ def record_remedy(
         warehouse: the working file.
         systems: where to look for the incident.
         number: of the incident.
-        told: kind, did (personal data in it is masked), at (now if it is None) and actor.
+        told: kind, did (personal data in it is masked), at (now if it is None) and actor, who stays as given.
         clock: the time, UTC.
 
     Raises:
         IncidentError: there is no such incident, or it cannot be so.
     """
     system, incident = find_incident(warehouse, systems, number, clock)
-    masked = {"did": mask(told["did"])[0]}
+    masked = {"did": mask(" ".join(told["did"].split()))[0]}  # a number may go on in the next line
     by_people = {"at": told["at"] or system.now(clock), "run_id": None, "outcome": None}
     return _append(warehouse, system, incident, dict(told) | masked | by_people, clock)
 

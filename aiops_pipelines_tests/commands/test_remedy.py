@@ -2,7 +2,15 @@
 
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines_tests.commands.small_run import AS_OF, TABLES, frame, number, refused, stored
+from aiops_pipelines_tests.commands.small_run import (
+    AS_OF,
+    TABLES,
+    frame,
+    number,
+    refused,
+    stored,
+    write_system,
+)
 
 
 def test_a_remedy_is_recorded_once_masked_and_changes_no_status(aiops, data):
@@ -41,3 +49,29 @@ def test_a_remedy_that_did_not_hold_is_said_in_status_and_when_resolving(aiops, 
     resolved = aiops(data, "incident", "resolve", incident, *closing)
     assert "(resolved" in resolved.text and "did not hold by the last run" in resolved.error
     assert stored(data).rows("incidents.incident_events")["at"].item() == AS_OF
+
+
+def test_personal_data_is_masked_and_who_acted_is_kept(aiops, data):
+    """Somebody answers for what was done, so `--by` stays, as given."""
+    write_system(data, regimes=["gdpr"])
+    incident, by = number(data), ["--by", "mira@example.com"]
+    reason = ["--reason", "Said by joe@example.com."]
+    aiops(data, "incident", "ack", incident, *by, *reason)
+    aiops(data, "incident", "aware", incident, "--regime", "gdpr", *by, *reason)
+    learned = ["--waiver", "Ask jane@example.com."]
+    aiops(data, "incident", "resolve", incident, *by, *reason, *learned)
+    done = ["--did", "Called back\n+49 30\n12345678.", "--kind", "other"]
+    aiops(data, "incident", "remedy", incident, *by, *done)
+    began = ["--seen", "Wrong.", "--began", "2026-07-01T00:00Z", "--severity", "P2"]
+    aiops(data, "incident", "open", "support", "--title", "Call\t+49 30\n12345678", *began, *by)
+    tables = stored(data)
+    events = tables.rows("incidents.incident_events")
+    assert events["reason"].to_list() == [
+        "Said by [EMAIL].",
+        "Said by [EMAIL]. Runbook not changed: Ask [EMAIL].",
+    ]
+    assert tables.rows("incidents.legal_events")["reason"].item() == "Said by [EMAIL]."
+    remedies, reported = (tables.rows(f"incidents.{name}") for name in ("remedies", "reported_incidents"))
+    assert (remedies["did"].item(), reported["title"].item()) == ("Called back [PHONE].", "Call [PHONE]")
+    actors = [events["actor"], remedies["actor"], reported["reporter"]]
+    assert {actor for column in actors for actor in column} == {"mira@example.com"}
