@@ -38,6 +38,16 @@ def test_an_index_that_was_behind_is_brought_up_to_date_and_that_is_recorded(war
     assert "1 edited" in row["outcome"] and "1 new text" in row["outcome"]
 
 
+def test_an_index_that_does_not_equal_its_source_then_is_no_remedy(warehouse, system):
+    lost = warehouse.rows("rag.index_chunks", document="hours.md")["chunk_id"][0]
+    with warehouse.writing() as writer:
+        writer.delete("rag.chunks", chunk_id=lost)
+    (system.corpus.folder / "fees.md").write_text("# Fees\n\nA label costs three euros.\n", encoding="utf-8")
+    with pytest.raises(IncidentError, match="without a text.*no remedy of INC-1.*aiops reindex desk --anew"):
+        reindexed(warehouse, system, INCIDENT, "Mira", LATER)
+    assert warehouse.rows("incidents.remedies").is_empty()
+
+
 def test_an_index_that_is_level_is_no_remedy(warehouse, system):
     with pytest.raises(IncidentError, match="level with its corpus already"):
         reindexed(warehouse, system, INCIDENT, "Mira", LATER)
@@ -59,6 +69,8 @@ def test_a_switch_is_rolled_back_and_that_is_recorded(warehouse, system, project
     (row,) = warehouse.rows("incidents.remedies").rows(named=True)
     assert recorded.remedy["remedy_id"] == row["remedy_id"] and row["run_id"] == "switch 3"
     assert "In force is all-MiniLM-L6-v2" in row["outcome"]
+    switch = warehouse.rows("rag.active_indexes").sort("number").row(-1, named=True)
+    assert (switch["decided_by"], switch["reason"]) == ("Mira", "A remedy of INC-1.")
 
 
 def test_what_cannot_be_recorded_is_not_run(warehouse, system, project):
@@ -83,7 +95,8 @@ def test_two_rollbacks_are_two_remedies_where_the_clock_stands_still(warehouse, 
     for by in ("Mira", "Ada"):
         moves.start(still, Recipe("all-MiniLM-L6-v2", model, Chunking(300)), LATER)
         moves.promote(still, "Ada", "Smaller", True, LATER)
-        assert rolled_back(warehouse, moves, still, INCIDENT, by, LATER).new
+        recorded = rolled_back(warehouse, moves, still, INCIDENT, by, LATER + timedelta(days=1))
+        assert recorded.new and (recorded.remedy["actor"], recorded.remedy["at"]) == (by, LATER)
     rows = warehouse.rows("incidents.remedies").sort("run_id")
     assert rows.select("run_id", "actor").rows() == [("switch 3", "Mira"), ("switch 5", "Ada")]
 
