@@ -25,7 +25,7 @@ AnySystem = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of
 InSystem = Annotated[str | None, typer.Option("--system", metavar="NAME", help="Look in this system only.")]
 Incident = Annotated[str, typer.Argument(metavar="ID", help="Number of the incident.")]
 By = Annotated[str, typer.Option(metavar="NAME", help="Who decides; kept as it is given.")]
-"""The one thing that is told and never masked: somebody answers for what was decided, and the log says who."""
+"""The one thing that is told and never masked: somebody answers for a decision, and the log says who."""
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, in a sentence.")]
 
 

@@ -66,8 +66,8 @@ _NAMES = (
     "AHV|AVS|BSN|CNP|CPF|CPR|CURP|DNI|IRD|IdNr|NHS|NIE|NIF|NINO|NIR|OIB|PESEL|PPSN?|RRN|RUT|SIN|SVNR|TFN"
     "|(?i:national insurance|national id|social insurance|tax file|tax id|taxpayer id|identity card|id card"
     "|passport|driv(?:er['\u2019]?s|ing) licen[cs]e|aadhaa?r|steuer-?id|reisepass|(?:personal)?ausweis"
-    "|s[ée]curit[ée] sociale|seguridad social|carte d['\u2019]identit[ée]|passeport|pasaporte|codice fiscale|kimlik"
-    "|rodn[ée] [čc][íi]slo)"
+    "|s[ée]curit[ée] sociale|seguridad social|carte d['\u2019]identit[ée]|passeport|pasaporte|codice fiscale"
+    "|kimlik|rodn[ée] [čc][íi]slo)"
 )
 _IDENTIFICATION = "identi(?:fication|ty)"
 _BEFORE_NUMBER = (

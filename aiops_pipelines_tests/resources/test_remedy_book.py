@@ -43,7 +43,7 @@ def test_an_index_that_does_not_equal_its_source_then_is_no_remedy(warehouse, sy
     with warehouse.writing() as writer:
         writer.delete("rag.chunks", chunk_id=lost)
     (system.corpus.folder / "fees.md").write_text("# Fees\n\nA label costs three euros.\n", encoding="utf-8")
-    with pytest.raises(IncidentError, match="without a text.*no remedy of INC-1.*aiops reindex desk --anew"):
+    with pytest.raises(IncidentError, match=r"without a text.*no remedy of INC-1.*aiops reindex desk --anew"):
         reindexed(warehouse, system, INCIDENT, "Mira", LATER)
     assert warehouse.rows("incidents.remedies").is_empty()
 
