@@ -15,7 +15,7 @@ from aiops_pipelines.drift.comparison import holm
 from aiops_pipelines.incidents.facts import Reading
 from aiops_pipelines.incidents.lifecycle import signals_of
 from aiops_pipelines.incidents.remedy_effects import Effect
-from aiops_pipelines.incidents.remedy_spans import Span, span_before, span_since, waits_until
+from aiops_pipelines.incidents.remedy_spans import Span, period_of, span_before, span_since, waits_until
 from aiops_pipelines.incidents.remedy_words import BETTER, CANNOT_TELL, HELD, NOT_HELD, Said, reason, shown
 from aiops_pipelines.incidents.rules import RULES
 from aiops_pipelines.monitoring.daily_alerts import RULES as DAILY
@@ -193,10 +193,10 @@ def _judged(system: str, stretch: Stretch, known: Known, effect_of: EffectOf) ->
 
 
 def _compared(signal: str, subject: str, stretch: Stretch, known: Known, effect_of: EffectOf) -> Compared:
-    mine = [_as_it_happened(r) for name, r in known.readings if name == signal and r.subject == subject]
-    mine.sort(key=lambda r: r.start)
+    every = _every(signal, subject)
+    found_of = [_as_it_happened(r) for name, r in known.readings if name == signal and r.subject == subject]
+    mine = sorted((r for r in found_of if _whole(r, every)), key=lambda r: r.start)
     before, after, until = stretch.periods(mine)
-    every = RULES[signal].every if signal in RULES else ""
     found = Compared(signal, subject, before, after, "", None, every)
     if not after:
         return found
@@ -213,6 +213,18 @@ def _compared(signal: str, subject: str, stretch: Stretch, known: Known, effect_
         picked = effect.picked_from(*figures, _level(signal, known.limits)) if alone else float("-inf")
         p = effect.chance(picked)
     return Compared(signal, subject, before, after, effect, p, every, alone)
+
+
+def _every(signal: str, subject: str) -> str:
+    """Return how long the whole periods of a limit are; burn rates are read every five minutes."""
+    if signal not in RULES or (signal == "service_alert" and subject not in DAILY):
+        return ""
+    return RULES[signal].every
+
+
+def _whole(r: Reading, every: str) -> bool:
+    """Say whether a day is over: one that breaks its limit is told at once, and may end within it."""
+    return every != "day" or r.end == period_of(r.start, every)[1]
 
 
 def _as_it_happened(r: Reading) -> Reading:

@@ -322,6 +322,42 @@ def test_a_worse_index_is_remedied_by_the_index_that_follows_it_in_the_middle_of
     assert (first["periods_after"], first["verdict"]) == (0, "CANNOT TELL")  # the index is the second one's
 
 
+def alert(rule: str, *read: tuple[datetime, datetime, bool]) -> list[tuple[str, Reading]]:
+    """Readings of a service alert: start, end and whether it breaks its limit of 10 %."""
+    return [
+        ("service_alert", Reading(start, end, bad, "errors", "P2", 0.3 if bad else 0.01, 0.1, "", rule))
+        for start, end, bad in read
+    ]
+
+
+def test_a_burn_rate_is_no_day_and_is_compared_over_the_hours_on_either_side() -> None:
+    minutes = timedelta(minutes=5)
+    world = World([], [], week(0, 14), now=week(0, 16))
+    read = [(week(0, hour) - minutes, week(0, hour), hour < 15) for hour in (12, 13, 15)]
+    world.readings = alert("burn_rate_1h", *read)
+    sides: list[Span] = []
+
+    def of(_: str, __: str, before: Span, since: Span) -> Effect | str:
+        sides.extend((before, since))
+        return SHOWN
+
+    (row,) = proofs("s", world.known(), of).to_dicts()
+    assert sides == [Span(week(0, 12), week(0, 14)), Span(week(0, 14), week(0, 16))]
+    assert row["verdict"] == "held" and row["reason"].startswith("Calm in the reading judged since")
+
+
+def test_a_day_that_is_not_over_judges_nothing() -> None:
+    world = World([], [], week(0, 36), now=week(0, 57))
+    world.readings = alert(
+        "errors", (week(0), week(0, 24), True), (week(0, 48), week(0, 57), True)
+    )  # the second broke by nine in the morning
+    row = world.one(SHOWN)
+    assert (row["periods_after"], row["verdict"], row["waits_until"]) == (0, "CANNOT TELL", week(0, 72))
+    world.now = week(0, 72)
+    world.readings = alert("errors", (week(0), week(0, 24), True), (week(0, 48), week(0, 72), True))
+    assert world.one(SHOWN)["verdict"] == "better, not back"
+
+
 def test_no_rule_judges_what_a_person_reported() -> None:
     world = World([0], [1], week(1))
     known = world.known()
