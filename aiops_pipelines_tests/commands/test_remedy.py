@@ -94,6 +94,19 @@ def test_personal_data_is_masked_and_who_acted_is_kept(aiops, data):
     assert {actor for column in actors for actor in column} == {"mira@example.com"}
 
 
+def test_what_the_audit_log_cannot_hold_is_refused_and_not_stored(aiops, data):
+    """A row that no entry can be made of would stop the log of its system for good."""
+    write_system(data, regimes=["gdpr"])
+    incident, log = number(data), "Traceback. " * 3_000
+    said = "--reason has 32,999 characters in all; say it in 4,000"
+    refused(aiops(data, "incident", "ack", incident, "--by", "Mira", "--reason", log), said)
+    aware = ["incident", "aware", incident, "--regime", "gdpr"]
+    refused(aiops(data, *aware, "--by", "Mira", "--reason", log), said)
+    refused(aiops(data, *aware, "--by", "M" * 121), "--by has 121 characters in all; say it in 120")
+    assert stored(data).rows("incidents.incident_events").is_empty()
+    assert stored(data).rows("incidents.legal_events").is_empty()
+
+
 @pytest.fixture
 def desk(aiops, tmp_path):
     """A system whose index is published, with an incident of a stale index and one of a worse index."""
