@@ -24,7 +24,8 @@ OneSystem = Annotated[str, typer.Argument(metavar="NAME", help="Name of the syst
 AnySystem = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a system; all without it.")]
 InSystem = Annotated[str | None, typer.Option("--system", metavar="NAME", help="Look in this system only.")]
 Incident = Annotated[str, typer.Argument(metavar="ID", help="Number of the incident.")]
-By = Annotated[str, typer.Option(metavar="NAME", help="Who decides.")]
+By = Annotated[str, typer.Option(metavar="NAME", help="Who decides; kept as it is given.")]
+"""The one thing that is told and never masked: somebody answers for a decision, and the log says who."""
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, in a sentence.")]
 
 

@@ -65,9 +65,9 @@ _NO_NUMBER = (
 _NAMES = (
     "AHV|AVS|BSN|CNP|CPF|CPR|CURP|DNI|IRD|IdNr|NHS|NIE|NIF|NINO|NIR|OIB|PESEL|PPSN?|RRN|RUT|SIN|SVNR|TFN"
     "|(?i:national insurance|national id|social insurance|tax file|tax id|taxpayer id|identity card|id card"
-    "|passport|driv(?:er'?s|ing) licen[cs]e|aadhaa?r|steuer-?id|reisepass|(?:personal)?ausweis"
-    "|s[ée]curit[ée] sociale|seguridad social|carte d'identit[ée]|passeport|pasaporte|codice fiscale|kimlik"
-    "|rodn[ée] [čc][íi]slo)"
+    "|passport|driv(?:er['\u2019]?s|ing) licen[cs]e|aadhaa?r|steuer-?id|reisepass|(?:personal)?ausweis"
+    "|s[ée]curit[ée] sociale|seguridad social|carte d['\u2019]identit[ée]|passeport|pasaporte|codice fiscale"
+    "|kimlik|rodn[ée] [čc][íi]slo)"
 )
 _IDENTIFICATION = "identi(?:fication|ty)"
 _BEFORE_NUMBER = (
@@ -88,8 +88,8 @@ _SAID = re.compile(
     re.ASCII,
 )
 """Names that are words of their own too count before "number" alone."""
-DIGITS = r"(?s:\d(?:.{0,3}\d){5})"
-"""Stands in every number behind a name."""
+DIGITS = r"(?s:\d(?:.{0,3}\d){5})|\d[A-Z]{4,16}\d"
+"""One of these stands in every number behind a name."""
 NAMED = rf"{_NAMES}|(?i:{_IDENTIFICATION}|{_BEFORE_NUMBER})|{_EASTERN}".replace(" ", ".").replace("-?", ".?")
 """The names, where blanks and hyphens may be of any kind."""
 SHAPES = (

@@ -32,6 +32,7 @@ from aiops_pipelines.resources.legal_book import EVENTS as LEGAL_EVENTS
 from aiops_pipelines.resources.legal_book import legal_clocks_now
 from aiops_pipelines.resources.notifier import deliver
 from aiops_pipelines.resources.pages import review_page
+from aiops_pipelines.resources.remedy_book import REMEDIES
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 
@@ -191,7 +192,7 @@ def _update(work: Work, system: System, runbooks: Mapping[str, Runbook]) -> list
         writer.append("incidents.announcements", announcements(told_now, after, system, now))
     for table_name, events in (
         ("incidents.incident_events", decided),
-        (LEGAL_EVENTS, warehouse.rows(LEGAL_EVENTS, system=system.name)),
+        *((name, warehouse.rows(name, system=system.name)) for name in (LEGAL_EVENTS, REMEDIES)),
     ):
         for number in lifecycle.unmatched_events(after, events)["incident_id"].unique().sort():
             work.problem(

@@ -3,6 +3,7 @@
 Which incidents there are is decided in `lifecycle`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,8 @@ NEXT = {
 }
 """Status by status, the events that can happen and the status they lead to."""
 NEEDS_A_REASON = ("resolved", "reopened", "paused")
+LONGEST = {"--by": 120, "--reason": 4_000, "--reference": 500}
+"""Characters; an entry of the audit log has 65,535 bytes, and one that is longer would stop the log."""
 Row = dict[str, Any]
 
 
@@ -102,6 +105,18 @@ def new_event(
     paused = bool(earlier) and earlier[-1]["event"] == "paused"
     if earlier and at < earlier[-1]["at"]:
         raise IncidentError(f"{row['incident_id']} has an event of {earlier[-1]['at']}; add only later ones.")
-    if refused := refusal(incident["status"], paused, row):
+    refused = refusal(incident["status"], paused, row)
+    if refused := refused or too_long({"--by": actor, "--reason": reason}):
         raise IncidentError(refused)
     return pl.DataFrame([row], schema=EVENTS)
+
+
+def too_long(given: Mapping[str, str]) -> str | None:
+    """Say which option is longer than what the audit log can hold, where what is recorded stays for good."""
+    for option, text in given.items():
+        if len(text) > LONGEST[option]:
+            return (
+                f"{option} has {len(text):,} characters in all; say it in {LONGEST[option]:,}, and the rest "
+                "where the incident is worked on."
+            )
+    return None

@@ -60,6 +60,8 @@ class Reading:
     limit: float | None
     evidence: str
     subject: str = ""
+    at: datetime | None = None
+    """When it happened, where the period is only the week that it falls in."""
 
 
 def week_of(monday: date) -> tuple[datetime, datetime]:

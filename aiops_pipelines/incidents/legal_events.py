@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.compliance.deadlines import NOT_REPORTABLE, notices, regimes
-from aiops_pipelines.incidents.course import IncidentError, Row
+from aiops_pipelines.incidents.course import IncidentError, Row, too_long
 from aiops_pipelines.wording import listed, moment
 
 LEGAL_EVENTS = pl.Schema(
@@ -99,7 +99,8 @@ def new_legal_event(
     """
     key = {name: incident[name] for name in ("system", "incident_id")}
     earlier = recorded(events.filter(regime=event["regime"], **key).rows(named=True))
-    if refused := _refusal(incident, list(under), earlier, event, now):
+    given = {"--by": event["actor"], "--reason": event["reason"], "--reference": event["reference"]}
+    if refused := _refusal(incident, list(under), earlier, event, now) or too_long(given):
         raise IncidentError(refused)
     return pl.DataFrame([key | {"recorded_at": now} | event], schema=LEGAL_EVENTS)
 

@@ -32,6 +32,19 @@ def remedy_id(system: str, incident_id: str, at: datetime, did: str) -> str:
     return "REM-" + sha256(content.encode()).hexdigest()[:8]
 
 
+def possible(incident: Row, told: Row, now: datetime) -> dict[str, Any]:
+    """Return what is told with its words in a line; before a run, so that what was run can be recorded.
+
+    Raises:
+        IncidentError: it cannot be so.
+    """
+    key = {name: incident[name] for name in ("system", "incident_id")}
+    row = key | dict(told) | {name: " ".join(told[name].split()) for name in LONGEST}
+    if refused := _refusal(incident, row, now):
+        raise IncidentError(refused)
+    return row
+
+
 def new_remedy(incident: Row, told: Row, earlier: pl.DataFrame, now: datetime) -> tuple[str, pl.DataFrame]:
     """Return a remedy's number and the row to append for it to `incidents.remedies`.
 
@@ -46,11 +59,10 @@ def new_remedy(incident: Row, told: Row, earlier: pl.DataFrame, now: datetime) -
     Raises:
         IncidentError: it cannot be so, or contradicts what was recorded under the same number.
     """
-    key = {name: incident[name] for name in ("system", "incident_id")}
-    row = key | dict(told) | {name: " ".join(told[name].split()) for name in LONGEST}
-    if refused := _refusal(incident, row, now):
-        raise IncidentError(refused)
-    row["remedy_id"] = number = remedy_id(**key, at=row["at"], did=row["did"])
+    row = possible(incident, told, now)
+    key = {name: row[name] for name in ("system", "incident_id")}
+    words = " ".join(filter(None, (row["did"], row["outcome"])))  # the same run twice is two remedies
+    row["remedy_id"] = number = remedy_id(**key, at=row["at"], did=words)
     for before in earlier.filter(remedy_id=number, **key).rows(named=True):
         if other := [name for name in ("kind", "actor") if row[name] != before[name]]:
             raise IncidentError(

@@ -5,8 +5,8 @@ A before and an after prove no cause: what else changed is listed beside each ve
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -15,7 +15,7 @@ from aiops_pipelines.drift.comparison import holm
 from aiops_pipelines.incidents.facts import Reading
 from aiops_pipelines.incidents.lifecycle import signals_of
 from aiops_pipelines.incidents.remedy_effects import Effect
-from aiops_pipelines.incidents.remedy_spans import Span, span_before, span_since, waits_until
+from aiops_pipelines.incidents.remedy_spans import Span, period_of, span_before, span_since, waits_until
 from aiops_pipelines.incidents.remedy_words import BETTER, CANNOT_TELL, HELD, NOT_HELD, Said, reason, shown
 from aiops_pipelines.incidents.rules import RULES
 from aiops_pipelines.monitoring.daily_alerts import RULES as DAILY
@@ -24,6 +24,7 @@ from aiops_pipelines.systems import Limits
 from aiops_pipelines.wording import day, inert
 
 TIME = pl.Datetime("us", "UTC")
+INSTANT = timedelta(microseconds=1)
 PROOFS = pl.Schema(
     {
         **dict.fromkeys(("system", "incident_id", "remedy_id", "signal", "subject"), pl.String()),
@@ -90,8 +91,9 @@ class Stretch:
         return [r for r in broken if r.start >= self.since] or broken, after, until
 
     def _own(self, r: Reading) -> bool:
-        mine = self.signals.filter(subject=r.subject, cause=r.cause, period_start=r.start)
-        return not mine.is_empty()
+        start, end = pl.col("period_start"), pl.col("period_end")
+        covers = (start == r.start) | ((start < r.start) & (end > r.start))
+        return not self.signals.filter(covers, subject=r.subject, cause=r.cause).is_empty()
 
     def also_changed(self, known: Known, until: datetime) -> list[str]:
         """Say what else changed from the incident's first signal to a moment: versions, other remedies."""
@@ -191,9 +193,10 @@ def _judged(system: str, stretch: Stretch, known: Known, effect_of: EffectOf) ->
 
 
 def _compared(signal: str, subject: str, stretch: Stretch, known: Known, effect_of: EffectOf) -> Compared:
-    mine = [r for name, r in known.readings if name == signal and r.subject == subject]
+    every = _every(signal, subject)
+    found_of = [_as_it_happened(r) for name, r in known.readings if name == signal and r.subject == subject]
+    mine = sorted((r for r in found_of if _whole(r, every)), key=lambda r: r.start)
     before, after, until = stretch.periods(mine)
-    every = RULES[signal].every if signal in RULES else ""
     found = Compared(signal, subject, before, after, "", None, every)
     if not after:
         return found
@@ -206,10 +209,40 @@ def _compared(signal: str, subject: str, stretch: Stretch, known: Known, effect_
     effect = effect_of(signal, subject, span, span_since(after, at, until, every))
     p = None
     if isinstance(effect, Effect):
-        figures = before[0].value, _mean(found.since), before[0].limit
+        figures = *_against_the_same(found), before[0].limit
         picked = effect.picked_from(*figures, _level(signal, known.limits)) if alone else float("-inf")
         p = effect.chance(picked)
     return Compared(signal, subject, before, after, effect, p, every, alone)
+
+
+def _every(signal: str, subject: str) -> str:
+    """Return how long the whole periods of a limit are; burn rates are read every five minutes."""
+    if signal not in RULES or (signal == "service_alert" and subject not in DAILY):
+        return ""
+    return RULES[signal].every
+
+
+def _whole(r: Reading, every: str) -> bool:
+    """Say whether a day is over: one that breaks its limit is told at once, and may end within it."""
+    return every != "day" or r.end == period_of(r.start, every)[1]
+
+
+def _as_it_happened(r: Reading) -> Reading:
+    """Return a reading by its own moment: a new index is what a remedy makes, in the middle of a week."""
+    return r if r.at is None else replace(r, start=r.at, end=r.at + INSTANT)
+
+
+def _against_the_same(found: Compared) -> tuple[float | None, float | None]:
+    """Return the rule's figures before and since, held against one and the same thing.
+
+    A new index is held against the one before it, so its figures add up, nearly: a drop of 0.1 and then one
+    of -0.1 make 0.1 and 0 against the index before both.
+    """
+    first, last = found.before[0], found.since[-1]
+    if first.at is None:
+        return first.value, _mean(found.since)
+    was = sum(r.value or 0.0 for r in found.before)
+    return was, was + sum(r.value or 0.0 for r in found.after if r.start <= last.start)
 
 
 def _level(signal: str, limits: Limits) -> float:

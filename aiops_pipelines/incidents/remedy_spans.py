@@ -60,10 +60,11 @@ def span_before(broken: Sequence[Reading], at: datetime, every: str) -> tuple[Sp
     """Return what lies before a remedy, and whether it is only the period that raised the alarm.
 
     That period was picked for breaking the limit, so it is left out where whole ones follow it. Those count
-    whether they broke the limit or not: to take the bad ones alone would be picking again.
+    whether they broke the limit or not: to take the bad ones alone would be picking again. An index that is
+    worse is what there is until the remedy, and stays.
     """
     first, end = broken[0], period_of(at, every)[0]
-    if every and end > first.end:
+    if first.at is None and end > first.end:
         return Span(first.end, end), False
     return Span(first.start, first.end if every else end), True
 

@@ -145,8 +145,8 @@ def retrieval_worse(facts: Facts, limits: Limits) -> Readings:
         if row["ranker"] == "dense" and row["before"]:
             drop = -row["difference"] / row["before"]
             broken = row["verdict"] == "worse" and drop > limits.margin
-            week, figures = week_of(monday(row["valid_from"])), (drop, limits.margin)
-            yield Reading(*week, broken, "retrieval_worse", "P2", *figures, row["reason"])
+            at, figures, said = row["valid_from"], (drop, limits.margin), row["reason"]
+            yield Reading(*week_of(monday(at)), broken, "retrieval_worse", "P2", *figures, said, at=at)
 
 
 def service_alert(facts: Facts, limits: Limits) -> Readings:

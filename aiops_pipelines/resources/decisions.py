@@ -92,13 +92,14 @@ def record_event(
 ) -> tuple[System, Row]:
     """Append what a person did with an incident; return its system and the incident as it stands then.
 
-    `learned` is what closing an incident takes besides its reason, as `lesson` gives it.
+    `learned` is what closing an incident takes besides its reason, as `lesson` gives it. Personal data in
+    both is masked; who acted stays, also where it is an address: somebody answers for what was done.
 
     Raises:
         IncidentError: there is no such incident, or this cannot happen to it now.
     """
     system, incident = find_incident(warehouse, systems, number, clock)
-    reason = " ".join(part for part in (reason.strip(), learned) if part)
+    reason = mask(" ".join(part for part in (reason.strip(), learned) if part))[0]
     events = warehouse.rows("incidents.incident_events", system=system.name)
     row = new_event(dict(incident), events, event, actor.strip(), reason, system.now(clock))
     with warehouse.writing() as writer:
@@ -119,7 +120,8 @@ def open_incident(warehouse: Warehouse, system: System, told: Row, clock: dateti
         raise IncidentError(
             f"{system.name} has no inference {missing[0]!r}; --call takes an event_id of its inference log."
         )
-    masked = {name: mask(told[name])[0] for name in ("title", "seen")}
+    title = " ".join(told["title"].split())  # first, for a number may go on in the next line
+    masked = {"title": mask(title)[0], "seen": mask(told["seen"])[0]}
     with warehouse.held():  # nobody else writes between the look and the row
         earlier = warehouse.rows(REPORTED, system=system.name)
         number, row = new_report({"system": system.name, **told, **masked}, earlier, system.now(clock))

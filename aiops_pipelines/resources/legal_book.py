@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.incidents.legal_clocks import legal_clocks
 from aiops_pipelines.incidents.legal_events import new_legal_event
 from aiops_pipelines.resources.decisions import find_incident
@@ -30,14 +31,15 @@ def record_legal_event(
 ) -> tuple[System, str]:
     """Append what a person recorded; return the incident's system and its whole number.
 
-    `event` is as `new_legal_event` takes it; without `at` it happened now.
+    `event` is as `new_legal_event` takes it; without `at` it happened now. Personal data in its reason is
+    masked. Who recorded it stays as given, and so does the reference, by which an authority finds a notice.
 
     Raises:
         IncidentError: there is no such incident, or it cannot be so.
     """
     system, incident = find_incident(warehouse, systems, number, clock)
     now = system.now(clock)
-    told = event | {"at": event["at"] or now}
+    told = event | {"at": event["at"] or now, "reason": mask(event["reason"])[0]}
     row = new_legal_event(incident, warehouse.rows(EVENTS), system.regimes, told, now)
     with warehouse.writing() as writer:
         writer.append(EVENTS, row)

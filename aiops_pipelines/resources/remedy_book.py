@@ -11,7 +11,7 @@ from typing import Any
 
 from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.incidents.course import IncidentError
-from aiops_pipelines.incidents.remedies import new_remedy, remedy_id
+from aiops_pipelines.incidents.remedies import new_remedy, possible, remedy_id
 from aiops_pipelines.incidents.runbooks import Runbook
 from aiops_pipelines.rag.chunking import Chunking
 from aiops_pipelines.resources.decisions import find_incident
@@ -46,14 +46,14 @@ def record_remedy(
         warehouse: the working file.
         systems: where to look for the incident.
         number: of the incident.
-        told: kind, did (personal data in it is masked), at (now if it is None) and actor.
+        told: kind, did (personal data in it is masked), at (now if it is None) and actor, who stays as given.
         clock: the time, UTC.
 
     Raises:
         IncidentError: there is no such incident, or it cannot be so.
     """
     system, incident = find_incident(warehouse, systems, number, clock)
-    masked = {"did": mask(told["did"])[0]}
+    masked = {"did": mask(" ".join(told["did"].split()))[0]}  # a number may go on in the next line
     by_people = {"at": told["at"] or system.now(clock), "run_id": None, "outcome": None}
     return _append(warehouse, system, incident, dict(told) | masked | by_people, clock)
 
@@ -90,10 +90,10 @@ def reindexed(
     """Bring the index up to date with its corpus and record that as a remedy.
 
     Raises:
-        IncidentError: nobody does it, nothing was behind, or the index does not equal its source then.
+        IncidentError: it cannot be recorded, nothing was behind, or the index does not equal its source then.
         CorpusError, EmbedderError: the corpus cannot be read, or the model cannot be used.
     """
-    _somebody(incident, by)
+    told = _run_here(system, incident, by, clock, REINDEXED)
     now, number = system.now(clock), incident["incident_id"]
     run_id = remedy_id(system.name, number, now, REINDEXED)
     with warehouse.held():
@@ -111,7 +111,7 @@ def reindexed(
             "the newest and record that with --did."
         )
     outcome = " ".join([*done.report.sentences()[:2], f"Built {', '.join(done.report.built)}."])
-    return _ran(warehouse, system, incident, by, clock, REINDEXED, run_id, outcome)
+    return _append(warehouse, system, incident, told | {"run_id": run_id, "outcome": outcome}, clock)
 
 
 def rolled_back(
@@ -120,33 +120,20 @@ def rolled_back(
     """Serve the index from before the last switch again and record that as a remedy.
 
     Raises:
-        IncidentError: nobody does it.
+        IncidentError: it cannot be recorded.
         MigrationRefused: there is nothing to roll back, or no model for it any more.
     """
-    _somebody(incident, by)
-    switched = moves.rollback(system, by, f"A remedy of {incident['incident_id']}.", clock)
+    told = _run_here(system, incident, by, clock, ROLLED_BACK)
+    switched = moves.rollback(system, told["actor"], f"A remedy of {incident['incident_id']}.", clock)
     recipe = f"{switched['model']}, {Chunking.named(switched['chunker_version']).described}"
     outcome = (
         f"In force is {recipe}, vectors {switched['embedding_version']}, by switch {switched['number']}."
     )
     run_id = f"switch {switched['number']}"
-    return _ran(warehouse, system, incident, by, clock, ROLLED_BACK, run_id, outcome)
-
-
-def _somebody(incident: Row, by: str) -> None:
-    if not by.strip():
-        raise IncidentError(f"A remedy of {incident['incident_id']} is run by somebody; give --by NAME.")
-
-
-def _ran(
-    warehouse: Warehouse,
-    system: System,
-    incident: Row,
-    by: str,
-    clock: datetime,
-    did: str,
-    run_id: str,
-    outcome: str,
-) -> Recorded:
-    told = {"kind": "index", "did": did, "at": system.now(clock), "actor": by}
     return _append(warehouse, system, incident, told | {"run_id": run_id, "outcome": outcome}, clock)
+
+
+def _run_here(system: System, incident: Row, by: str, clock: datetime, did: str) -> dict[str, Any]:
+    """Return what is known of a remedy before it is run; one that could not be recorded is not run."""
+    now = system.now(clock)
+    return possible(incident, {"kind": "index", "did": did, "at": now, "actor": by}, now)

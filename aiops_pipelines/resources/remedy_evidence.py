@@ -37,9 +37,11 @@ CALLS_OF_PERIOD = f"""
     where system = ? and operation = 'chat' and occurred_at >= ? and occurred_at < ?
 """
 RETRIEVED = """
-    select event_id, occurred_at, retrieved, coalesce(user_id, session_id, event_id) as cluster
-    from inference_log.inferences where system = ? and retrieved is not null
-    and occurred_at >= ? and occurred_at < ?
+    select event_id, occurred_at, retrieved, coalesce(
+        calls.user_id, traces.user_id, calls.session_id, traces.session_id, event_id
+    ) as cluster
+    from inference_log.inferences as calls left join inference_log.traces using (system, trace_id)
+    where system = ? and retrieved is not null and occurred_at >= ? and occurred_at < ?
 """
 COSTS = """
     select day, sum(cost_usd)::double as cost from costs.daily_pricing

@@ -50,8 +50,9 @@ class RetrievalBench:
     def evaluate(self, system: str, now: datetime) -> Found:
         """Return how well each way of ranking works on every index served, with its time's queries.
 
-        One that was served twice, before a migration and after its rollback, counts with its last time. An
-        index is asked in its own space; where no model known here has it, only BM25 is measured.
+        One that was served twice, before a migration and after its rollback, counts with its last time; but
+        each time it is held against the index before it, or a rollback would undo what it is the remedy of.
+        An index is asked in its own space; where no model known here has it, only BM25 is measured.
         """
         scores = [self._tables["rag.retrieval_scores"].empty()]
         quality = [self._tables["rag.retrieval_quality"].empty()]
@@ -64,19 +65,23 @@ class RetrievalBench:
         ends = dict(zip(starts, [*starts[1:], now + INSTANT], strict=True)) if starts else {}
         asked = Asked(self._recipes, system)
         last = versions.unique("index_version", keep="last", maintain_order=True)
-        for index in last.iter_rows(named=True):
+        newest = dict(last.select("index_version", "valid_from").iter_rows())
+        for index in versions.iter_rows(named=True):
             of_index, since = [scores[0]], index["valid_from"]
+            counts = since == newest[index["index_version"]]
             questions, truth = self._in_force(system, ends[since] - INSTANT)
             searched = self._searched(system, index, questions["query"].to_list(), asked)
-            contexts = Contexts.of(searched, questions, truth)
+            contexts = Contexts.of(searched, questions, truth) if counts else None
             for one, dead, documents in _scored(system, index, questions, truth, searched):
                 of_index.append(one)
-                beside = contexts.beside(with_context_scores(one, documents, truth))
-                quality.append(evaluation.retrieval_quality(beside, since, dead))
-                slices.append(retrieval_slices(one, questions, since))
-            scores += of_index
+                if contexts is not None:
+                    beside = contexts.beside(with_context_scores(one, documents, truth))
+                    quality.append(evaluation.retrieval_quality(beside, since, dead))
+                    slices.append(retrieval_slices(one, questions, since))
             found = pl.concat(of_index)
-            compared.append(retrieval_comparisons(found, since))
+            if counts:
+                scores += of_index
+                compared.append(retrieval_comparisons(found, since))
             if before is not None:
                 same = asked_the_same(questions, truth, *before[1:])
                 changes.append(retrieval_changes(before[0], found, same, since))

@@ -11,6 +11,7 @@ import pytest
 
 from aiops_pipelines.incidents.course import EVENTS
 from aiops_pipelines.incidents.legal_events import LEGAL_EVENTS
+from aiops_pipelines.incidents.remedies import REMEDIES
 from aiops_pipelines.incidents.rules import SIGNALS
 from aiops_pipelines.project import ROOT
 
@@ -199,6 +200,33 @@ def test_what_the_law_asks_of_an_incident_that_moved_is_told(desk, warehouse):
     assert run(desk, warehouse).success
     (sentence,) = warehouse.rows("operations.problems")["problem"]
     assert "INC-gone (incidents.legal_events) has no incident any more" in sentence
+
+
+def remedied(number: str, actor: str) -> pl.DataFrame:
+    at = {"at": datetime(2026, 6, 8, 9, tzinfo=UTC), "recorded_at": datetime(2026, 6, 8, 10, tzinfo=UTC)}
+    words = {"kind": "prompt", "did": "Cut it.", "actor": actor, "run_id": None, "outcome": None}
+    key = {"system": "desk", "incident_id": number, "remedy_id": "REM-1"}
+    return pl.DataFrame([key | at | words], schema=REMEDIES)
+
+
+def test_a_remedy_of_an_incident_that_moved_is_told(desk, warehouse):
+    with warehouse.writing() as writer:
+        writer.append("incidents.remedies", remedied("INC-gone", "Mira"))
+    assert run(desk, warehouse).success
+    (sentence,) = warehouse.rows("operations.problems")["problem"]
+    assert "INC-gone (incidents.remedies) has no incident any more" in sentence
+
+
+def test_a_remedy_is_a_decision_of_the_audit_log_by_who_acted_as_given(desk, warehouse):
+    from aiops_pipelines.defs.compliance import decisions
+    from aiops_pipelines.systems import load_system
+
+    with warehouse.writing() as writer:
+        writer.append("incidents.remedies", remedied("INC-1", "mira@example.com"))
+    made = list(decisions(warehouse, load_system(desk.systems / "desk.yaml", desk.data)))
+    (entry,) = (entry for entry in made if entry["kind"] == "decision.incident_remedied")
+    assert (entry["actor"], entry["details"]["remedy_id"]) == ("mira@example.com", "REM-1")
+    assert entry["summary"].endswith("Cut it.") and "2026-06-08T10" in entry["occurred_at"]
 
 
 def test_each_legal_record_is_a_decision_of_the_audit_log(desk, warehouse):

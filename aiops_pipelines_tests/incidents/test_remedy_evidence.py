@@ -95,3 +95,21 @@ def test_attacks_that_hold_again_are_compared_attack_by_attack(add, evidence):
     found = evidence.effect("attack_gave_way", "secrets", BEFORE, SINCE)
     assert isinstance(found, Effect) and found.value == pytest.approx(5.5 / 12)
     assert 0 < found.low < found.value
+
+
+def test_calls_hang_together_by_the_user_that_only_their_trace_names(add, evidence):
+    for trace, user in (("t1", "u1"), ("t2", "u1"), ("t3", "u2")):
+        add("inference_log.traces", [{"trace_id": trace, "user_id": user}])
+
+    def call(trace: str, at: datetime) -> None:
+        row = {"event_id": f"{trace}-{at:%d}", "trace_id": trace, "occurred_at": at, "retrieved": []}
+        add("inference_log.inferences", [row])
+
+    for side in (BEFORE, SINCE):
+        for trace in ("t1", "t2"):
+            call(trace, side.start)
+    few = "the calls are of fewer than two users, so nothing says how far chance goes"
+    assert evidence.effect("index_stale", "", BEFORE, SINCE) == few
+    for side in (BEFORE, SINCE):
+        call("t3", side.start)
+    assert isinstance(evidence.effect("index_stale", "", BEFORE, SINCE), Effect)

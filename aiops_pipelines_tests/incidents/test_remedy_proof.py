@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import norm
 
 from aiops_pipelines.incidents.course import EVENTS
-from aiops_pipelines.incidents.facts import Reading
+from aiops_pipelines.incidents.facts import Facts, Reading
 from aiops_pipelines.incidents.lifecycle import incidents
 from aiops_pipelines.incidents.remedies import REMEDIES
 from aiops_pipelines.incidents.remedy_effects import Effect, of_pairs, of_shares
 from aiops_pipelines.incidents.remedy_proof import PROOFS, Known, proofs
 from aiops_pipelines.incidents.remedy_spans import Span
 from aiops_pipelines.incidents.remedy_words import told, with_proofs, worst
-from aiops_pipelines.incidents.rules import SIGNALS
+from aiops_pipelines.incidents.rules import SIGNALS, readings
 from aiops_pipelines.monitoring.daily_alerts import Day
 from aiops_pipelines.monitoring.daily_alerts import errors as read_errors
 from aiops_pipelines.systems import Limits
@@ -282,6 +283,79 @@ def test_what_else_changed_is_listed_up_to_the_end_of_what_was_judged() -> None:
     ]
     assert row["reason"].endswith("before and after is no proof of cause.")
     assert "Nothing else is known to have changed" in World([0, 1], [2], week(2)).one(SHOWN)["reason"]
+
+
+def test_a_worse_index_is_remedied_by_the_index_that_follows_it_in_the_middle_of_a_week() -> None:
+    """Each is held against the one before it: a drop of 10 % of 0.8, and then a rise by as much."""
+    at = {"worse": week(0, 60), "better": week(0, 100)}
+    rows = [
+        {"valid_from": at[verdict], "ranker": "dense", "before": 0.8, "difference": difference}
+        | {"verdict": verdict, "reason": "So it is."}
+        for verdict, difference in (("better", 0.08), ("worse", -0.08))
+    ]
+    world = World([], [], at["better"])
+
+    def found(rows: list[dict[str, Any]]) -> list[tuple[str, Reading]]:
+        return readings(Facts("s", NOW, retrieval_changes=pl.DataFrame(rows)), Limits())
+
+    world.readings = found(rows)
+    sides: list[tuple[Span, Span]] = []
+
+    def of(_: str, __: str, before: Span, since: Span) -> Effect | str:
+        sides.append((before, since))
+        return SHOWN
+
+    (row,) = proofs("s", world.known(), of).to_dicts()
+    assert (row["periods_before"], row["periods_after"], row["verdict"]) == (1, 1, "held")
+    assert sides == [(Span(at["worse"], at["better"]), Span(at["better"], NOW))]
+    assert row["judged_until"] == at["better"] + timedelta(microseconds=1)
+    # 3.92 standard errors; as good as before the drop, so 0.02 of 0.1 lies below the limit: 0.78 + 1.645
+    assert row["p_value"] == pytest.approx(norm.sf(3.92) / norm.sf(0.2 * 3.92 + 1.645), rel=0.01)
+
+    world.readings = found([*rows, rows[1] | {"valid_from": week(1, 30)}])
+    (row,) = proofs("s", world.known(), of).to_dicts()
+    assert (row["periods_broken"], row["verdict"]) == (1, "better, not back")
+    assert sides[-1][1] == Span(week(1, 30), row["judged_until"])
+
+    world.remedies = [at["better"] - timedelta(days=1), at["better"]]
+    first, _ = proofs("s", world.known(), of).sort("remedied_at").to_dicts()
+    assert (first["periods_after"], first["verdict"]) == (0, "CANNOT TELL")  # the index is the second one's
+
+
+def alert(rule: str, *read: tuple[datetime, datetime, bool]) -> list[tuple[str, Reading]]:
+    """Readings of a service alert: start, end and whether it breaks its limit of 10 %."""
+    return [
+        ("service_alert", Reading(start, end, bad, "errors", "P2", 0.3 if bad else 0.01, 0.1, "", rule))
+        for start, end, bad in read
+    ]
+
+
+def test_a_burn_rate_is_no_day_and_is_compared_over_the_hours_on_either_side() -> None:
+    minutes = timedelta(minutes=5)
+    world = World([], [], week(0, 14), now=week(0, 16))
+    read = [(week(0, hour) - minutes, week(0, hour), hour < 15) for hour in (12, 13, 15)]
+    world.readings = alert("burn_rate_1h", *read)
+    sides: list[Span] = []
+
+    def of(_: str, __: str, before: Span, since: Span) -> Effect | str:
+        sides.extend((before, since))
+        return SHOWN
+
+    (row,) = proofs("s", world.known(), of).to_dicts()
+    assert sides == [Span(week(0, 12), week(0, 14)), Span(week(0, 14), week(0, 16))]
+    assert row["verdict"] == "held" and row["reason"].startswith("Calm in the reading judged since")
+
+
+def test_a_day_that_is_not_over_judges_nothing() -> None:
+    world = World([], [], week(0, 36), now=week(0, 57))
+    world.readings = alert(
+        "errors", (week(0), week(0, 24), True), (week(0, 48), week(0, 57), True)
+    )  # the second broke by nine in the morning
+    row = world.one(SHOWN)
+    assert (row["periods_after"], row["verdict"], row["waits_until"]) == (0, "CANNOT TELL", week(0, 72))
+    world.now = week(0, 72)
+    world.readings = alert("errors", (week(0), week(0, 24), True), (week(0, 48), week(0, 72), True))
+    assert world.one(SHOWN)["verdict"] == "better, not back"
 
 
 def test_no_rule_judges_what_a_person_reported() -> None:
