@@ -56,7 +56,7 @@ class Appended:
 
 def candidate_ids(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """The ids to look up in the log before these entries are appended, with those of possible conflicts."""
-    ids = [str(entry["entry_id"]) for entry in entries]
+    ids = [leaf.well_formed(entry["entry_id"]) for entry in entries]
     return [*ids, *(conflict_id(leaf_hash(leaf.encode(entry))) for entry in entries)]
 
 

@@ -5,7 +5,8 @@ that an entry was edited, inserted, removed or moved. It cannot show what never 
 entries after its newest checkpoint.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -13,8 +14,8 @@ import polars as pl
 from aiops_pipelines.compliance import leaf
 from aiops_pipelines.compliance.audit_entry import PROJECTED, projection
 from aiops_pipelines.compliance.checkpoint import Checkpoint
-from aiops_pipelines.compliance.finding import Finding, capped
-from aiops_pipelines.compliance.key_history import KeyHistory, NotInForce, key_history
+from aiops_pipelines.compliance.finding import Capped, Finding, capped
+from aiops_pipelines.compliance.key_history import KeyHistory, NotInForce, key_history, may_change_keys
 from aiops_pipelines.compliance.merkle import leaf_hash, roots_at
 from aiops_pipelines.compliance.signed_note import NoteInvalid
 from aiops_pipelines.compliance.tile_integrity import Rows, against_tiles, confirmed_size
@@ -45,26 +46,29 @@ SCHEMA: dict[str, Any] = {
 
 
 def verify(
-    log: pl.DataFrame, checkpoints: Sequence[str], vkey: str, tiles: Mapping[str, bytes] | None = None
+    log: pl.DataFrame | Iterable[pl.DataFrame],
+    checkpoints: Sequence[str],
+    vkey: str,
+    tiles: Mapping[str, bytes] | None = None,
 ) -> list[Finding]:
     """All that is wrong with one system's log; an empty list means intact up to the newest checkpoint.
 
-    `log` has the columns of SCHEMA, in any row order; `checkpoints` are signed notes of this log, `vkey` one
-    of its verifier keys, `tiles` the contents of tile files by path. Raises ValueError for a frame of another
-    schema.
+    `log` has the columns of SCHEMA: a frame in any row order, or portions that follow one another by
+    entry_index, null last, of which one is held at a time. `checkpoints` are signed notes of this log, `vkey`
+    one of its verifier keys, `tiles` the contents of tile files by path. Raises ValueError for a frame of
+    another schema.
     """
-    rows = _typed(log).sort("entry_index", nulls_last=True, maintain_order=True)
-    indexes, ids, leaves = (rows[column].to_list() for column in ("entry_index", "entry_id", "leaf"))
-    hashes = [leaf_hash(data or b"") for data in leaves]
-    placed = _placed(indexes, ids, leaves, hashes)
-    keys, findings = key_history(
-        ((index, placed.leaves[index] or b"") for index in sorted(placed.leaves)), vkey
-    )
+    read = _Read()
+    for portion in [log] if isinstance(log, pl.DataFrame) else log:
+        read.add(_typed(portion).sort("entry_index", nulls_last=True, maintain_order=True))
+    rows = pl.concat(read.rows)
+    placed = Rows(read.hashes, _ids(rows), max(read.hashes, default=-1) + 1)
+    keys, findings = key_history(read.about_keys, vkey)
     signed, late, distrusted = _trusted(checkpoints, keys)
     findings += distrusted
-    findings += _sequence(indexes, ids)
-    findings += capped(_stored_hashes(rows, hashes), "rows whose leaf does not hash to the stored leaf_hash")
-    findings += capped(_columns(rows, leaves), "columns that differ from their leaf")
+    findings += _sequence(rows)
+    findings += read.hashed_wrong.told("rows whose leaf does not hash to the stored leaf_hash")
+    findings += read.columns_wrong.told("columns that differ from their leaf")
     findings += capped(_systems(rows), "entries of another system")
     if rows.height and not checkpoints:
         message = "No checkpoint was given: nothing shows that no entry was removed or rewritten."
@@ -74,23 +78,45 @@ def verify(
     return [*findings, *_roots(placed, signed), *_out_of_force(placed, late)]
 
 
-def _placed(
-    indexes: Sequence[int | None],
-    ids: Sequence[str | None],
-    leaves: Sequence[bytes | None],
-    hashes: Sequence[bytes],
-) -> Rows:
-    # Backwards, so that of several rows for one place the first stands for it.
-    order = [
-        row for row in reversed(range(len(indexes))) if (indexes[row] or 0) >= 0 and indexes[row] is not None
-    ]
-    places = [indexes[row] or 0 for row in order]
-    return Rows(
-        ids=dict(zip(places, (ids[row] for row in order), strict=True)),
-        leaves=dict(zip(places, (leaves[row] for row in order), strict=True)),
-        hashes=dict(zip(places, (hashes[row] for row in order), strict=True)),
-        end=max(places, default=-1) + 1,
+KEPT = ("entry_index", "entry_id", "system")
+
+
+@dataclass
+class _Read:
+    """What is kept of the rows that were gone through: KEPT of each, and the hash of its leaf."""
+
+    rows: list[pl.DataFrame] = field(
+        default_factory=lambda: [pl.DataFrame(schema={n: SCHEMA[n] for n in KEPT})]
     )
+    hashes: dict[int, bytes] = field(default_factory=dict)
+    about_keys: list[tuple[int, bytes]] = field(default_factory=list)
+    hashed_wrong: Capped = field(default_factory=Capped)
+    columns_wrong: Capped = field(default_factory=Capped)
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Go through the next rows. Of several for one place the first stands for it."""
+        leaves = rows["leaf"].to_list()
+        hashes = [leaf_hash(data or b"") for data in leaves]
+        for index, data, hashed in zip(rows["entry_index"], leaves, hashes, strict=True):
+            if index is None or index < 0 or index in self.hashes:
+                continue
+            self.hashes[index] = hashed
+            if may_change_keys(data or b""):
+                self.about_keys.append((index, data))
+        self.hashed_wrong.add(_stored_hashes(rows, hashes))
+        self.columns_wrong.add(_columns(rows, leaves))
+        self.rows.append(rows.select(KEPT))
+
+
+def _ids(rows: pl.DataFrame) -> Callable[[int], str | None]:
+    """Return what looks up the id of the first row for a place."""
+    placed = rows.drop_nulls("entry_index")
+
+    def id_at(index: int) -> str | None:
+        entry_id: str | None = placed["entry_id"][int(placed["entry_index"].search_sorted(index, "left"))]
+        return entry_id
+
+    return id_at
 
 
 def _typed(log: pl.DataFrame) -> pl.DataFrame:
@@ -136,10 +162,10 @@ def _out_of_force(placed: Rows, late: Sequence[NotInForce]) -> Iterator[Finding]
         yield Finding("note" if before else "error", None, None, None, message)
 
 
-def _sequence(indexes: Sequence[int | None], ids: Sequence[str | None]) -> list[Finding]:
+def _sequence(rows: pl.DataFrame) -> list[Finding]:
     def places() -> Iterator[Finding]:
         expected = 0
-        for index, entry_id in zip(indexes, ids, strict=True):
+        for index, entry_id in rows.select("entry_index", "entry_id").iter_rows():
             if index is None or index < 0:
                 yield Finding(
                     "error", index, entry_id, "entry_index", f"{entry_id} has the entry_index {index}."
@@ -155,7 +181,8 @@ def _sequence(indexes: Sequence[int | None], ids: Sequence[str | None]) -> list[
 
     def twice() -> Iterator[Finding]:
         seen: dict[str | None, int | None] = {}
-        for index, entry_id in zip(indexes, ids, strict=True):
+        repeated = rows.filter(pl.col("entry_id").is_duplicated())
+        for index, entry_id in repeated.select("entry_index", "entry_id").iter_rows():
             if entry_id in seen:
                 message = f"Entry {index} has the id {entry_id} of entry {seen[entry_id]}."
                 yield Finding("error", index, entry_id, "entry_id", message)

@@ -143,9 +143,14 @@ def _first_key(about: Iterable[tuple[int, Mapping[str, Any]]], vkey: str) -> str
     return first
 
 
+def may_change_keys(data: bytes) -> bool:
+    """Say whether a leaf can be about keys; `key_history` passes over all others."""
+    return _MARK in data
+
+
 def _about_keys(leaves: Iterable[tuple[int, bytes]]) -> Iterable[tuple[int, Mapping[str, Any]]]:
     for index, data in leaves:
-        if _MARK not in data:
+        if not may_change_keys(data):
             continue
         try:
             said = leaf.decode(data)

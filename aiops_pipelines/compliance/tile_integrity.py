@@ -5,7 +5,7 @@ does, the tile is damaged; where neither does, the finding says that they differ
 was changed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, groupby, takewhile
 
@@ -17,17 +17,16 @@ from aiops_pipelines.compliance.tiles import ENTRIES, WIDTH, TileInvalid, hashes
 
 @dataclass(frozen=True)
 class Rows:
-    """One row of the log for each place: its id, its leaf and the hash of that leaf, by entry index."""
+    """One row of the log for each place: the hash of its leaf and its id, by entry index."""
 
-    ids: Mapping[int, str | None]
-    leaves: Mapping[int, bytes | None]
     hashes: Mapping[int, bytes]
+    id_at: Callable[[int], str | None]
     end: int
 
 
 @dataclass
 class _Read:
-    """Tiles as read: leaf hashes by place with the tile they are from, upper tiles and bundles by path."""
+    """Hashes as read: of leaves by place with the tile they are from, of upper tiles and bundles by path."""
 
     hashes: dict[int, bytes] = field(default_factory=dict)
     source: dict[int, str] = field(default_factory=dict)
@@ -70,7 +69,7 @@ def _read(tiles: Mapping[str, bytes]) -> tuple[_Read, list[Finding]]:
             findings.append(Finding("error", None, None, None, f"Tile {name} cannot be read: {error}"))
             continue
         if level == ENTRIES:
-            read.bundles[name] = number * WIDTH, items
+            read.bundles[name] = number * WIDTH, list(map(leaf_hash, items))
         elif level != "0":
             read.upper[name] = int(level), number * WIDTH, items
         else:
@@ -97,7 +96,7 @@ def _entries(rows: Rows, read: _Read, confirmed: int, log_confirmed: int) -> Ite
             )
     was_at = [places.get(rows.hashes[index]) if index >= log_confirmed else None for index in differing]
     for first, last, was in _runs(list(zip(differing, was_at, strict=True))):
-        entry_id, tile = rows.ids[first], read.source[first]
+        entry_id, tile = rows.id_at(first), read.source[first]
         doubt = (
             "" if first < confirmed else " No checkpoint confirms the tile: either of the two may be changed."
         )
@@ -127,19 +126,21 @@ def _moved(index: int, was: int | None) -> int | None:
 
 
 def _bundled(rows: Rows, read: _Read, confirmed: int) -> Iterator[Finding]:
-    written = set(read.hashes.values())
-    for name, (start, items) in read.bundles.items():
-        for index, data in enumerate(items, start):
-            if rows.leaves.get(index, data) == data:
-                continue
-            if read.hashes.get(index) == leaf_hash(data) and rows.hashes[index] in written:
-                continue  # named already: it was moved
-            signed = index < confirmed and leaf_hash(data) == read.hashes[index]
-            verdict = (
-                "the bundle holds the signed bytes" if signed else "nothing shows that the bundle is right"
-            )
-            message = f"Entry {index} ({rows.ids[index]}) differs from bundle {name}; {verdict}."
-            yield Finding("error", index, rows.ids[index], "leaf", message)
+    differing = [
+        (name, index, hashed)
+        for name, (start, items) in read.bundles.items()
+        for index, hashed in enumerate(items, start)
+        if rows.hashes.get(index, hashed) != hashed
+    ]
+    written = set(read.hashes.values()) if differing else set()
+    for name, index, hashed in differing:
+        if read.hashes.get(index) == hashed and rows.hashes[index] in written:
+            continue  # named already: it was moved
+        signed = index < confirmed and hashed == read.hashes[index]
+        verdict = "the bundle holds the signed bytes" if signed else "nothing shows that the bundle is right"
+        entry_id = rows.id_at(index)
+        message = f"Entry {index} ({entry_id}) differs from bundle {name}; {verdict}."
+        yield Finding("error", index, entry_id, "leaf", message)
 
 
 def _upper(read: _Read) -> Iterator[Finding]:

@@ -58,14 +58,14 @@ def audit_log(
     for system in work.operated():
         with work.guarding(system.name, SigningKeyMissing, LogForked):
             present = system.now(work.clock)
-            appended = audit_book.append(system.name, _entries(warehouse, system, audit_book, present))
-            for conflict in appended.conflicts:
+            entered = audit_book.append(system.name, _entries(warehouse, system, audit_book, present))
+            for conflict in entered.conflicts:
                 clash = f"{conflict.entry['entry_id']} arrived again with other content; the first stands."
                 work.problem(system.name, clash)
             size = audit_book.sign(system.name, present)
             for failure in audit_book.signing(system.name).unwitnessed():
                 work.problem(system.name, f"A witness does not cosign the audit log. {failure}")
-            rows.append((system.name, appended.rows.height, size))
+            rows.append((system.name, entered.entries, size))
     work.close()
     shown = pl.DataFrame(rows, schema=["system", "entries added", "tree size"], orient="row")
     return dg.MaterializeResult(
@@ -73,11 +73,11 @@ def audit_log(
     )
 
 
-def _entries(warehouse: Warehouse, system: System, book: AuditBook, present: datetime) -> list[Entry]:
+def _entries(warehouse: Warehouse, system: System, book: AuditBook, present: datetime) -> Iterator[Entry]:
     keys = book.whole_keys(system.name)
     noted = book.noted_settings(system, present)
     made = sorted(decisions(warehouse, system), key=lambda entry: (entry["occurred_at"], entry["entry_id"]))
-    return [*new_entries(warehouse, system.name, keys), *made, *([noted] if noted else [])]
+    return chain(new_entries(warehouse, system.name, keys), made, [noted] if noted else [])
 
 
 def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:

@@ -6,8 +6,10 @@ how a log is signed `audit_signing`.
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice, pairwise
 from typing import Any
 
 import polars as pl
@@ -29,9 +31,20 @@ from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.writer import Writer
 from aiops_pipelines.systems import System
 
+LOG = "compliance.audit_log"
+ENTRIES_AT_ONCE = 20_000
+"""Written in one transaction, and read at a time to be verified."""
 KNOWN, ATTACKS = ("rag.known_queries", "rag.judgements"), ("rag.adversarial_queries",)
 ALL_GONE = "The log of {} was signed before, and neither an entry nor a checkpoint is left."
 TILES_GONE = "No tile file is left, so only a range can be named where an entry was edited; the rows stand."
+
+
+@dataclass(frozen=True)
+class Entered:
+    """How many entries came into a log, and those that were refused."""
+
+    entries: int
+    conflicts: tuple[log.Conflict, ...]
 
 
 class AuditBook:
@@ -57,20 +70,52 @@ class AuditBook:
     def append(
         self,
         system: str,
-        entries: Sequence[Mapping[str, Any]],
+        entries: Iterable[Mapping[str, Any]],
         along: Callable[[Writer], object] | None = None,
+    ) -> Entered:
+        """Write the entries that are not there yet, so many a transaction; what they are about can go along.
+
+        It goes with the last of them, and a decision is one.
+        """
+        rest, written, conflicts = iter(entries), 0, list[log.Conflict]()
+        portion = list(islice(rest, ENTRIES_AT_ONCE))
+        while True:
+            following = list(islice(rest, ENTRIES_AT_ONCE))
+            appended = self._append(system, portion, None if following else along)
+            written += appended.rows.height
+            conflicts += appended.conflicts
+            if not following:
+                return Entered(written, tuple(conflicts))
+            portion = following
+
+    def _append(
+        self,
+        system: str,
+        entries: Sequence[Mapping[str, Any]],
+        along: Callable[[Writer], object] | None,
     ) -> log.Appended:
-        """Write the entries that are not there yet, in one transaction; what they are about can go along."""
-        stored = self._warehouse.read(
-            "select entry_id, leaf_hash from compliance.audit_log where system = ?", [system]
-        )
-        appended = log.append(dict(stored.iter_rows()), stored.height, entries)
+        known = self._hashes(system, [str(entry["entry_id"]) for entry in entries])
+        again = [entry for entry in entries if entry["entry_id"] in known]
+        known |= self._hashes(system, log.candidate_ids(again))
+        appended = log.append(known, self._size(system), entries)
         if appended.rows.height or along:
             with self._warehouse.writing() as writer:
-                writer.append("compliance.audit_log", appended.rows)
+                writer.append(LOG, appended.rows)
                 if along:
                     along(writer)
         return appended
+
+    def _hashes(self, system: str, ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the leaf hashes of those of these entries that are there."""
+        sql = f"select entry_id, leaf_hash from {LOG} semi join wanted_rows using (entry_id) where system = ?"
+        wanted = pl.DataFrame({"entry_id": ids}, schema={"entry_id": pl.String})
+        return dict(self._warehouse.read(sql, [system], wanted).iter_rows()) if ids else {}
+
+    def _size(self, system: str) -> int:
+        size: int = self._warehouse.read(f"select count(*) as n from {LOG} where system = ?", [system])["n"][
+            0
+        ]
+        return size
 
     def last_settings(self, system: str) -> dict[str, str] | None:
         """Return the settings that the log noted last, if it did."""
@@ -119,22 +164,37 @@ class AuditBook:
 
         `kept` are signed notes that somebody kept elsewhere: they must sign what this log begins with.
         """
-        entries = self._warehouse.rows("compliance.audit_log", system=system).select(list(log.SCHEMA))
         signing = self.signing(system)
         files, vkey, (keys, _) = signing.files, signing.known_key(), signing.history()
         stored = self._warehouse.rows("compliance.audit_checkpoints", system=system)
         notes = [*files.checkpoints().values(), *files.newest(), *stored["note"].to_list(), *kept]
-        findings = log.verify(entries, list(dict.fromkeys(notes)), vkey, files.tiles())
+        places = self._warehouse.read(
+            f"select entry_index, leaf_hash from {LOG} where system = ? order by entry_index nulls last",
+            [system],
+        )
+        portions = self._portions(system, places["entry_index"])
+        findings = log.verify(portions, list(dict.fromkeys(notes)), vkey, files.tiles())
         findings += [*_said_of_checkpoints(stored, keys), *_handed_out(files, keys, signing.vkeys())]
         if notes and not self.keys.has_signing(system):
             findings.insert(0, log.Finding("error", None, None, None, KEY_GONE.format(system)))
-        if not notes and not entries.height and self.keys.has_signing(system):
+        if not notes and not places.height and self.keys.has_signing(system):
             findings.insert(0, log.Finding("error", None, None, None, ALL_GONE.format(system)))
         if notes and not files.tiles():
             findings.append(log.Finding("note", None, None, None, TILES_GONE))
         findings += altered(self._warehouse, system, self.keys, self._deletions(system, notes, keys))
-        root = root_hash(entries.sort("entry_index")["leaf_hash"].to_list())
-        return findings, entries.height, base64.b64encode(root).decode()
+        root = root_hash(places["leaf_hash"].to_list())
+        return findings, places.height, base64.b64encode(root).decode()
+
+    def _portions(self, system: str, places: pl.Series) -> Iterator[pl.DataFrame]:
+        """Yield a log by its places, which are in order, those without one last."""
+        columns, known = ", ".join(log.SCHEMA), places.drop_nulls()
+        sql = f"select {columns} from {LOG} where system = ? and"
+        starts = known.gather_every(ENTRIES_AT_ONCE).unique(maintain_order=True).to_list()
+        for start, end in pairwise([*starts, None]):
+            below = "entry_index >= ? and (entry_index < ? or ? is null) order by entry_index, rowid"
+            yield self._warehouse.read(f"{sql} {below}", [system, start, end, end])
+        if places.null_count():
+            yield self._warehouse.read(f"{sql} entry_index is null order by rowid", [system])
 
     def _deletions(self, system: str, notes: Sequence[str], keys: KeyHistory) -> Deletions:
         """Return what the log says was deleted; an entry that is not signed excuses nothing."""

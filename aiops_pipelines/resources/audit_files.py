@@ -4,10 +4,28 @@ Every file is written durably and as a whole, so a crash leaves the old file or 
 What is written in them is `compliance.tiles` and `compliance.checkpoint`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aiops_pipelines.resources.first_file import UNFINISHED, write_all
+
+
+class _Files(Mapping[str, bytes]):
+    """Contents of files below a folder: the bundles of a log are as large as the log."""
+
+    def __init__(self, folder: Path, names: Sequence[str]):
+        self._folder, self._names = folder, dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> bytes:
+        if name not in self._names:
+            raise KeyError(name)
+        return (self._folder / name).read_bytes()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class AuditFiles:
@@ -16,12 +34,10 @@ class AuditFiles:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def tiles(self, names: Iterable[str] | None = None) -> dict[str, bytes]:
-        """Return tile files by path, such as `tile/0/000`: those named that exist, or all."""
-        if names is None:
-            found = (f for f in self.folder.glob("tile/**/*") if f.is_file() and f.suffix != UNFINISHED)
-            names = (f.relative_to(self.folder).as_posix() for f in found)
-        return {name: (self.folder / name).read_bytes() for name in names if (self.folder / name).is_file()}
+    def tiles(self) -> Mapping[str, bytes]:
+        """Return all tile files by path, such as `tile/0/000`; one is read when it is asked for."""
+        found = (f for f in self.folder.glob("tile/**/*") if f.is_file() and f.suffix != UNFINISHED)
+        return _Files(self.folder, [f.relative_to(self.folder).as_posix() for f in found])
 
     def checkpoints(self) -> dict[str, str]:
         """Return every signed checkpoint kept by its path, the smallest first."""

@@ -5,7 +5,7 @@ witness has seen; its rows stand, and the next run proves to the witness that th
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +29,8 @@ from aiops_pipelines.resources.witnesses import Cosigned, cosign_all, hear_all
 from aiops_pipelines.systems import load_system
 
 IDLE = timedelta(hours=1)
+LEAVES_AT_ONCE = 100 * tiles.WIDTH
+"""Held at a time to be published: 1 kB each, so those of a million calls would be a gigabyte."""
 CHECKPOINTS = "compliance.audit_checkpoints"
 KEY_GONE = "The key that signed the log of {} is missing; restore the folder keys from its backup."
 KEY_OLD = (
@@ -109,11 +111,11 @@ class Signing:
             SigningKeyMissing: the key that is in force is not here.
             LogForked: the log does not begin with what was published of it.
         """
-        leaves = self._warehouse.read(
-            "select leaf, leaf_hash from compliance.audit_log where system = ? order by entry_index",
+        stored = self._warehouse.read(
+            "select entry_index, leaf_hash from compliance.audit_log where system = ? order by entry_index",
             [self._system],
         )
-        size, last, policy = leaves.height, self._newest(), self.policy
+        size, last, policy = stored.height, self._newest(), self.policy
         signed = last.get("tree_size") or 0
         due = size > signed or (bool(last) and now - last["signed_at"] >= IDLE)
         wanting = bool(last and policy.places) and len(last["cosigned_by"] or []) < policy.quorum
@@ -121,11 +123,11 @@ class Signing:
             self._follow(size)  # killed before it could
         if size < signed or not (due or wanting):
             return size  # a log that is shorter than its checkpoint is for `verify` to report
-        keys, hashes = self._signers(size, bool(signed)), leaves["leaf_hash"].to_list()
+        keys, hashes = self._signers(size, bool(signed)), stored["leaf_hash"].to_list()
         root = self._root(hashes)
-        self.files.write(
-            tiles.tiles(hashes, signed, size) | tiles.entry_bundles(leaves["leaf"].to_list(), signed, size)
-        )
+        self.files.write(tiles.tiles(hashes, signed, size))
+        for bundles in self._bundles(stored["entry_index"], signed):
+            self.files.write(bundles)
         note = checkpoint.sign(origin(self._system), size, root, *keys, time_s=int(now.timestamp()))
         asked = cosign_all(policy, note, hashes, signed)
         if due or any(one.line for one in asked):
@@ -134,6 +136,23 @@ class Signing:
             self._store(size, root, note, now, policy, asked)
             self._follow(size)
         return size
+
+    def _bundles(self, places: pl.Series, signed: int) -> Iterator[dict[str, bytes]]:
+        """Yield the entry bundles to write after so many signed entries, of so many leaves at a time.
+
+        Args:
+            places: index of each entry, in order.
+            signed: how many are published.
+        """
+        first = signed - signed % tiles.WIDTH if len(places) > signed else signed
+        for start in range(first, len(places), LEAVES_AT_ONCE):
+            portion = places[start : start + LEAVES_AT_ONCE]
+            leaves = self._warehouse.read(
+                "select leaf from compliance.audit_log where system = ? and entry_index between ? and ? "
+                "order by entry_index",
+                [self._system, portion[0], portion[-1]],
+            )
+            yield tiles.grow_entries({}, start, leaves["leaf"])
 
     def _root(self, hashes: Sequence[bytes]) -> bytes:
         """Return the root over all leaves, which begin with those that were published."""

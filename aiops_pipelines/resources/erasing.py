@@ -202,9 +202,8 @@ class Eraser:
         wanted: Mapping[bytes, bool],
     ) -> None:
         name, now = outcome.system, person.system.now(clock)
-        self._book.append(
-            name, list(new_entries(self._warehouse, name, self._book.keys))
-        )  # or they would have none
+        # or they would have none
+        self._book.append(name, new_entries(self._warehouse, name, self._book.keys))
         self._free_files(wanted)
         self._destroy_keys(person)
         changes, lines = person.changes(now), person.set_aside(outcome.sources)
