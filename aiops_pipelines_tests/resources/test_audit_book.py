@@ -13,14 +13,17 @@ from typing import Any
 import pytest
 
 from aiops_pipelines.compliance import audit_log as log
-from aiops_pipelines.compliance import checkpoint, signed_note
+from aiops_pipelines.compliance import checkpoint, signed_note, tiles
 from aiops_pipelines.compliance.merkle import leaf_hash, node_hash, root_hash
 from aiops_pipelines.project import Project
+from aiops_pipelines.resources import audit_book, audit_signing
 from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.audit_signing import LogForked, SigningKeyMissing, origin
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
+from aiops_pipelines.resources.writer import Writer
 
 START = datetime(2026, 6, 1, 8, tzinfo=UTC)
 NOW = datetime(2026, 6, 8, tzinfo=UTC)
@@ -330,6 +333,99 @@ def test_lost_keys_are_not_made_anew_for_a_log_that_was_signed(
     assert not (project.keys / "shop" / lost).exists()
 
 
+# --- a portion at a time
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Portions of two entries, and of the 256 leaves of a tile."""
+    monkeypatch.setattr(audit_book, "ENTRIES_AT_ONCE", 2)
+    monkeypatch.setattr(audit_signing, "LEAVES_AT_ONCE", tiles.WIDTH)
+
+
+@pytest.mark.usefixtures("small")
+def test_portions_make_the_same_log_and_what_goes_along_goes_with_the_last(
+    warehouse: Warehouse, project: Project
+) -> None:
+    book = AuditBook(project, warehouse, Keys(project.keys))
+    there: list[int] = []
+    with warehouse.held():
+        book.append("shop", [entry(3, latency_ms=1)])
+        mixed = [*entries(0, 5), entry(0), decision()]
+        done = book.append("shop", iter(mixed), lambda writer: there.append(size(writer)))
+        stored = warehouse.rows("compliance.audit_log").sort("entry_index")
+        assert stored.equals(log.append({}, 0, [entry(3, latency_ms=1), *mixed]).rows.select(stored.columns))
+        assert (done.entries, [one.entry["entry_id"] for one in done.conflicts]) == (6, ["inference:e3"])
+        assert there == [7]
+
+        def fails(_: Writer) -> None:
+            raise RuntimeError("what goes along")
+
+        with pytest.raises(RuntimeError, match="goes along"):
+            book.append("shop", entries(5, 10), fails)
+        assert size(warehouse) == 11  # e5 to e8 came in before, e9 would have gone with it
+        assert book.append("shop", entries(5, 10)).entries == 1
+
+
+def decision() -> dict[str, Any]:
+    return log.decision_entry("shop", "noted", NOW, "us", "It was noted.", {})
+
+
+def size(rows: Warehouse | Writer) -> int:
+    return int(rows.read("select count(*) as n from compliance.audit_log")["n"][0])
+
+
+@pytest.mark.usefixtures("small")
+def test_bundles_that_are_written_in_portions_are_those_of_the_whole(
+    warehouse: Warehouse, project: Project
+) -> None:
+    book = AuditBook(project, warehouse, Keys(project.keys))
+    with warehouse.held():
+        for end in (300, 300, 700):
+            book.append("shop", entries(0, end))
+            assert book.sign("shop", NOW) == end
+        stored = warehouse.rows("compliance.audit_log").sort("entry_index")
+        hashes, leaves = (stored[name].to_list() for name in ("leaf_hash", "leaf"))
+        whole = [
+            f(rows, 0, end)
+            for end in (300, 700)
+            for f, rows in ((tiles.tiles, hashes), (tiles.entry_bundles, leaves))
+        ]
+        assert dict(AuditFiles(published(project)).tiles()) == {
+            k: v for files in whole for k, v in files.items()
+        }
+        assert findings(book) == OK
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "update compliance.audit_log set entry_index = null where entry_index = 1",
+        "update compliance.audit_log set entry_index = 1 where entry_index in (2, 3)",
+        "update compliance.audit_log set entry_index = -4 where entry_index = 0",
+        "update compliance.audit_log set entry_index = 1000000000000 where entry_index = 4",
+        "update compliance.audit_log set entry_id = 'inference:e0' where entry_index = 4",
+        "update compliance.audit_log set leaf = null where entry_index = 2",
+        "delete from compliance.audit_log",
+    ],
+)
+def test_a_log_that_is_read_in_portions_is_found_the_same(
+    book: AuditBook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, edit: str
+) -> None:
+    tamper(warehouse, edit)
+    whole = book.verify("shop")
+    assert whole[0]
+    read, heights = log.verify, list[int]()
+
+    def seen(portions: Any, *rest: Any) -> list[log.Finding]:
+        return read((heights.append(one.height) or one for one in portions), *rest)
+
+    monkeypatch.setattr(audit_book, "ENTRIES_AT_ONCE", 2)
+    monkeypatch.setattr(audit_book.log, "verify", seen)
+    assert book.verify("shop") == whole
+    assert sum(heights) == whole[1] and max(heights, default=0) <= (3 if "in (2, 3)" in edit else 2)
+
+
 # --- crashes
 
 
@@ -365,7 +461,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 import pandas, pyarrow  # DuckDB does so later; before the forks it is once
 from aiops_pipelines.project import Project, ROOT
+from aiops_pipelines.resources import audit_book, audit_signing
 from aiops_pipelines.resources.audit_book import AuditBook
+from aiops_pipelines.resources.audit_files import AuditFiles
 from aiops_pipelines.resources.keys import Keys
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse

@@ -37,6 +37,20 @@ def test_calls_as_they_were_logged_are_no_finding(book: AuditBook, warehouse: Wa
     assert list(new_entries(warehouse, "shop", keys)) == []
 
 
+def test_calls_that_are_read_in_portions_have_the_same_entries_in_the_same_order(
+    project: Project, warehouse: Warehouse, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with warehouse.writing() as writer:
+        calls = [call(number) | {"occurred_at": NOW - timedelta(days=number % 3)} for number in range(7)]
+        writer.append("inference_log.inferences", rows(warehouse, "inference_log.inferences", *calls))
+        other = call(0) | {"system": "desk"}  # of the same id
+        writer.append("inference_log.inferences", rows(warehouse, "inference_log.inferences", other))
+    whole = list(new_entries(warehouse, "shop", keys))
+    assert [one["event_id"] for one in whole] == ["e2", "e5", "e1", "e4", "e0", "e3", "e6"]
+    monkeypatch.setattr(audit_calls, "ROWS_AT_ONCE", 2)
+    assert list(new_entries(warehouse, "shop", keys)) == whole
+
+
 @pytest.mark.parametrize(
     ("edit", "column"),
     [
