@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from aiops_pipelines.compliance.key_history import KeyHistory, revocation_entry, rotation_entry
+from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.compliance.signed_note import parse_vkey
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -63,7 +64,7 @@ def revoke_key(
     """
     if not (by.strip() and reason.strip()):
         raise KeyChangeRefused("A key is revoked by somebody and for a reason: --by NAME --reason TEXT.")
-    name, begun = system.name, _begun(book, system.name)
+    name, begun, reason = system.name, _begun(book, system.name), mask(reason)[0]
     history, size = _whole(book, system, clock)
     if begun and key is None and history.keys[-2].honest >= 0:  # this command was killed, and is done now
         return book.verifier_key(name)

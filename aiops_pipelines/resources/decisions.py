@@ -186,7 +186,7 @@ def replace_baseline(
             Monday of a scored week, or the weeks from there do not carry a baseline.
     """
     old, now = _frozen(warehouse, system, by, BASELINES), system.now(clock)
-    _justified(reason, first_week)
+    reason = _justified(reason, first_week)
     scores = warehouse.rows(SCORES, system=system.name)
     weeks = sorted(scores["week"].unique())
     if first_week not in weeks:
@@ -196,7 +196,7 @@ def replace_baseline(
     anew = _judged_anew(warehouse, judge, system, later, now, model)
     kept = later.filter(~pl.col("week").is_in(list(anew)))
     baselines, observations = freeze(pl.concat([*anew.values(), kept]), system.baseline, now, by.strip())
-    entry = _replacement(system, old, baselines, by.strip(), reason.strip(), now, sorted(anew))
+    entry = _replacement(system, old, baselines, by.strip(), reason, now, sorted(anew))
     book.append(system.name, [entry])
     with warehouse.writing() as writer:
         for week, scored in anew.items():
@@ -240,14 +240,14 @@ def replace_service_baseline(
             Monday, or the weeks from there do not carry a baseline.
     """
     old, now = _frozen(warehouse, system, by, SERVICE_BASELINES), system.now(clock)
-    _justified(reason, first_week)
+    reason = _justified(reason, first_week)
     start = pl.col("hour") >= midnight(first_week)
     hourly, sketch = (warehouse.rows(name, system=system.name).filter(start) for name in HOURLY)
     new = freeze_service(hourly, sketch, system.baseline, now)
     first, last = new["first_week"][0], new["last_week"][0]
-    details = {"reason": reason.strip(), "old": _measures(old), "new": _measures(new)}
+    details = {"reason": reason, "old": _measures(old), "new": _measures(new)}
     details |= {"first_week": first.isoformat(), "last_week": last.isoformat()}
-    summary = f"The service's baseline was replaced by the weeks from {first} to {last}: {reason.strip()}"
+    summary = f"The service's baseline was replaced by the weeks from {first} to {last}: {reason}"
     entry = decision_entry(system.name, "service_baseline_replaced", now, by.strip(), summary, details)
     book.append(system.name, [entry])
     warehouse.replace(SERVICE_BASELINES, new, system=system.name)
@@ -259,11 +259,12 @@ def _measures(frozen: pl.DataFrame) -> dict[str, str | None]:
     return {measure: None if value is None else f"{value:.6g}" for measure, value in rows}
 
 
-def _justified(reason: str, first_week: date) -> None:
+def _justified(reason: str, first_week: date) -> str:
     if not reason.strip():
         raise BaselineRefusedError("A baseline is replaced only with a reason; say what changed for good.")
     if first_week != monday(first_week):
         raise BaselineRefusedError(f"{first_week} is not a Monday; its week begins on {monday(first_week)}.")
+    return mask(reason.strip())[0]
 
 
 def _frozen(warehouse: Warehouse, system: System, by: str, table: str) -> pl.DataFrame:

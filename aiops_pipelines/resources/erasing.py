@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import polars as pl
 
 from aiops_pipelines.compliance.audit_entry import decision_entry
 from aiops_pipelines.compliance.erasure import LOOKED_FOR, sought
+from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.compliance.retention import REFUSED, erasure_entries, spans
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.monitoring.baseline import KEY, fingerprint
@@ -125,6 +126,7 @@ class Eraser:
             SigningKeyMissing, LogForked: an audit log of these cannot be continued; nothing was changed.
         """
         _justified(request, now())
+        request = replace(request, reason=mask(request.reason)[0])
         outcomes, wanted, people = [], dict[bytes, bool](), []
         with self._warehouse.held():
             clock = now()

@@ -12,6 +12,7 @@ import polars as pl
 
 from aiops_pipelines.compliance.audit_entry import decision_entry, user_name
 from aiops_pipelines.compliance.erasure import mark
+from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.incidents.lifecycle import signals_of
 from aiops_pipelines.incidents.reported import PERSON
 from aiops_pipelines.mendable import Mendable
@@ -58,7 +59,7 @@ def place(
         HoldError: nobody places it, there is no reason, or it names a person or covers no moment.
         IncidentError: there is no such incident.
     """
-    _justified(by, reason, covered.user_id, "A hold is placed")
+    reason = _justified(by, reason, covered.user_id, "A hold is placed")
     keys, now = book.whole_keys(system.name), system.now(clock)
     since, until, incident = covered.since, covered.until, None
     if covered.incident:
@@ -79,16 +80,16 @@ def place(
         "since": since and since.isoformat(),
         "until": until and until.isoformat(),
         "incident_id": incident,
-        "reason": reason.strip(),
+        "reason": reason,
     }
-    summary = f"A legal hold was placed: {reason.strip()}"
+    summary = f"A legal hold was placed: {reason}"
     entry = decision_entry(system.name, "hold_placed", now, by.strip(), summary, details)
     row = dict.fromkeys(warehouse.tables[HOLDS].schema) | {
         "system": system.name,
         "hold_id": f"HOLD-{entry['entry_id'].removeprefix('decision:')[:8]}",
         "person": user and mark(keys.pepper(system.name), user),
         **{"since": since, "until": until, "incident_id": incident},
-        **{"reason": reason.strip(), "placed_by": by.strip(), "placed_at": now},
+        **{"reason": reason, "placed_by": by.strip(), "placed_at": now},
     }
     frame = pl.DataFrame([row], schema=warehouse.tables[HOLDS].schema)
     keys_of = {"system": system.name, "hold_id": row["hold_id"]}
@@ -104,7 +105,7 @@ def release(
     Raises:
         HoldError: nobody releases it, there is no reason, or it does not hold.
     """
-    _justified(by, reason, None, "A hold is released")
+    reason = _justified(by, reason, None, "A hold is released")
     wanted, now = f"HOLD-{hold_id.strip().lower().removeprefix('hold-')}", system.now(clock)
     holding = active(warehouse, system.name)
     if wanted not in list(holding["hold_id"]):
@@ -112,10 +113,10 @@ def release(
             f"No hold {wanted} of {system.name} is in force; those in force: "
             f"{', '.join(holding['hold_id']) or 'none'}."
         )
-    details = {"hold_id": wanted, "reason": reason.strip()}
-    summary = f"{wanted} was released: {reason.strip()}"
+    details = {"hold_id": wanted, "reason": reason}
+    summary = f"{wanted} was released: {reason}"
     entry = decision_entry(system.name, "hold_released", now, by.strip(), summary, details)
-    said = {"released_by": by.strip(), "released_at": now, "released_because": reason.strip()}
+    said = {"released_by": by.strip(), "released_at": now, "released_because": reason}
     frame = pl.DataFrame([{"system": system.name, "hold_id": wanted} | said])
     book.append(system.name, [entry], lambda writer: writer.update(HOLDS, frame, ["system", "hold_id"]))
 
@@ -139,8 +140,9 @@ def held_calls(warehouse: Warehouse, book: AuditBook, system: str) -> pl.DataFra
     return pl.concat(found)
 
 
-def _justified(by: str, reason: str, user_id: str | None, what: str) -> None:
+def _justified(by: str, reason: str, user_id: str | None, what: str) -> str:
     if not (by.strip() and reason.strip()):
         raise HoldError(f"{what} by somebody and for a reason: --by NAME --reason TEXT.")
     if user_id and (user_id in reason or user_id in by):
         raise HoldError("The reason names the person, and the audit log keeps it for good; say it without.")
+    return mask(reason.strip())[0]

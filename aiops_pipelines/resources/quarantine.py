@@ -9,6 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from aiops_pipelines.compliance.audit_log import decision_entry
+from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag.poison import HELD, RELEASED
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -49,7 +50,7 @@ def release(
     if row is None:
         held = ", ".join(rows.filter(status=HELD)["document"]) or "none"
         raise QuarantineError(f"{document} of {system.name} is not held for review; held: {held}.")
-    now, who, why = system.now(clock), by.strip(), reason.strip()
+    now, who, why = system.now(clock), by.strip(), mask(reason.strip())[0]
     summary = f"{document} was released although it looked as if it was made against retrieval: {why}"
     details = {"document": document, "document_hash": row["document_hash"], "evidence": row["evidence"]}
     details |= {"reason": why}

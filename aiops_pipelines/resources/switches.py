@@ -4,13 +4,14 @@ Whether a switch may happen is decided in `migrations`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from aiops_pipelines.compliance.audit_log import decision_entry
+from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.mendable import Mendable
 from aiops_pipelines.rag.recipes import Recipe
 from aiops_pipelines.resources.audit_book import AuditBook
@@ -57,6 +58,7 @@ def switch(
     if not (by := decided.by.strip()):
         raise MigrationRefused("A switch is decided by somebody; give their name with --by.")
     now, number = system.now(clock), warehouse.rows(ACTIVE, system=system.name).height + 1
+    decided = replace(decided, reason=mask(decided.reason)[0])
     summary = (
         f"Migration {row['migration_id']} was {decided.status}: the index is served with "
         f"{described(wanted)}. {decided.reason}"

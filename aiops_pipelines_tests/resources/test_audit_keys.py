@@ -195,7 +195,7 @@ def test_a16_signatures_of_a_stolen_key_after_its_revocation_are_rejected(
     log: AuditBook, shop: System, project: Project, warehouse: Warehouse, tmp_path: Path
 ) -> None:
     thief = stolen(log)
-    new = revoke_key(log, shop, None, None, "mira", "The laptop was stolen.", NOW)
+    new = revoke_key(log, shop, None, None, "mira", "The laptop of eve@example.com was stolen.", NOW)
     grow(log, 3, 8)
     assert found(log) == []  # what it signed before still counts
     assert failed(bundle(project, warehouse, tmp_path / "control"), "--key", new) == []
@@ -204,7 +204,7 @@ def test_a16_signatures_of_a_stolen_key_after_its_revocation_are_rejected(
         (said,) = found(log)
         assert (
             f"It signs {size} entries" in said
-            and "was revoked from 3 entries on: The laptop was stolen." in said
+            and "was revoked from 3 entries on: The laptop of [EMAIL] was stolen." in said
         )
         (line,) = failed(bundle(project, warehouse, tmp_path / f"b{size}"))
         assert f"its key was not in force at {size} entries" in line

@@ -67,9 +67,17 @@ def judged(warehouse: Warehouse) -> Warehouse:
 def replaced(warehouse: Warehouse, judge: Version, first: date) -> dict[str, Any]:
     book = Book()
     replace_baseline(
-        warehouse, cast(AuditBook, book), system(**RULE), "Ada", "A new judge.", first, NOW, judge
+        warehouse,
+        cast(AuditBook, book),
+        system(**RULE),
+        "Ada",
+        "A new judge, says eve@example.com.",
+        first,
+        NOW,
+        judge,
     )
-    assert len(book.entries) == 1
+    (entry,) = book.entries
+    assert entry["details"]["reason"] == "A new judge, says [EMAIL]." and "eve" not in entry["summary"]
     return warehouse.rows("monitoring.baselines").row(0, named=True)
 
 

@@ -352,8 +352,11 @@ def test_a_hold_on_everything_refuses_who_left_only_a_rating(
     rated = {"feedback_on": "e5", "label": "Wrong", "rating": -1, "given_by": "grace-hopper-99"}
     write_log(project, "scores.jsonl", [rated])
     read_log(project, warehouse)
-    outcome = erase(project, warehouse, book, Request("grace-hopper-99", "Mary", "She asked"))
+    outcome = erase(
+        project, warehouse, book, Request("grace-hopper-99", "Mary", "She asked by eve@example.com")
+    )
     assert len(outcome.holds) == 1
+    assert warehouse.rows("compliance.erasures")["reason"].to_list() == ["She asked by [EMAIL]"]
     assert "grace-hopper-99" in warehouse.rows("inference_log.feedback")["given_by"].to_list()
 
 

@@ -52,6 +52,17 @@ def test_a_hold_covers_user_and_period_until_it_is_released(
     assert (row["released_by"], row["released_at"], row["released_because"]) == ("Ada", NOW + MINUTE, "Over")
 
 
+def test_personal_data_in_the_reasons_of_a_hold_is_masked(book: AuditBook, warehouse: Warehouse) -> None:
+    number = place(warehouse, book, SHOP, Covered(), "ada@example.com", "Suit of bob@example.com", NOW)[
+        "hold_id"
+    ]
+    release(warehouse, book, SHOP, number, "ada@example.com", "bob@example.com gave up", NOW + MINUTE)
+    (row,) = warehouse.rows("compliance.legal_holds").rows(named=True)
+    assert (row["reason"], row["released_because"]) == ("Suit of [EMAIL]", "[EMAIL] gave up")
+    assert row["placed_by"] == row["released_by"] == "ada@example.com"  # somebody answers for it
+    assert b"bob@" not in b"".join(warehouse.rows("compliance.audit_log")["leaf"])
+
+
 def test_a_hold_covers_the_period_of_an_incident(book: AuditBook, warehouse: Warehouse) -> None:
     ends = [(NOW - MINUTE, NOW + MINUTE), (NOW + MINUTE, NOW + 2 * MINUTE)]
     said = {

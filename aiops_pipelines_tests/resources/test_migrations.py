@@ -88,13 +88,13 @@ def test_between_two_real_models_of_one_dimension_and_back(
     assert Recipes(warehouse).first(system) == TO_E5
     index(warehouse, system, NOW + timedelta(days=2))  # nothing moved, nothing is built
     assert warehouse.rows("rag.index_versions").height == 2
-    moves.rollback(system, "Ada", "Users complain", NOW + timedelta(days=3))
+    moves.rollback(system, "Ada", "Users complain, eve@example.com too", NOW + timedelta(days=3))
     assert served(warehouse) == [MINI, E5, MINI]
     with pytest.raises(MigrationRefused, match="mg-1 is rolled back already"):
         moves.rollback(system, "Ada", "", NOW + timedelta(days=3))
     log = warehouse.rows("compliance.audit_log", system="desk").sort("entry_index")
     assert log["kind"].to_list() == ["decision.migration_promoted", "decision.migration_rolled_back"]
-    assert log["actor"].to_list() == ["Ada", "Ada"] and "Users complain" in log["summary"][1]
+    assert log["actor"].to_list() == ["Ada", "Ada"] and "Users complain, [EMAIL] too" in log["summary"][1]
     assert AuditBook(project, warehouse, Keys(project.keys)).verify("desk")[1] == 2
 
 

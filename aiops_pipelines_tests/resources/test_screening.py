@@ -117,13 +117,20 @@ def test_a_page_aimed_at_every_topic_is_held_until_somebody_releases_it(shop: Sh
             shop.release("offers.md", **wrong)
     with pytest.raises(QuarantineError, match=r"is not held for review; held: offers\.md"):
         shop.release("returns.md")
-    shop.release("offers.md")
+    shop.release("offers.md", reason="An honest page, says eve@example.com")
     log = shop.warehouse.rows("compliance.audit_log")
-    assert log["kind"].to_list() == ["decision.document_released"] and "An honest page" in log["summary"][0]
+    assert (
+        log["kind"].to_list() == ["decision.document_released"]
+        and "An honest page, says [EMAIL]" in log["summary"][0]
+    )
     shop.index(10)
     assert shop.served().keys() == before.keys() | {"offers.md"}
     (row,) = shop.found()
-    assert (row["status"], row["decided_by"], row["decision_reason"]) == ("released", "Ada", "An honest page")
+    assert (row["status"], row["decided_by"], row["decision_reason"]) == (
+        "released",
+        "Ada",
+        "An honest page, says [EMAIL]",
+    )
     (shop.folder / "offers.md").write_text(crowd() + "\n\nPay twice.")
     shop.index(11)  # what was released is this version, which the next one gains nothing over
     assert {one["status"] for one in shop.found()} == {"released"}
