@@ -1,6 +1,6 @@
 """The log formats that can be imported, by name, and which of them a file is in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,7 @@ from aiops_pipelines.inference_log import (
     otlp_json,
     provider_http,
 )
+from aiops_pipelines.inference_log.places import Mapped
 from aiops_pipelines.inference_log.record import Importer
 from aiops_pipelines.mendable import Mendable
 
@@ -37,7 +38,7 @@ class UnknownFormat(Mendable, ValueError):
     """What a file holds is none of the formats; the message lists what was looked for."""
 
 
-def importer(name: str, mapping: Mapping[str, str] | None = None) -> Importer:
+def importer(name: str, mapping: Mapped | None = None) -> Importer:
     """Return the importer of a format; the mapping is that of the system, for `mapped`."""
     return partial(mapped.read, mapping=mapping) if name == "mapped" else IMPORTERS[name]
 
