@@ -31,8 +31,9 @@ from aiops_pipelines.rag.store_settings import Publish
 
 Profile = Literal["light", "standard", "regulated"]
 LogFormat = Literal[
-    "aiops_jsonl", "otlp_json", "openinference", "langfuse", "litellm", "mlflow", "provider_http", "mapped"
-]
+    "aiops_jsonl", "otlp_json", "openinference", "langfuse", "litellm", "mlflow", "opik", "braintrust",
+    "weave", "helicone", "provider_http", "mapped",
+]  # fmt: skip
 
 
 class SystemFileError(Mendable, ValueError):

@@ -12,7 +12,7 @@ from aiops_pipelines.inference_log.feedback import feedback_row
 from aiops_pipelines.inference_log.messages import Conversation, decoded, messages, text_of
 from aiops_pipelines.inference_log.objects import objects
 from aiops_pipelines.inference_log.places import Mapped, Place, heads, left_out, spoken_of, values
-from aiops_pipelines.inference_log.provider_texts import exchange
+from aiops_pipelines.inference_log.provider_texts import exchange, request_tools
 from aiops_pipelines.inference_log.provider_usage import body_usage, canonical_tokens, provider_tokens
 from aiops_pipelines.inference_log.record import (
     CHAT,
@@ -110,18 +110,21 @@ def fields_of(row: Mapping[str, Any], named: Mapping[str, Place]) -> dict[str, A
     return {name: value for name, value in found if value is not None}
 
 
-def take(batch: Batch, fields: dict[str, Any], line: int, count_tokens: CountTokens | None) -> None:
-    """Take a row into a batch: a call with its scores, or a rating without a time.
+def take(
+    batch: Batch, fields: dict[str, Any], line: int, count_tokens: CountTokens | None
+) -> dict[str, Any] | None:
+    """Take a row into a batch, a call with its scores or a rating without a time; return the call's record.
 
     Raises:
         RecordError: a value is not what its column holds.
     """
     if fields.get("rating") is not None and "occurred_at" not in fields:
         batch.feedback.append(feedback_row({"name": "rating", **fields}, line))
-        return
+        return None
     record, scores = _record(fields, count_tokens), list(scores_of(fields, line))
     batch.records.append(record | {"source_line": line})
     batch.feedback.extend(scores)
+    return record
 
 
 def _count(batch: Batch, names: Iterable[str]) -> None:
@@ -187,9 +190,8 @@ def _record(fields: dict[str, Any], count_tokens: CountTokens | None) -> dict[st
         turns.append(("tool", context))
     if fields.get("query") and not any(role == "user" for role, _ in turns):
         turns.append(("user", fields["query"]))
-    said = Conversation(
-        turns or None, asked.answer, text_of(fields.get("tools")) or asked.tools, asked.finish
-    )
+    tools = text_of(fields.get("tools")) or request_tools(fields) or asked.tools
+    said = Conversation(turns or None, asked.answer, tools, asked.finish)
     kept = {name: value for name, value in fields.items() if name in READERS}
     kept |= outcome_of(fields, asked.finish) | times_of(fields)
     texts = count_tokens if len(turns) > 1 or {"messages", "request"} & fields.keys() else None

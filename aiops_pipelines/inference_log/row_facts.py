@@ -65,12 +65,13 @@ def _milliseconds(fields: Mapping[str, Any], name: str) -> Any:
 
 
 def scores_of(fields: Mapping[str, Any], line: int) -> Iterator[dict[str, Any]]:
-    """Yield the scores on a call: values by their names, or a list of objects with name and value or label.
+    """Yield the scores on a call or a trace: values by name, or objects with name and value or label.
 
     Raises:
         RecordError: a score is of the wrong kind.
     """
-    stated = fields.get("scores")
+    stated, event_id = fields.get("scores"), fields.get("event_id")
+    about = {"event_id": event_id} if event_id else {"trace_id": fields.get("trace_id")}
     if isinstance(stated, Mapping):
         stated = [
             {"name": name, **(said if isinstance(said, Mapping) else {"value": said})}
@@ -84,5 +85,5 @@ def scores_of(fields: Mapping[str, Any], line: int) -> Iterator[dict[str, Any]]:
             continue
         given_at = clock_time("given_at", first(said, "given_at", "created_at"))
         known = {name: said.get(name) for name in ("name", "rating", "feedback_id")}
-        about = {"event_id": fields.get("event_id"), "value": value, "label": label, "given_at": given_at}
+        known |= {"value": value, "label": label, "given_at": given_at}
         yield feedback_row({**known, **about, "given_by": first(said, "given_by", "source")}, line)
