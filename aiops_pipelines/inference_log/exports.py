@@ -46,7 +46,6 @@ OPIK = Export(
         "user_id": "metadata.user_id",
         "occurred_at": "start_time",
         "ended_at": "end_time",
-        "latency_ms": "duration",
         "time_to_first_token_ms": "ttft",
         "provider": "sold_by",
         "model_served": "model",
@@ -229,6 +228,9 @@ WEAVE = Export(
 NO_CACHE = (None, "", "00000000-0000-0000-0000-000000000000")
 """What Helicone writes where an answer did not come out of its own cache."""
 
+HELICONE_COSTS, NO_PRICE = ("cost", "costUSD", "cost_usd"), (None, "", 0, "0")
+"""Where the cost of a request has stood, and what is written for a model whose price is not known."""
+
 
 def _helicone(row: Row) -> Mapping[str, Any]:
     """Say what a zero, a status below it and a word for nothing mean, and what its own cache answered."""
@@ -241,6 +243,7 @@ def _helicone(row: Row) -> Mapping[str, Any]:
         "rating": (1 if rating else -1) if isinstance(rating, bool) else None,
         "operation": "embeddings" if at(row, "response_body.data.0.object") == "embedding" else None,
         "failed": NO_ANSWER if code.startswith("-") else None,
+        "paid": next((paid for name in HELICONE_COSTS if (paid := row.get(name)) not in NO_PRICE), None),
     }
     if row.get("cache_reference_id") not in NO_CACHE:
         more["usage"] = {"prompt_tokens": 0, "completion_tokens": 0}
@@ -276,7 +279,7 @@ HELICONE = Export(
         "response": "response_body",
         "http_status": "response_status",
         "error_type": ("response_body.error", "failed"),
-        "cost_reported_usd": ("cost", "costUSD", "cost_usd"),
+        "cost_reported_usd": "paid",
         "rating": "rating",
         "scores": "scores",
     },

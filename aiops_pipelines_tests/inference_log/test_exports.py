@@ -200,7 +200,7 @@ def test_the_file_of_an_opik_trace_tells_its_thread_and_what_was_thought_of_it()
 
 def test_the_rows_of_opik_and_langfuse_are_told_apart():
     assert detected([OPIK_CALL]) == detected([OPIK_TRACE]) == "opik"
-    assert detected([LANGFUSE_CALL]) == "langfuse"
+    assert detected([LANGFUSE_CALL]) == detected([LANGFUSE_CALL | {"type": "tool"}]) == "langfuse"
     assert detected([{"data": [LANGFUSE_CALL | {"type": "TOOL"}]}]) == "langfuse"
 
 
@@ -274,16 +274,18 @@ def test_objects_as_python_writes_them_are_no_calls_of_weave():
     assert "attributes as objects" in batch_of(WEAVE, row).rejections[0].reason
 
 
-def test_a_call_around_another_is_one_call_with_it():
+def test_calls_within_one_another_are_one_call():
+    """LiteLLM around a client; a framework that logs the parts of a stream as calls, without tokens."""
     gateway = WEAVE_CALL | {
         "id": "s9",
         "parent_id": "s1",
         "op_name": "weave:///e/p/op/litellm.completion:dddd",
     }
-    batch = batch_of(WEAVE, gateway, WEAVE_CALL | {"parent_id": "s9"})
-    assert (ids(batch), batch.ignored) == (["s2"], {"call around another": 1})
-    [one] = batch_of(OPIK, OPIK_CALL | {"id": "s8"}, OPIK_CALL | {"parent_span_id": "s8"}).records
-    assert one["event_id"] == "s2"
+    batch = batch_of(WEAVE, gateway, WEAVE_CALL | {"parent_id": "s9"}, WEAVE_FAILED | {"parent_id": "s9"})
+    assert (ids(batch), batch.ignored) == (["s2", "s3"], {"call logged again within another": 1})
+    parts = [OPIK_FAILED | {"id": f"p{n}", "error_info": None, "parent_span_id": "s2"} for n in range(3)]
+    batch = batch_of(OPIK, OPIK_CALL, *parts)
+    assert (ids(batch), batch.ignored) == (["s2"], {"call logged again within another": 3})
 
 
 def test_helicone_without_bodies_leaves_open_whether_cached_tokens_are_inside():
@@ -299,6 +301,28 @@ def test_helicone_without_bodies_leaves_open_whether_cached_tokens_are_inside():
     ]  # more than all that was given lies beside it
 
 
+def test_a_row_of_helicones_csv_has_no_request_id_and_numbers_as_text():
+    """Its tool doubles the quotes within objects twice, so that none of them can be read."""
+    names = [
+        "response_id",
+        "response_created_at",
+        "response_status",
+        "request_created_at",
+        "request_user_id",
+        "model",
+    ]
+    cells = ["s2", "2026-06-01 12:00:01", "200", "2026-06-01 12:00:00.100", "u-1", "gpt-5"]
+    row = dict(zip(names, cells, strict=True)) | {
+        "request_body": '{""model"":""gpt-5""}',
+        "request_properties": None,
+    }
+    row |= {"prompt_tokens": "464", "completion_tokens": "28", "latency": "1500", "cost": "0.0012"}
+    assert detected([row]) == "helicone"
+    [record] = batch_of(HELICONE, row).records
+    assert (record["event_id"], record["tokens_total"], record["latency_ms"]) == ("s2", 492, 1_500)
+    assert (record["status"], record["cost_reported_usd"]) == ("ok", Decimal("0.0012"))
+
+
 def test_what_helicone_answered_itself_asked_no_provider():
     stored = HELICONE_CALL | {"cache_reference_id": "q1", "prompt_tokens": 0, "completion_tokens": 0}
     [record] = batch_of(HELICONE, stored).records
@@ -308,10 +332,11 @@ def test_what_helicone_answered_itself_asked_no_provider():
 def test_words_and_zeros_of_helicone_that_stand_for_nothing():
     nothing = HELICONE_CALL | {
         "request_user_id": "undefined", "time_to_first_token": 0, "provider": "CUSTOM", "response_status": -3,
-        "request_properties": {}, "properties": {"Helicone-Session-Id": "thread-2"}, "feedback_rating": False,
+        "request_properties": {}, "properties": {"Helicone-Session-Id": "thread-2"}, "feedback_rating": False, "cost": 0,
     }  # fmt: skip
     [record] = batch_of(HELICONE, nothing).records
     assert (record["user_id"], record["time_to_first_token_ms"], record["provider"]) == (None, None, "openai")
+    assert record["cost_reported_usd"] is None
     assert (record["session_id"], record["rating"], record["error_type"]) == ("thread-2", -1, NO_ANSWER)
 
 

@@ -148,6 +148,7 @@ def test_a_star_is_the_only_field_of_an_object():
         ({"ended_at": "end", "latency_ms": "ms"}, {"end": 1780315201.5}, (13, None)),
         ({"ended_at": "end"}, {"end": 1780315199}, (None, None)),
         ({"latency_s": "s", "time_to_first_token_s": "f"}, {"s": "2.5", "f": 0.25}, (2500, 250)),
+        ({"latency_ms": "ms", "latency_s": "s"}, {"s": 2.5}, (13, None)),
     ],
 )
 def test_latency_is_also_read_from_the_end_and_from_seconds(places, row, times):
@@ -189,6 +190,13 @@ def test_bodies_of_a_provider_tell_texts_usage_and_how_the_answer_ended():
         [record] = batch_of(row, mapping=places).records
         assert (record["query"], record["answer"], record["status"]) == ("why is it so", "because", "refused")
         assert (record["tokens_total"], record["system_prompt_tokens"]) == (22, 5)
+
+
+def test_definitions_of_tools_are_part_of_the_prompt_as_text_and_as_objects():
+    tools = [{"type": "function", "function": {"name": "track"}}]
+    rows = [ROW | {"offered": written} for written in (tools, json.dumps(tools), "track: follow a parcel")]
+    records = batch_of(*rows, mapping=MAPPING | {"tools": "offered"}).records
+    assert all(record["tools_tokens"] > 0 for record in records)
 
 
 def test_scores_on_a_row_are_feedback_on_its_call():
