@@ -5,13 +5,14 @@ A mapping names where each column stands (`query: request.question`, `answer: ch
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
-from aiops_pipelines.inference_log.call_record import call_record
+from aiops_pipelines.inference_log.call_record import NOTHING_SAID, call_record
 from aiops_pipelines.inference_log.feedback import feedback_row
 from aiops_pipelines.inference_log.messages import Conversation, decoded, messages, text_of
 from aiops_pipelines.inference_log.objects import objects
-from aiops_pipelines.inference_log.places import Mapped, Place, heads, left_out, spoken_of, values
+from aiops_pipelines.inference_log.places import Mapped, Place, heads, left_out, spoken_of, standing
 from aiops_pipelines.inference_log.provider_texts import exchange, request_tools
 from aiops_pipelines.inference_log.provider_usage import body_usage, canonical_tokens, provider_tokens
 from aiops_pipelines.inference_log.record import (
@@ -67,6 +68,9 @@ TARGETS = (*READERS, *TOKEN_COLUMNS, "tokens_total", "usage", *COUNTS, *TEXTS, *
 ONLY = "only"
 """Beside them, the condition that makes a row a call."""
 REQUIRED = ("event_id", "occurred_at")
+BODIES = {"request", "response"}
+NAMES = 1_000
+"""Of so many fields at most it is kept whether the mapping names them, and how often it does not."""
 
 
 def read(
@@ -88,13 +92,14 @@ def read(
     named = {name: place for name, place in given.items() if not isinstance(place, Mapping)}
     only = place if isinstance(place := given.get(ONLY), Mapping) else {}
     starts = heads([*named.values(), *only])
+    unnamed = lru_cache(NAMES)(lambda name: not spoken_of(name, starts))
     for line, row, content in objects(raw, batch):
         try:
             if (other := left_out(row, only)) is not None:
                 _count(batch, [other])
                 continue
             take(batch, fields_of(row, named), line, count_tokens)
-            _count(batch, (name for name in row if not spoken_of(name, starts)))
+            _count(batch, filter(unnamed, row))
         except RecordError as error:
             batch.rejections.append(Rejection(line, str(error), content))
     return batch
@@ -106,8 +111,14 @@ def fields_of(row: Mapping[str, Any], named: Mapping[str, Place]) -> dict[str, A
     Raises:
         RecordError: a value is not what its column holds; the column is named.
     """
-    found = ((name, _value(row, name, place)) for name, place in named.items())
-    return {name: value for name, value in found if value is not None}
+    fields = {}
+    for name, place in named.items():
+        for one in (place,) if isinstance(place, str) else place:
+            value = standing(row, one)
+            if value is not None and (value := _cleaned(name, value)) is not None:
+                fields[name] = value
+                break
+    return fields
 
 
 def take(
@@ -128,12 +139,7 @@ def take(
 
 
 def _count(batch: Batch, names: Iterable[str]) -> None:
-    batch.ignored.update(name for name in names if name in batch.ignored or len(batch.ignored) < 1_000)
-
-
-def _value(row: Mapping[str, Any], name: str, place: Place) -> Any:
-    found = (_cleaned(name, value) for value in values(row, place))
-    return next((value for value in found if value is not None), None)
+    batch.ignored.update(name for name in names if name in batch.ignored or len(batch.ignored) < NAMES)
 
 
 def _cleaned(name: str, value: Any) -> Any:
@@ -180,7 +186,8 @@ def _number(name: str, text: str) -> int | float:
 
 
 def _record(fields: dict[str, Any], count_tokens: CountTokens | None) -> dict[str, Any]:
-    asked, response = exchange(fields.get("request"), fields.get("response")), fields.get("response")
+    response = fields.get("response")
+    asked = exchange(fields.get("request"), response) if BODIES & fields.keys() else NOTHING_SAID
     if fields.get("usage") is None and isinstance(response, Mapping) and (used := body_usage(response)):
         fields = {**fields, "usage": used}
     turns = [("system", text)] if (text := text_of(fields.get("system_prompt"))) else []

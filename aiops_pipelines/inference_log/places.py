@@ -4,7 +4,7 @@ A place is a name, dots going one object or list down. `*` is the only field of 
 a place that only begins the names of fields, as in flattened tables, is the object of those.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiops_pipelines.inference_log.messages import decoded
@@ -17,10 +17,9 @@ Mapped = Mapping[str, Place | Mapping[str, Place]]
 LONGEST_NAME = 40
 
 
-def values(row: Mapping[str, Any], place: Place) -> Iterator[Any]:
-    """Yield what stands at each of the places, None where nothing does."""
-    for one in (place,) if isinstance(place, str) else place:
-        yield one[1:] if one.startswith("=") else at(row, one)
+def standing(row: Mapping[str, Any], place: str) -> Any:
+    """Return what stands at a place of a row, or what the place says that it always is."""
+    return place[1:] if place.startswith("=") else at(row, place)
 
 
 def at(value: Any, place: str) -> Any:
@@ -42,7 +41,8 @@ def _inner(value: Any, step: str) -> Any:
 
 def _flattened(value: Mapping[str, Any], place: str) -> dict[str, Any] | None:
     start = f"{place}."
-    return {name[len(start) :]: inner for name, inner in value.items() if name.startswith(start)} or None
+    names = [name for name in value if name.startswith(start)]
+    return {name[len(start) :]: value[name] for name in names} if names else None
 
 
 def heads(places: Sequence[Place]) -> tuple[str, ...]:
