@@ -31,8 +31,9 @@ from aiops_pipelines.rag.store_settings import Publish
 
 Profile = Literal["light", "standard", "regulated"]
 LogFormat = Literal[
-    "aiops_jsonl", "otlp_json", "openinference", "langfuse", "litellm", "mlflow", "provider_http", "mapped"
-]
+    "aiops_jsonl", "otlp_json", "openinference", "langfuse", "litellm", "mlflow", "opik", "braintrust",
+    "weave", "helicone", "provider_http", "mapped",
+]  # fmt: skip
 
 
 class SystemFileError(Mendable, ValueError):
@@ -140,24 +141,32 @@ class Index(Part):
     chunk_strategy: Literal["structure", "sentences", "overlapping"] = "structure"
 
 
+Place = str | tuple[str, ...]
+"""A field, or several of which the first with a value counts."""
+
+
 class Logs(Part):
     """The folder inference logs land in, and their format."""
 
     folder: Path
     format: LogFormat = "aiops_jsonl"
-    mapping: dict[str, str] | None = None
-    """For the format `mapped`: column of the record to the field it stands in, or `=` and its value."""
+    mapping: dict[str, Place | dict[str, Place]] | None = None
+    """For the format `mapped`: column of the record to the field it stands in, or `=` and its value; `only`
+    says what stands where in the rows that are calls."""
 
     @model_validator(mode="after")
     def _mapped(self) -> Self:
-        from aiops_pipelines.inference_log.mapped import REQUIRED, TARGETS
+        from aiops_pipelines.inference_log.mapped import ONLY, REQUIRED, TARGETS
 
         if (self.format == "mapped") != (self.mapping is not None):
             raise ValueError("format: mapped needs a mapping, and only that format takes one")
-        if unknown := sorted((self.mapping or {}).keys() - set(TARGETS)):
+        if unknown := sorted((self.mapping or {}).keys() - {*TARGETS, ONLY}):
             raise ValueError(f"mapping has no column {', '.join(unknown)}; there are {', '.join(TARGETS)}")
         if missing := [name for name in REQUIRED if self.mapping is not None and name not in self.mapping]:
             raise ValueError(f"mapping lacks {' and '.join(missing)}, without which no call can be stored")
+        for name, place in (self.mapping or {}).items():
+            if isinstance(place, dict) != (name == ONLY):
+                raise ValueError("mapping names a field for each column, and for only a value for each field")
         return self
 
 

@@ -10,6 +10,7 @@ from aiops_pipelines.project import Project
 from aiops_pipelines.resources.tables import declared_tables
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.inference_log.renderings import Call, aiops, http, litellm
+from aiops_pipelines_tests.inference_log.test_exports import OPIK_CALL, OPIK_OTHERS, OPIK_TRACE
 
 CALL = Call("openai", "gpt-4o-mini", 700, 300, 0, 90, 10)
 FIELDS = {
@@ -71,6 +72,17 @@ def test_a_file_is_stored_once_and_counted(data, tmp_path):
         "inference_log.inferences"
     )
     assert rows.select("input_uncached", "cache_read", "tokens_total").rows() == [(700, 300, 1100)]
+
+
+def test_an_export_is_found_out_and_what_is_no_call_in_it_is_counted(data, tmp_path):
+    document = {"trace": OPIK_TRACE, "spans": [*OPIK_OTHERS, OPIK_CALL], "project_name": "p"}
+    done = run(data, log(tmp_path, "trace_t1.json", json.dumps(document, indent=2)), "--system", "desk")
+    assert done.exit_code == 0, done.output
+    assert "1 call" in done.output and "trace (1), general (1), tool (1)" in done.output
+    books = Warehouse(Project(data).warehouse, declared_tables(Project(data).dbt))
+    stored = books.rows("inference_log.inferences").select("source_format", "cache_read", "trace_id").rows()
+    assert stored == [("opik", 1_536, "t1")]
+    assert books.rows("inference_log.traces").select("trace_id", "session_id").rows() == [("t1", "thread-1")]
 
 
 def test_a_dry_run_prints_one_priced_call_a_line_and_stores_nothing(tmp_path):

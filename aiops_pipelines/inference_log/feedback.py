@@ -42,7 +42,8 @@ TRACES = pl.Schema(
 )
 """Columns of `inference_log.traces`, in order."""
 EVALUATION = "gen_ai.evaluation.result"
-_JUDGES = ("llm", "llm_judge", "eval", "ai_judge", "model", "judge", "code", "heuristic")
+_JUDGES = ("llm", "llm_judge", "eval", "ai_judge", "model", "judge", "code", "heuristic",
+           "online_scoring")  # fmt: skip
 _RATINGS = ("feedback", "thumb", "rating", "like", "vote", "user_score", "user-score", "helpful")
 _UP = (
     "up",

@@ -1,9 +1,8 @@
 """The log formats that can be imported, by name, and which of them a file is in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from aiops_pipelines.inference_log import (
     aiops_jsonl,
@@ -15,13 +14,31 @@ from aiops_pipelines.inference_log import (
     otlp_json,
     provider_http,
 )
-from aiops_pipelines.inference_log.record import Importer
+from aiops_pipelines.inference_log.exports import EXPORTS
+from aiops_pipelines.inference_log.places import Mapped
+from aiops_pipelines.inference_log.record import Batch, CountTokens, Importer
 from aiops_pipelines.mendable import Mendable
 
-_RECOGNISED: dict[str, ModuleType] = {
+
+class Format(Protocol):
+    """What is asked of a format; a module of this package is one."""
+
+    @property
+    def LOOKED_FOR(self) -> str:
+        """What its values are known by, for sentences."""
+
+    def recognises(self, value: Any, /) -> bool:
+        """Return whether a JSON value is of the format."""
+
+    def read(self, raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = None) -> Batch:
+        """Return the records of the lines."""
+
+
+_RECOGNISED: dict[str, Format] = {
     "aiops_jsonl": aiops_jsonl,
     "openinference": openinference,
     "otlp_json": otlp_json,
+    **EXPORTS,
     "langfuse": langfuse,
     "litellm": litellm,
     "mlflow": mlflow,
@@ -37,7 +54,7 @@ class UnknownFormat(Mendable, ValueError):
     """What a file holds is none of the formats; the message lists what was looked for."""
 
 
-def importer(name: str, mapping: Mapping[str, str] | None = None) -> Importer:
+def importer(name: str, mapping: Mapped | None = None) -> Importer:
     """Return the importer of a format; the mapping is that of the system, for `mapped`."""
     return partial(mapped.read, mapping=mapping) if name == "mapped" else IMPORTERS[name]
 

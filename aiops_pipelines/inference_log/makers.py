@@ -32,6 +32,10 @@ _SELLERS = {
     "gemini": "google",
     "vertexai": "google",
     "vertex_ai": "google",
+    "vertex": "google",
+    "google_ai": "google",
+    "google_vertexai": "google",
+    "anthropic_vertexai": "google",
     "mistral_ai": "mistral",
     "mistralai": "mistral",
     "x_ai": "x-ai",
@@ -39,6 +43,7 @@ _SELLERS = {
     "cohere_chat": "cohere",
     "fireworks_ai": "fireworks",
     "together_ai": "together",
+    "togetherai": "together",
 }
 _INTERFACE = re.compile(r"\.(chat|completion|messages|responses|embedding|generative-ai|vertex(\.\w+)?)$")
 """What the AI SDK adds to the provider: `openai.responses`, `google.generative-ai`."""

@@ -1,17 +1,20 @@
 """Importer of any table or JSON lines, by the mapping in the system's file: column of the record to field.
 
 A mapping names where each column stands (`query: request.question`, `answer: choices.0.text`), or what it is
-(`provider: =openai`).
+(`provider: =openai`); of several places the first with a value counts. `only` says which rows are calls.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
-from aiops_pipelines.inference_log.call_record import call_record
+from aiops_pipelines.inference_log.call_record import NOTHING_SAID, call_record
 from aiops_pipelines.inference_log.feedback import feedback_row
 from aiops_pipelines.inference_log.messages import Conversation, decoded, messages, text_of
 from aiops_pipelines.inference_log.objects import objects
-from aiops_pipelines.inference_log.provider_usage import canonical_tokens, provider_tokens
+from aiops_pipelines.inference_log.places import Mapped, Place, heads, left_out, spoken_of, standing
+from aiops_pipelines.inference_log.provider_texts import exchange, request_tools
+from aiops_pipelines.inference_log.provider_usage import body_usage, canonical_tokens, provider_tokens
 from aiops_pipelines.inference_log.record import (
     CHAT,
     EMBEDDINGS,
@@ -23,6 +26,7 @@ from aiops_pipelines.inference_log.record import (
     Rejection,
     operation,
 )
+from aiops_pipelines.inference_log.row_facts import outcome_of, scores_of, times_of
 from aiops_pipelines.inference_log.times import clock_time
 from aiops_pipelines.inference_log.tokens import (
     Tokens,
@@ -30,7 +34,6 @@ from aiops_pipelines.inference_log.tokens import (
     completed,
     first_count,
     of_embedding,
-    spelt,
     split,
     usage_json,
 )
@@ -45,10 +48,14 @@ COUNTS = (
     "total_tokens",
     "cache_write_1h_tokens",
 )
-TEXTS = ("system_prompt", "tools", "context", "messages")
-NUMBERS = {"latency_ms", "time_to_first_token_ms", "rating", "source_seq", *TOKEN_COLUMNS, *COUNTS}
-STRUCTURES = {"retrieved", "guardrail_events", "usage", "messages", "tools"}
-MEASURED = {*NUMBERS, "cost_reported_usd", "occurred_at"}
+TEXTS = ("system_prompt", "tools", "context", "messages", "request", "response")
+TIMES = ("occurred_at", "ended_at")
+FACTS = ("ended_at", "latency_s", "time_to_first_token_s", "http_status", "scores")
+NUMBERS = {"latency_ms", "latency_s", "time_to_first_token_ms", "time_to_first_token_s", "http_status"}
+NUMBERS |= {"rating", "source_seq", *TOKEN_COLUMNS, *COUNTS}
+STRUCTURES = {"retrieved", "guardrail_events", "usage", "messages", "tools", "request", "response"}
+STRUCTURES |= {"scores", "error_type"}
+MEASURED = {*NUMBERS, "cost_reported_usd", *TIMES}
 SAID = {"query", "answer", *TEXTS}
 """What may well be the text None."""
 NOTHING = frozenset(("", "NULL", "null", "\\N", "NaN", "nan", "None", "<NA>", "NaT"))
@@ -56,48 +63,86 @@ NO_NUMBER = NOTHING | {"NA", "N/A"}
 """What databases, pandas and R write for a missing value; NA may also be the name of a region."""
 LARGEST_WHOLE = 2**53 - 1
 """Up to here a float is one whole number and no other."""
-TARGETS = (*READERS, *TOKEN_COLUMNS, "tokens_total", "usage", *COUNTS, *TEXTS)
+TARGETS = (*READERS, *TOKEN_COLUMNS, "tokens_total", "usage", *COUNTS, *TEXTS, *FACTS)
 """What a mapping may name."""
+ONLY = "only"
+"""Beside them, the condition that makes a row a call."""
 REQUIRED = ("event_id", "occurred_at")
+BODIES = {"request", "response"}
+NAMES = 1_000
+"""Of so many fields at most it is kept whether the mapping names them, and how often it does not."""
 
 
 def read(
     raw: Iterable[tuple[int, bytes]],
     count_tokens: CountTokens | None = None,
-    mapping: Mapping[str, str] | None = None,
+    mapping: Mapped | None = None,
 ) -> Batch:
-    """Return one record for each object; fields that the mapping does not name are counted and left out.
+    """Return one record for each object that is a call; other objects and unnamed fields are counted.
 
     Without `occurred_at` a row that carries a rating is feedback on the call of its `event_id`.
 
     Args:
         raw: line numbers and objects.
         count_tokens: counts text for the token parts; without it the parts stay null.
-        mapping: column of the record to the field it stands in, dots going one object or list down.
+        mapping: column of the record to the field it stands in, dots going one object or list down, and under
+            `only` what stands where in a row that is a call.
     """
-    batch, named = Batch(), mapping or {name: name for name in TARGETS}
-    heads = {place.split(".")[0] for place in named.values()} | set(named.values())
+    batch, given = Batch(), mapping or {name: name for name in TARGETS}
+    named = {name: place for name, place in given.items() if not isinstance(place, Mapping)}
+    only = place if isinstance(place := given.get(ONLY), Mapping) else {}
+    starts = heads([*named.values(), *only])
+    unnamed = lru_cache(NAMES)(lambda name: not spoken_of(name, starts))
     for line, row, content in objects(raw, batch):
         try:
-            fields = {
-                name: value
-                for name, place in named.items()
-                if (value := _value(row, name, place)) is not None
-            }
-            if fields.get("rating") is not None and "occurred_at" not in fields:
-                batch.feedback.append(feedback_row({"name": "rating", **fields}, line))
+            if (other := left_out(row, only)) is not None:
+                _count(batch, [other])
                 continue
-            batch.records.append(_record(fields, count_tokens) | {"source_line": line})
-            batch.ignored.update(name for name in row.keys() - heads if len(batch.ignored) < 1_000)
+            take(batch, fields_of(row, named), line, count_tokens)
+            _count(batch, filter(unnamed, row))
         except RecordError as error:
             batch.rejections.append(Rejection(line, str(error), content))
     return batch
 
 
-def _value(row: Mapping[str, Any], name: str, place: str) -> Any:
-    if place.startswith("="):
-        return place[1:]
-    value = _at(row, place)
+def fields_of(row: Mapping[str, Any], named: Mapping[str, Place]) -> dict[str, Any]:
+    """Return what a row has at the places of a mapping, by column.
+
+    Raises:
+        RecordError: a value is not what its column holds; the column is named.
+    """
+    fields = {}
+    for name, place in named.items():
+        for one in (place,) if isinstance(place, str) else place:
+            value = standing(row, one)
+            if value is not None and (value := _cleaned(name, value)) is not None:
+                fields[name] = value
+                break
+    return fields
+
+
+def take(
+    batch: Batch, fields: dict[str, Any], line: int, count_tokens: CountTokens | None
+) -> dict[str, Any] | None:
+    """Take a row into a batch, a call with its scores or a rating without a time; return the call's record.
+
+    Raises:
+        RecordError: a value is not what its column holds.
+    """
+    if fields.get("rating") is not None and "occurred_at" not in fields:
+        batch.feedback.append(feedback_row({"name": "rating", **fields}, line))
+        return None
+    record, scores = _record(fields, count_tokens), list(scores_of(fields, line))
+    batch.records.append(record | {"source_line": line})
+    batch.feedback.extend(scores)
+    return record
+
+
+def _count(batch: Batch, names: Iterable[str]) -> None:
+    batch.ignored.update(name for name in names if name in batch.ignored or len(batch.ignored) < NAMES)
+
+
+def _cleaned(name: str, value: Any) -> Any:
     if isinstance(value, str) and name not in SAID:
         value = value.strip()
         if value in (NO_NUMBER if name in MEASURED else NOTHING):
@@ -106,29 +151,13 @@ def _value(row: Mapping[str, Any], name: str, place: str) -> Any:
         return _stated(decoded(value))
     if name in STRUCTURES:
         return decoded(value)
-    if name == "occurred_at":
+    if name in TIMES:
         return clock_time(name, value)
     if name in NUMBERS:
         return _number(name, value) if isinstance(value, str) else value
     if isinstance(value, float) and name.endswith("_id"):
         return _whole(name, value)
     return None if value == "" else str(value) if name in READERS and isinstance(value, int) else value
-
-
-def _at(value: Any, place: str) -> Any:
-    """Return what stands at a place; names of fields may have dots themselves, as `usage.cached.tokens`."""
-    if isinstance(value, dict) and place in value:
-        return value[place]
-    step, dot, rest = place.partition(".")
-    inner = _inner(value, step)
-    return _at(decoded(inner), rest) if dot else inner
-
-
-def _inner(value: Any, step: str) -> Any:
-    if isinstance(value, dict):
-        return value.get(step)
-    found = isinstance(value, list) and spelt(step) and int(step) < len(value)
-    return value[int(step)] if found else None
 
 
 def _whole(name: str, value: float) -> str:
@@ -157,24 +186,28 @@ def _number(name: str, text: str) -> int | float:
 
 
 def _record(fields: dict[str, Any], count_tokens: CountTokens | None) -> dict[str, Any]:
+    response = fields.get("response")
+    asked = exchange(fields.get("request"), response) if BODIES & fields.keys() else NOTHING_SAID
+    if fields.get("usage") is None and isinstance(response, Mapping) and (used := body_usage(response)):
+        fields = {**fields, "usage": used}
     turns = [("system", text)] if (text := text_of(fields.get("system_prompt"))) else []
-    turns += messages(fields.get("messages"))
+    turns += [*messages(fields.get("messages")), *(asked.turns or [])]
     context = text_of(fields.get("context"))
     if context:
         turns.append(("tool", context))
     if fields.get("query") and not any(role == "user" for role, _ in turns):
         turns.append(("user", fields["query"]))
-    said = Conversation(turns or None, None, text_of(fields.get("tools")), frozenset())
+    tools = text_of(fields.get("tools")) or request_tools(fields) or asked.tools
+    said = Conversation(turns or None, asked.answer, tools, asked.finish)
     kept = {name: value for name, value in fields.items() if name in READERS}
-    if kept.get("error_type"):
-        kept.setdefault("status", "error")
-    texts = count_tokens if len(turns) > 1 or fields.get("messages") else None
+    kept |= outcome_of(fields, asked.finish) | times_of(fields)
+    texts = count_tokens if len(turns) > 1 or {"messages", "request"} & fields.keys() else None
     if operation("operation", fields.get("operation", CHAT)) == EMBEDDINGS:
         counts = of_embedding(fields)
         counts |= {"usage": of_embedding(usage)} if isinstance(usage := fields.get("usage"), Mapping) else {}
     else:
         counts = fields
-    record = call_record({"answer": None, **kept}, _tokens(counts), said, [], texts)
+    record = call_record(kept, _tokens(counts), said, [], texts)
     stated = {name: fields[name] for name in ("usage", *COUNTS) if name in fields}
     return record | {"usage_raw": usage_json(stated.get("usage", stated) or None)}
 

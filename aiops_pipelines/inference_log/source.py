@@ -1,10 +1,11 @@
 """Whose log is read: the settings of one system that decide what becomes of its lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from aiops_pipelines.compliance.privacy import REGIONS
+from aiops_pipelines.inference_log.places import Mapped
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Source:
     key: bytes
     """Secret of 32 bytes or more, for the pseudonyms of identifiers that hold personal data."""
     regions: Sequence[str] = REGIONS
-    mapping: Mapping[str, str] | None = None
+    mapping: Mapped | None = None
     """Column of the record to field, for the format `mapped`."""
     erased: frozenset[str] = frozenset()
     """Marks of people who were erased: their calls come back without texts and person."""

@@ -397,14 +397,18 @@ def mlflow_v2(disjoint):
     return render
 
 
-def http(call):
+def bodies(call):
+    """What the provider was sent, and what it answered."""
     if call.provider == "anthropic":
-        request = {"model": call.model, "system": SYSTEM, "messages": TURNS[1:]}
         content = [{"type": "text", "text": ANSWER}]
         response = {"id": "m1", "model": call.model, "content": content, "usage": call.anthropic_usage}
-        return _exchange("api.anthropic.com", "/v1/messages", request, response)
-    request = {"model": call.model, "messages": TURNS}
-    return _exchange("api.openai.com", "/v1/chat/completions", request, call.openai_response)
+        return {"model": call.model, "system": SYSTEM, "messages": TURNS[1:]}, response
+    return {"model": call.model, "messages": TURNS}, call.openai_response
+
+
+def http(call):
+    host, path = ("anthropic", "messages") if call.provider == "anthropic" else ("openai", "chat/completions")
+    return _exchange(f"api.{host}.com", f"/v1/{path}", *bodies(call))
 
 
 def http_stream(call):
@@ -442,6 +446,69 @@ def _exchange(host, path, request, response):
     return line({
         "id": "h1", "host": host, "path": path, "method": "POST", "status": 200,
         "date": "Mon, 01 Jun 2026 12:00:00 GMT", "processing_ms": "800", "request": request, "response": response,
+    })  # fmt: skip
+
+
+def opik(whole):
+    """A span of Opik: the provider's own usage, flattened, beside counts that hold all of it."""
+
+    def render(call):
+        request, response = bodies(call)
+        usage = {"prompt_tokens": call.given, "completion_tokens": call.said, "total_tokens": call.total}
+        usage |= dotted(response.pop("usage"), "original_usage.")
+        row = {
+            "id": SPAN, "trace_id": TRACE, "parent_span_id": "p", "name": "chat", "type": "llm", "start_time": START,
+            "end_time": END, "input": request, "output": response, "model": call.model, "provider": call.provider,
+            "usage": usage, "error_info": None, "last_updated_at": END, "feedback_scores": None,
+        }  # fmt: skip
+        trace = {
+            "id": TRACE,
+            "name": "answer",
+            "start_time": START,
+            "last_updated_at": END,
+            "thread_id": "s1",
+        }
+        return line({"trace": trace, "spans": [row], "downloaded_at": END} if whole else row)
+
+    return render
+
+
+def braintrust(call):
+    """A row of Braintrust: its own counts, all of them inclusive; cache writes by how long they live, if known."""
+    metrics = {
+        "start": START_NS / 1e9, "end": START_NS / 1e9 + 1.5, "prompt_tokens": call.given, "tokens": call.total,
+        "completion_tokens": call.said, "prompt_cached_tokens": call.read, "completion_reasoning_tokens": call.reasoning,
+    }  # fmt: skip
+    if call.hour is None:
+        metrics["prompt_cache_creation_tokens"] = call.write
+    else:
+        metrics["prompt_cache_creation_5m_tokens"] = float(call.write - call.hour)
+        metrics["prompt_cache_creation_1h_tokens"] = float(call.hour)
+    return line({
+        "id": "r1", "span_id": SPAN, "root_span_id": TRACE, "span_parents": ["p"], "created": START, "input": TURNS,
+        "output": [{"index": 0, "finish_reason": "stop", "message": SAID[0]}], "error": None, "metrics": metrics,
+        "metadata": {"model": call.model, "provider": call.provider},
+        "span_attributes": {"name": "Chat Completion", "type": "llm"},
+    })  # fmt: skip
+
+
+def weave(call):
+    request, response = bodies(call)
+    return line({
+        "id": SPAN, "trace_id": TRACE, "parent_id": "p", "op_name": "weave:///e/p/op/openai.chat.completions.create:d",
+        "started_at": START, "ended_at": END, "inputs": {"self": "<C object at 0x1>", **request}, "output": response,
+        "attributes": {"weave": {"kind": "llm"}}, "summary": {"usage": {call.model: response["usage"]}}, "exception": None,
+    })  # fmt: skip
+
+
+def helicone(call):
+    """A request of Helicone with its bodies: its own counts leave open how they overlap."""
+    request, response = bodies(call)
+    return line({
+        "request_id": "q1", "response_id": "r1", "request_created_at": "2026-06-01 12:00:00.000", "response_status": 200,
+        "provider": call.provider.upper(), "model": call.model, "request_body": request, "response_body": response,
+        "prompt_tokens": call.uncached, "completion_tokens": call.visible, "prompt_cache_read_tokens": call.read,
+        "prompt_cache_write_tokens": call.write, "delay_ms": 1500, "time_to_first_token": 0,
     })  # fmt: skip
 
 
@@ -503,6 +570,11 @@ RENDERINGS = {
     "mlflow 3": ("mlflow", mlflow_v3),
     "mlflow 2, inclusive": ("mlflow", mlflow_v2(False)),
     "mlflow 2, disjoint": ("mlflow", mlflow_v2(True)),
+    "opik": ("opik", opik(False)),
+    "opik, a trace": ("opik", opik(True)),
+    "braintrust": ("braintrust", braintrust),
+    "weave": ("weave", weave),
+    "helicone": ("helicone", helicone),
     "provider call": ("provider_http", http),
     "provider stream": ("provider_http", http_stream),
     "mapped, disjoint": ("mapped", mapped(True)),

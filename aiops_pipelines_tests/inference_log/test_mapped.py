@@ -106,6 +106,117 @@ def test_a_row_that_states_a_kind_of_error_is_one_unless_it_says_otherwise():
     assert [r["status"] for r in batch_of(*rows, mapping=mapping).records] == ["error", "ok", "refused"]
 
 
+def test_only_rows_that_say_so_are_calls_and_the_others_are_counted():
+    mapping = MAPPING | {"only": {"kind.type": ["llm", "chat"], "dry": ["", "false"]}}
+    kinds = ["llm", "tool", "chat", "tool", None]
+    rows = [ROW | {"kind": {"type": kind}, "request": {"id": str(n)}} for n, kind in enumerate(kinds)]
+    rows += [ROW | {"kind": {"type": "llm"}, "dry": dry} for dry in (True, False)]
+    batch = batch_of(*rows, {"kind": {"type": "tool"}, "ts": "soon"}, mapping=mapping)
+    assert [record["event_id"] for record in batch.records] == ["0", "2", "7"]
+    assert batch.ignored == {"tool": 3, "no kind.type": 1, "true": 1, "colour": 3}
+    assert batch.rejections == []
+
+
+def test_of_several_places_the_first_with_a_value_counts():
+    mapping = MAPPING | {"model_served": ["served", "model", "=none"], "latency_ms": ["a.ms", "ms"]}
+    rows = [ROW | {"served": "NULL"}, ROW | {"served": "gpt-5", "a": {"ms": 5}}, ROW | {"model": ""}]
+    found = [(r["model_served"], r["latency_ms"]) for r in batch_of(*rows, mapping=mapping).records]
+    assert found == [("gpt-4o", 13), ("gpt-5", 5), ("none", 13)]
+
+
+def test_fields_that_a_table_flattened_are_one_object_again():
+    flat = {"usage.prompt_tokens": "20", "usage.completion_tokens": "2"}
+    flat |= {"usage.prompt_tokens_details.cached_tokens": "15", "usage.total_tokens": None}
+    row = {name: value for name, value in ROW.items() if name != "usage"} | flat
+    batch = batch_of(row)
+    [record] = batch.records
+    assert (record["input_uncached"], record["cache_read"], record["tokens_total"]) == (5, 15, 22)
+    assert batch.ignored == {"colour": 1}
+
+
+def test_a_star_is_the_only_field_of_an_object():
+    mapping = MAPPING | {"usage": "by.*.usage"}
+    one = {"gpt-4.1": {"usage": {"input_tokens": 7, "output_tokens": 1}}}
+    records = batch_of(ROW | {"by": one}, ROW | {"by": {**one, "b": {}}}, mapping=mapping).records
+    assert [record["tokens_total"] for record in records] == [8, None]
+
+
+@pytest.mark.parametrize(
+    ("places", "row", "times"),
+    [
+        ({"ended_at": "end"}, {"end": 1780315201.5}, (1500, None)),
+        ({"ended_at": "end", "latency_ms": "ms"}, {"end": 1780315201.5}, (13, None)),
+        ({"ended_at": "end"}, {"end": 1780315199}, (None, None)),
+        ({"latency_s": "s", "time_to_first_token_s": "f"}, {"s": "2.5", "f": 0.25}, (2500, 250)),
+        ({"latency_ms": "ms", "latency_s": "s"}, {"s": 2.5}, (13, None)),
+    ],
+)
+def test_latency_is_also_read_from_the_end_and_from_seconds(places, row, times):
+    mapping = {name: place for name, place in MAPPING.items() if name != "latency_ms"} | places
+    [record] = batch_of(ROW | row, mapping=mapping).records
+    assert (record["latency_ms"], record["time_to_first_token_ms"]) == times
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "expected"),
+    [
+        ("429", None, ("error", "HTTP 429")),
+        (500.0, "Timeout: no answer in 30 s", ("error", "Timeout")),
+        (200, None, ("ok", None)),
+        (None, {"type": "rate_limit", "message": "jane@example.com"}, ("error", "rate_limit")),
+        (None, '{"message": "slow down"}', ("error", "slow down")),
+        (None, True, ("error", "error")),
+        (None, False, ("ok", None)),
+        (None, "Traceback (most recent call last):\n  File x\na.B: c\n\nDuring\n  File\nd.E: f\ng: h", ("error", "d.E")),
+    ],
+)  # fmt: skip
+def test_an_http_status_and_an_error_make_a_call_a_failed_one(code, error, expected):
+    mapping = MAPPING | {"http_status": "code", "error_type": "failed"}
+    [record] = batch_of(ROW | {"code": code, "failed": error}, mapping=mapping).records
+    assert (record["status"], record["error_type"]) == expected
+
+
+def test_bodies_of_a_provider_tell_texts_usage_and_how_the_answer_ended():
+    places = {"event_id": "id", "occurred_at": "ts", "request": "asked", "response": "got"}
+    asked = {
+        "system": "be brief",
+        "messages": [{"role": "user", "content": "why is it so"}],
+        "tools": [{"name": "t"}],
+    }
+    got = {"content": [{"type": "text", "text": "because"}], "stop_reason": "refusal"}
+    got["usage"] = {"input_tokens": 20, "output_tokens": 2}
+    for written in (lambda body: body, json.dumps):
+        row = {"id": "1", "ts": ROW["ts"], "asked": written(asked), "got": written(got)}
+        [record] = batch_of(row, mapping=places).records
+        assert (record["query"], record["answer"], record["status"]) == ("why is it so", "because", "refused")
+        assert (record["tokens_total"], record["system_prompt_tokens"]) == (22, 5)
+
+
+def test_definitions_of_tools_are_part_of_the_prompt_as_text_and_as_objects():
+    tools = [{"type": "function", "function": {"name": "track"}}]
+    rows = [ROW | {"offered": written} for written in (tools, json.dumps(tools), "track: follow a parcel")]
+    records = batch_of(*rows, mapping=MAPPING | {"tools": "offered"}).records
+    assert all(record["tools_tokens"] > 0 for record in records)
+
+
+def test_scores_on_a_row_are_feedback_on_its_call():
+    mapping = MAPPING | {"scores": "scores"}
+    listed = [{"name": "user_feedback", "value": 1, "source": "ui"}, {"name": "tone", "label": "kind"}, "odd"]
+    batch = batch_of(
+        ROW | {"scores": {"exact": 0.5, "none": None}}, ROW | {"scores": listed}, mapping=mapping
+    )
+    said = [
+        (one["event_id"], one["name"], one["value"], one["label"], one["rating"]) for one in batch.feedback
+    ]
+    assert said == [
+        ("7", "exact", 0.5, None, None),
+        ("7", "user_feedback", 1, None, 1),
+        ("7", "tone", None, "kind", None),
+    ]
+    batch = batch_of(ROW | {"scores": {"exact": [1]}}, mapping=mapping)
+    assert (len(batch.records), len(batch.feedback), len(batch.rejections)) == (0, 0, 1)
+
+
 def test_a_row_with_a_rating_and_no_time_is_feedback():
     [said] = batch_of({"request": {"id": "7"}, "stars": "-1"}).feedback
     assert (said["event_id"], said["rating"]) == ("7", -1)
@@ -131,9 +242,18 @@ def test_what_is_no_number_or_no_time_is_set_aside():
             {"format": "mapped", "mapping": {"event_id": "id", "occurred_at": "at", "colour": "c"}},
             "no column colour",
         ),
+        (
+            {"format": "mapped", "mapping": {"event_id": "id", "occurred_at": "at", "only": "llm"}},
+            "for only a value for each field",
+        ),
+        (
+            {"format": "mapped", "mapping": {"event_id": {"id": "x"}, "occurred_at": "at"}},
+            "for only a value for each field",
+        ),
     ],
 )
 def test_a_mapping_that_cannot_work_is_said(logs, said):
     with pytest.raises(ValidationError, match=said):
         Logs(folder=".", **logs)
-    assert Logs(folder=".", format="mapped", mapping={"event_id": "id", "occurred_at": "at"})
+    mapping = {"event_id": ["id", "key"], "occurred_at": "at", "only": {"type": ["llm", "chat"]}}
+    assert Logs(folder=".", format="mapped", mapping=mapping)

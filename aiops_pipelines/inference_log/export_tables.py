@@ -1,0 +1,118 @@
+"""Exports that are tables of calls and of what else was traced: recognised, and read by their mappings.
+
+What stands where in which tool's export is `exports`' business, what a mapping can say `mapped`'s.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiops_pipelines.inference_log.mapped import fields_of, take
+from aiops_pipelines.inference_log.objects import objects, unwrapped
+from aiops_pipelines.inference_log.places import Place, at, left_out
+from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection
+from aiops_pipelines.inference_log.row_facts import scores_of
+
+Row = Mapping[str, Any]
+TRACE_FACTS = ("session_id", "user_id", "endpoint")
+WITHIN = "call logged again within another"
+Nested = tuple[Mapping[str, Any], Any, Any]
+"""A call's record, its own id and that of the span around it."""
+
+
+def nothing_more(row: Row) -> Mapping[str, Any]:
+    """Return nothing: the row says all itself."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What stands where in one tool's export.
+
+    `rows_in` is the key of a document that holds its rows, `trace_in` that of the whole trace beside them.
+    `more` adds fields that no place alone holds. The `ids` of a row are its own and its parent's; a row that
+    is left out and has no parent says with `whole` what its trace belongs to, and how it was scored.
+    """
+
+    LOOKED_FOR: str
+    is_row: Callable[[Row], bool]
+    mapping: Mapping[str, Place]
+    only: Mapping[str, Place]
+    more: Callable[[Row], Mapping[str, Any]] = nothing_more
+    ids: tuple[str, str] = ("", "")
+    whole: Mapping[str, Place] = field(default_factory=dict)
+    rows_in: str = ""
+    trace_in: str = ""
+
+    def recognises(self, value: Any) -> bool:
+        """Return whether a JSON value is a row of the export, or holds some."""
+        return any(self._holds(row) for document in unwrapped(value)[:1] for row in self._rows(document))
+
+    def read(self, raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = None) -> Batch:
+        """Return one record for each model call; other rows are counted by what they are.
+
+        Calls within one another are one call, as a gateway's library around the provider's: the inner one, or
+        the outer one where only that states tokens.
+
+        Args:
+            raw: line numbers and rows or documents.
+            count_tokens: counts text for the token parts; without it the parts stay null.
+        """
+        batch, calls = Batch(), list[Nested]()
+        for line, document, content in objects(raw, batch):
+            for row in self._rows(document):
+                try:
+                    calls += self._take(batch, row, line, count_tokens)
+                except RecordError as error:
+                    batch.rejections.append(Rejection(line, str(error), content))
+        if again := _again(calls):
+            batch.ignored[WITHIN] += len(again)
+            batch.records[:] = [record for record in batch.records if record["event_id"] not in again]
+        return batch
+
+    def _holds(self, row: Any) -> bool:
+        return isinstance(row, Mapping) and self.is_row(row)
+
+    def _rows(self, document: Any) -> Iterator[Any]:
+        rows = document.get(self.rows_in) if isinstance(document, Mapping) else None
+        if not isinstance(rows, list):
+            yield document
+            return
+        if self.trace_in in document:
+            yield document[self.trace_in]
+        yield from rows
+
+    def _take(self, batch: Batch, row: Any, line: int, count_tokens: CountTokens | None) -> Iterator[Nested]:
+        """Take a row in; yield of a call its record, its own id and its parent's."""
+        if not self._holds(row):
+            raise RecordError(f"The object is none of these: {self.LOOKED_FOR}.")
+        row = {**row, **self.more(row)}
+        own, parent = (at(row, place) if place else None for place in self.ids)
+        if (other := left_out(row, self.only)) is None:
+            if record := take(batch, fields_of(row, self.mapping), line, count_tokens):
+                yield record, own, parent
+            return
+        batch.ignored[other] += 1
+        facts = {} if parent else fields_of(row, self.whole)
+        if "trace_id" not in facts:
+            return
+        batch.feedback.extend(scores_of(facts, line))
+        if facts.keys() & set(TRACE_FACTS):
+            known = {name: facts.get(name) for name in ("trace_id", *TRACE_FACTS)}
+            batch.traces.append({**known, "source_line": line})
+
+
+def _again(calls: Iterable[Nested]) -> set[str]:
+    """Return the event ids of calls that others within or around them log too."""
+    calls, within = list(calls), defaultdict[Any, list[Mapping[str, Any]]](list)
+    for record, _, parent in calls:
+        if parent:
+            within[parent].append(record)
+    again = set[str]()
+    for record, own, _ in calls:
+        inner = within.get(own, [])
+        counted = [part for part in inner if part["tokens_total"] is not None]
+        outer_stands = record["tokens_total"] is not None and not counted
+        again.update(part["event_id"] for part in (inner if outer_stands else [record] if inner else []))
+    return again

@@ -1,0 +1,89 @@
+"""What a row of a table says of a call in its own words: how it ended, how long it took, what was thought."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from aiops_pipelines.inference_log.call_record import outcome
+from aiops_pipelines.inference_log.feedback import feedback_row
+from aiops_pipelines.inference_log.messages import first, listed
+from aiops_pipelines.inference_log.record import number
+from aiops_pipelines.inference_log.times import clock_time
+
+REFUSED_FROM = 400
+"""From here on an HTTP status is an error."""
+LONGEST_KIND = 200
+KINDS = ("type", "exception_type", "name", "code", "message")
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def outcome_of(fields: Mapping[str, Any], finish: Iterable[str]) -> dict[str, Any]:
+    """Return status and kind of error: a stated status stands; an HTTP status from 400 on is an error."""
+    code, error = fields.get("http_status"), error_kind(fields.get("error_type"))
+    if error is None and code is not None and number("http_status", code) >= REFUSED_FROM:
+        error = f"HTTP {code:.0f}"
+    return {"status": fields.get("status") or outcome(error is not None, finish), "error_type": error}
+
+
+def error_kind(told: Any) -> str | None:
+    """Return what kind of error is told, without its message, which may hold anything; None for no error.
+
+    Worked example: "Traceback (most recent call last): ... openai.RateLimitError: slow down" over several
+    lines is "openai.RateLimitError", `{"type": "Timeout", "message": "..."}` is "Timeout".
+    """
+    if isinstance(told, Mapping):
+        told = first(told, *KINDS)
+    if isinstance(told, bool):
+        return "error" if told else None
+    lines = str(told).strip().splitlines() if told is not None else []
+    if not lines:
+        return None
+    line = _raised(lines) if lines[0].startswith("Traceback") else lines[0]
+    name, colon, _ = line.partition(":")
+    return (name if colon and name.replace(".", "").isidentifier() else line)[:LONGEST_KIND]
+
+
+def _raised(lines: list[str]) -> str:
+    """Return the line of a traceback that names the last exception; it follows the indented frames."""
+    after = [line for frame, line in pairwise(lines) if frame[:1] == " " and line[:1] not in ("", " ")]
+    return after[-1] if after else lines[-1]
+
+
+def times_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return latency and time to the first token in milliseconds; a latency also by when the call ended."""
+    spent, ended = _milliseconds(fields, "latency"), fields.get("ended_at")
+    if spent is None and ended is not None and (began := fields.get("occurred_at")) is not None:
+        spent = (ended - began) / MILLISECOND if ended >= began else None
+    return {"latency_ms": spent, "time_to_first_token_ms": _milliseconds(fields, "time_to_first_token")}
+
+
+def _milliseconds(fields: Mapping[str, Any], name: str) -> Any:
+    seconds = fields.get(f"{name}_s")
+    stated = fields.get(f"{name}_ms")
+    return number(f"{name}_s", seconds) * 1_000 if stated is None and seconds is not None else stated
+
+
+def scores_of(fields: Mapping[str, Any], line: int) -> Iterator[dict[str, Any]]:
+    """Yield the scores on a call or a trace: values by name, or objects with name and value or label.
+
+    Raises:
+        RecordError: a score is of the wrong kind.
+    """
+    stated, event_id = fields.get("scores"), fields.get("event_id")
+    about = {"event_id": event_id} if event_id else {"trace_id": fields.get("trace_id")}
+    if isinstance(stated, Mapping):
+        stated = [
+            {"name": name, **(said if isinstance(said, Mapping) else {"value": said})}
+            for name, said in stated.items()
+        ]
+    for said in listed(stated):
+        if not isinstance(said, Mapping):
+            continue
+        value, label = said.get("value"), first(said, "label", "category_name")
+        if value is None and label is None:
+            continue
+        given_at = clock_time("given_at", first(said, "given_at", "created_at"))
+        known = {name: said.get(name) for name in ("name", "rating", "feedback_id")}
+        known |= {"value": value, "label": label, "given_at": given_at}
+        yield feedback_row({**known, **about, "given_by": first(said, "given_by", "source")}, line)
