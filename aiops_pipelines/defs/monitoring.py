@@ -13,7 +13,7 @@ from aiops_pipelines.monitoring.baseline import BaselineRefusedError, freeze
 from aiops_pipelines.monitoring.hallucinations import hallucination_rates as rates
 from aiops_pipelines.monitoring.service_baseline import freeze_service
 from aiops_pipelines.monitoring.service_levels import call_rates, latency_percentiles
-from aiops_pipelines.monitoring.signals import kept_signals
+from aiops_pipelines.monitoring.signals import NEEDED, kept_signals
 from aiops_pipelines.monitoring.signals import user_signals as find_signals
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.judge import OfflineJudge
@@ -40,8 +40,11 @@ def user_signals(
     counts: list[pl.DataFrame] = []
     for system in work.operated():
         with work.guarding(system.name):
-            tables = ("inferences", "feedback", "traces")
-            logged = (warehouse.rows(f"inference_log.{name}", system=system.name) for name in tables)
+            tables = {"inferences": ", ".join(NEEDED), "feedback": "*", "traces": "*"}
+            logged = (
+                warehouse.read(f"select {columns} from inference_log.{name} where system = ?", [system.name])
+                for name, columns in tables.items()
+            )
             calls = with_late_facts(*logged)
             stored = warehouse.rows("monitoring.user_signals", system=system.name)
             found = kept_signals(find_signals(calls, system.now(work.clock)), stored, calls)

@@ -13,6 +13,13 @@ USER_SIGNALS = pl.Schema(
     {"system": pl.String(), "event_id": pl.String(), "signal": pl.String(), "evidence": pl.String()}
 )
 
+NEEDED = (
+    *("system", "event_id", "trace_id", "session_id", "user_id", "endpoint", "occurred_at", "operation"),
+    *("known_query_id", "status", "rating", "query", "texts_deleted_at"),
+)
+"""Columns that signals, and late facts before them, are found by; answers and chunks are most of a call."""
+CALLS_AT_ONCE = 200_000
+"""Words of so many questions are held at a time, some 1 kB each."""
 REPHRASED_WITHIN = timedelta(minutes=5)
 """Long enough to read an answer and type again, short enough not to meet tomorrow's related question."""
 REPHRASED_OVERLAP = 0.5
@@ -65,18 +72,32 @@ def user_signals(inferences: pl.DataFrame, now: datetime) -> pl.DataFrame:
     question.
 
     Args:
-        inferences: inference_log.inferences.
+        inferences: the columns NEEDED of inference_log.inferences.
         now: the system's present, UTC.
     """
-    calls = _with_next_question(inferences.filter(IS_CHAT, pl.col("known_query_id").is_null()))
+    production = inferences.filter(IS_CHAT, pl.col("known_query_id").is_null())
     found = [
+        each for calls in _whole_sessions(production) for each in _found(_with_next_question(calls), now)
+    ]
+    return pl.concat(found).cast(USER_SIGNALS).sort("system", "event_id", "signal")
+
+
+def _whole_sessions(calls: pl.DataFrame) -> list[pl.DataFrame]:
+    parts = 1 + calls.height // CALLS_AT_ONCE
+    if parts == 1:
+        return [calls]
+    place = pl.coalesce("session_id", "event_id").hash() % parts
+    return calls.with_columns(place=place).partition_by("place", include_key=False)
+
+
+def _found(calls: pl.DataFrame, now: datetime) -> list[pl.DataFrame]:
+    return [
         _rephrased(calls),
         _contradicted(calls),
         _handed_off(calls),
         _abandoned(calls, now),
         *_rated(calls),
     ]
-    return pl.concat(found).cast(USER_SIGNALS).sort("system", "event_id", "signal")
 
 
 def kept_signals(found: pl.DataFrame, stored: pl.DataFrame, inferences: pl.DataFrame) -> pl.DataFrame:

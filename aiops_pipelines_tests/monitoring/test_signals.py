@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiops_pipelines.monitoring import signals as monitoring_signals
 from aiops_pipelines.monitoring.signals import USER_SIGNALS, kept_signals, user_signals
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -129,6 +130,24 @@ def test_evidence_does_not_quote_the_user() -> None:
 def test_any_text_is_survived_and_a_signal_is_given_once_per_call(turns: list[tuple[int, str]]) -> None:
     found = signals(*turns)
     assert len(found) == len(set(found))
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b", "c", "d", None]), st.integers(0, 3000)), min_size=12, max_size=24
+    )
+)
+def test_sessions_that_are_looked_at_apart_have_the_same_signals(calls: list[tuple[str | None, int]]) -> None:
+    said = ["where is my parcel", "my parcel, where is it?", "that is wrong", "a human please"]
+    rows = [
+        ("support", f"e{i}", "chat", session, START + timedelta(seconds=s), said[i % 4], "error", i % 2, None)
+        for i, (session, s) in enumerate(calls)
+    ]
+    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    whole = user_signals(frame, NOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(monitoring_signals, "CALLS_AT_ONCE", 3)
+        assert user_signals(frame, NOW).equals(whole) and whole.height
 
 
 @pytest.mark.parametrize(
