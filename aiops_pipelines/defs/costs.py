@@ -40,11 +40,12 @@ from aiops_pipelines.resources.spend_tables import calls_and_costs, calls_withou
 from aiops_pipelines.resources.warehouse import Warehouse
 
 UNPRICED_CALLS = """
-    select inferences.* from inference_log.inferences
+    select inferences.* exclude (query, answer, retrieved, guardrail_events, usage_raw)
+    from inference_log.inferences
     left join costs.call_costs using (system, event_id)
     where system = ? and (call_costs.event_id is null or call_costs.price_status = 'unknown')
 """
-"""New calls, and those a newer price book may know."""
+"""New calls, and those a newer price book may know, without what nothing is priced by: most of a call."""
 
 
 @dg.asset(

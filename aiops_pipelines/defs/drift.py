@@ -17,6 +17,11 @@ from aiops_pipelines.resources.question_vectors import question_vectors
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.week_scores import end_of_week, endpoints_of_scored
 
+CALLS = """
+    select system, event_id, trace_id, session_id, user_id, endpoint, model_served, prompt_version, query
+    from inference_log.inferences where system = ?
+"""
+"""What causes are told by; answers and chunks are most of a call."""
 SHOWN = ("system", "week", "sample", "metric", "drop", "drop_low", "drop_high", "p_adjusted")
 
 
@@ -108,10 +113,8 @@ def drift_causes(
     for system in work.operated():
         with work.guarding(system.name):
             name = system.name
-            scores, calls = (
-                warehouse.rows("monitoring.quality_scores", system=name),
-                warehouse.rows("inference_log.inferences", system=name),
-            )
+            scores = warehouse.rows("monitoring.quality_scores", system=name)
+            calls = warehouse.read(CALLS, [name])
             calls = with_trace_facts(calls, warehouse.rows("inference_log.traces", system=name))
             stale, baselines = (
                 warehouse.rows("rag.stale_answers", system=name),
