@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aiops_pipelines.inference_log.feedback import feedback_row
+from aiops_pipelines.inference_log.feedback import feedback_row, trace_row
 from aiops_pipelines.inference_log.langfuse_usage import OPERATIONS
 from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
@@ -108,8 +108,8 @@ class Rows:
             "user_id": trace.get("user_id"),
             "endpoint": trace.get("name"),
         }
-        if any(known.values()):
-            self._batch.traces.append({"trace_id": str(trace.get("id")), **known, "source_line": line})
+        if said := trace_row({"trace_id": str(trace.get("id")), **known}, line):
+            self._batch.traces.append(said)
         for observation in _objects(row.get("observations")):
             self._observe({"trace_id": trace.get("id"), **_snake(observation)}, line, content)
         for score in _objects(trace.get("scores")):

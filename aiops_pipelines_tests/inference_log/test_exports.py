@@ -352,3 +352,38 @@ def test_tools_and_searches_that_helicone_logs_are_no_calls():
     )
     assert batch.ignored == {"tool": 1}
     assert [(record["operation"], record["tokens_total"]) for record in batch.records] == [("embeddings", 8)]
+
+
+@pytest.mark.parametrize("odd", [["p"], {"id": "p"}, 1.5])
+def test_ids_that_are_no_text_put_no_call_within_another(odd):
+    rows = [OPIK_CALL | {"parent_span_id": odd}, BRAINTRUST_CALL | {"span_parents": [odd]}]
+    for export, row in zip((OPIK, BRAINTRUST), rows, strict=True):
+        assert len(batch_of(export, row, row | {"id": "x", "span_id": odd}).records) == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"thread_id": ["t"]},
+        {"name": {"a": 1}},
+        {"metadata": {"user_id": "u\ud800"}},
+        {"feedback_scores": [{"name": "a", "value": 1}, {"name": "b", "value": [1]}]},
+        {"feedback_scores": [{"name": "a", "value": 1, "feedback_id": "f\ud800"}]},
+    ],
+)
+def test_what_is_wrongly_said_of_a_trace_sets_the_row_aside_and_counts_it_once(said):
+    batch = batch_of(OPIK, OPIK_TRACE | said)
+    assert len(batch.rejections) == 1
+    assert (batch.ignored, batch.feedback, batch.traces) == ({}, [], [])
+
+
+def test_a_call_two_levels_within_another_is_one_call_with_it():
+    """A gateway states tokens, the wrapper in it none, the provider's client in that some or none."""
+    outer, wrapper = OPIK_CALL | {"id": "a"}, OPIK_FAILED | {"id": "b", "parent_span_id": "a"}
+    for client, kept in ((OPIK_CALL, ["c"]), (OPIK_FAILED, ["a"])):
+        inner = client | {"id": "c", "parent_span_id": "b"}
+        assert ids(batch_of(OPIK, outer, wrapper, inner)) == kept
+
+
+def test_a_call_that_names_itself_as_what_it_is_within_stays():
+    assert ids(batch_of(OPIK, OPIK_CALL | {"parent_span_id": "s2"})) == ["s2"]
