@@ -17,19 +17,22 @@ Mapped = Mapping[str, Place | Mapping[str, Place]]
 LONGEST_NAME = 40
 
 
-def standing(row: Mapping[str, Any], place: str) -> Any:
+def standing(row: Mapping[str, Any], place: str, whole: bool = True) -> Any:
     """Return what stands at a place of a row, or what the place says that it always is."""
-    return place[1:] if place.startswith("=") else at(row, place)
+    return place[1:] if place.startswith("=") else at(row, place, whole)
 
 
-def at(value: Any, place: str) -> Any:
-    """Return what stands at a place; names of fields may have dots themselves, as `usage.cached.tokens`."""
+def at(value: Any, place: str, whole: bool = True) -> Any:
+    """Return what stands at a place; names of fields may have dots themselves, as `usage.cached.tokens`.
+
+    Without `whole` it is no object that a table flattened: `user.name` says nothing of the text `user`.
+    """
     if isinstance(value, dict) and place in value:
         return value[place]
     step, dot, rest = place.partition(".")
     inner = _inner(value, step)
-    found = at(decoded(inner), rest) if dot else inner
-    return _flattened(value, place) if found is None and isinstance(value, dict) else found
+    found = at(decoded(inner), rest, whole) if dot else inner
+    return _flattened(value, place) if whole and found is None and isinstance(value, dict) else found
 
 
 def _inner(value: Any, step: str) -> Any:

@@ -15,6 +15,8 @@ REFUSED_FROM = 400
 """From here on an HTTP status is an error."""
 LONGEST_KIND = 200
 KINDS = ("type", "exception_type", "name", "code", "message")
+NO_ERROR, AN_ERROR = ("", "false", "0"), "error"
+"""What a table has that only says whether there was an error, and what kind that is."""
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -33,12 +35,13 @@ def error_kind(told: Any) -> str | None:
     lines is "openai.RateLimitError", `{"type": "Timeout", "message": "..."}` is "Timeout".
     """
     if isinstance(told, Mapping):
-        told = first(told, *KINDS)
-    if isinstance(told, bool):
-        return "error" if told else None
-    lines = str(told).strip().splitlines() if told is not None else []
-    if not lines:
+        told = first(told, *KINDS) or any(told.values())
+    said = str(told).strip() if told else ""
+    if said.lower() in NO_ERROR:
         return None
+    if said.lower() == "true":
+        return AN_ERROR
+    lines = said.splitlines()
     line = _raised(lines) if lines[0].startswith("Traceback") else lines[0]
     name, colon, _ = line.partition(":")
     return (name if colon and name.replace(".", "").isidentifier() else line)[:LONGEST_KIND]
