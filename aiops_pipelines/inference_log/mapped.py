@@ -94,7 +94,8 @@ def read(
     named = {name: place for name, place in given.items() if not isinstance(place, Mapping)}
     only = place if isinstance(place := given.get(ONLY), Mapping) else {}
     starts = heads([*named.values(), *only])
-    unnamed = lru_cache(NAMES)(lambda name: not spoken_of(name, starts))
+    whole = heads([*(place for name, place in named.items() if name in OBJECTS), *only])
+    unnamed = lru_cache(NAMES)(lambda name: not spoken_of(name, starts, whole))
     for line, row, content in objects(raw, batch):
         try:
             if (other := left_out(row, only)) is not None:

@@ -244,12 +244,15 @@ def test_what_is_no_number_or_no_time_is_set_aside():
         ),
         (
             {"format": "mapped", "mapping": {"event_id": "id", "occurred_at": "at", "only": "llm"}},
-            "for only a value for each field",
+            r"mapping.only must say what stands where in a call, as {type: llm}",
         ),
         (
             {"format": "mapped", "mapping": {"event_id": {"id": "x"}, "occurred_at": "at"}},
-            "for only a value for each field",
+            "mapping.event_id must be a field",
         ),
+        ({"format": "mapped", "mapping": MAPPING | {"query": []}}, "mapping.query is empty"),
+        ({"format": "mapped", "mapping": MAPPING | {"only": {}}}, "mapping.only is empty"),
+        ({"format": "mapped", "mapping": MAPPING | {"only": {"type": []}}}, "mapping.only.type is empty"),
     ],
 )
 def test_a_mapping_that_cannot_work_is_said(logs, said):
@@ -280,6 +283,7 @@ def test_what_a_table_flattened_is_no_text():
     row = ROW | {"user.name": "Ann", "said.tokens": 7}
     batch = batch_of(row, row | {"user": "u-1", "said": "yes"}, mapping=mapping)
     assert [(r["user_id"], r["answer"]) for r in batch.records] == [(None, None), ("u-1", "yes")]
+    assert batch.ignored["user.name"] == 2
 
 
 @pytest.mark.parametrize("none", [[], "", "[]", None])
@@ -294,3 +298,9 @@ def test_a_usage_that_states_nothing_is_looked_for_elsewhere(none):
     row = ROW | {"first": none}
     [record] = batch_of(row, mapping=MAPPING | {"usage": ["first", "usage"]}).records
     assert record["tokens_total"] == 22
+
+
+def test_what_a_row_is_left_out_for_names_nobody():
+    mapping = MAPPING | {"only": {"fault": ""}}
+    batch = batch_of(ROW | {"fault": "no mailbox ann.example.person@example.com here"}, mapping=mapping)
+    assert batch.ignored == {"no mailbox [EMAIL] here": 1}
