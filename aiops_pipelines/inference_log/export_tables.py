@@ -67,8 +67,9 @@ class Export:
                 except RecordError as error:
                     batch.rejections.append(Rejection(line, str(error), content))
         if again := _again(calls):
-            batch.ignored[WITHIN] += len(again)
-            batch.records[:] = [record for record in batch.records if record["event_id"] not in again]
+            kept = [record for record in batch.records if record["event_id"] not in again]
+            batch.ignored[WITHIN] += len(batch.records) - len(kept)
+            batch.records[:] = kept
         return batch
 
     def _holds(self, row: Any) -> bool:
@@ -115,7 +116,9 @@ def _again(calls: Iterable[Nested]) -> set[str]:
     again = set[str]()
     for record, own, _ in calls:
         inner = _within(own, inside) if own in inside else []
-        counted = [part for part in inner if part["tokens_total"] is not None]
+        counted = [
+            part for part in inner if part["tokens_total"] is not None and part["event_id"] not in again
+        ]
         outer_stands = record["tokens_total"] is not None and not counted
         again.update(part["event_id"] for part in (inner if outer_stands else [record] if inner else []))
     return again

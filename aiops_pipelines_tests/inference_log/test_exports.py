@@ -387,3 +387,13 @@ def test_a_call_two_levels_within_another_is_one_call_with_it():
 
 def test_a_call_that_names_itself_as_what_it_is_within_stays():
     assert ids(batch_of(OPIK, OPIK_CALL | {"parent_span_id": "s2"})) == ["s2"]
+
+
+def test_every_row_of_a_call_within_another_is_counted():
+    """The same rows in two files of one export; spans that name one another."""
+    gateway = WEAVE_CALL | {"id": "s9", "parent_id": "s1"}
+    rows = [gateway, WEAVE_CALL | {"parent_id": "s9"}]
+    batch = batch_of(WEAVE, *rows, gateway)
+    assert (ids(batch), batch.ignored.total()) == (["s2"], 2)
+    batch = batch_of(WEAVE, gateway | {"parent_id": "s2"}, rows[1])
+    assert (len(batch.records), batch.ignored.total()) == (1, 1)
