@@ -20,7 +20,7 @@ from aiops_pipelines.inference_log.provider_texts import (
     request_tools,
     request_turns,
 )
-from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection, count
+from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection, count, number
 from aiops_pipelines.inference_log.span_calls import SpanCalls
 from aiops_pipelines.inference_log.times import clock_time, nanoseconds
 from aiops_pipelines.inference_log.tokens import usage_json
@@ -244,7 +244,7 @@ def _first_token(row: Mapping[str, Any], start: int | None) -> float | None:
     if begun is not None and start is not None and begun >= start:
         return (begun - start) / 1e9
     seconds = _number(row.get("time_to_first_token"))
-    return float(seconds) if isinstance(seconds, int | float) else None
+    return float(number("time_to_first_token", seconds)) if isinstance(seconds, int | float) else None
 
 
 def _version(row: Mapping[str, Any]) -> str | None:

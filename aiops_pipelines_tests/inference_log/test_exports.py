@@ -397,3 +397,12 @@ def test_every_row_of_a_call_within_another_is_counted():
     assert (ids(batch), batch.ignored.total()) == (["s2"], 2)
     batch = batch_of(WEAVE, gateway | {"parent_id": "s2"}, rows[1])
     assert (len(batch.records), batch.ignored.total()) == (1, 1)
+
+
+def test_parts_that_no_sum_holds_set_the_row_aside():
+    costs = {"m": {"prompt_tokens_total_cost": 10**400, "completion_tokens_total_cost": 0.5}}
+    lives = {"prompt_cache_creation_5m_tokens": 10**400, "prompt_cache_creation_1h_tokens": 1.5}
+    priced = WEAVE_CALL | {"summary": {"weave": {"costs": costs}}}
+    for export, row in ((WEAVE, priced), (BRAINTRUST, BRAINTRUST_CALL | {"metrics": lives})):
+        batch = batch_of(export, row)
+        assert "digits, which no column holds" in batch.rejections[0].reason
