@@ -77,8 +77,9 @@ class Export:
 
     def _rows(self, document: Any) -> Iterator[Any]:
         rows = document.get(self.rows_in) if isinstance(document, Mapping) else None
-        if not isinstance(rows, list):
+        if self._holds(document) or not isinstance(rows, list):
             yield document
+            yield from filter(self._holds, rows if isinstance(rows, list) else ())
             return
         if self.trace_in in document:
             yield document[self.trace_in]

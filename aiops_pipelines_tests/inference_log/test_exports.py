@@ -406,3 +406,11 @@ def test_parts_that_no_sum_holds_set_the_row_aside():
     for export, row in ((WEAVE, priced), (BRAINTRUST, BRAINTRUST_CALL | {"metrics": lives})):
         batch = batch_of(export, row)
         assert "digits, which no column holds" in batch.rejections[0].reason
+
+
+def test_a_row_may_have_fields_named_like_those_of_documents():
+    batch = batch_of(BRAINTRUST, BRAINTRUST_CALL | {"events": []}, BRAINTRUST_FAILED | {"events": [{"a": 1}]})
+    assert (ids(batch), batch.rejections) == (["r2", "r3"], [])
+    assert ids(batch_of(WEAVE, WEAVE_CALL | {"": []})) == ["s2"]
+    whole = batch_of(OPIK, OPIK_TRACE | {"spans": [OPIK_CALL]})
+    assert (ids(whole), len(whole.traces)) == (["s2"], 1)
