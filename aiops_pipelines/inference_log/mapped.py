@@ -12,7 +12,16 @@ from aiops_pipelines.inference_log.call_record import NOTHING_SAID, call_record
 from aiops_pipelines.inference_log.feedback import feedback_row
 from aiops_pipelines.inference_log.messages import Conversation, decoded, messages, text_of
 from aiops_pipelines.inference_log.objects import objects
-from aiops_pipelines.inference_log.places import Mapped, Place, heads, left_out, spoken_of, standing
+from aiops_pipelines.inference_log.places import (
+    LONGEST_MASKED,
+    Mapped,
+    Place,
+    heads,
+    left_out,
+    shown,
+    spoken_of,
+    standing,
+)
 from aiops_pipelines.inference_log.provider_texts import exchange, request_tools
 from aiops_pipelines.inference_log.provider_usage import body_usage, canonical_tokens, provider_tokens
 from aiops_pipelines.inference_log.record import (
@@ -187,7 +196,8 @@ def _number(name: str, text: str) -> int | float:
     try:
         return int(text) if text.lstrip("+-").isdigit() else float(text)
     except ValueError as error:
-        raise RecordError(f"{name} must be a number, not the text {text[:40]!r}.") from error
+        said = shown(text[:LONGEST_MASKED])
+        raise RecordError(f"{name} must be a number, not the text {said!r}.") from error
 
 
 def _record(fields: dict[str, Any], count_tokens: CountTokens | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ Place = str | Sequence[str]
 Mapped = Mapping[str, Place | Mapping[str, Place]]
 """Places by column of the record, and under `only` what stands where in a call."""
 LONGEST_NAME, LONGEST_MASKED = 40, 400
-"""Of what a row is left out for, which may be a text that names people."""
+"""Of a value that is told of, which may be a text that names people."""
 
 
 def standing(row: Mapping[str, Any], place: str, whole: bool = True) -> Any:
@@ -83,10 +83,11 @@ def left_out(row: Mapping[str, Any], only: Mapping[str, Place]) -> str | None:
         value = at(row, place)
         said = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value).strip()
         if said not in ((wanted,) if isinstance(wanted, str) else wanted):
-            return _shown(said[:LONGEST_MASKED]) or f"no {place}"
+            return shown(said[:LONGEST_MASKED]) or f"no {place}"
     return None
 
 
 @lru_cache(maxsize=256)
-def _shown(said: str) -> str:
+def shown(said: str) -> str:
+    """Return the beginning of a text without personal data."""
     return mask(said)[0][:LONGEST_NAME]

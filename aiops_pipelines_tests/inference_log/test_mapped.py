@@ -300,6 +300,11 @@ def test_a_usage_that_states_nothing_is_looked_for_elsewhere(none):
     assert record["tokens_total"] == 22
 
 
+def test_what_is_no_number_is_told_without_names():
+    batch = batch_of(ROW | {"ms": "ask ann.example.person@example.com"})
+    assert batch.rejections[0].reason == "latency_ms must be a number, not the text 'ask [EMAIL]'."
+
+
 def test_what_a_row_is_left_out_for_names_nobody():
     mapping = MAPPING | {"only": {"fault": ""}}
     batch = batch_of(ROW | {"fault": "no mailbox ann.example.person@example.com here"}, mapping=mapping)
