@@ -300,6 +300,12 @@ def test_a_usage_that_states_nothing_is_looked_for_elsewhere(none):
     assert record["tokens_total"] == 22
 
 
+def test_an_address_at_the_end_of_what_is_kept_of_an_error_is_masked_whole():
+    said = "no such mailbox " * 12 + "ann.example.person@example.com"
+    [record] = batch_of(ROW | {"err": said}, mapping=MAPPING | {"error_type": "err"}).records
+    assert record["error_type"] == "no such mailbox " * 12 + "[EMAIL]"
+
+
 def test_what_is_no_number_is_told_without_names():
     batch = batch_of(ROW | {"ms": "ask ann.example.person@example.com"})
     assert batch.rejections[0].reason == "latency_ms must be a number, not the text 'ask [EMAIL]'."
