@@ -109,29 +109,29 @@ def _named(found: Any) -> str | None:
 
 
 def _again(calls: Iterable[Nested]) -> set[str]:
-    """Return the event ids of calls that others within or around them log too."""
+    """Return the event ids of calls that others within or around them, at any depth, log too."""
     calls, inside = list(calls), defaultdict[str | None, list[Nested]](list)
     for call in calls:
         if call[2] and call[2] != call[1]:
             inside[call[2]].append(call)
+    around = {own: parent for _, own, parent in calls if own}
+    outer = set[str]()
+    """Around a call that states tokens."""
+    for record, own, parent in calls:
+        if record["tokens_total"] is None or own in outer:
+            continue
+        while parent and parent != own and parent not in outer:
+            outer.add(parent)
+            parent = around.get(parent)
     again = set[str]()
     for record, own, _ in calls:
-        inner = _within(own, inside) if own in inside else []
-        counted = [
-            part for part in inner if part["tokens_total"] is not None and part["event_id"] not in again
-        ]
-        outer_stands = record["tokens_total"] is not None and not counted
-        again.update(part["event_id"] for part in (inner if outer_stands else [record] if inner else []))
+        if own in outer or (record["tokens_total"] is None and own in inside):
+            again.add(record["event_id"])
+            continue
+        within = list(inside.pop(own, ()))
+        while within:  # none of them states tokens
+            part, inner, _ = within.pop()
+            if inner != own:
+                again.add(part["event_id"])
+                within += inside.pop(inner, ())
     return again
-
-
-def _within(own: str | None, inside: Mapping[str | None, list[Nested]]) -> list[Mapping[str, Any]]:
-    """Return the calls within a call, and within those."""
-    found, looked, seen = list[Mapping[str, Any]](), [own], {own}
-    while looked:
-        for record, inner, _ in inside.get(looked.pop(), ()):
-            if inner not in seen:
-                found.append(record)
-                seen.add(inner)
-                looked.append(inner)
-    return found

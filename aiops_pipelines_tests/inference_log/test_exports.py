@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from time import process_time
 
 import pytest
 
@@ -414,3 +415,13 @@ def test_a_row_may_have_fields_named_like_those_of_documents():
     assert ids(batch_of(WEAVE, WEAVE_CALL | {"": []})) == ["s2"]
     whole = batch_of(OPIK, OPIK_TRACE | {"spans": [OPIK_CALL]})
     assert (ids(whole), len(whole.traces)) == (["s2"], 1)
+
+
+def test_many_calls_within_one_another_take_no_time_for_each_pair():
+    rows = [OPIK_FAILED | {"id": f"c{n}", "parent_span_id": f"c{n - 1}"} for n in range(1, 6_000)]
+    raw = [
+        (number, json.dumps(row).encode()) for number, row in enumerate([OPIK_CALL | {"id": "c0"}, *rows], 1)
+    ]
+    began = process_time()
+    assert ids(OPIK.read(raw)) == ["c0"]
+    assert process_time() - began < 4
