@@ -166,7 +166,13 @@ class Logs(Part):
             raise ValueError(f"mapping lacks {' and '.join(missing)}, without which no call can be stored")
         for name, place in (self.mapping or {}).items():
             if isinstance(place, dict) != (name == ONLY):
-                raise ValueError("mapping names a field for each column, and for only a value for each field")
+                should = "say what stands where in a call, as {type: llm}" if name == ONLY else "be a field"
+                raise ValueError(f"mapping.{name} must {should}")
+            nothing = [one for one, said in place.items() if said == ()] if isinstance(place, dict) else []
+            if place in ((), {}) or nothing:
+                raise ValueError(
+                    f"mapping.{'.'.join([name, *nothing[:1]])} is empty; name something or leave it out"
+                )
         return self
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiops_pipelines.inference_log.feedback import trace_row
 from aiops_pipelines.inference_log.mapped import fields_of, take
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.places import Place, at, left_out
@@ -15,9 +16,8 @@ from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError
 from aiops_pipelines.inference_log.row_facts import scores_of
 
 Row = Mapping[str, Any]
-TRACE_FACTS = ("session_id", "user_id", "endpoint")
 WITHIN = "call logged again within another"
-Nested = tuple[Mapping[str, Any], Any, Any]
+Nested = tuple[Mapping[str, Any], str | None, str | None]
 """A call's record, its own id and that of the span around it."""
 
 
@@ -67,8 +67,9 @@ class Export:
                 except RecordError as error:
                     batch.rejections.append(Rejection(line, str(error), content))
         if again := _again(calls):
-            batch.ignored[WITHIN] += len(again)
-            batch.records[:] = [record for record in batch.records if record["event_id"] not in again]
+            kept = [record for record in batch.records if record["event_id"] not in again]
+            batch.ignored[WITHIN] += len(batch.records) - len(kept)
+            batch.records[:] = kept
         return batch
 
     def _holds(self, row: Any) -> bool:
@@ -76,8 +77,9 @@ class Export:
 
     def _rows(self, document: Any) -> Iterator[Any]:
         rows = document.get(self.rows_in) if isinstance(document, Mapping) else None
-        if not isinstance(rows, list):
+        if self._holds(document) or not isinstance(rows, list):
             yield document
+            yield from filter(self._holds, rows if isinstance(rows, list) else ())
             return
         if self.trace_in in document:
             yield document[self.trace_in]
@@ -88,31 +90,48 @@ class Export:
         if not self._holds(row):
             raise RecordError(f"The object is none of these: {self.LOOKED_FOR}.")
         row = {**row, **self.more(row)}
-        own, parent = (at(row, place) if place else None for place in self.ids)
+        own, parent = (_named(at(row, place)) if place else None for place in self.ids)
         if (other := left_out(row, self.only)) is None:
             if record := take(batch, fields_of(row, self.mapping), line, count_tokens):
                 yield record, own, parent
             return
-        batch.ignored[other] += 1
         facts = {} if parent else fields_of(row, self.whole)
-        if "trace_id" not in facts:
-            return
-        batch.feedback.extend(scores_of(facts, line))
-        if facts.keys() & set(TRACE_FACTS):
-            known = {name: facts.get(name) for name in ("trace_id", *TRACE_FACTS)}
-            batch.traces.append({**known, "source_line": line})
+        if "trace_id" in facts:
+            scores, trace = list(scores_of(facts, line)), trace_row(facts, line)
+            batch.feedback.extend(scores)
+            batch.traces.extend([trace] if trace else [])
+        batch.ignored[other] += 1
+
+
+def _named(found: Any) -> str | None:
+    """Return an id of a row; what is no text or number names nothing."""
+    return str(found) if isinstance(found, str | int) and found != "" else None
 
 
 def _again(calls: Iterable[Nested]) -> set[str]:
-    """Return the event ids of calls that others within or around them log too."""
-    calls, within = list(calls), defaultdict[Any, list[Mapping[str, Any]]](list)
-    for record, _, parent in calls:
-        if parent:
-            within[parent].append(record)
+    """Return the event ids of calls that others within or around them, at any depth, log too."""
+    calls, inside = list(calls), defaultdict[str | None, list[Nested]](list)
+    for call in calls:
+        if call[2] and call[2] != call[1]:
+            inside[call[2]].append(call)
+    around = {own: parent for _, own, parent in calls if own}
+    outer = set[str]()
+    """Around a call that states tokens."""
+    for record, own, parent in calls:
+        if record["tokens_total"] is None or own in outer:
+            continue
+        while parent and parent != own and parent not in outer:
+            outer.add(parent)
+            parent = around.get(parent)
     again = set[str]()
     for record, own, _ in calls:
-        inner = within.get(own, [])
-        counted = [part for part in inner if part["tokens_total"] is not None]
-        outer_stands = record["tokens_total"] is not None and not counted
-        again.update(part["event_id"] for part in (inner if outer_stands else [record] if inner else []))
+        if own in outer or (record["tokens_total"] is None and own in inside):
+            again.add(record["event_id"])
+            continue
+        within = list(inside.pop(own, ()))
+        while within:  # none of them states tokens
+            part, inner, _ = within.pop()
+            if inner != own:
+                again.add(part["event_id"])
+                within += inside.pop(inner, ())
     return again

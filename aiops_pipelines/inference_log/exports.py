@@ -10,6 +10,7 @@ from aiops_pipelines.inference_log.export_tables import Export, Row
 from aiops_pipelines.inference_log.messages import decoded, listed
 from aiops_pipelines.inference_log.places import at
 from aiops_pipelines.inference_log.provider_hosts import provider_of
+from aiops_pipelines.inference_log.record import number
 
 NO_ANSWER = "no answer"
 """What kind of error it is when a request ended and nothing came, and nothing says why."""
@@ -84,7 +85,7 @@ def _braintrust(row: Row) -> Mapping[str, Any]:
     """
     metrics, metadata, kind = (_object(row, name) for name in ("metrics", "metadata", "span_attributes"))
     more: dict[str, Any] = {"operation": BRAINTRUST_OPERATIONS.get(str(kind.get("name")))}
-    by_life = [metrics[name] for name in WRITES_BY_LIFE if isinstance(metrics.get(name), int | float)]
+    by_life = [number(name, metrics[name]) for name in WRITES_BY_LIFE if metrics.get(name) is not None]
     more["written"] = sum(by_life) if by_life else None
     if metadata.get("stream") is True or str(kind.get("name")).endswith(".stream"):
         more["first_token_s"] = metrics.get("time_to_first_token")
@@ -147,7 +148,7 @@ def _weave(row: Row) -> Mapping[str, Any]:
     summary, attributes = (_object(row, part) for part in ("summary", "attributes"))
     found = (kind for word, kind in WEAVE_OPERATIONS.items() if word in operation.lower())
     costs = [
-        cost
+        number(part, cost)
         for model in (_object(_object(summary, "weave"), "costs")).values()
         if isinstance(model, Mapping)
         for part, cost in model.items()

@@ -96,8 +96,25 @@ def feedback_row(fields: Mapping[str, Any], line: int) -> dict[str, Any]:
         "given_at": fields.get("given_at"),
     }
     content = json.dumps(row, default=str, sort_keys=True).encode()
-    named = fields.get("feedback_id") or hashlib.sha256(content).hexdigest()[:32]
-    return row | {"feedback_id": str(named), "source_line": line}
+    named = (
+        label("feedback_id", str(fields.get("feedback_id") or "")) or hashlib.sha256(content).hexdigest()[:32]
+    )
+    return row | {"feedback_id": named, "source_line": line}
+
+
+def trace_row(fields: Mapping[str, Any], line: int) -> dict[str, Any] | None:
+    """Return a row of traces without its system and file; None if nothing is said of the trace.
+
+    Raises:
+        RecordError: a field is neither text nor a number.
+    """
+    stated = {name: fields.get(name) for name in ("trace_id", "session_id", "user_id", "endpoint")}
+    row = {
+        name: None if value is None else label(name, str(value) if isinstance(value, int | float) else value)
+        for name, value in stated.items()
+    }
+    said = row["trace_id"] and any(row[name] for name in row if name != "trace_id")
+    return {**row, "source_line": line} if said else None
 
 
 def _rating(given: Any, value: Any, text: Mapping[str, str | None]) -> int | None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aiops_pipelines.inference_log.feedback import feedback_row
+from aiops_pipelines.inference_log.feedback import feedback_row, trace_row
 from aiops_pipelines.inference_log.langfuse_usage import OPERATIONS
 from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
@@ -20,7 +20,7 @@ from aiops_pipelines.inference_log.provider_texts import (
     request_tools,
     request_turns,
 )
-from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection, count
+from aiops_pipelines.inference_log.record import Batch, CountTokens, RecordError, Rejection, count, number
 from aiops_pipelines.inference_log.span_calls import SpanCalls
 from aiops_pipelines.inference_log.times import clock_time, nanoseconds
 from aiops_pipelines.inference_log.tokens import usage_json
@@ -108,8 +108,8 @@ class Rows:
             "user_id": trace.get("user_id"),
             "endpoint": trace.get("name"),
         }
-        if any(known.values()):
-            self._batch.traces.append({"trace_id": str(trace.get("id")), **known, "source_line": line})
+        if said := trace_row({"trace_id": str(trace.get("id")), **known}, line):
+            self._batch.traces.append(said)
         for observation in _objects(row.get("observations")):
             self._observe({"trace_id": trace.get("id"), **_snake(observation)}, line, content)
         for score in _objects(trace.get("scores")):
@@ -244,7 +244,7 @@ def _first_token(row: Mapping[str, Any], start: int | None) -> float | None:
     if begun is not None and start is not None and begun >= start:
         return (begun - start) / 1e9
     seconds = _number(row.get("time_to_first_token"))
-    return float(seconds) if isinstance(seconds, int | float) else None
+    return float(number("time_to_first_token", seconds)) if isinstance(seconds, int | float) else None
 
 
 def _version(row: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,7 @@ from aiops_pipelines.inference_log.reading import Reading
 from aiops_pipelines.inference_log.record import IS_CHAT, Batch
 from aiops_pipelines.inference_log.source import Source
 
-NAMES = ("trace_id", "session_id", "user_id")
+NAMES = ("trace_id", "session_id", "user_id", "feedback_id")
 TEXTS = ("event_id", "call_id", "name", "label", "given_by", "endpoint")
 OF_A_PERSON = {"session_id", "user_id", "label", "given_by"}
 

@@ -12,7 +12,16 @@ from aiops_pipelines.inference_log.call_record import NOTHING_SAID, call_record
 from aiops_pipelines.inference_log.feedback import feedback_row
 from aiops_pipelines.inference_log.messages import Conversation, decoded, messages, text_of
 from aiops_pipelines.inference_log.objects import objects
-from aiops_pipelines.inference_log.places import Mapped, Place, heads, left_out, spoken_of, standing
+from aiops_pipelines.inference_log.places import (
+    LONGEST_MASKED,
+    Mapped,
+    Place,
+    heads,
+    left_out,
+    shown,
+    spoken_of,
+    standing,
+)
 from aiops_pipelines.inference_log.provider_texts import exchange, request_tools
 from aiops_pipelines.inference_log.provider_usage import body_usage, canonical_tokens, provider_tokens
 from aiops_pipelines.inference_log.record import (
@@ -55,6 +64,8 @@ NUMBERS = {"latency_ms", "latency_s", "time_to_first_token_ms", "time_to_first_t
 NUMBERS |= {"rating", "source_seq", *TOKEN_COLUMNS, *COUNTS}
 STRUCTURES = {"retrieved", "guardrail_events", "usage", "messages", "tools", "request", "response"}
 STRUCTURES |= {"scores", "error_type"}
+OBJECTS = {*STRUCTURES, *TEXTS}
+"""What may be an object, and so what a table may have flattened."""
 MEASURED = {*NUMBERS, "cost_reported_usd", *TIMES}
 SAID = {"query", "answer", *TEXTS}
 """What may well be the text None."""
@@ -92,7 +103,8 @@ def read(
     named = {name: place for name, place in given.items() if not isinstance(place, Mapping)}
     only = place if isinstance(place := given.get(ONLY), Mapping) else {}
     starts = heads([*named.values(), *only])
-    unnamed = lru_cache(NAMES)(lambda name: not spoken_of(name, starts))
+    whole = heads([*(place for name, place in named.items() if name in OBJECTS), *only])
+    unnamed = lru_cache(NAMES)(lambda name: not spoken_of(name, starts, whole))
     for line, row, content in objects(raw, batch):
         try:
             if (other := left_out(row, only)) is not None:
@@ -114,7 +126,7 @@ def fields_of(row: Mapping[str, Any], named: Mapping[str, Place]) -> dict[str, A
     fields = {}
     for name, place in named.items():
         for one in (place,) if isinstance(place, str) else place:
-            value = standing(row, one)
+            value = standing(row, one, whole=name in OBJECTS)
             if value is not None and (value := _cleaned(name, value)) is not None:
                 fields[name] = value
                 break
@@ -147,8 +159,9 @@ def _cleaned(name: str, value: Any) -> Any:
         value = value.strip()
         if value in (NO_NUMBER if name in MEASURED else NOTHING):
             return None
-    if name == "usage":
-        return _stated(decoded(value))
+    if name in ("usage", "error_type"):
+        found = _stated(decoded(value))
+        return None if found == {} else found
     if name in STRUCTURES:
         return decoded(value)
     if name in TIMES:
@@ -168,9 +181,10 @@ def _whole(name: str, value: float) -> str:
 
 
 def _stated(value: Any) -> Any:
-    """Return a usage object without nulls: a Parquet column gives every row the fields of all of them.
+    """Return an object without nulls: a Parquet column gives every row the fields of all of them.
 
-    What a field is named tells whose usage it is, so one that is only padding must not be there.
+    What a field is named tells whose usage it is, so one that is only padding must not be there; nor is an
+    error one of which all is padding.
     """
     if not isinstance(value, dict):
         return value
@@ -182,7 +196,8 @@ def _number(name: str, text: str) -> int | float:
     try:
         return int(text) if text.lstrip("+-").isdigit() else float(text)
     except ValueError as error:
-        raise RecordError(f"{name} must be a number, not the text {text[:40]!r}.") from error
+        said = shown(text[:LONGEST_MASKED])
+        raise RecordError(f"{name} must be a number, not the text {said!r}.") from error
 
 
 def _record(fields: dict[str, Any], count_tokens: CountTokens | None) -> dict[str, Any]:
@@ -201,7 +216,7 @@ def _record(fields: dict[str, Any], count_tokens: CountTokens | None) -> dict[st
     said = Conversation(turns or None, asked.answer, tools, asked.finish)
     kept = {name: value for name, value in fields.items() if name in READERS}
     kept |= outcome_of(fields, asked.finish) | times_of(fields)
-    texts = count_tokens if len(turns) > 1 or {"messages", "request"} & fields.keys() else None
+    texts = count_tokens if len(turns) > 1 or fields.get("messages") or fields.get("request") else None
     if operation("operation", fields.get("operation", CHAT)) == EMBEDDINGS:
         counts = of_embedding(fields)
         counts |= {"usage": of_embedding(usage)} if isinstance(usage := fields.get("usage"), Mapping) else {}

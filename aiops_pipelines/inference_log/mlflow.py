@@ -48,7 +48,10 @@ WRITE = ("cache_creation_input_tokens", "cache_write_input_tokens")
 
 def recognises(value: Any) -> bool:
     """Return whether a JSON value is an MLflow trace, or a list of them."""
-    return any(isinstance(row, dict) and _spans(row) is not None for row in unwrapped(value)[:1])
+    try:
+        return any(isinstance(row, dict) and _spans(row) is not None for row in unwrapped(value)[:1])
+    except RecordError:  # spans of another format, or damaged ones
+        return False
 
 
 def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = None) -> Batch:

@@ -5,8 +5,10 @@ a place that only begins the names of fields, as in flattened tables, is the obj
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.inference_log.messages import decoded
 from aiops_pipelines.inference_log.tokens import spelt
 
@@ -14,22 +16,26 @@ Place = str | Sequence[str]
 """A place, or several of which the first with a value counts; `=` and a text is that text."""
 Mapped = Mapping[str, Place | Mapping[str, Place]]
 """Places by column of the record, and under `only` what stands where in a call."""
-LONGEST_NAME = 40
+LONGEST_NAME, LONGEST_MASKED = 40, 400
+"""Of a value that is told of, which may be a text that names people."""
 
 
-def standing(row: Mapping[str, Any], place: str) -> Any:
+def standing(row: Mapping[str, Any], place: str, whole: bool = True) -> Any:
     """Return what stands at a place of a row, or what the place says that it always is."""
-    return place[1:] if place.startswith("=") else at(row, place)
+    return place[1:] if place.startswith("=") else at(row, place, whole)
 
 
-def at(value: Any, place: str) -> Any:
-    """Return what stands at a place; names of fields may have dots themselves, as `usage.cached.tokens`."""
+def at(value: Any, place: str, whole: bool = True) -> Any:
+    """Return what stands at a place; names of fields may have dots themselves, as `usage.cached.tokens`.
+
+    Without `whole` it is no object that a table flattened: `user.name` says nothing of the text `user`.
+    """
     if isinstance(value, dict) and place in value:
         return value[place]
     step, dot, rest = place.partition(".")
     inner = _inner(value, step)
-    found = at(decoded(inner), rest) if dot else inner
-    return _flattened(value, place) if found is None and isinstance(value, dict) else found
+    found = at(decoded(inner), rest, whole) if dot else inner
+    return _flattened(value, place) if whole and found is None and isinstance(value, dict) else found
 
 
 def _inner(value: Any, step: str) -> Any:
@@ -50,10 +56,16 @@ def heads(places: Sequence[Place]) -> tuple[str, ...]:
     return tuple({one for place in places for one in ((place,) if isinstance(place, str) else place)})
 
 
-def spoken_of(name: str, starts: Sequence[str]) -> bool:
-    """Return whether a field is one that a mapping speaks of, in whole or in part."""
-    return any(
-        start == name or start.startswith(f"{name}.") or name.startswith(f"{start}.") for start in starts
+def spoken_of(name: str, starts: Sequence[str], whole: Sequence[str]) -> bool:
+    """Return whether a field is one that a mapping speaks of, in whole or in part.
+
+    Args:
+        name: the field.
+        starts: `heads` of the mapping.
+        whole: of these, those that may stand for all fields whose names they begin.
+    """
+    return any(start == name or start.startswith(f"{name}.") for start in starts) or any(
+        name.startswith(f"{start}.") for start in whole
     )
 
 
@@ -71,5 +83,11 @@ def left_out(row: Mapping[str, Any], only: Mapping[str, Place]) -> str | None:
         value = at(row, place)
         said = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value).strip()
         if said not in ((wanted,) if isinstance(wanted, str) else wanted):
-            return said[:LONGEST_NAME] or f"no {place}"
+            return shown(said[:LONGEST_MASKED]) or f"no {place}"
     return None
+
+
+@lru_cache(maxsize=256)
+def shown(said: str) -> str:
+    """Return the beginning of a text without personal data."""
+    return mask(said)[0][:LONGEST_NAME]

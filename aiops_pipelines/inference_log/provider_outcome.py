@@ -73,9 +73,14 @@ def _own_latency(body: Mapping[str, Any]) -> float | None:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, str):
-        return float(value) if value.replace(".", "", 1).isdigit() else None
-    return None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str) and not (value.isascii() and value.replace(".", "", 1).isdigit()):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # of more digits than any time or cost
+        return None
 
 
 def stated_cost(usage: Mapping[str, Any] | None) -> str | None:

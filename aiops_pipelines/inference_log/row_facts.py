@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+from aiops_pipelines.compliance.privacy import mask
 from aiops_pipelines.inference_log.call_record import outcome
 from aiops_pipelines.inference_log.feedback import feedback_row
 from aiops_pipelines.inference_log.messages import first, listed
@@ -13,8 +14,11 @@ from aiops_pipelines.inference_log.times import clock_time
 
 REFUSED_FROM = 400
 """From here on an HTTP status is an error."""
-LONGEST_KIND = 200
+LONGEST_KIND, LONGEST_MASKED = 200, 4_000
+"""Characters kept of what names an error, and masked before: data cut in two is not recognised."""
 KINDS = ("type", "exception_type", "name", "code", "message")
+NO_ERROR, AN_ERROR = ("", "false", "0"), "error"
+"""What a table has that only says whether there was an error, and what kind that is."""
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -33,15 +37,17 @@ def error_kind(told: Any) -> str | None:
     lines is "openai.RateLimitError", `{"type": "Timeout", "message": "..."}` is "Timeout".
     """
     if isinstance(told, Mapping):
-        told = first(told, *KINDS)
-    if isinstance(told, bool):
-        return "error" if told else None
-    lines = str(told).strip().splitlines() if told is not None else []
-    if not lines:
+        told = first(told, *KINDS) or any(told.values())
+    said = str(told).strip() if told else ""
+    if said.lower() in NO_ERROR:
         return None
+    if said.lower() == "true":
+        return AN_ERROR
+    lines = said.splitlines()
     line = _raised(lines) if lines[0].startswith("Traceback") else lines[0]
     name, colon, _ = line.partition(":")
-    return (name if colon and name.replace(".", "").isidentifier() else line)[:LONGEST_KIND]
+    kind = name if colon and name.replace(".", "").isidentifier() else line
+    return kind if len(kind) <= LONGEST_KIND else mask(kind[:LONGEST_MASKED])[0][:LONGEST_KIND]
 
 
 def _raised(lines: list[str]) -> str:

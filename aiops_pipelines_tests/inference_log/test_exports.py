@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from time import process_time
 
 import pytest
 
@@ -352,3 +353,75 @@ def test_tools_and_searches_that_helicone_logs_are_no_calls():
     )
     assert batch.ignored == {"tool": 1}
     assert [(record["operation"], record["tokens_total"]) for record in batch.records] == [("embeddings", 8)]
+
+
+@pytest.mark.parametrize("odd", [["p"], {"id": "p"}, 1.5])
+def test_ids_that_are_no_text_put_no_call_within_another(odd):
+    rows = [OPIK_CALL | {"parent_span_id": odd}, BRAINTRUST_CALL | {"span_parents": [odd]}]
+    for export, row in zip((OPIK, BRAINTRUST), rows, strict=True):
+        assert len(batch_of(export, row, row | {"id": "x", "span_id": odd}).records) == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"thread_id": ["t"]},
+        {"name": {"a": 1}},
+        {"metadata": {"user_id": "u\ud800"}},
+        {"feedback_scores": [{"name": "a", "value": 1}, {"name": "b", "value": [1]}]},
+        {"feedback_scores": [{"name": "a", "value": 1, "feedback_id": "f\ud800"}]},
+    ],
+)
+def test_what_is_wrongly_said_of_a_trace_sets_the_row_aside_and_counts_it_once(said):
+    batch = batch_of(OPIK, OPIK_TRACE | said)
+    assert len(batch.rejections) == 1
+    assert (batch.ignored, batch.feedback, batch.traces) == ({}, [], [])
+
+
+def test_a_call_two_levels_within_another_is_one_call_with_it():
+    """A gateway states tokens, the wrapper in it none, the provider's client in that some or none."""
+    outer, wrapper = OPIK_CALL | {"id": "a"}, OPIK_FAILED | {"id": "b", "parent_span_id": "a"}
+    for client, kept in ((OPIK_CALL, ["c"]), (OPIK_FAILED, ["a"])):
+        inner = client | {"id": "c", "parent_span_id": "b"}
+        assert ids(batch_of(OPIK, outer, wrapper, inner)) == kept
+
+
+def test_a_call_that_names_itself_as_what_it_is_within_stays():
+    assert ids(batch_of(OPIK, OPIK_CALL | {"parent_span_id": "s2"})) == ["s2"]
+
+
+def test_every_row_of_a_call_within_another_is_counted():
+    """The same rows in two files of one export; spans that name one another."""
+    gateway = WEAVE_CALL | {"id": "s9", "parent_id": "s1"}
+    rows = [gateway, WEAVE_CALL | {"parent_id": "s9"}]
+    batch = batch_of(WEAVE, *rows, gateway)
+    assert (ids(batch), batch.ignored.total()) == (["s2"], 2)
+    batch = batch_of(WEAVE, gateway | {"parent_id": "s2"}, rows[1])
+    assert (len(batch.records), batch.ignored.total()) == (1, 1)
+
+
+def test_parts_that_no_sum_holds_set_the_row_aside():
+    costs = {"m": {"prompt_tokens_total_cost": 10**400, "completion_tokens_total_cost": 0.5}}
+    lives = {"prompt_cache_creation_5m_tokens": 10**400, "prompt_cache_creation_1h_tokens": 1.5}
+    priced = WEAVE_CALL | {"summary": {"weave": {"costs": costs}}}
+    for export, row in ((WEAVE, priced), (BRAINTRUST, BRAINTRUST_CALL | {"metrics": lives})):
+        batch = batch_of(export, row)
+        assert "digits, which no column holds" in batch.rejections[0].reason
+
+
+def test_a_row_may_have_fields_named_like_those_of_documents():
+    batch = batch_of(BRAINTRUST, BRAINTRUST_CALL | {"events": []}, BRAINTRUST_FAILED | {"events": [{"a": 1}]})
+    assert (ids(batch), batch.rejections) == (["r2", "r3"], [])
+    assert ids(batch_of(WEAVE, WEAVE_CALL | {"": []})) == ["s2"]
+    whole = batch_of(OPIK, OPIK_TRACE | {"spans": [OPIK_CALL]})
+    assert (ids(whole), len(whole.traces)) == (["s2"], 1)
+
+
+def test_many_calls_within_one_another_take_no_time_for_each_pair():
+    rows = [OPIK_FAILED | {"id": f"c{n}", "parent_span_id": f"c{n - 1}"} for n in range(1, 6_000)]
+    raw = [
+        (number, json.dumps(row).encode()) for number, row in enumerate([OPIK_CALL | {"id": "c0"}, *rows], 1)
+    ]
+    began = process_time()
+    assert ids(OPIK.read(raw)) == ["c0"]
+    assert process_time() - began < 4

@@ -170,3 +170,10 @@ def test_usage_is_the_same_however_its_database_wrote_it(usage):
     counts = ("input_uncached", "cache_read", "output_visible", "tokens_total", "token_convention")
     assert [record[name] for name in counts] == [600, 400, 200, 1200, "disjoint"]
     assert record["cost_reported_usd"] == Decimal("0.25")
+
+
+def test_a_time_that_no_column_holds_sets_its_row_aside():
+    batch = batch_of(
+        CALL | {"completion_start_time": None, "time_to_first_token": 10**400}, CALL | {"id": "g2"}
+    )
+    assert (len(batch.records), len(batch.rejections)) == (1, 1)

@@ -117,6 +117,26 @@ def test_personal_data_of_feedback_never_leaves_and_still_joins():
     assert dict(joined.select("event_id", "rating").drop_nulls().iter_rows()) == {"t3-x": 1}
 
 
+def test_the_name_of_a_score_holds_nobody():
+    said = [{"event_id": "t1-a", "value": n, "feedback_id": f"{n}-jane@example.com"} for n in (1, 2)]
+    found = feedback(*said)["feedback_id"]
+    assert found.n_unique() == 2 and not found.str.contains("jane").any()
+
+
+@pytest.mark.parametrize("named", ["\ud800", "a\0b"])
+def test_a_score_whose_name_cannot_be_stored_is_refused(named):
+    with pytest.raises(RecordError, match="feedback_id"):
+        feedback({"event_id": "t1-a", "value": 1, "feedback_id": named})
+
+
+@pytest.mark.parametrize("odd", [["s"], {"a": 1}, "s\ud800"])
+def test_a_trace_whose_session_cannot_be_stored_is_set_aside(odd):
+    batch = langfuse.read(
+        [(1, json.dumps({"trace": {"id": "t1", "session_id": odd}, "observations": []}).encode())]
+    )
+    assert (batch.traces, len(batch.rejections)) == ([], 1)
+
+
 def test_feedback_on_nothing_is_refused():
     with pytest.raises(RecordError, match="names no call"):
         feedback_row({"name": "rating", "rating": 1}, 1)

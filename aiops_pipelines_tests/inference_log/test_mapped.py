@@ -244,12 +244,15 @@ def test_what_is_no_number_or_no_time_is_set_aside():
         ),
         (
             {"format": "mapped", "mapping": {"event_id": "id", "occurred_at": "at", "only": "llm"}},
-            "for only a value for each field",
+            r"mapping.only must say what stands where in a call, as {type: llm}",
         ),
         (
             {"format": "mapped", "mapping": {"event_id": {"id": "x"}, "occurred_at": "at"}},
-            "for only a value for each field",
+            "mapping.event_id must be a field",
         ),
+        ({"format": "mapped", "mapping": MAPPING | {"query": []}}, "mapping.query is empty"),
+        ({"format": "mapped", "mapping": MAPPING | {"only": {}}}, "mapping.only is empty"),
+        ({"format": "mapped", "mapping": MAPPING | {"only": {"type": []}}}, "mapping.only.type is empty"),
     ],
 )
 def test_a_mapping_that_cannot_work_is_said(logs, said):
@@ -257,3 +260,58 @@ def test_a_mapping_that_cannot_work_is_said(logs, said):
         Logs(folder=".", **logs)
     mapping = {"event_id": ["id", "key"], "occurred_at": "at", "only": {"type": ["llm", "chat"]}}
     assert Logs(folder=".", format="mapped", mapping=mapping)
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [False, 0, 0.0, "false", "FALSE", "0", [], "[]", {}, {"code": 0, "message": ""}, {"a": {"b": None}}],
+)
+def test_what_only_says_that_there_was_no_error_is_none(flag):
+    [record] = batch_of(ROW | {"err": flag}, mapping=MAPPING | {"error_type": "err"}).records
+    assert (record["status"], record["error_type"]) == ("ok", None)
+
+
+@pytest.mark.parametrize("flag", [True, "true", {"detail": "slow down"}, {"type": None, "status": 503}])
+def test_an_error_of_no_kind_is_one(flag):
+    [record] = batch_of(ROW | {"err": flag}, mapping=MAPPING | {"error_type": "err"}).records
+    assert (record["status"], record["error_type"]) == ("error", "error")
+
+
+def test_what_a_table_flattened_is_no_text():
+    """A column of its own that only begins with the name of another."""
+    mapping = MAPPING | {"user_id": "user", "answer": "said"}
+    row = ROW | {"user.name": "Ann", "said.tokens": 7}
+    batch = batch_of(row, row | {"user": "u-1", "said": "yes"}, mapping=mapping)
+    assert [(r["user_id"], r["answer"]) for r in batch.records] == [(None, None), ("u-1", "yes")]
+    assert batch.ignored["user.name"] == 2
+
+
+@pytest.mark.parametrize("none", [[], "", "[]", None])
+def test_without_messages_a_question_alone_is_not_the_whole_prompt(none):
+    mapping = {name: place for name, place in MAPPING.items() if name not in ("context", "system_prompt")}
+    [record] = batch_of(ROW | {"turns": none}, mapping=mapping | {"messages": "turns"}).records
+    assert (record["user_tokens"], record["part_method"]) == (None, None)
+
+
+@pytest.mark.parametrize("none", [{}, "{}", {"prompt_tokens": None}])
+def test_a_usage_that_states_nothing_is_looked_for_elsewhere(none):
+    row = ROW | {"first": none}
+    [record] = batch_of(row, mapping=MAPPING | {"usage": ["first", "usage"]}).records
+    assert record["tokens_total"] == 22
+
+
+def test_an_address_at_the_end_of_what_is_kept_of_an_error_is_masked_whole():
+    said = "no such mailbox " * 12 + "ann.example.person@example.com"
+    [record] = batch_of(ROW | {"err": said}, mapping=MAPPING | {"error_type": "err"}).records
+    assert record["error_type"] == "no such mailbox " * 12 + "[EMAIL]"
+
+
+def test_what_is_no_number_is_told_without_names():
+    batch = batch_of(ROW | {"ms": "ask ann.example.person@example.com"})
+    assert batch.rejections[0].reason == "latency_ms must be a number, not the text 'ask [EMAIL]'."
+
+
+def test_what_a_row_is_left_out_for_names_nobody():
+    mapping = MAPPING | {"only": {"fault": ""}}
+    batch = batch_of(ROW | {"fault": "no mailbox ann.example.person@example.com here"}, mapping=mapping)
+    assert batch.ignored == {"no mailbox [EMAIL] here": 1}

@@ -2,7 +2,7 @@
 
 import json
 
-from aiops_pipelines.inference_log.mlflow import read
+from aiops_pipelines.inference_log.mlflow import read, recognises
 from aiops_pipelines_tests.inference_log.renderings import START_NS
 
 
@@ -152,3 +152,7 @@ def test_chunks_of_another_shape_and_time_leave_the_span_as_it_is():
         None,
         None,
     )
+
+
+def test_spans_that_are_no_objects_are_no_trace_of_mlflow():
+    assert not recognises({"trace_id": "t", "spans": ["x"]})

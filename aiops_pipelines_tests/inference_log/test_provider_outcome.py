@@ -46,6 +46,8 @@ def test_the_cost_that_a_provider_states(usage, cost):
     [
         ({"metrics": {"latencyMs": 988}}, 988, None),
         ({"total_duration": 3_699_126_583}, 3699, None),
+        ({"total_duration": 10**400}, None, None),
+        ({"total_duration": "²"}, None, None),
         ({"usage": USAGE | {"total_time": 0.125, "queue_time": 0.106}}, 231, None),
         ({"background": True, "created_at": 1784670683, "completed_at": 1784670685, "id": "resp"}, 2000, None),
         ({"amazon-bedrock-invocationMetrics": {"inputTokenCount": 5, "invocationLatency": 616, "firstByteLatency": 60}}, 616, 60),
