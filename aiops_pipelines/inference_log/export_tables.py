@@ -96,10 +96,12 @@ class Export:
                 yield record, own, parent
             return
         facts = {} if parent else fields_of(row, self.whole)
-        if "trace_id" in facts:
-            scores, trace = list(scores_of(facts, line)), trace_row(facts, line)
-            batch.feedback.extend(scores)
-            batch.traces.extend([trace] if trace else [])
+        if "trace_id" not in facts:  # a step, as a tool, or a request of another kind
+            facts = fields_of(row, {name: self.mapping[name] for name in ("event_id", "scores")})
+        (scores, wordless), trace = scores_of(facts, line), trace_row(facts, line)
+        batch.feedback.extend(scores)
+        batch.traces.extend([trace] if trace else [])
+        batch.ignored.update(wordless)
         batch.ignored[other] += 1
 
 

@@ -144,9 +144,10 @@ def take(
     if fields.get("rating") is not None and "occurred_at" not in fields:
         batch.feedback.append(feedback_row({"name": "rating", **fields}, line))
         return None
-    record, scores = _record(fields, count_tokens), list(scores_of(fields, line))
+    record, (scores, wordless) = _record(fields, count_tokens), scores_of(fields, line)
     batch.records.append(record | {"source_line": line})
     batch.feedback.extend(scores)
+    batch.ignored.update(wordless)
     return record
 
 

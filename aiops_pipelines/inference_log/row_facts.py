@@ -1,6 +1,7 @@
 """What a row of a table says of a call in its own words: how it ended, how long it took, what was thought."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -70,8 +71,14 @@ def _milliseconds(fields: Mapping[str, Any], name: str) -> Any:
     return number(f"{name}_s", seconds) * 1_000 if stated is None and seconds is not None else stated
 
 
-def scores_of(fields: Mapping[str, Any], line: int) -> Iterator[dict[str, Any]]:
-    """Yield the scores on a call or a trace: values by name, or objects with name and value or label.
+WORDLESS = "score without a value"
+"""What of a list of scores is none; it is counted, for the call is one all the same."""
+
+
+def scores_of(fields: Mapping[str, Any], line: int) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """Return the scores on a call or a trace, and how many say nothing.
+
+    Scores are values by name, or objects with name and value or label.
 
     Raises:
         RecordError: a score is of the wrong kind.
@@ -83,13 +90,21 @@ def scores_of(fields: Mapping[str, Any], line: int) -> Iterator[dict[str, Any]]:
             {"name": name, **(said if isinstance(said, Mapping) else {"value": said})}
             for name, said in stated.items()
         ]
+    scores, ignored = list[dict[str, Any]](), Counter[str]()
     for said in listed(stated):
-        if not isinstance(said, Mapping):
-            continue
-        value, label = said.get("value"), first(said, "label", "category_name")
-        if value is None and label is None:
-            continue
-        given_at = clock_time("given_at", first(said, "given_at", "created_at"))
-        known = {name: said.get(name) for name in ("name", "rating", "feedback_id")}
-        known |= {"value": value, "label": label, "given_at": given_at}
-        yield feedback_row({**known, **about, "given_by": first(said, "given_by", "source")}, line)
+        score = _score(said) if isinstance(said, Mapping) else None
+        if score is None:
+            ignored[WORDLESS] += 1
+        else:
+            scores.append(feedback_row({**score, **about}, line))
+    return scores, ignored
+
+
+def _score(said: Mapping[str, Any]) -> dict[str, Any] | None:
+    value, label = said.get("value"), first(said, "label", "category_name")
+    if value is None and label is None:
+        return None
+    given_at = clock_time("given_at", first(said, "given_at", "created_at"))
+    known = {name: said.get(name) for name in ("name", "rating", "feedback_id")}
+    given_by = first(said, "given_by", "source")
+    return known | {"value": value, "label": label, "given_at": given_at, "given_by": given_by}

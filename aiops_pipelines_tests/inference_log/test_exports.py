@@ -195,7 +195,12 @@ def test_the_file_of_an_opik_trace_tells_its_thread_and_what_was_thought_of_it()
     }
     assert batch.traces == [known]
     said = [(one["trace_id"], one["event_id"], one["name"], one["rating"]) for one in batch.feedback]
-    assert said == [("t1", None, "user_feedback", 1), (None, "s2", "helpful", None)]  # a judge is no person
+    assert said == [
+        ("t1", None, "user_feedback", 1),
+        (None, "s4", "helpful", None),  # of a step that is no call
+        (None, "s5", "helpful", None),
+        (None, "s2", "helpful", None),  # a judge is no person
+    ]
     assert batch.records[0]["service_tier"] == "flex"
 
 
@@ -217,6 +222,19 @@ def test_the_root_of_a_braintrust_trace_tells_its_session_and_its_scores():
             "trace_id": "t1", "session_id": "thread-1", "user_id": "u-1", "endpoint": "answer", "source_line": 1,
         }  # fmt: skip
         assert [(one["trace_id"], one["rating"]) for one in batch.feedback] == [("t1", -1)]
+
+
+def test_scores_of_a_step_are_kept_and_odd_ones_are_counted():
+    """A step that is no call and has one around it; a text among objects and an object without a value."""
+    step = BRAINTRUST_ROOT | {"id": "r9", "span_id": "x9", "span_parents": ["x1"], "scores": {"found": 0.5}}
+    odd = BRAINTRUST_CALL | {"scores": ["good", {"name": "empty"}, {"name": "right", "value": 1}]}
+    batch = batch_of(BRAINTRUST, step, odd)
+    assert ids(batch) == ["r2"]
+    assert [(one["event_id"], one["name"], one["value"]) for one in batch.feedback] == [
+        ("r9", "found", 0.5),
+        ("r2", "right", 1),
+    ]
+    assert batch.ignored == {"function": 1, "score without a value": 2}
 
 
 def test_what_braintrust_times_and_counts_by_its_wrappers():
