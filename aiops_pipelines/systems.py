@@ -3,7 +3,6 @@
 What a system is and which limits it has lives here; what is done about them lives in the pillars.
 """
 
-import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -11,39 +10,25 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from aiops_pipelines.compliance.owasp import OWASP_2025
 from aiops_pipelines.compliance.witness_settings import Witnesses
+from aiops_pipelines.costs.price_settings import ContractPrice
 from aiops_pipelines.incidents.settings import BusinessHours, Notification, Regime
+from aiops_pipelines.inference_log.log_settings import Logs
 from aiops_pipelines.mendable import Mendable, about
 from aiops_pipelines.mistakes import mistakes
 from aiops_pipelines.monitoring.judge_settings import JudgeSettings
+from aiops_pipelines.part import Part
+from aiops_pipelines.rag.index_settings import Corpus, Index
 from aiops_pipelines.rag.store_settings import Publish
 
 Profile = Literal["light", "standard", "regulated"]
-LogFormat = Literal[
-    "aiops_jsonl", "otlp_json", "openinference", "langfuse", "litellm", "mlflow", "opik", "braintrust",
-    "weave", "helicone", "provider_http", "mapped",
-]  # fmt: skip
 
 
 class SystemFileError(Mendable, ValueError):
     """A system's YAML file cannot be used; the message says what to change."""
-
-
-class Part(BaseModel):
-    """Base of all parts of a system file: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _aware(value: datetime) -> datetime:
@@ -56,132 +41,12 @@ def _aware(value: datetime) -> datetime:
 UtcDatetime = Annotated[datetime, AfterValidator(_aware)]
 
 
-class Corpus(Part):
-    """What the system's index is built from: a folder, a folder of a git repository, or an object store."""
-
-    folder: Path | None = None
-    dated: bool = False
-    """True when the folder holds one full snapshot per date (2026-06-01/...) instead of the documents."""
-    git: str | None = None
-    """A path, or the address of a repository elsewhere; `folder` then lies inside it."""
-    revision: str = Field(default="HEAD", min_length=1)
-    """Branch, tag or commit."""
-    url: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9+.]*://")
-    """A prefix of an object store, for instance s3://bucket/handbook."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the store that are no secrets, for instance anon: true."""
-    quarantine: tuple[str, ...] = ()
-    """Patterns of documents that are kept out of the index, for instance "imported/*.md"."""
-    copies: Path = Path("warehouse/git")
-    """Where copies of repositories elsewhere are kept."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if self.git and self.url:
-            raise ValueError("give either git or url")
-        if not (self.git or self.url or self.folder):
-            raise ValueError("give folder, git or url")
-        if self.url and self.folder:
-            raise ValueError("url holds the whole prefix; leave folder out")
-        if self.dated and (self.git or self.url):
-            raise ValueError("dated belongs to a plain folder")
-        if self.git and self.folder and (self.folder.is_absolute() or ".." in self.folder.parts):
-            raise ValueError("folder lies inside the repository, so it is relative")
-        return self
-
-    @model_validator(mode="after")
-    def _no_secrets(self) -> Self:
-        addresses = [address for address in (self.git, self.url) if address and "://" in address]
-        if any(re.search(r"://[^/@]*:[^/@]*@", address) for address in addresses):
-            raise ValueError(
-                "an address holds a password; leave it to the environment or a credential helper"
-            )
-        if named := [
-            key
-            for key, value in self.options.items()
-            if re.search("secret|password|token|key|credential", key) and value != "anon"
-        ]:
-            raise ValueError(f"options holds {', '.join(named)}; leave secrets to the environment")
-        return self
-
-    def rooted(self, root: Path) -> Self:
-        """Return the corpus with its relative paths taken from `root`."""
-        paths: dict[str, Any] = {"copies": root / self.copies}
-        if self.git:
-            here = "://" not in self.git and not re.match(r"[^/]+:", self.git)
-            paths |= {"git": str(root / self.git)} if here else {}
-        elif self.folder:
-            paths["folder"] = root / self.folder
-        return self.model_copy(update=paths)
-
-
-class EmbeddingClass(Part):
-    """Any embedding class of LlamaIndex, a provider's for instance."""
-
-    class_name: str = Field(alias="class", pattern=r"^\w+(\.\w+)+$")
-    model: str
-    provider: str
-    dated_name: str
-    """What the provider calls the weights as of a date; it stands for their hash."""
-    dimension: int = Field(gt=0)
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    prefix: str = ""
-    query_prefix: str = ""
-    languages: tuple[str, ...] = ()
-    paid: bool = True
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Index(Part):
-    """What the index of a new system is made with; later it is changed by a migration, not here."""
-
-    embedding: Literal["all-MiniLM-L6-v2", "multilingual-e5-small"] | EmbeddingClass = "all-MiniLM-L6-v2"
-    chunk_characters: int = Field(default=600, ge=100, le=10_000)
-    chunk_strategy: Literal["structure", "sentences", "overlapping"] = "structure"
-
-
-Place = str | tuple[str, ...]
-"""A field, or several of which the first with a value counts."""
-
-
-class Logs(Part):
-    """The folder inference logs land in, and their format."""
-
-    folder: Path
-    format: LogFormat = "aiops_jsonl"
-    mapping: dict[str, Place | dict[str, Place]] | None = None
-    """For the format `mapped`: column of the record to the field it stands in, or `=` and its value; `only`
-    says what stands where in the rows that are calls."""
-
-    @model_validator(mode="after")
-    def _mapped(self) -> Self:
-        from aiops_pipelines.inference_log.mapped import ONLY, REQUIRED, TARGETS
-
-        if (self.format == "mapped") != (self.mapping is not None):
-            raise ValueError("format: mapped needs a mapping, and only that format takes one")
-        if unknown := sorted((self.mapping or {}).keys() - {*TARGETS, ONLY}):
-            raise ValueError(f"mapping has no column {', '.join(unknown)}; there are {', '.join(TARGETS)}")
-        if missing := [name for name in REQUIRED if self.mapping is not None and name not in self.mapping]:
-            raise ValueError(f"mapping lacks {' and '.join(missing)}, without which no call can be stored")
-        for name, place in (self.mapping or {}).items():
-            if isinstance(place, dict) != (name == ONLY):
-                should = "say what stands where in a call, as {type: llm}" if name == ONLY else "be a field"
-                raise ValueError(f"mapping.{name} must {should}")
-            nothing = [one for one, said in place.items() if said == ()] if isinstance(place, dict) else []
-            if place in ((), {}) or nothing:
-                raise ValueError(
-                    f"mapping.{'.'.join([name, *nothing[:1]])} is empty; name something or leave it out"
-                )
-        return self
-
-
 class Baseline(Part):
     """How the frozen baseline is taken."""
 
     weeks: int = Field(default=4, ge=1, le=13)
     minimum_rows: int = Field(default=200, ge=1)
-    guardrails_from: dict[str, date] = {}
+    guardrails_from: dict[str, date] = Field(default_factory=dict)
     """Guardrails that were changed or taken out on purpose, and when; what they did before is past."""
 
 
@@ -205,12 +70,12 @@ class Limits(Part):
     """How far above its usual cost unusual hours must be, relative, before they open an incident."""
     monthly_budget_usd: Decimal | None = Field(default=None, gt=0)
     daily_budget_usd: Decimal | None = Field(default=None, gt=0)
-    endpoint_budgets_usd: dict[str, Annotated[Decimal, Field(gt=0)]] = {}
+    endpoint_budgets_usd: dict[str, Annotated[Decimal, Field(gt=0)]] = Field(default_factory=dict)
     """Budget of a calendar month by endpoint."""
     invoice_difference: float = Field(default=0.02, gt=0)
     """Share of a provider's bill that the logged calls may leave unexplained, or exceed it by."""
     guardrail_blocks_per_day: int = Field(default=10, ge=1)
-    adversarial_limits: dict[str, Annotated[float, Field(ge=0, lt=1)]] = {}
+    adversarial_limits: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(default_factory=dict)
     """Share of the attacks of a category (LLM01 to LLM10) that may give way in a week; none where unnamed."""
     missing_calls_per_day: int = Field(default=0, ge=0)
     """Numbers of sources that may be missing, or come twice, in a day."""
@@ -223,47 +88,6 @@ class Limits(Part):
         if unknown := sorted(value.keys() - OWASP_2025.keys()):
             raise ValueError(f"there is no category {unknown[0]}; they are {', '.join(OWASP_2025)}")
         return value
-
-
-class ContractPrice(Part):
-    """A price of the user's own from a date on: USD per million tokens, or what a machine of one's own costs.
-
-    A model on machines of one's own has one price for every token: USD per GPU hour over the tokens, read and
-    written, that a GPU hour really serves, idle time included. 2.40 USD and 6,000,000 tokens are 0.40 USD per
-    million.
-    """
-
-    model: str = Field(min_length=1)
-    valid_from: date
-    service_tier: str | None = None
-    """batch, flex, priority or what else the provider calls it; left out for the standard tier."""
-    input: Decimal | None = Field(default=None, ge=0)
-    cache_read: Decimal | None = Field(default=None, ge=0)
-    cache_write: Decimal | None = Field(default=None, ge=0)
-    cache_write_1h: Decimal | None = Field(default=None, ge=0)
-    output: Decimal | None = Field(default=None, ge=0)
-    gpu_hour_usd: Decimal | None = Field(default=None, ge=0)
-    tokens_per_gpu_hour: int | None = Field(default=None, gt=0)
-    entered_by: str = ""
-
-    @field_validator("service_tier")
-    @classmethod
-    def _as_logged(cls, value: str | None) -> str | None:
-        """Name a tier as calls do, or a price for `standard` or `Batch` would hold for none."""
-        from aiops_pipelines.inference_log.record import service_tier
-
-        return service_tier("service_tier", value) if value else None
-
-    @model_validator(mode="after")
-    def _one_price(self) -> Self:
-        per_token = (self.input, self.output)
-        hosted = (self.gpu_hour_usd, self.tokens_per_gpu_hour)
-        cache = (self.cache_read, self.cache_write, self.cache_write_1h)
-        sold = None not in per_token and hosted == (None, None)
-        own = None not in hosted and (*per_token, *cache) == (None,) * 5
-        if not sold and not own:
-            raise ValueError("give input and output, or gpu_hour_usd and tokens_per_gpu_hour")
-        return self
 
 
 class Retention(Part):

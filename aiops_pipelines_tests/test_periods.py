@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiops_pipelines.inference_log.log_settings import Logs
 from aiops_pipelines.periods import (
     EPOCH,
     closed_months,
@@ -14,7 +15,7 @@ from aiops_pipelines.periods import (
     midnight,
     next_month,
 )
-from aiops_pipelines.systems import Logs, System
+from aiops_pipelines.systems import System
 
 WEEK = timedelta(days=7)
 TICK = timedelta(microseconds=1)

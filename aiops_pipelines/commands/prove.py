@@ -1,5 +1,6 @@
 """Commands that prove what the audit log says: audit verify, bundle and checkpoint; `retain` adds to them."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -82,8 +83,8 @@ def bundle(
     project = Project.here()
     made = auditor.Bundle(project, working(project), system.name)
     notes = [note for file in kept or () for note in kept_notes(file, system.name)]
-    files = made.single(entry, opened, Keys(project.keys)) if entry else made.whole()
-    auditor.write(folder, files | made.since(notes))
+    files = [made.single(entry, opened, Keys(project.keys))] if entry else made.whole()
+    auditor.write(folder, chain([made.since(notes)], files))
     what = f"entry {', '.join(entry)}" if entry else "the whole log"
     terminal.verbatim(
         f"{given.shown(folder)} holds {what} of {system.name}, as of the checkpoint of {count(made.size)} "

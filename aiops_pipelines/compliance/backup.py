@@ -11,11 +11,12 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from aiops_pipelines.compliance.audit_entry import decision_entry
 from aiops_pipelines.compliance.finding import Finding
 from aiops_pipelines.mendable import Mendable
+from aiops_pipelines.part import Part
 from aiops_pipelines.wording import count, some
 
 MANIFEST = "manifest.json"
@@ -27,12 +28,6 @@ Columns = Mapping[str, Mapping[str, str]]
 
 class BackupDamaged(Mendable, ValueError):
     """A folder that is no whole backup; the message names what differs."""
-
-
-class Part(BaseModel):
-    """Base of the parts of a manifest."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Copied(Part):

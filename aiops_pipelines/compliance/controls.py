@@ -11,9 +11,9 @@ from importlib.resources import files
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
 from aiops_pipelines.compliance.figures import Figure
+from aiops_pipelines.part import Part
 from aiops_pipelines.systems import Profile, System
 from aiops_pipelines.wording import count
 
@@ -24,13 +24,12 @@ Status = Literal["EVIDENCED", "PARTLY EVIDENCED", "NOT EVIDENCED"]
 KEPT = "record.audit_days"
 
 
-class Control(BaseModel):
+class Control(Part):
     """One requirement: the figures that evidence it, and what it asks for that nothing here computes.
 
     `kept_days` is for how long it wants records, in the longest days that its months or years can have.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     id: str
     requirement: str
     section: int
@@ -45,10 +44,9 @@ class Control(BaseModel):
         return self.requirement.partition(":")[0]
 
 
-class LegalFact(BaseModel):
+class LegalFact(Part):
     """One legal fact with the dates it applies from, when it was last checked and how good the source is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     id: str
     instrument: str
     article: str

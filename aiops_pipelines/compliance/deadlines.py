@@ -12,9 +12,10 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from aiops_pipelines.incidents.settings import Regime
+from aiops_pipelines.part import Part
 
 NOT_REPORTABLE = "not_reportable"
 """Classification of an incident that a regime asks no notice for."""
@@ -24,10 +25,9 @@ NOT_ADVICE = (
 )
 
 
-class Deadline(BaseModel):
+class Deadline(Part):
     """By when one notice is due: so many hours, days or months after something."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     regime: Regime
     notice: str
     after: str
@@ -62,10 +62,9 @@ class Deadline(BaseModel):
         return datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
 
 
-class Regulated(BaseModel):
+class Regulated(Part):
     """A regime: what it is called, and what an incident can be under it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     title: str
     kinds: tuple[str, ...]
 

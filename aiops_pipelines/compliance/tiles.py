@@ -99,14 +99,6 @@ def tiles(leaf_hashes: Sequence[bytes], old_size: int, size: int) -> dict[str, b
     return grow(grow({}, 0, leaf_hashes[:old_size]), old_size, leaf_hashes[old_size:size])
 
 
-def entry_bundles(leaves: Sequence[bytes], old_size: int, size: int) -> dict[str, bytes]:
-    """The entry bundles to write for growth from `old_size` to `size`, made from all leaves."""
-    if not 0 <= old_size <= size <= len(leaves):
-        raise ValueError(f"A log of {len(leaves)} leaves does not grow from {old_size} to {size}.")
-    first = old_size - old_size % WIDTH
-    return grow_entries({}, first, leaves[first:size]) if size > old_size else {}
-
-
 def hashes(content: bytes) -> list[bytes]:
     """The hashes in a hash tile; raises TileInvalid."""
     if len(content) % HASH_BYTES:

@@ -7,16 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from aiops_pipelines.part import Part
 
 
-class Settings(BaseModel):
-    """Base of these settings: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WitnessPlace(Settings):
+class WitnessPlace(Part):
     """One witness: its verifier key, and the folder or the address where it is."""
 
     vkey: str
@@ -48,7 +44,7 @@ class WitnessPlace(Settings):
         return self.vkey.partition("+")[0]
 
 
-class Witnesses(Settings):
+class Witnesses(Part):
     """Who cosigns a log: at least `quorum` of these."""
 
     quorum: int = Field(default=1, ge=1)

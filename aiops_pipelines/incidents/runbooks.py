@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from aiops_pipelines.incidents.reported import REPORTED
 from aiops_pipelines.incidents.rules import CAUSES
 from aiops_pipelines.mendable import Mendable
-from aiops_pipelines.systems import Part
+from aiops_pipelines.part import Part
 from aiops_pipelines.wording import listed
 
 CHANGES_DATA = re.compile(r"\b(insert|update|delete|merge)\b", re.IGNORECASE)

@@ -8,9 +8,10 @@ import re
 from datetime import date, time
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from aiops_pipelines.incidents.clocks import BusinessCalendar
+from aiops_pipelines.part import Part
 
 Severity = Literal["P1", "P2", "P3"]
 Regime = Literal["ai_act", "gdpr", "dora"]
@@ -29,13 +30,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
 SECRETS = ("url", "routing_key", "password")
 
 
-class Settings(BaseModel):
-    """Base of these settings: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Notification(Settings):
+class Notification(Part):
     """A place where changes of incidents are announced; a log file is the offline default."""
 
     kind: Literal["log", "webhook", "slack", "pagerduty", "email"] = "log"
@@ -85,7 +80,7 @@ class Notification(Settings):
         )
 
 
-class BusinessHours(Settings):
+class BusinessHours(Part):
     """When people work; the clocks of P2 and P3 run then, those of P1 day and night."""
 
     time_zone: str = "UTC"

@@ -9,17 +9,17 @@ from decimal import Decimal
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from aiops_pipelines.part import Part
 
 API_KEY = "api_key"
 _SECRET = re.compile("secret|password|token$|key|credential|authorization", re.IGNORECASE)
 _OURS = ("model", "messages", "temperature", "seed", "max_tokens", "response_format", "stream", "n")
 
 
-class JudgeSettings(BaseModel):
+class JudgeSettings(Part):
     """A judge; the metrics without a model are computed beside it as they are without one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["openai_compatible"]
     base_url: str

@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from aiops_pipelines.part import Part
 
 DUCKDB, LANCEDB, QDRANT = STORES = ("duckdb", "lancedb", "qdrant")
 COLLECTION = "{collection}"
@@ -16,7 +18,7 @@ _PATHS = {DUCKDB: "file", LANCEDB: "uri", QDRANT: "path"}
 _SECRET = re.compile("secret|password|token|key|credential", re.IGNORECASE)
 
 
-class Publish(BaseModel):
+class Publish(Part):
     """A vector store by name, or any LlamaIndex vector store class by its dotted name."""
 
     store: str = DUCKDB
@@ -27,8 +29,6 @@ class Publish(BaseModel):
     """Share of the nearest nodes that a probe must find; below 1 for a store that searches approximately."""
     folder: Path = Path("vectors")
     """Where stores on this machine are kept, and what they cannot keep themselves."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="after")
     def _known(self) -> Self:

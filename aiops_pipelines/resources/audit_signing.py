@@ -126,7 +126,7 @@ class Signing:
         keys, hashes = self._signers(size, bool(signed)), stored["leaf_hash"].to_list()
         root = self._root(hashes)
         self.files.write(tiles.tiles(hashes, signed, size))
-        for bundles in self._bundles(stored["entry_index"], signed):
+        for bundles in self.bundles(stored["entry_index"], signed):
             self.files.write(bundles)
         note = checkpoint.sign(origin(self._system), size, root, *keys, time_s=int(now.timestamp()))
         asked = cosign_all(policy, note, hashes, signed)
@@ -137,7 +137,7 @@ class Signing:
             self._follow(size)
         return size
 
-    def _bundles(self, places: pl.Series, signed: int) -> Iterator[dict[str, bytes]]:
+    def bundles(self, places: pl.Series, signed: int) -> Iterator[dict[str, bytes]]:
         """Yield the entry bundles to write after so many signed entries, of so many leaves at a time.
 
         Args:

@@ -5,13 +5,14 @@ what is what.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from aiops_pipelines.compliance import tiles, tlog_proof
+from aiops_pipelines.compliance import tlog_proof
 from aiops_pipelines.compliance.commitment import nonce, opens
 from aiops_pipelines.compliance.key_history import KINDS
 from aiops_pipelines.compliance.quorum import tlog_policy
@@ -43,12 +44,12 @@ class Bundle:
         self._note, self._key = newest_checkpoint(project, system)
         self.size = self._signed_size(self._note)
 
-    def whole(self) -> Files:
-        """Return every entry, every checkpoint and every report."""
-        rows = self._log("leaf")
+    def whole(self) -> Iterator[Files]:
+        """Yield every entry, by the portion for a million take 1 GB, every checkpoint and every report."""
+        places = self._log()["entry_index"]
         notes = {name: text.encode() for name, text in self._files.checkpoints().items()}
-        bundles = tiles.entry_bundles(rows["leaf"].to_list(), 0, self.size)
-        return self._head() | notes | bundles | self._reports()
+        yield self._head() | notes | self._reports()
+        yield from self._signing.bundles(places, 0)
 
     def single(self, entries: Sequence[str], opened: bool, keys: Keys) -> Files:
         """Return these entries, each proved to be in the log, and no other.
@@ -98,9 +99,9 @@ class Bundle:
             raise NoBundle(f"A checkpoint of {self._system} cannot be trusted: {error}") from None
 
     def _log(self, *columns: str) -> pl.DataFrame:
-        names = ", ".join(columns)
+        names = ", ".join(("entry_index", *columns))
         rows = self._warehouse.read(
-            f"select entry_index, {names} from compliance.audit_log where system = ? and entry_index < ? "
+            f"select {names} from compliance.audit_log where system = ? and entry_index < ? "
             "order by entry_index",
             [self._system, self.size],
         )
@@ -138,15 +139,15 @@ class Bundle:
         return opened
 
 
-def write(folder: Path, files: Files) -> None:
-    """Write a bundle into a new or empty folder.
+def write(folder: Path, portions: Iterable[Files]) -> None:
+    """Write a bundle, portion by portion, into a new or empty folder.
 
     Raises:
         NoBundle: something is in the folder already.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise NoBundle(f"{folder} is not empty; give a new folder, so that nothing old is handed over.")
-    for name, content in files.items():
+    for name, content in chain.from_iterable(files.items() for files in portions):
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)

@@ -9,11 +9,12 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
+from aiops_pipelines.part import Part
 from aiops_pipelines.periods import judged_months, judged_weeks, midnight, next_month
 from aiops_pipelines.resources.model_judge import waiting_weeks
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.writer import Writer
-from aiops_pipelines.systems import Part, System
+from aiops_pipelines.systems import System
 
 BOOKS = "operations.completed_periods"
 LATER = {"guardrails_from", "adversarial_limits", "missing_calls_per_day", "invoice_difference"}

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from aiops_pipelines.rag.blocks import title
 from aiops_pipelines.rag.garbled import garbled_characters
+from aiops_pipelines.rag.index_settings import Corpus
 from aiops_pipelines.resources.extraction import FORMATS, extract
 from aiops_pipelines.resources.languages import language
 from aiops_pipelines.resources.sources.base import MAX_BYTES, Content, CorpusError, File, Source
@@ -22,7 +23,6 @@ from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.sources.git import GitRevision
 from aiops_pipelines.resources.sources.objects import Objects
 from aiops_pipelines.resources.unreadable import NotNow, UnreadableFile
-from aiops_pipelines.systems import Corpus
 
 __all__ = ["Content", "CorpusError", "File", "NotNow", "UnreadableFile"]
 

@@ -9,11 +9,11 @@ from functools import cache
 
 from pydantic import ValidationError
 
+from aiops_pipelines.rag.index_settings import EmbeddingClass
 from aiops_pipelines.resources.embedders.base import Embedder, EmbedderError
 from aiops_pipelines.resources.embedders.e5 import MultilingualE5
 from aiops_pipelines.resources.embedders.llama import LlamaEmbedder
 from aiops_pipelines.resources.embedders.minilm import MiniLM
-from aiops_pipelines.systems import EmbeddingClass
 
 __all__ = ["MODELS", "Embedder", "EmbedderError", "MiniLM", "MultilingualE5", "embedder"]
 

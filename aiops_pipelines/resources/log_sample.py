@@ -10,10 +10,11 @@ from datetime import date, datetime
 from typing import Any
 
 from aiops_pipelines.inference_log.formats import importer
+from aiops_pipelines.inference_log.log_settings import Logs
 from aiops_pipelines.inference_log.reading import begin, plan
 from aiops_pipelines.inference_log.record import TOKEN_COLUMNS, Batch
 from aiops_pipelines.resources.log_folder import LogFolder
-from aiops_pipelines.systems import Logs, monday
+from aiops_pipelines.systems import monday
 
 LINES_READ = 200_000
 PIECE_BYTES = 4_000_000

@@ -12,9 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from aiops_pipelines.costs.price_settings import ContractPrice
 from aiops_pipelines.costs.prices import Rates, UnitPrices
 from aiops_pipelines.inference_log.record import provider as provider_name
-from aiops_pipelines.systems import ContractPrice
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice

@@ -12,10 +12,11 @@ import polars as pl
 
 from aiops_pipelines.periods import EPOCH, midnight
 from aiops_pipelines.rag.chunking import Chunking
+from aiops_pipelines.rag.index_settings import Index
 from aiops_pipelines.rag.recipes import Recipe, recipe, recipe_at, served_versions
 from aiops_pipelines.resources.embedder import MODELS, Embedder, EmbedderError, embedder
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import Index, System
+from aiops_pipelines.systems import System
 
 ACTIVE, MIGRATIONS = "rag.active_indexes", "rag.migrations"
 WARM = timedelta(days=14)

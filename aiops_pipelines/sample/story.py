@@ -8,7 +8,8 @@ from typing import TypeVar
 import yaml
 from pydantic import Field
 
-from aiops_pipelines.systems import Part, UtcDatetime
+from aiops_pipelines.part import Part
+from aiops_pipelines.systems import UtcDatetime
 
 Value = TypeVar("Value")
 

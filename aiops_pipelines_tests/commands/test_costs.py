@@ -13,13 +13,14 @@ import yaml
 from typer.testing import CliRunner
 
 from aiops_pipelines.cli import app
+from aiops_pipelines.costs.price_settings import ContractPrice
 from aiops_pipelines.costs.prices import call_costs
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.prices import PriceBook
 from aiops_pipelines.resources.spend_tables import compared_periods, repriced_period, saved_period
 from aiops_pipelines.resources.tables import Table
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import ContractPrice, System
+from aiops_pipelines.systems import System
 
 JUNE_1 = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PRICES = [{"model": "own", "valid_from": "2026-01-01", "input": 1000, "output": 2000}]

@@ -13,8 +13,9 @@ from aiops_pipelines.cli import PANELS, app
 from aiops_pipelines.commands.operate import show_outputs
 from aiops_pipelines.incidents.settings import BusinessHours
 from aiops_pipelines.project import ROOT, Project
+from aiops_pipelines.rag.index_settings import Index
 from aiops_pipelines.resources.published import ReadOnlyWarehouse
-from aiops_pipelines.systems import Baseline, Index, Limits, Retention, System, load_system
+from aiops_pipelines.systems import Baseline, Limits, Retention, System, load_system
 from aiops_pipelines_tests.commands.small_run import TABLES, call, refused, write_inputs, write_system
 
 QUERIES = sorted((ROOT / "docs" / "queries").glob("*.sql"))

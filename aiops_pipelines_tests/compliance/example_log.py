@@ -66,4 +66,4 @@ def sign(log: pl.DataFrame, size: int) -> str:
 LOG = audit_log.append({}, 0, entries(SIZE)).rows
 NOTES = [sign(LOG, size) for size in SIGNED]
 TILES = tiles.tiles(LOG["leaf_hash"].to_list(), 0, SIGNED[1])
-BUNDLES = tiles.entry_bundles(LOG["leaf"].to_list(), 0, SIGNED[1])
+BUNDLES = tiles.grow_entries({}, 0, LOG["leaf"][: SIGNED[1]])

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from aiops_pipelines.costs.price_edits import edits, entries, sentence
+from aiops_pipelines.costs.price_settings import ContractPrice
 from aiops_pipelines.resources.tables import declared_tables
-from aiops_pipelines.systems import ContractPrice, System
+from aiops_pipelines.systems import System
 
 MAY, JUNE = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 GPT = {"model": "gpt-4o", "valid_from": "2026-05-01", "input": "2", "output": "8"}

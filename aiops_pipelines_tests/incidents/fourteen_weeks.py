@@ -13,8 +13,10 @@ from typing import Any
 import polars as pl
 
 from aiops_pipelines.incidents.review_inputs import ReviewInputs
+from aiops_pipelines.inference_log.log_settings import Logs
+from aiops_pipelines.rag.index_settings import Corpus
 from aiops_pipelines.resources.tables import declared_tables
-from aiops_pipelines.systems import Corpus, Logs, System
+from aiops_pipelines.systems import System
 
 ROOT = Path(__file__).parents[2]
 TABLES = declared_tables(ROOT / "dbt_project")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from aiops_pipelines.inference_log import aiops_jsonl
 from aiops_pipelines.inference_log.formats import IMPORTERS
 from aiops_pipelines.inference_log.ingestion import for_expectations, land
+from aiops_pipelines.inference_log.log_settings import Logs
 from aiops_pipelines.inference_log.reading import (
     HEAD_BYTES,
     LOG_FILES,
@@ -26,7 +27,6 @@ from aiops_pipelines.inference_log.record import SCHEMA
 from aiops_pipelines.inference_log.set_aside import QUARANTINE
 from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.resources.tables import declared_tables
-from aiops_pipelines.systems import Logs
 
 NOW = datetime(2026, 6, 8, 6, tzinfo=UTC)
 SOURCE = Source("support", "aiops_jsonl", NOW, b"k" * 32)

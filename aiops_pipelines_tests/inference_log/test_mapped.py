@@ -5,8 +5,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from aiops_pipelines.inference_log.log_settings import Logs
 from aiops_pipelines.inference_log.mapped import read
-from aiops_pipelines.systems import Logs
 
 MAPPING = {
     "event_id": "request.id", "occurred_at": "ts", "provider": "=openai", "model_served": "model", "usage": "usage",

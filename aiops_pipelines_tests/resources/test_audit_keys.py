@@ -309,7 +309,7 @@ def test_a_single_entry_brings_the_changes_of_keys_along(
     grow(log, 3, 5)
     made = auditor.Bundle(project, warehouse, "shop")
     entry = warehouse.rows("compliance.audit_log", entry_index=1)["entry_id"][0]
-    auditor.write(tmp_path / "b", made.single([entry], False, Keys(project.keys)))
+    auditor.write(tmp_path / "b", [made.single([entry], False, Keys(project.keys))])
     code, said = ran(tmp_path / "b", "--key", first)  # the key that the auditor was given years ago
     assert code == 0 and "The change of keys 3 is in the log" in said and "Entry 1 is in the log" in said
     shutil.rmtree(tmp_path / "b/keys")

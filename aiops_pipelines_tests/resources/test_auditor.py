@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiops_pipelines.compliance import checkpoint, leaf, merkle, signed_note, tlog_proof
+from aiops_pipelines.compliance import checkpoint, leaf, merkle, signed_note, tiles, tlog_proof
 from aiops_pipelines.compliance.audit_log import decision_entry
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import auditor
@@ -149,6 +149,17 @@ def test_an_edited_or_missing_report_is_found(bundle: Path) -> None:
     ]
 
 
+def test_a_report_is_looked_for_however_its_entry_is_spelt(bundle: Path) -> None:
+    file = bundle / "tile/entries/001.p/44"
+    plain, spelt = b'"decision.report_published"', b'"\\u0064ecision.report_published"'
+    leaves = [entry.replace(plain, spelt) for entry in tiles.leaves(file.read_bytes())]
+    (content,) = tiles.grow_entries({}, 256, leaves).values()
+    assert spelt in content
+    file.write_bytes(content)
+    (bundle / REPORT).unlink()
+    assert f"{REPORT} is as it was published: it is not here." in failed(bundle)
+
+
 def test_another_key_than_the_one_that_was_given_is_found(bundle: Path) -> None:
     other = signed_note.vkey("aiops_pipelines/shop", Ed25519PrivateKey.generate().public_key())
     assert any("it is not signed by" in line for line in failed(bundle, "--key", other))
@@ -184,7 +195,7 @@ def test_a_rewritten_log_contradicts_what_was_kept(
 
 def single(project: Project, warehouse: Warehouse, folder: Path, *entries: str, opened: bool = False) -> Path:
     made = auditor.Bundle(project, warehouse, "shop")
-    auditor.write(folder, made.single(entries, opened, Keys(project.keys)))
+    auditor.write(folder, [made.single(entries, opened, Keys(project.keys))])
     return folder
 
 
@@ -250,8 +261,8 @@ def test_the_log_is_proved_to_have_only_grown(
 ) -> None:
     kept = project.data / REPORT
     made = auditor.Bundle(project, warehouse, "shop")
-    files = made.single(["e7"], False, Keys(project.keys)) | made.since(kept_notes(kept, "shop"))
-    auditor.write(tmp_path / "b", files)
+    parts = made.single(["e7"], False, Keys(project.keys)), made.since(kept_notes(kept, "shop"))
+    auditor.write(tmp_path / "b", parts)
     assert failed(tmp_path / "b", "--kept", kept) == []
     shutil.rmtree(tmp_path / "b/consistency")
     (line,) = failed(tmp_path / "b", "--kept", kept)
@@ -263,7 +274,7 @@ def test_the_log_is_proved_to_have_only_grown(
 
 def test_a_bundle_goes_into_a_new_folder(bundle: Path) -> None:
     with pytest.raises(auditor.NoBundle, match="is not empty"):
-        auditor.write(bundle, {})
+        auditor.write(bundle, [])
 
 
 def test_a_file_without_a_checkpoint_is_refused(tmp_path: Path) -> None:

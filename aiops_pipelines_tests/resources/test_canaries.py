@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from aiops_pipelines.project import Project
+from aiops_pipelines.rag.index_settings import EmbeddingClass
 from aiops_pipelines.rag.ranking import Vectors
 from aiops_pipelines.resources.canaries import TEXTS, Canaries, ModelChanged
 from aiops_pipelines.resources.embedder import MiniLM, embedder
 from aiops_pipelines.resources.embedders.llama import LlamaEmbedder
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import EmbeddingClass
 from aiops_pipelines_tests.resources.desk import NOW, desk, index, write_corpus
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
 

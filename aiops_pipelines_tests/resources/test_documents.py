@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aiops_pipelines.rag.index_settings import Corpus
 from aiops_pipelines.resources import documents as corpora
 from aiops_pipelines.resources import limited_process
 from aiops_pipelines.resources.documents import (
@@ -21,7 +22,6 @@ from aiops_pipelines.resources.documents import (
 )
 from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.unreadable import NotNow
-from aiops_pipelines.systems import Corpus
 from aiops_pipelines_tests.resources.extractors.files import make_docx, make_notebook, make_pdf
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from llama_index.core.embeddings import BaseEmbedding
 
+from aiops_pipelines.rag.index_settings import EmbeddingClass
 from aiops_pipelines.rag.ranking import MixedSpaces, dense
 from aiops_pipelines.resources.dotted import DottedNameError, named
 from aiops_pipelines.resources.embedder import MODELS, EmbedderError, MiniLM, MultilingualE5, embedder
-from aiops_pipelines.systems import EmbeddingClass
 
 TEXTS = [
     "How do I get my money back?",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aiops_pipelines.rag.chunking import Chunking
+from aiops_pipelines.rag.index_settings import Corpus
 from aiops_pipelines.rag.reindex import document_texts
 from aiops_pipelines.resources import corpus_state, index_book, index_build
 from aiops_pipelines.resources.documents import Content, CorpusError, Document, File, NotNow, snapshots
@@ -19,7 +20,6 @@ from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.sources.objects import Objects
 from aiops_pipelines.resources.unreadable import CHANGED
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import Corpus
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
 
 pytestmark = pytest.mark.usefixtures("kept_open")

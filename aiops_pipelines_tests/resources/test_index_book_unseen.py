@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from aiops_pipelines.rag.index_settings import Corpus
 from aiops_pipelines.resources.documents import snapshots
 from aiops_pipelines.resources.index_book import IndexBook, Update
 from aiops_pipelines.resources.index_proof import prove
 from aiops_pipelines.resources.sources.folder import CLOSED
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import Corpus
 from aiops_pipelines_tests.resources.hashed_words import HashedWords
 
 pytestmark = pytest.mark.usefixtures("kept_open")

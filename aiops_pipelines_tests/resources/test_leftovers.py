@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiops_pipelines.compliance.erasure import sought
+from aiops_pipelines.inference_log.log_settings import Logs
 from aiops_pipelines.resources import leftovers
 from aiops_pipelines.resources.leftovers import free_file, freed, hits, in_sources
 from aiops_pipelines.resources.report_pdf import report_pdf
-from aiops_pipelines.systems import Logs, System
+from aiops_pipelines.systems import System
 from aiops_pipelines_tests.bound_root import python
 
 ADA, TEXT = "ada-17", "Where is the parcel that was due on Monday?"

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from aiops_pipelines.costs.price_settings import ContractPrice
 from aiops_pipelines.costs.prices import Rates, call_costs
 from aiops_pipelines.resources.prices import PriceBook
-from aiops_pipelines.systems import ContractPrice
 
 BOOK = PriceBook()
 

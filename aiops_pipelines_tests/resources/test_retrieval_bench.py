@@ -6,12 +6,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from aiops_pipelines.rag.index_settings import Corpus
 from aiops_pipelines.resources.documents import snapshots
 from aiops_pipelines.resources.embedder import MiniLM, MultilingualE5, embedder
 from aiops_pipelines.resources.index_book import IndexBook
 from aiops_pipelines.resources.retrieval_bench import RetrievalBench
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import Corpus
 
 pytestmark = pytest.mark.usefixtures("kept_open")
 

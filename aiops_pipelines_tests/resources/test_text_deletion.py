@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from aiops_pipelines.compliance import leaf
+from aiops_pipelines.inference_log.log_settings import Logs
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.audit_calls import new_entries
@@ -19,7 +20,7 @@ from aiops_pipelines.resources.completion import due_weeks, enter
 from aiops_pipelines.resources.holds import Covered, place, release
 from aiops_pipelines.resources.text_deletion import DELETIONS, delete_texts, overdue, rewrite
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import Logs, Retention, System
+from aiops_pipelines.systems import Retention, System
 from aiops_pipelines_tests.resources.audited_shop import NOW, audited, rows
 
 pytestmark = pytest.mark.usefixtures("kept_open")

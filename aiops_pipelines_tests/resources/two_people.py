@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 
 from aiops_pipelines.inference_log.ingestion import Tally
+from aiops_pipelines.inference_log.log_settings import Logs
 from aiops_pipelines.inference_log.source import Source
 from aiops_pipelines.monitoring.baseline import freeze
 from aiops_pipelines.project import Project
@@ -21,7 +22,7 @@ from aiops_pipelines.resources.log_book import LogBook
 from aiops_pipelines.resources.log_folder import LogFolder
 from aiops_pipelines.resources.people import erased_marks
 from aiops_pipelines.resources.warehouse import Warehouse
-from aiops_pipelines.systems import Baseline, Logs, System
+from aiops_pipelines.systems import Baseline, System
 from aiops_pipelines_tests.resources.audited_shop import rows
 
 NOW = datetime(2026, 8, 3, 6, tzinfo=UTC)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops_pipelines.rag.index_settings import EmbeddingClass
 from aiops_pipelines.rag.ranking import Vectors
 from aiops_pipelines.rag.versions import EmbeddingSpace
 from aiops_pipelines.resources.dotted import DottedNameError, named
 from aiops_pipelines.resources.embedders.base import EmbedderError, behind_llama_index
 from aiops_pipelines.resources.tokenizer import count_tokens
-from aiops_pipelines.systems import EmbeddingClass
 
 if TYPE_CHECKING:
     from llama_index.core.embeddings import BaseEmbedding

@@ -53,21 +53,24 @@ def carried(content):
 
 
 def entries():
-    """Every entry of the bundle in order, as exact bytes."""
-    folder, bundles, leaves = HERE / "tile" / "entries", [], []
+    """The hash of every entry in order, and by index what decisions are, byte for byte: most are calls."""
+    folder, bundles, hashes, decisions = HERE / "tile" / "entries", [], [], {}
     for file in filter(Path.is_file, folder.rglob("*")):
         whole, _, width = file.relative_to(folder).as_posix().partition(".p/")
-        bundles.append((int(re.sub("[x/]", "", whole)), int(width or 256), file.read_bytes()))
-    for number, width, data in sorted(bundles):
-        at, items = 0, []
+        bundles.append((int(re.sub("[x/]", "", whole)), int(width or 256), file))
+    for number, width, file in sorted(bundles):
+        data, at, items = file.read_bytes(), 0, []
         while at < len(data):
             end = at + 2 + int.from_bytes(data[at : at + 2], "big")
             items.append(data[at + 2 : end])
             at = end
-        if number * 256 != len(leaves) or len(items) != width or at != len(data):
+        if number * 256 != len(hashes) or len(items) != width or at != len(data):
             raise Wrong(f"bundle {number} is damaged, or one before it is missing")
-        leaves += items
-    return leaves
+        for index, leaf in enumerate(items, len(hashes)):
+            if b'"decision.' in leaf or b"\\u" in leaf:  # it could be spelt so
+                decisions[index] = leaf
+        hashes += map(leaf_hash, items)
+    return hashes, decisions
 
 
 class Checks:
@@ -103,25 +106,24 @@ def signed_root(note, keys, root_at, here):
         raise Wrong(f"its first {size} entries are not those that were signed")
 
 
-def whole_log(checks, keys, newest, kept, leaves):
-    hashes = [leaf_hash(leaf) for leaf in leaves]
+def whole_log(checks, keys, newest, kept, hashes, decisions):
     files = sorted((HERE / "checkpoints").glob("*.note"), key=lambda file: int(file.stem))
     notes = [(f"Checkpoint {file.stem} holds", file.read_text(encoding="utf-8")) for file in files]
     notes += [(f"The log still begins with what {name} says", note) for name, note in kept]
     sizes = [int(size) for _, note in notes for size in re.findall(r"\A.+\n(\d+)\n", note)]
-    root_at = roots(hashes, [*sizes, len(leaves)])
+    root_at = roots(hashes, [*sizes, len(hashes)])
 
     def complete():
         size, root = signed(newest, keys)
-        if size != len(leaves):
-            raise Wrong(f"{len(leaves)} entries are here")
+        if size != len(hashes):
+            raise Wrong(f"{len(hashes)} entries are here")
         if root != root_at[size]:
             raise Wrong("they are not those that were signed")
 
     checks.check("The newest checkpoint signs all the entries, no more and no less", complete)
     for what, note in notes:
-        checks.check(what, lambda note=note: signed_root(note, keys, root_at, len(leaves)))
-    reports(checks, [json.loads(leaf) for leaf in leaves])
+        checks.check(what, lambda note=note: signed_root(note, keys, root_at, len(hashes)))
+    reports(checks, map(json.loads, decisions.values()))
     return [newest, *(note for _, note in notes)]
 
 
@@ -180,10 +182,10 @@ def consistent(note, keys, newest):
     extends(size, root, new_size, new_root, proof(file, keys)[1] if size < new_size else [])
 
 
-def key_entries(leaves):
+def key_entries(whole, decisions):
     """The entries about keys, by index: those of the whole log, or those that came on their own."""
-    if leaves:
-        return {index: json.loads(leaf) for index, leaf in enumerate(leaves) if b"decision.key_" in leaf}
+    if whole:
+        return {index: json.loads(leaf) for index, leaf in decisions.items() if b"decision.key_" in leaf}
     alone = [json.loads(file.read_text(encoding="utf-8")) for file in (HERE / "keys").glob("*.json")]
     return {one["index"]: json.loads(one["leaf"]) for one in alone}
 
@@ -225,14 +227,14 @@ def main():
     newest = (HERE / "checkpoint").read_text(encoding="utf-8")
     kept = [(file.name, note) for file in given.kept for note in notes_in(file) or [""]]
     whole = (HERE / "tile").is_dir()
-    leaves = (checks.check("The entries can be read", entries) or []) if whole else []
+    hashes, decisions = (whole and checks.check("The entries can be read", entries)) or ([], {})
     keys = checks.check(
         "Each key of the log was put in force by the one before it",
-        lambda: tlog.history(vkey, key_entries(leaves)),
+        lambda: tlog.history(vkey, key_entries(hashes, decisions)),
         quiet=True,
     ) or [(vkey.strip(), 0, 2**63, -1)]
     checks.check("The newest checkpoint is signed by the log's key", lambda: signed(newest, keys))
-    notes = whole_log(checks, keys, newest, kept, leaves) if whole else [newest]
+    notes = whole_log(checks, keys, newest, kept, hashes, decisions) if whole else [newest]
     for folder, what in (("keys", "The change of keys"), ("entries", "Entry")):
         for file in sorted((HERE / folder).glob("*.json")):
             checks.check(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from aiops_pipelines.rag.index_settings import Corpus
 from aiops_pipelines.resources.documents import listing, read, snapshots
 from aiops_pipelines.resources.sources.base import CorpusError
 from aiops_pipelines.resources.sources.git import GitRevision
-from aiops_pipelines.systems import Corpus
 
 FIRST, SECOND = "2026-06-01T08:00:00+0000", "2026-06-08T09:30:00+0200"
 

@@ -14,13 +14,13 @@ from typing import Any
 import fsspec
 import pytest
 
+from aiops_pipelines.rag.index_settings import Corpus
 from aiops_pipelines.resources.documents import read, snapshots
 from aiops_pipelines.resources.sources import objects as module
 from aiops_pipelines.resources.sources.base import CorpusError
 from aiops_pipelines.resources.sources.folder import CLOSED
 from aiops_pipelines.resources.sources.objects import Objects
 from aiops_pipelines.resources.unreadable import NotNow, UnreadableFile
-from aiops_pipelines.systems import Corpus
 
 
 @pytest.fixture
