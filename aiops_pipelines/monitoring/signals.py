@@ -127,8 +127,9 @@ def _signal(calls: pl.DataFrame, signal: str, evidence: pl.Expr) -> pl.DataFrame
 
 
 def _rephrased(calls: pl.DataFrame) -> pl.DataFrame:
-    one, two = pl.col("words").list.unique(), pl.col("next_words").list.unique()
-    shared, either = one.list.set_intersection(two).list.len(), one.list.set_union(two).list.len()
+    one, two = pl.col("words"), pl.col("next_words")
+    shared = one.list.set_intersection(two).list.len()
+    either = one.list.n_unique() + two.list.n_unique() - shared
     again = calls.filter(
         pl.col("session_id").is_not_null(),
         pl.col("gap") <= REPHRASED_WITHIN,
