@@ -19,7 +19,7 @@ BLOCK_BYTES = 1 << 20
 FEWEST = 64
 """Lines that are not divided further when one of them fails."""
 _NO_NUMBER = r"[:\[,]\s*-?(?:NaN|Inf)"
-_OPEN, _CLOSE, _NEWLINE, _RETURN = b"{}\n\r"
+_OPEN, _CLOSE, _RETURN = b"{}\r"
 Bounds = npt.NDArray[np.int64]
 
 
@@ -35,10 +35,9 @@ def parsed_lines(
         seen: wanted columns that lines before these had; those of these are added.
     """
     content = block.content
-    ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE) + 1
-    bounds = np.concatenate([np.zeros(1, np.int64), ends])
+    bounds = np.concatenate([np.zeros(1, np.int64), block.ends])
     text, trusted = _trusted(content, bounds)
-    numbers = pl.int_range(block.first, block.first + len(ends), eager=True, dtype=pl.Int64)
+    numbers = pl.int_range(block.first, block.first + block.lines, eager=True, dtype=pl.Int64)
     frame = pl.DataFrame([numbers.alias("source_line"), text.alias(raw)])
     if not trusted.all():
         places = np.flatnonzero(trusted)
