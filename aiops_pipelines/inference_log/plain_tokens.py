@@ -11,6 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from aiops_pipelines.inference_log.plain_usage import (
+    CONVENTIONS,
+    DISJOINT,
     GAP,
     Shape,
     apportioned,
@@ -39,15 +41,16 @@ class _Columns:
     def __init__(self, rows: int):
         self.five = np.zeros((len(TOKEN_COLUMNS), rows), dtype=np.int64)
         self.total = np.zeros(rows, dtype=np.int64)
-        self.convention = np.full(rows, "", dtype=object)
+        self.convention = np.full(rows, len(CONVENTIONS), dtype=np.int8)
         self.measured: Mask = np.zeros(rows, dtype=bool)
         self.plain: Mask = np.ones(rows, dtype=bool)
 
     def fill(self, rows: Mask, five: Any, total: Any, convention: Any) -> None:
         """Set the tokens of some rows."""
+        where = slice(None) if rows.all() else rows
         for place, values in enumerate(five):
-            self.five[place, rows] = values
-        self.total[rows], self.convention[rows], self.measured[rows] = total, convention, True
+            self.five[place, where] = values
+        self.total[where], self.convention[where], self.measured[where] = total, convention, True
 
 
 def plain_tokens(lines: pl.DataFrame, raw: str) -> tuple[pl.DataFrame, Mask]:
@@ -69,8 +72,8 @@ def plain_tokens(lines: pl.DataFrame, raw: str) -> tuple[pl.DataFrame, Mask]:
     }
     frame = pl.DataFrame({name: _null_where(unmeasured, values) for name, values in numbers.items()})
     return frame.with_columns(
-        pl.Series("token_convention", columns.convention.tolist(), dtype=pl.String).replace("", None),
         *(_null_where(~method, values).alias(n) for n, values in zip(PART_COLUMNS, parts, strict=True)),
+        token_convention=pl.Series([*CONVENTIONS, None], dtype=pl.String).gather(columns.convention),
         part_method=pl.when(pl.Series(method)).then(pl.lit("reported")),
         usage_raw=texts,
     ), columns.plain
@@ -197,7 +200,7 @@ def _canonical(lines: pl.DataFrame, rows: Mask, columns: _Columns) -> None:
     ).to_series()
     columns.plain[rows] &= right.to_numpy()
     five = [values[name].fill_null(0).to_numpy() for name in TOKEN_COLUMNS]
-    columns.fill(rows, five, values["total"].to_numpy(), "disjoint")
+    columns.fill(rows, five, values["total"].to_numpy(), DISJOINT)
 
 
 def _parts(lines: pl.DataFrame, columns: _Columns) -> tuple[Any, Mask]:
@@ -220,4 +223,6 @@ def _parts(lines: pl.DataFrame, columns: _Columns) -> tuple[Any, Mask]:
 
 def _null_where(empty: Mask, values: Any) -> pl.Series:
     series = pl.Series(values, dtype=pl.Int64)
+    if not empty.any():
+        return series
     return series.zip_with(pl.Series(~empty), pl.Series([None], dtype=pl.Int64))

@@ -58,8 +58,10 @@ def _trusted(content: bytes, bounds: Bounds) -> tuple[pl.Series, npt.NDArray[np.
     last = last - (data[last] == _RETURN)
     shaped = (data[starts] == _OPEN) & (data[last] == _CLOSE) & (np.diff(bounds) <= LONGEST_BYTES)
     text = _texts(content, bounds)
-    opened = text.str.count_matches("{", literal=True) + text.str.count_matches("[", literal=True)
-    plain = (opened <= DEPTH_LIMIT) & ~(text.str.contains_any(["NaN", "Inf"]) & text.str.contains(_NO_NUMBER))
+    no_number = text.str.contains_any(["NaN", "Inf"])
+    if no_number.any():
+        no_number &= text.str.contains(_NO_NUMBER)
+    plain = (text.str.count_matches(r"[{\[]") <= DEPTH_LIMIT) & ~no_number
     return text, shaped & plain.fill_null(False).to_numpy()
 
 
