@@ -136,9 +136,14 @@ def _stands(written: pl.Series, raw: pl.Series) -> Mask:
     tails = pl.DataFrame({"raw": raw, "written": written}).with_columns(
         tail=pl.col("raw").cast(pl.Binary).bin.slice(behind)
     )
-    starts = [pl.concat_str(pl.lit(colon), "written").cast(pl.Binary) for colon in (": ", ":")]
-    stands = pl.any_horizontal(pl.col("tail").bin.starts_with(start) for start in starts)
-    return tails.select(stands.fill_null(value=False)).to_series().to_numpy()
+    stands: Mask = np.zeros(len(raw), dtype=bool)
+    for colon in (": ", ":"):
+        start = pl.concat_str(pl.lit(colon), "written").cast(pl.Binary)
+        starts = pl.col("tail").bin.starts_with(start).fill_null(value=False)
+        stands |= tails.select(starts).to_series().to_numpy()
+        if stands.all():
+            break
+    return stands
 
 
 def _by_template(usage: pl.Series, raw: pl.Series, places: Mask, columns: _Columns) -> pl.Series:
@@ -209,10 +214,10 @@ def _parts(lines: pl.DataFrame, columns: _Columns) -> tuple[Any, Mask]:
     fields = given.struct.fields
     if len(fields) > len(PARTS):
         columns.plain &= given.is_null().to_numpy()
-    weights = [given.struct.field(part) for part in PARTS]
-    for values in weights:
-        columns.plain &= values.is_between(0, COUNT_LIMIT - 1).fill_null(True).to_numpy()
-    whole = [values.fill_null(0).to_numpy() for values in weights]
+    weights = given.struct.unnest().select(pl.col(PARTS).fill_null(0))
+    whole = [values.to_numpy() for values in weights]
+    for values in whole:
+        columns.plain &= (values >= 0) & (values < COUNT_LIMIT)
     safe = columns.plain & columns.measured
     shared = safe & (sum(whole) > 0)
     shares = apportioned(
