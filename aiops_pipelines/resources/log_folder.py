@@ -17,7 +17,10 @@ from aiops_pipelines.resources import packed, tabular
 LINES = (".jsonl", ".ndjson")
 SUFFIXES = (*packed.with_packed((*LINES, ".json")), *tabular.SUFFIXES)
 PIECE_BYTES, JOINED_BYTES = 16_000_000, 64_000_000
-"""Bytes of a piece: of lines that stand alone, and of lines that belong together, as spans of a trace do."""
+"""Bytes of a piece: of lines that stand alone, and of lines that belong together, as spans of a trace do.
+
+Each piece costs some 15 ms, however short it is.
+"""
 
 
 CLOSED = "it cannot be listed ({}); let this user list it"
