@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 
 from aiops_pipelines.inference_log.record import RecordError
@@ -18,6 +20,8 @@ LINE_LIMIT = 10_000_000
 DOCUMENT_LIMIT = 64_000_000
 """Bytes of one export request, or of a file that is one JSON document; the most that is held in memory."""
 DEPTH_LIMIT = 64
+CACHED_BYTES = 1 << 18
+_NEWLINE = ord("\n")
 NO_ROW = b"not a row of the table: "
 """Begins what a table holds in place of a row; the reason follows."""
 
@@ -36,7 +40,15 @@ class Block:
     @cached_property
     def lines(self) -> int:
         """How many lines there are, blank ones too."""
-        return 1 if self.document else self.content.count(b"\n")
+        return 1 if self.document else len(self.ends)
+
+    @cached_property
+    def ends(self) -> npt.NDArray[np.int64]:
+        """Where each line ends, behind its newline; parts that a cache holds are looked at."""
+        data = np.frombuffer(self.content, np.uint8)
+        starts = range(0, max(len(data), 1), CACHED_BYTES)
+        parts = [np.flatnonzero(data[at : at + CACHED_BYTES] == _NEWLINE) + (at + 1) for at in starts]
+        return np.concatenate(parts)
 
     def numbered(self) -> list[tuple[int, bytes]]:
         """Return the lines with their numbers, without newlines and blank lines."""
@@ -56,11 +68,14 @@ class Lines:
 
     A last line without its newline is complete if it is a whole JSON object: no part of one is. A line longer
     than `limit` is given as its first `limit` + 1 bytes, so that memory stays flat and the importer can say
-    that it is too long. Blank lines are numbered.
+    that it is too long. Blank lines are numbered. With `every`, a block also ends behind each so many lines.
     """
 
-    def __init__(self, pieces: Iterable[bytes], first: int = 1, limit: int = DOCUMENT_LIMIT):
+    def __init__(
+        self, pieces: Iterable[bytes], first: int = 1, limit: int = DOCUMENT_LIMIT, every: int | None = None
+    ):
         self._pieces, self._limit, self.number = pieces, limit, first - 1
+        self._every, self._before = every, first - 1
         self._held = bytearray()
         self._waiting = 0
         self.bytes_read = 0
@@ -70,10 +85,13 @@ class Lines:
         for piece in self._pieces:
             end = piece.rfind(b"\n") + 1
             if end:
-                self.bytes_read += self._waiting + end
-                block = Block(self._whole(piece[:end]), self.number + 1)
-                self.number += block.lines
-                yield block
+                size = self._waiting + end
+                content = self._whole(memoryview(piece)[:end])
+                self.bytes_read += size - len(content)  # what was cut off the first line
+                for block in self._cut(Block(content, self.number + 1)):
+                    self.bytes_read += len(block.content)
+                    self.number += block.lines
+                    yield block
                 self._held.clear()
                 self._waiting = 0
             self._hold(piece[end:])
@@ -85,11 +103,21 @@ class Lines:
             self._waiting = 0
             yield last
 
-    def _whole(self, ended: bytes) -> bytes:
+    def _cut(self, block: Block) -> Iterator[Block]:
+        """Yield the block, in parts where so many lines end."""
+        every = self._every or block.lines
+        start = line = 0
+        for last in range(every - (self.number - self._before) % every, block.lines, every):
+            end = int(block.ends[last - 1])
+            yield Block(block.content[start:end], block.first + line)
+            start, line = end, last
+        yield Block(block.content[start:], block.first + line) if start else block
+
+    def _whole(self, ended: memoryview) -> bytes:
         """Return lines that end, with what was held of the first, none of them longer than the limit."""
         if self._waiting + len(ended) <= self._limit:
-            return bytes(self._held) + ended if self._held else ended
-        lines = ended.split(b"\n")[:-1]
+            return b"".join((self._held, ended))
+        lines = bytes(ended).split(b"\n")[:-1]
         self._hold(lines[0])
         return Block.of([bytes(self._held), *(line[: self._limit + 1] for line in lines[1:])]).content
 

@@ -105,8 +105,10 @@ def _fields(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     fraction = at.str.extract(r"\.([0-9]+)").str.pad_end(6, "0").cast(pl.Int64, strict=False).fill_null(0)
     offset = at.str.extract(r"T.*([+-][0-9]{2}:[0-9]{2})$")
     minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(4, 2).cast(pl.Int64)
-    model = lines.select(pl.coalesce(_label(pl.col("model_served")), _label(pl.col("model_requested"))))
-    sold_by = _by_value(model.to_series(), lambda _, name: maker(name))
+    sold_by = _by_value(lines["provider"], provider)
+    if sold_by.null_count():
+        model = lines.select(pl.coalesce(_label(pl.col("model_served")), _label(pl.col("model_requested"))))
+        sold_by = sold_by.fill_null(_by_value(model.to_series(), lambda _, name: maker(name)))
     signed = pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes).fill_null(0)
     moment = base + pl.duration(microseconds=fraction) - pl.duration(minutes=signed)
     costs, costs_plain = _costs(lines)
@@ -114,7 +116,7 @@ def _fields(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     frame = lines.select(
         *(_label(pl.col(name)).alias(name) for name in labels),
         moment.dt.replace_time_zone("UTC").alias("occurred_at"),
-        provider=_by_value(lines["provider"], provider).fill_null(sold_by),
+        provider=sold_by,
         service_tier=_by_value(lines["service_tier"], service_tier),
         operation=pl.col("operation").fill_null(CHAT),
         status=pl.col("status").fill_null("ok"),
@@ -203,15 +205,19 @@ def _nested_plain(lines: pl.DataFrame) -> pl.Series:
             continue
         sizes = lines[name].list.len().fill_null(0)
         entries = lines.filter(sizes > 0)[name].explode()
-        right = entries.is_not_null()
+        rules = []
         for field, dtype in entries.struct.schema.items():
-            values = entries.struct.field(field)
+            values = pl.col(field)
             if dtype == pl.String and field in ("chunk_id", "document", "guardrail", "category", "action"):
-                right &= ((values.str.strip_chars() == values) & (values != "")).fill_null(field != key)
+                rules.append(((values.str.strip_chars() == values) & (values != "")).fill_null(field != key))
             elif field == "score":
-                right &= (values.abs() <= LARGEST_SCORE).fill_null(True) & values.is_not_nan().fill_null(True)
+                rules += [
+                    (values.abs() <= LARGEST_SCORE).fill_null(True),
+                    values.is_not_nan().fill_null(True),
+                ]
             elif dtype.is_nested():
-                right &= values.is_null()
+                rules.append(values.is_null())
+        right = entries.is_not_null() & entries.struct.unnest().select(pl.all_horizontal(rules)).to_series()
         if not right.all():
             rows = pl.int_range(lines.height, eager=True).filter(sizes > 0)
             owner = rows.gather(pl.Series(np.repeat(np.arange(len(rows)), sizes.filter(sizes > 0))))

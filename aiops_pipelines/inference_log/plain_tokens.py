@@ -11,6 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from aiops_pipelines.inference_log.plain_usage import (
+    CONVENTIONS,
+    DISJOINT,
     GAP,
     Shape,
     apportioned,
@@ -39,15 +41,16 @@ class _Columns:
     def __init__(self, rows: int):
         self.five = np.zeros((len(TOKEN_COLUMNS), rows), dtype=np.int64)
         self.total = np.zeros(rows, dtype=np.int64)
-        self.convention = np.full(rows, "", dtype=object)
+        self.convention = np.full(rows, len(CONVENTIONS), dtype=np.int8)
         self.measured: Mask = np.zeros(rows, dtype=bool)
         self.plain: Mask = np.ones(rows, dtype=bool)
 
     def fill(self, rows: Mask, five: Any, total: Any, convention: Any) -> None:
         """Set the tokens of some rows."""
+        where = slice(None) if rows.all() else rows
         for place, values in enumerate(five):
-            self.five[place, rows] = values
-        self.total[rows], self.convention[rows], self.measured[rows] = total, convention, True
+            self.five[place, where] = values
+        self.total[where], self.convention[where], self.measured[where] = total, convention, True
 
 
 def plain_tokens(lines: pl.DataFrame, raw: str) -> tuple[pl.DataFrame, Mask]:
@@ -69,8 +72,8 @@ def plain_tokens(lines: pl.DataFrame, raw: str) -> tuple[pl.DataFrame, Mask]:
     }
     frame = pl.DataFrame({name: _null_where(unmeasured, values) for name, values in numbers.items()})
     return frame.with_columns(
-        pl.Series("token_convention", columns.convention.tolist(), dtype=pl.String).replace("", None),
         *(_null_where(~method, values).alias(n) for n, values in zip(PART_COLUMNS, parts, strict=True)),
+        token_convention=pl.Series([*CONVENTIONS, None], dtype=pl.String).gather(columns.convention),
         part_method=pl.when(pl.Series(method)).then(pl.lit("reported")),
         usage_raw=texts,
     ), columns.plain
@@ -133,9 +136,14 @@ def _stands(written: pl.Series, raw: pl.Series) -> Mask:
     tails = pl.DataFrame({"raw": raw, "written": written}).with_columns(
         tail=pl.col("raw").cast(pl.Binary).bin.slice(behind)
     )
-    starts = [pl.concat_str(pl.lit(colon), "written").cast(pl.Binary) for colon in (": ", ":")]
-    stands = pl.any_horizontal(pl.col("tail").bin.starts_with(start) for start in starts)
-    return tails.select(stands.fill_null(value=False)).to_series().to_numpy()
+    stands: Mask = np.zeros(len(raw), dtype=bool)
+    for colon in (": ", ":"):
+        start = pl.concat_str(pl.lit(colon), "written").cast(pl.Binary)
+        starts = pl.col("tail").bin.starts_with(start).fill_null(value=False)
+        stands |= tails.select(starts).to_series().to_numpy()
+        if stands.all():
+            break
+    return stands
 
 
 def _by_template(usage: pl.Series, raw: pl.Series, places: Mask, columns: _Columns) -> pl.Series:
@@ -197,7 +205,7 @@ def _canonical(lines: pl.DataFrame, rows: Mask, columns: _Columns) -> None:
     ).to_series()
     columns.plain[rows] &= right.to_numpy()
     five = [values[name].fill_null(0).to_numpy() for name in TOKEN_COLUMNS]
-    columns.fill(rows, five, values["total"].to_numpy(), "disjoint")
+    columns.fill(rows, five, values["total"].to_numpy(), DISJOINT)
 
 
 def _parts(lines: pl.DataFrame, columns: _Columns) -> tuple[Any, Mask]:
@@ -206,10 +214,10 @@ def _parts(lines: pl.DataFrame, columns: _Columns) -> tuple[Any, Mask]:
     fields = given.struct.fields
     if len(fields) > len(PARTS):
         columns.plain &= given.is_null().to_numpy()
-    weights = [given.struct.field(part) for part in PARTS]
-    for values in weights:
-        columns.plain &= values.is_between(0, COUNT_LIMIT - 1).fill_null(True).to_numpy()
-    whole = [values.fill_null(0).to_numpy() for values in weights]
+    weights = given.struct.unnest().select(pl.col(PARTS).fill_null(0))
+    whole = [values.to_numpy() for values in weights]
+    for values in whole:
+        columns.plain &= (values >= 0) & (values < COUNT_LIMIT)
     safe = columns.plain & columns.measured
     shared = safe & (sum(whole) > 0)
     shares = apportioned(
@@ -220,4 +228,6 @@ def _parts(lines: pl.DataFrame, columns: _Columns) -> tuple[Any, Mask]:
 
 def _null_where(empty: Mask, values: Any) -> pl.Series:
     series = pl.Series(values, dtype=pl.Int64)
+    if not empty.any():
+        return series
     return series.zip_with(pl.Series(~empty), pl.Series([None], dtype=pl.Int64))

@@ -16,12 +16,15 @@ import numpy.typing as npt
 from aiops_pipelines.inference_log.lines import parse
 from aiops_pipelines.inference_log.provider_usage import stated_usage
 from aiops_pipelines.inference_log.record import RecordError
-from aiops_pipelines.inference_log.tokens import READINGS, Usage
+from aiops_pipelines.inference_log.tokens import READINGS, Convention, Usage
 
 GAP = "#"
 """Stands for a count in a template."""
 GAPS_LIMIT = 32
 COUNTS = ("input", "output", "cache_read", "cache_write", "reasoning", "total")
+CONVENTIONS: tuple[Convention, ...] = ("inclusive", "disjoint", "ambiguous")
+INCLUSIVE, DISJOINT, AMBIGUOUS = range(3)
+"""Places in CONVENTIONS: a column of them takes a fraction of the time of one of texts."""
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 Path = tuple[str, ...]
 Column = npt.NDArray[np.int64]
@@ -94,7 +97,7 @@ def stated(found: Shape, counts: Sequence[Column], rows: int) -> dict[str, Any]:
 
 
 def split_columns(found: Shape, columns: Mapping[str, Any]) -> tuple[list[Column], Column, npt.NDArray[Any]]:
-    """Return `tokens.split` of whole columns: the five disjoint counts, the totals and the conventions."""
+    """Return `tokens.split` of whole columns: five disjoint counts, totals and places in CONVENTIONS."""
     given, made, read, write, hidden = (columns[name] for name in COUNTS[:5])
     counts = {
         (inside, reasoned): (given - (read + write if inside else 0), made - (hidden if reasoned else 0))
@@ -122,7 +125,7 @@ def split_columns(found: Shape, columns: Mapping[str, Any]) -> tuple[list[Column
         alike &= ~(kept[place] & other)
     five = [given - cached * (read + write), read, write, made - reasoned * hidden, hidden]
     total = sum(five)
-    convention = np.where(alike, np.where(cached, "inclusive", "disjoint"), "ambiguous")
+    convention = np.where(alike, np.where(cached, INCLUSIVE, DISJOINT), AMBIGUOUS)
     stated_total = total if columns["total"] is None else columns["total"]
     return five, np.where(alike, total, stated_total), convention
 

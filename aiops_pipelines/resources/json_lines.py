@@ -19,7 +19,7 @@ BLOCK_BYTES = 1 << 20
 FEWEST = 64
 """Lines that are not divided further when one of them fails."""
 _NO_NUMBER = r"[:\[,]\s*-?(?:NaN|Inf)"
-_OPEN, _CLOSE, _NEWLINE, _RETURN = b"{}\n\r"
+_OPEN, _CLOSE, _RETURN = b"{}\r"
 Bounds = npt.NDArray[np.int64]
 
 
@@ -35,10 +35,9 @@ def parsed_lines(
         seen: wanted columns that lines before these had; those of these are added.
     """
     content = block.content
-    ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE) + 1
-    bounds = np.concatenate([np.zeros(1, np.int64), ends])
+    bounds = np.concatenate([np.zeros(1, np.int64), block.ends])
     text, trusted = _trusted(content, bounds)
-    numbers = pl.int_range(block.first, block.first + len(ends), eager=True, dtype=pl.Int64)
+    numbers = pl.int_range(block.first, block.first + block.lines, eager=True, dtype=pl.Int64)
     frame = pl.DataFrame([numbers.alias("source_line"), text.alias(raw)])
     if not trusted.all():
         places = np.flatnonzero(trusted)
@@ -59,8 +58,10 @@ def _trusted(content: bytes, bounds: Bounds) -> tuple[pl.Series, npt.NDArray[np.
     last = last - (data[last] == _RETURN)
     shaped = (data[starts] == _OPEN) & (data[last] == _CLOSE) & (np.diff(bounds) <= LONGEST_BYTES)
     text = _texts(content, bounds)
-    opened = text.str.count_matches("{", literal=True) + text.str.count_matches("[", literal=True)
-    plain = (opened <= DEPTH_LIMIT) & ~(text.str.contains_any(["NaN", "Inf"]) & text.str.contains(_NO_NUMBER))
+    no_number = text.str.contains_any(["NaN", "Inf"])
+    if no_number.any():
+        no_number &= text.str.contains(_NO_NUMBER)
+    plain = (text.str.count_matches(r"[{\[]") <= DEPTH_LIMIT) & ~no_number
     return text, shaped & plain.fill_null(False).to_numpy()
 
 

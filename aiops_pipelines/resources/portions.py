@@ -14,7 +14,7 @@ from aiops_pipelines.resources.log_folder import Piece
 PORTION_LINES, PORTION_BYTES = 122_880, 300_000_000
 """Lines, and bytes of them, of a portion at most. So many rows are a row group of DuckDB: one of exactly
 so many is moved into the table, one of fewer is written twice, for 1.25 times the CPU time."""
-PIECES_AHEAD = 8
+PIECES_AHEAD = 4
 T = TypeVar("T")
 
 

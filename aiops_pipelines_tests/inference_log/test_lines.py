@@ -1,12 +1,21 @@
 """Lines out of bytes, and values out of lines that were written to break the reader."""
 
 import json
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops_pipelines.inference_log.lines import DEPTH_LIMIT, Lines, depth, is_document, parse
+from aiops_pipelines.inference_log.lines import (
+    CACHED_BYTES,
+    DEPTH_LIMIT,
+    Block,
+    Lines,
+    depth,
+    is_document,
+    parse,
+)
 from aiops_pipelines.inference_log.record import RecordError
 
 
@@ -23,6 +32,26 @@ def test_lines_do_not_depend_on_how_the_bytes_are_cut(pieces, end):
     assert (lines.torn, lines.waiting_bytes) == (torn, len(torn))
     assert lines.bytes_read + lines.waiting_bytes == len(whole)
     assert lines.number == len(complete)
+
+
+@given(st.lists(st.sampled_from([b"a", b"\n", b"a\nb", b"\na\n\nb\n"])), st.integers(1, 4))
+def test_blocks_end_behind_each_so_many_lines(pieces, every):
+    lines = Lines([b"ab\n", *pieces], first=3, every=every)
+    read = [(block.first, block.lines, block.content, lines.bytes_read) for block in lines.blocks()]
+    whole = b"".join(content for _, _, content, _ in read)
+    assert whole == b"".join([b"ab\n", *pieces])[: len(whole)]
+    sizes = [len(content) for _, _, content, _ in read]
+    assert [size for *_, size in read] == list(accumulate(sizes))
+    assert [first for first, *_ in read] == [3 + sum(n for _, n, _, _ in read[:i]) for i in range(len(read))]
+    ends = {first + count - 3 for first, count, _, _ in read}
+    assert ends >= {*range(every, lines.number - 1, every)}
+
+
+def test_lines_are_found_in_more_than_the_cache_holds():
+    content = b"".join(b"x" * (i % 900) + b"\n" for i in range(1_500))
+    assert len(content) > 2 * CACHED_BYTES
+    starts = [0, *Block(content).ends.tolist()]
+    assert [content[a:b] for a, b in pairwise(starts)] == content.splitlines(keepends=True)
 
 
 def test_a_long_line_is_cut_and_the_next_one_is_whole():

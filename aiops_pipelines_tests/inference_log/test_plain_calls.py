@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from aiops_pipelines.inference_log import aiops_jsonl
 from aiops_pipelines.inference_log.lines import Block
 from aiops_pipelines.inference_log.plain_calls import PLAIN
-from aiops_pipelines.inference_log.plain_usage import apportioned, shape, split_columns, stated
+from aiops_pipelines.inference_log.plain_usage import CONVENTIONS, apportioned, shape, split_columns, stated
 from aiops_pipelines.inference_log.priced_apart import with_priced_apart
 from aiops_pipelines.inference_log.provider_usage import provider_tokens, stated_usage
 from aiops_pipelines.inference_log.record import CALLS, RecordError
@@ -252,7 +252,7 @@ def test_a_template_means_what_the_reader_makes_of_its_usages(usage, data):
     assert [int(values[0]) for values in five] == [
         expected.input_uncached, expected.cache_read, expected.cache_write, expected.output_visible, expected.reasoning
     ]  # fmt: skip
-    assert (int(total[0]), str(convention[0])) == (expected.total, expected.convention)
+    assert (int(total[0]), CONVENTIONS[convention[0]]) == (expected.total, expected.convention)
 
 
 def _digits_apart(text: str) -> list[str]:

@@ -1,12 +1,14 @@
 """What one transaction does to rows: replaced, added, deleted, or nothing at all."""
 
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
 
-from aiops_pipelines.resources.tables import Column, Table
+from aiops_pipelines.resources.tables import STRUCTS, Column, Table
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines_tests.resources.events_store import COLUMNS, EVENTS, NOON, events, ids, store_at
 
@@ -55,6 +57,47 @@ def test_only_new_rows_are_appended_and_the_first_of_equals_wins(store: Warehous
         assert writer.append_new(EVENTS, twice, ["system", "event_id"]) == 0
     found = store.read(f"select system, event_id, n from {EVENTS} order by all").rows()
     assert found == [("a", "a1", 1), ("a", "a2", 1), ("a", "a4", 7), ("b", "a1", 9), ("b", "b1", 1)]
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(1, 4), slice(2, 3)])
+def test_values_of_every_type_are_stored_as_they_are(tmp_path: Path, rows: slice) -> None:
+    texts = ["", "twelve bytes", "Ü" * 40, None, "a text that is longer than its view"]
+    [chunk, verdict] = STRUCTS
+    chunks = [
+        {"chunk_id": "c1", "document": None, "score": 0.5},
+        {"chunk_id": "c2" * 9, "document": "d", "score": None},
+    ]
+    verdicts = [{"guardrail": "pii", "category": None, "action": "masked and then passed on"}]
+    values: dict[str, list[Any]] = {
+        "VARCHAR": texts,
+        "BIGINT": [1, -(2**63), None, 2**63 - 1, 0],
+        "TINYINT": [1, -1, None, 0, 127],
+        "DOUBLE": [0.5, None, -1e300, 1e-300, 3.0],
+        "BOOLEAN": [True, None, False, True, False],
+        "DATE": [NOON.date(), None, NOON.date(), None, NOON.date()],
+        "TIMESTAMP": [NOON, None, NOON, NOON, None],
+        "BLOB": [b"", b"\xff" * 30, None, b"short", b"\0"],
+        "DECIMAL(38,12)": [Decimal("0.000000000001"), None, Decimal(10**20), Decimal(-1), Decimal(0)],
+        "VARCHAR[]": [texts, [], None, [None], ["one"]],
+        "FLOAT[]": [[0.5], [], None, [1.0, 2.0], [0.25]],
+        chunk: [chunks, None, chunks[1:], [], chunks],
+        verdict: [None, verdicts, [], verdicts * 2, None],
+    }
+    table = Table("costs", "kinds", "", tuple(Column(f"c{i}", name, "") for i, name in enumerate(values)))
+    frame = pl.DataFrame(dict(zip(table.schema, values.values(), strict=True)), schema=table.schema)[rows]
+    warehouse = Warehouse(tmp_path / "kinds.duckdb", {table.path: table})
+    with warehouse.writing() as writer:
+        writer.append(table.path, frame.filter(pl.int_range(pl.len()) >= 0))
+    assert table.conform(warehouse.rows(table.path)).equals(frame)
+
+
+def test_rows_of_some_keys_are_those_that_have_all_of_them(store: Warehouse) -> None:
+    keys = pl.DataFrame({"system": ["a", "b"], "event_id": ["a1", "a1"]})
+    with store.writing() as writer:
+        writer.append(EVENTS, events("b", "a1", n=9))
+        found = writer.stored(EVENTS, keys)
+        assert sorted(found.select("system", "event_id", "n").rows()) == [("a", "a1", 1), ("b", "a1", 9)]
+        assert writer.stored(EVENTS, keys.head(0)).is_empty()
 
 
 def test_deleting_the_rows_of_a_frame_takes_both_keys_into_account(store: Warehouse) -> None:
