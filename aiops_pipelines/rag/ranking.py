@@ -96,7 +96,7 @@ class Owners:
         """Return the owners of columns, given the document of each."""
         names = sorted(set(documents))
         code = {name: at for at, name in enumerate(names)}
-        codes = np.fromiter((code[name] for name in documents), np.int64, len(documents))
+        codes = np.fromiter(map(code.__getitem__, documents), np.int64, len(documents))
         order = np.argsort(codes, kind="stable")
         step = max(1, len(names) // _GROUPS)
         starts = np.searchsorted(codes[order], np.arange(0, len(names), step))

@@ -26,10 +26,11 @@ _STANDING = """
 """
 _MISSING = """
     select chunk_id from wanted_rows
-    where chunk_id not in (select chunk_id from rag.embeddings where embedding_version = ?)
+    anti join (select chunk_id from rag.embeddings where embedding_version = ?) using (chunk_id)
 """
 _TEXTS = "select chunk_id, text from rag.chunks where system = ? and chunk_id in (select unnest(?))"
 _TOLD = "select chunk_id, text from rag.chunks semi join wanted_rows using (chunk_id) where system = ?"
+_PLACES = f"select {', '.join(reindex.MEMBERS)} from rag.index_chunks where system = ? and index_version = ?"
 _OLD_PLACES = """
     select document, document_hash, chunk_id, position, own_text from rag.index_chunks
     where system = $1 and document in (select unnest($3)) and index_version =
@@ -74,9 +75,7 @@ class Build:
         """The places of the base."""
         if self.whole and self.whole.base == self.base:
             return self.whole.old
-        version = self.base["index_version"] if self.base else ""
-        places = self.warehouse.rows("rag.index_chunks", system=self.system, index_version=version)
-        return places.select(reindex.MEMBERS)
+        return self.warehouse.read(_PLACES, [self.system, self.base["index_version"] if self.base else ""])
 
     @cached_property
     def stood(self) -> pl.DataFrame:
@@ -213,6 +212,8 @@ class Build:
         return self._put_together(places.join(documents, on=["document", "document_hash"], how="semi"))
 
     def _old_texts(self, revision: str | None, documents: list[str]) -> dict[str, str]:
+        if self.base and revision == self.origin:
+            return self._put_together(self.old.filter(pl.col("document").is_in(documents)))
         return self._put_together(self.warehouse.read(_OLD_PLACES, [self.system, revision, documents]))
 
     def _put_together(self, places: pl.DataFrame) -> dict[str, str]:

@@ -38,9 +38,13 @@ _ASKED = (
 
 @dataclass(frozen=True)
 class Screened:
-    """What was found: rows of `rag.document_findings`, those of before included where they still hold."""
+    """What was found: rows of `rag.document_findings`, those of before included where they still hold.
+
+    `known` are all rows of before.
+    """
 
     findings: pl.DataFrame
+    known: pl.DataFrame
     embedded: int = 0
 
     def held(self) -> dict[str, str]:
@@ -76,7 +80,7 @@ def screen(build: Build, now: datetime, embedded: int) -> Screened:
         if status:
             rows.append(look.row(document, document_hash, signs, status))
     found = pl.DataFrame(rows, schema=table.schema, infer_schema_length=None)
-    return Screened(pl.concat([again.filter(status=HELD), found]), embedded)
+    return Screened(pl.concat([again.filter(status=HELD), found]), known, embedded)
 
 
 def record(
@@ -88,7 +92,8 @@ def record(
     now: datetime,
 ) -> None:
     """Write what was found; a finding whose document moved on while it was held is gone."""
-    known = writer.read(f"select * from {FINDINGS} where system = ?", [system])
+    sql = f"select * from {FINDINGS} where system = ?"
+    known = screened.known if screened else writer.read(sql, [system])
     new = screened.findings if screened else tables[FINDINGS].empty()
     kept = known.join(new, on=["document", "document_hash"], how="anti")
     held = [file.document for file in state.skipped if file.reason.startswith(HOLDING)]
