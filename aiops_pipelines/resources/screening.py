@@ -104,7 +104,7 @@ def record(
         status=pl.when(moved_on).then(pl.lit(GONE)).otherwise("status"),
         decided_at=pl.when(moved_on).then(pl.lit(now)).otherwise("decided_at"),
     )
-    if known.height or new.height:
+    if new.height or not gone.equals(known):
         writer.replace(FINDINGS, pl.concat([gone, new]), system=system)
 
 
