@@ -1,4 +1,4 @@
-"""Re-indexing two releases of a documentation: ours, a bare script, LlamaIndex, LangChain and CocoIndex.
+"""Re-indexing two releases of a documentation: ours, bare scripts, LlamaIndex, LangChain and CocoIndex.
 
 Each builds the first release, looks again with nothing changed, then takes the second release, in a process
 of its own. The embedder is a stub, the same for all and not counted: CPU seconds are the pipeline's own, with
@@ -26,10 +26,11 @@ import time
 from pathlib import Path
 
 from reindex_peers import CocoIndex, LangChain, LangChainStored, LlamaIndex
-from reindex_pipelines import Bare, Ours, Stub, files_of
+from reindex_pipelines import Bare, Ours, Stored, Stub, files_of
 
 PIPELINES = {
     "bare script": Bare,
+    "bare, in DuckDB": Stored,
     "ours": Ours,
     "CocoIndex": CocoIndex,
     "LangChain, stored": LangChainStored,

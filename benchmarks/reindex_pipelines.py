@@ -67,6 +67,92 @@ class Bare:
         self.file.write_bytes(pickle.dumps((stats, kept, self.stored)))
 
 
+TABLES = {
+    "files": "document varchar, size bigint, modified bigint, hash varchar",
+    "documents": "run bigint, document varchar, hash varchar",
+    "changes": "run bigint, document varchar",
+    "chunks": "chunk_id varchar, text varchar",
+    "places": "run bigint, document varchar, hash varchar, chunk_id varchar, place bigint, heading varchar",
+    "versions": "run bigint, documents bigint",
+    "embeddings": "chunk_id varchar, vector float[]",
+}
+
+
+class Stored:
+    """The limit in DuckDB: the bare script with what it knows in tables, and no look at documents."""
+
+    def __init__(self, home, stub):
+        self.stub, self.file, self.run = stub, str(home / "index.duckdb"), 0
+        with self._open() as connection:
+            for name, columns in TABLES.items():
+                connection.execute(f"create table {name} ({columns})")
+            self._append(connection, "changes", [])  # imports pandas and pyarrow.dataset
+
+    def _open(self):
+        import duckdb
+
+        connection = duckdb.connect(self.file, config={"default_block_size": 65_536})
+        connection.execute("set threads = 1")
+        connection.execute("set disabled_compression_methods = 'alp,alprd,fsst'")
+        return connection
+
+    def _append(self, connection, table, rows):
+        import polars as pl
+
+        schema = [column.split()[0] for column in TABLES[table].split(", ")]
+        frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, schema, orient="row")
+        connection.register("frame", frame)
+        connection.execute(f"insert into {table} select * from frame")
+
+    def update(self, folder):
+        with self._open() as connection:
+            known = {row[0]: row[1:] for row in connection.execute("from files").fetchall()}
+            now = {str(p.relative_to(folder)): p for p in files_of(folder)}
+            stats = {name: ((s := p.stat()).st_size, s.st_mtime_ns) for name, p in now.items()}
+            moved = {name for name in now if known.get(name, ())[:2] != stats[name]}
+            if moved or stats.keys() != known.keys():
+                self._bring(connection, now, stats, moved, known)
+
+    def _bring(self, connection, now, stats, moved, known):
+        import polars as pl
+
+        from aiops_pipelines.rag.chunking import chunk
+        from aiops_pipelines.resources.extraction import extracted
+
+        stood = connection.execute("select * exclude run from places where run = ?", [self.run]).fetchall()
+        have = {row[0] for row in connection.execute("select chunk_id from embeddings").fetchall()}
+        places, texts = [row for row in stood if row[0] in now and row[0] not in moved], {}
+        hashes = {name: row[2] for name, row in known.items() if name in now}
+        for name in moved:
+            data = now[name].read_bytes()
+            hashes[name] = hashlib.sha256(data).hexdigest()
+            for c in chunk(extracted(now[name].suffix, data)):
+                places.append((name, hashes[name], c.chunk_id, c.position, c.heading))
+                texts[c.chunk_id] = c.text
+        new = {key: text for key, text in texts.items() if key not in have}
+        self.run += 1
+        matrix = self.stub.vectors(list(new.values()), np.array).reshape(-1, DIMENSION)
+        vectors = pl.Series(matrix, dtype=pl.Array(pl.Float32, DIMENSION)).arr.to_list()
+        for rows in (
+            {"embeddings": pl.DataFrame({"chunk_id": list(new), "vector": vectors})},
+            {
+                "chunks": list(new.items()),
+                "places": [(self.run, *place) for place in places],
+                "files": [(name, *stats[name], hashes[name]) for name in now],
+                "documents": [(self.run, name, hashes[name]) for name in now],
+                "changes": [(self.run, name) for name in moved],
+                "versions": [(self.run, len(now))],
+            },
+        ):
+            connection.execute("begin")
+            if "files" in rows:
+                connection.execute("delete from files")
+            for table, of_it in rows.items():
+                self._append(connection, table, of_it)
+            connection.execute("commit")
+        connection.execute("checkpoint")
+
+
 class Ours:
     """IndexBook over DuckDB, as `aiops reindex` runs it, with its reader of documents in a second process."""
 

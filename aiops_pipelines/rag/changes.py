@@ -51,7 +51,10 @@ def similarity(one: str, other: str) -> float:
     Dice's coefficient on characters: twice the characters in shared lines over the characters in both.
     Line order does not matter. `similarity("ab\ncd", "ab\nef")` is 2 * 2 / 8 = 0.5.
     """
-    first, second = _lines(one), _lines(other)
+    return _shared(_lines(one), _lines(other))
+
+
+def _shared(first: Counter[str], second: Counter[str]) -> float:
     total = _characters(first) + _characters(second)
     return 2 * _characters(first & second) / total if total else 0.0
 
@@ -72,9 +75,8 @@ def _same_hash(
 
 def _similar(gone: dict[str, str], came: dict[str, str]) -> dict[str, str]:
     """Pair vanished with new documents, the most similar first, each at most once."""
-    scored = (
-        (similarity(gone[source], came[target]), source, target) for source, target in _candidates(gone, came)
-    )
+    old, new = ({path: _lines(text) for path, text in texts.items()} for texts in (gone, came))
+    scored = ((_shared(old[source], new[target]), source, target) for source, target in _candidates(old, new))
     pairs: dict[str, str] = {}
     for score, source, target in sorted(scored, key=lambda pair: (-pair[0], pair[1:])):
         if score >= SAME_DOCUMENT and source not in pairs and target not in pairs.values():
@@ -82,7 +84,7 @@ def _similar(gone: dict[str, str], came: dict[str, str]) -> dict[str, str]:
     return pairs
 
 
-def _candidates(gone: dict[str, str], came: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _candidates(gone: dict[str, Counter[str]], came: dict[str, Counter[str]]) -> Iterator[tuple[str, str]]:
     sources, targets = _where(gone), _where(came)
     pairs = {
         (source, target)
@@ -94,10 +96,10 @@ def _candidates(gone: dict[str, str], came: dict[str, str]) -> Iterator[tuple[st
     yield from sorted(pairs)
 
 
-def _where(texts: dict[str, str]) -> dict[str, list[str]]:
+def _where(texts: dict[str, Counter[str]]) -> dict[str, list[str]]:
     found = defaultdict(list)
-    for path, text in texts.items():
-        for line in _lines(text):
+    for path, lines in texts.items():
+        for line in lines:
             found[line].append(path)
     return found
 

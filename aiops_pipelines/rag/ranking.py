@@ -59,17 +59,23 @@ def chunk_matrix(index_chunks: pl.DataFrame, embeddings: pl.DataFrame) -> tuple[
     places = index_chunks.select("document", "chunk_id").unique().sort("document", "chunk_id")
     once = embeddings["chunk_id"].n_unique() == embeddings.height  # else a pass over all numbers drops some
     vectors = embeddings if once else embeddings.unique("chunk_id")
-    rows = places.join(vectors, on="chunk_id", how="left", maintain_order="left")
-    missing = rows["vector"].null_count()
+    row = vectors.select("chunk_id").with_row_index("row")  # numpy takes rows in a third of the time
+    rows = places.join(row, on="chunk_id", how="left", maintain_order="left")
+    missing = rows["row"].null_count()
     if missing:
         raise MixedSpaces(
             f"{missing} chunks have no vector in this embedding version; materialize the index first."
         )
-    if rows["vector"].list.len().n_unique() > 1:
+    if vectors["vector"].list.len().n_unique() > 1:
         raise MixedSpaces("Vectors of one embedding version have different lengths; embed the chunks again.")
-    numbers = rows["vector"].explode().to_numpy() if rows.height else np.empty(0)
-    matrix = np.ascontiguousarray(numbers, dtype=np.float32).reshape(rows.height, -1 if rows.height else 0)
+    matrix = matrix_of(vectors["vector"])[rows["row"].to_numpy()]
     return rows["document"].to_list(), Vectors(spaces[0] if spaces else "", matrix)
+
+
+def matrix_of(vectors: pl.Series) -> NDArray[np.float32]:
+    """Return a column of vectors of one length as a matrix, a row each."""
+    numbers = vectors.explode().to_numpy() if len(vectors) else np.empty(0)
+    return np.asarray(numbers, np.float32).reshape(len(vectors), -1 if len(vectors) else 0)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class Owners:
         """Return the owners of columns, given the document of each."""
         names = sorted(set(documents))
         code = {name: at for at, name in enumerate(names)}
-        codes = np.fromiter((code[name] for name in documents), np.int64, len(documents))
+        codes = np.fromiter(map(code.__getitem__, documents), np.int64, len(documents))
         order = np.argsort(codes, kind="stable")
         step = max(1, len(names) // _GROUPS)
         starts = np.searchsorted(codes[order], np.arange(0, len(names), step))

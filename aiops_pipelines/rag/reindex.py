@@ -50,13 +50,13 @@ def with_own_texts(places: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
         places: rows as PLACES, of documents that were cut.
         stored: (chunk_id, text) of the chunks that are known already.
     """
-    known = stored.select("chunk_id", pl.col("text").alias("kept"))
-    first = pl.coalesce("kept", pl.col("text").first().over("chunk_id"))
-    differs = pl.when(pl.col("text") != first).then("text")
+    met = pl.concat([stored.select("chunk_id", "text"), places.select("chunk_id", "text")])
+    first = met.unique("chunk_id", keep="first", maintain_order=True).rename({"text": "first"})
+    differs = pl.when(pl.col("text") != pl.col("first")).then("text")
     return (
-        places.join(known, on="chunk_id", how="left", maintain_order="left")
+        places.join(first, on="chunk_id", how="left", maintain_order="left")
         .with_columns(own_text=differs)
-        .drop("kept")
+        .drop("first")
     )
 
 
@@ -82,9 +82,12 @@ def known_places(documents: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
         documents: the wanted (document, document_hash) rows.
         base: rows of one index version, cut by the same rules from text read by the same code.
     """
+    if base.is_empty():
+        return base.select(MEMBERS)
     ending = pl.col("document").str.extract(r"(\.[^./]*)$").str.to_lowercase().fill_null("").alias("ending")
     cut = base.with_columns(ending)
-    first = cut.group_by("document_hash", "ending").agg(pl.col("document").min())
+    contents = cut.select("document_hash", "ending", "document").unique()
+    first = contents.sort("document").unique(["document_hash", "ending"], keep="first")
     once = cut.join(first, on=["document_hash", "ending", "document"]).drop("document")
     places = documents.select("document", "document_hash").with_columns(ending)
     return places.join(once, on=["document_hash", "ending"]).select(MEMBERS).sort("document", "position")

@@ -216,7 +216,7 @@ def _refusal(file: File, quarantine: tuple[str, ...]) -> str:
     name, ending = file.document, PurePosixPath(file.document).suffix.lower()
     if kept_out := quarantined(name, quarantine):
         return kept_out
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+    if not name.isprintable() and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
         return "Its name holds control characters; rename it."
     if name.startswith("/") or "\\" in name or {"", ".", ".."} & set(name.split("/")):
         return "Its name leads out of the corpus; rename it."

@@ -171,19 +171,20 @@ class IndexBook:
                 if anew:  # the time of no file is known, so each is opened
                     files = files.with_columns(modified_ns=pl.lit(None, pl.Int64))
                 state = CorpusState(system, snapshot, files, self._tables["rag.source_files"], tell)
-            return self._bring(order, state)
+                history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
+            return self._bring(order, state, history)
 
     def _bring(
         self,
         order: Order,
         state: CorpusState,
+        history: pl.DataFrame,
         screened: Screened | None = None,
-        cut: pl.DataFrame | None = None,
+        whole: Build | None = None,
     ) -> Update:
-        """Bring one index level with a state; after screening, with the state without what is held."""
+        """Bring one index level with a state; after screening, with that of the `whole` less what is held."""
         system, label, model, chunking = order.system, order.snapshot.label, order.model, order.chunking
         with order.cpu.of("reading"):
-            history = self._warehouse.rows("rag.corpus_revisions", system=system).sort("valid_from")
             seen = history.filter(label=label).tail(1)
             begun = order.snapshot.valid_from
             seen = seen.filter(pl.col("valid_from") >= begun) if begun else seen  # else it is back again
@@ -197,12 +198,14 @@ class IndexBook:
         valid_from = begun or (order.now if history.height else FIRST_SIGHT)
         if same or (begun and seen.height):  # built anew or edited in place, so no new state in time
             valid_from = seen["valid_from"][0]
-        before = history.filter(pl.col("valid_from") < valid_from)["revision"].to_list()[-1:]
-        origin = seen["revision"][0] if seen.height else next(iter(before), None)
-        base = base or (self._base(system, origin, model, chunking) if origin else None)
+        origin = seen["revision"][0] if seen.height else _before(history, valid_from)
+        if not base and whole and whole.origin == origin:
+            base = whole.base
+        elif not base and origin:
+            base = self._base(system, origin, model, chunking)
         of = (self._warehouse, system, state, model, chunking, order.tell)
-        build = Build(*of, origin, base, order.run, order.anew, cut)
-        return self._carry_out(order, build, valid_from, next(iter(before), None), screened)
+        build = Build(*of, origin, base, order.run, order.anew, whole)
+        return self._carry_out(order, build, valid_from, history, screened)
 
     def _base(self, system: str, revision: str, model: Embedder, chunking: Chunking) -> dict[str, Any] | None:
         sql = (
@@ -243,31 +246,33 @@ class IndexBook:
         order: Order,
         build: Build,
         valid_from: datetime,
-        before: str | None,
+        history: pl.DataFrame,
         screened: Screened | None,
     ) -> Update:
         cpu, now = order.cpu, order.now
         with cpu.of("chunking"):
-            wanted, texts = build.wanted()
-            changes = build.changes(build.origin)
-            history = changes if before == build.origin else build.changes(before)
-            new, missing = build.new(wanted["chunk_id"], texts)
+            missing = build.missing()
         with cpu.of("embedding"):
             embedded = embed_missing(self._warehouse, build.model, missing, build.tell)
         if screened is None and build.state.moved:
             with cpu.of("writing"):  # what is written is looked at first
-                screened = screen(build, wanted, texts, now, embedded)
+                screened = screen(build, now, embedded)
             if held := screened.held():
-                return self._bring(order, build.state.holding(held, build.stood), screened, build.cut)
+                rest = build.state.holding(held, build.stood)
+                return self._bring(order, rest, history, screened, build)
+        with cpu.of("chunking"):
+            changes, before = build.changes(build.origin), _before(history, valid_from)
+            dated = changes if before == build.origin else build.changes(before)
+            new = build.new()
         embedded = screened.embedded if screened else embedded
-        version = index_version_id(wanted, build.chunking.version, build.space)
-        chunks = wanted["chunk_id"].n_unique()
+        version = index_version_id(build.wanted, build.chunking.version, build.space)
+        chunks = build.chunks.height
         sizes = (build.state.documents.height, chunks, new, now)
         identity = (build.system, version, build.state.revision, valid_from, build.chunking.version)
         index = self._row("rag.index_versions", (*identity, build.space, reader_version(), *sizes, build.run))
         with cpu.of("writing"):
-            self._write(order, build, index, history, (wanted, texts), screened)
-        counts = Counter(wanted=chunks, new_texts=new, embedded=embedded, dropped=build.dropped(wanted))
+            self._write(order, build, index, dated, screened)
+        counts = Counter(wanted=chunks, new_texts=new, embedded=embedded, dropped=build.dropped())
         report = Report(*build.counts(changes), counts, cpu.seconds, (version,))
         return Update(index, build.state.skipped, report, _warnings(build.state, build.model))
 
@@ -277,10 +282,9 @@ class IndexBook:
         build: Build,
         index: pl.DataFrame,
         changes: pl.DataFrame,
-        cut: tuple[pl.DataFrame, pl.DataFrame],
         screened: Screened | None,
     ) -> None:
-        system, state, label, (wanted, texts) = build.system, build.state, order.snapshot.label, cut
+        system, state, label = build.system, build.state, order.snapshot.label
         version, revision, valid_from = index.select("index_version", "revision", "valid_from").row(0)
         keys = {"system": system, "revision": revision}
         of = {name: pl.lit(value) for name, value in keys.items()}
@@ -289,7 +293,7 @@ class IndexBook:
         registered = (space.version, space.provider, space.model, space.weights_hash, space.dimension)
         prefixes = (space.normalised, space.prefix, space.query_prefix)
         known_space = (*registered, *prefixes, build.chunking.version, index["built_at"][0])
-        places = reindex.index_chunks(system, version, wanted)
+        places = reindex.index_chunks(system, version, build.wanted)
         with self._warehouse.writing() as writer:
             if label == corpora.PLAIN:
                 writer.delete("rag.corpus_revisions", **keys, valid_from=valid_from)
@@ -298,13 +302,13 @@ class IndexBook:
             writer.append("rag.corpus_revisions", self._row("rag.corpus_revisions", seen))
             dated = changes.with_columns(**of, valid_from=pl.lit(valid_from))
             writer.replace("rag.corpus_changes", dated, **keys, valid_from=valid_from)
-            chunks = reindex.chunks(system, texts, build.chunking)
-            writer.append_new("rag.chunks", chunks, ["system", "chunk_id"])
-            writer.append_new(
-                "rag.embedding_versions",
-                self._row("rag.embedding_versions", known_space),
-                ["embedding_version", "chunker_version"],
-            )
+            writer.append("rag.chunks", reindex.chunks(system, build.untold, build.chunking))
+            if not build.base or build.base["embedding_version"] != build.space:
+                writer.append_new(
+                    "rag.embedding_versions",
+                    self._row("rag.embedding_versions", known_space),
+                    ["embedding_version", "chunker_version"],
+                )
             writer.replace("rag.index_chunks", places, system=system, index_version=version)
             writer.replace("rag.index_versions", index, **keys, index_version=version, valid_from=valid_from)
             self._note(writer, order, state, screened)
@@ -324,6 +328,12 @@ class IndexBook:
 
     def _row(self, table: str, *rows: tuple[object, ...]) -> pl.DataFrame:
         return pl.DataFrame(list(rows), schema=self._tables[table].schema, orient="row")
+
+
+def _before(history: pl.DataFrame, valid_from: datetime) -> str | None:
+    """Return the revision that stood before a moment, or nothing."""
+    known = history.select("revision", "valid_from").iter_rows()
+    return next((revision for revision, since in reversed([*known]) if since < valid_from), None)
 
 
 def _warnings(state: CorpusState, model: Embedder) -> tuple[str, ...]:

@@ -26,10 +26,11 @@ _STANDING = """
 """
 _MISSING = """
     select chunk_id from wanted_rows
-    where chunk_id not in (select chunk_id from rag.embeddings where embedding_version = ?)
+    anti join (select chunk_id from rag.embeddings where embedding_version = ?) using (chunk_id)
 """
 _TEXTS = "select chunk_id, text from rag.chunks where system = ? and chunk_id in (select unnest(?))"
 _TOLD = "select chunk_id, text from rag.chunks semi join wanted_rows using (chunk_id) where system = ?"
+_PLACES = f"select {', '.join(reindex.MEMBERS)} from rag.index_chunks where system = ? and index_version = ?"
 _OLD_PLACES = """
     select document, document_hash, chunk_id, position, own_text from rag.index_chunks
     where system = $1 and document in (select unnest($3)) and index_version =
@@ -48,7 +49,8 @@ class Build:
 
     `origin` is the revision the system had before, `base` the row of `rag.index_versions` that was cut from
     it by the same rules; both may be missing. With `anew` it is counted from, and its places
-    are not used. `before` is what was cut for this state before some documents were held.
+    are not used. `whole` is the build of this state before some documents were held, all texts of which are
+    embedded.
     """
 
     warehouse: Warehouse
@@ -61,7 +63,7 @@ class Build:
     base: dict[str, Any] | None
     run: str | None = None
     anew: bool = False
-    before: pl.DataFrame | None = None
+    whole: "Build | None" = None
 
     @property
     def space(self) -> str:
@@ -71,21 +73,42 @@ class Build:
     @cached_property
     def old(self) -> pl.DataFrame:
         """The places of the base."""
-        version = self.base["index_version"] if self.base else ""
-        places = self.warehouse.rows("rag.index_chunks", system=self.system, index_version=version)
-        return places.select(reindex.MEMBERS)
+        if self.whole and self.whole.base == self.base:
+            return self.whole.old
+        return self.warehouse.read(_PLACES, [self.system, self.base["index_version"] if self.base else ""])
 
     @cached_property
     def stood(self) -> pl.DataFrame:
         """The `rag.documents` rows of the origin."""
+        if self.whole and self.whole.origin == self.origin:
+            return self.whole.stood
         return self.warehouse.rows("rag.documents", system=self.system, revision=self.origin or "")
 
-    def wanted(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return every place of the index, and (chunk_id, text) of the chunks that were cut to know them."""
-        told = self.warehouse.read(_TOLD, [self.system], wanted=self.cut.select("chunk_id").unique())
-        fresh = reindex.with_own_texts(self.cut, told)
-        places = pl.concat([self._known, fresh.select(reindex.MEMBERS)]).sort("document", "position")
-        return places, fresh.select("chunk_id", "text").unique("chunk_id", keep="first")
+    @cached_property
+    def wanted(self) -> pl.DataFrame:
+        """Every place of the index."""
+        return pl.concat([self._known, self._fresh.select(reindex.MEMBERS)]).sort("document", "position")
+
+    @cached_property
+    def texts(self) -> pl.DataFrame:
+        """(chunk_id, text) of the chunks that were cut to know what is wanted."""
+        return self._fresh.select("chunk_id", "text").unique("chunk_id", keep="first")
+
+    @property
+    def untold(self) -> pl.DataFrame:
+        """Those of them that are not stored yet."""
+        return self.texts.join(self._told, on="chunk_id", how="anti")
+
+    @cached_property
+    def _fresh(self) -> pl.DataFrame:
+        return reindex.with_own_texts(self.cut, self._told)
+
+    @cached_property
+    def _told(self) -> pl.DataFrame:
+        """(chunk_id, text) of those of them that are stored, of more where these are known already."""
+        if self.whole and self.cut.join(self.whole.cut, on="chunk_id", how="anti").is_empty():
+            return self.whole._told
+        return self.warehouse.read(_TOLD, [self.system], wanted=self.cut.select("chunk_id").unique())
 
     @cached_property
     def _known(self) -> pl.DataFrame:
@@ -97,29 +120,48 @@ class Build:
     def cut(self) -> pl.DataFrame:
         """The places of the documents that the base does not know."""
         to_cut = self.state.documents.join(self._known, on="document", how="anti")
-        before = reindex.PLACES.to_frame() if self.before is None else self.before
+        before = self.whole.cut if self.whole else reindex.PLACES.to_frame()
         done = before.join(to_cut, on=["document", "document_hash"], how="semi")
         rest = to_cut.join(done, on="document", how="anti")
         return pl.concat([done, reindex.wanted_chunks(self._texts(rest), self.chunking)])
 
-    def new(self, wanted: pl.Series, texts: pl.DataFrame) -> tuple[int, pl.DataFrame]:
-        """Return how many chunks no index of this space held before, and (chunk_id, text) of those to embed.
+    @cached_property
+    def chunks(self) -> pl.DataFrame:
+        """(chunk_id) of the wanted chunks, each once."""
+        return self.wanted.select("chunk_id").unique()
+
+    def missing(self) -> pl.DataFrame:
+        """Return (chunk_id, text) of the chunks to embed."""
+        unsure = self.chunks
+        if self.whole:
+            unsure = self._unknown(unsure.join(self.whole.chunks, on="chunk_id", how="anti"))
+        if unsure.is_empty():
+            return self.texts.clear()
+        missing = self.warehouse.read(_MISSING, [self.space], wanted=unsure)
+        cut = missing.join(self.texts, on="chunk_id")
+        others = missing.join(cut, on="chunk_id", how="anti")["chunk_id"].to_list()
+        stored = self.warehouse.read(_TEXTS, [self.system, others]) if others else self.texts.clear()
+        return pl.concat([cut, stored])
+
+    def new(self) -> int:
+        """Return how many chunks no index of this space held before.
 
         A chunk that a killed run embedded is new and has its vector already.
         """
-        distinct = candidates = pl.DataFrame({"chunk_id": wanted.unique()})
-        if self.base and self.base["embedding_version"] == self.space:
-            candidates = distinct.join(self.old, on="chunk_id", how="anti")
+        candidates = self._unknown(self.chunks)
+        if candidates.is_empty():
+            return 0
         standing = self.warehouse.read(_STANDING, [self.space], wanted=candidates)
-        missing = self.warehouse.read(_MISSING, [self.space], wanted=distinct)
-        cut = missing.join(texts, on="chunk_id")
-        others = missing.join(cut, on="chunk_id", how="anti")["chunk_id"].to_list()
-        stored = self.warehouse.read(_TEXTS, [self.system, others]) if others else texts.clear()
-        return candidates.height - standing.height, pl.concat([cut, stored])
+        return candidates.height - standing.height
 
-    def dropped(self, wanted: pl.DataFrame) -> int:
+    def _unknown(self, chunks: pl.DataFrame) -> pl.DataFrame:
+        """Return those of some chunks that the base does not hold with a vector of this space."""
+        same_space = self.base and self.base["embedding_version"] == self.space
+        return chunks.join(self.old, on="chunk_id", how="anti") if same_space else chunks
+
+    def dropped(self) -> int:
         """Return how many chunks of the index before are not wanted any more."""
-        return self.old.join(wanted, on="chunk_id", how="anti")["chunk_id"].n_unique()
+        return self.old.join(self.chunks, on="chunk_id", how="anti")["chunk_id"].n_unique()
 
     def changes(self, revision: str | None) -> pl.DataFrame:
         """Return what changed since a revision; a first state has nothing to differ from."""
@@ -170,6 +212,8 @@ class Build:
         return self._put_together(places.join(documents, on=["document", "document_hash"], how="semi"))
 
     def _old_texts(self, revision: str | None, documents: list[str]) -> dict[str, str]:
+        if self.base and revision == self.origin:
+            return self._put_together(self.old.filter(pl.col("document").is_in(documents)))
         return self._put_together(self.warehouse.read(_OLD_PLACES, [self.system, revision, documents]))
 
     def _put_together(self, places: pl.DataFrame) -> dict[str, str]:

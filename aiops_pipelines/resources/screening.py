@@ -5,6 +5,7 @@ released in `quarantine`.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from aiops_pipelines.rag import crowding, ranking
 from aiops_pipelines.rag.known_queries import in_force
@@ -20,12 +22,15 @@ from aiops_pipelines.rag.poison import GONE, HELD, NOTED, Sign, judged, text_sig
 from aiops_pipelines.resources.corpus_state import CorpusState
 from aiops_pipelines.resources.index_build import Build
 from aiops_pipelines.resources.tables import Table
+from aiops_pipelines.resources.vectors import column_of
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.writer import Writer
 
 FINDINGS, QUESTIONS = "rag.document_findings", "rag.question_vectors"
 HOLDING = "It is held for review:"
+_ALL_VECTORS = "select * from rag.embeddings where embedding_version = ?"
 _VECTORS = "select * from rag.embeddings semi join wanted_rows using (chunk_id) where embedding_version = ?"
+_HOW_MANY = "select count(*) as vectors from rag.embeddings where embedding_version = ?"
 _ASKED = (
     "select * from rag.question_vectors where embedding_version = ? and question_hash in (select unnest(?))"
 )
@@ -33,9 +38,13 @@ _ASKED = (
 
 @dataclass(frozen=True)
 class Screened:
-    """What was found: rows of `rag.document_findings`, those of before included where they still hold."""
+    """What was found: rows of `rag.document_findings`, those of before included where they still hold.
+
+    `known` are all rows of before.
+    """
 
     findings: pl.DataFrame
+    known: pl.DataFrame
     embedded: int = 0
 
     def held(self) -> dict[str, str]:
@@ -48,13 +57,11 @@ class Screened:
         }
 
 
-def screen(build: Build, wanted: pl.DataFrame, texts: pl.DataFrame, now: datetime, embedded: int) -> Screened:
+def screen(build: Build, now: datetime, embedded: int) -> Screened:
     """Look at the documents that are new or edited since the state before; a first state is only noted.
 
     Args:
-        build: the index to be built.
-        wanted: every place of it, embedded.
-        texts: (chunk_id, text) of the chunks that were cut for it.
+        build: the index to be built, all of it embedded.
         now: UTC-aware.
         embedded: texts embedded for it.
     """
@@ -63,7 +70,7 @@ def screen(build: Build, wanted: pl.DataFrame, texts: pl.DataFrame, now: datetim
     changed = _changed(build)
     again = known.join(changed, on=["document", "document_hash"], how="semi")
     unseen = changed.join(again, on=["document", "document_hash"], how="anti")
-    look = _Look(build, wanted, texts, now, unseen)
+    look = _Look(build, now, unseen)
     rows = []
     for document, document_hash in unseen.iter_rows():
         signs = look.signs(document)
@@ -73,7 +80,7 @@ def screen(build: Build, wanted: pl.DataFrame, texts: pl.DataFrame, now: datetim
         if status:
             rows.append(look.row(document, document_hash, signs, status))
     found = pl.DataFrame(rows, schema=table.schema, infer_schema_length=None)
-    return Screened(pl.concat([again.filter(status=HELD), found]), embedded)
+    return Screened(pl.concat([again.filter(status=HELD), found]), known, embedded)
 
 
 def record(
@@ -85,7 +92,8 @@ def record(
     now: datetime,
 ) -> None:
     """Write what was found; a finding whose document moved on while it was held is gone."""
-    known = writer.read(f"select * from {FINDINGS} where system = ?", [system])
+    sql = f"select * from {FINDINGS} where system = ?"
+    known = screened.known if screened else writer.read(sql, [system])
     new = screened.findings if screened else tables[FINDINGS].empty()
     kept = known.join(new, on=["document", "document_hash"], how="anti")
     held = [file.document for file in state.skipped if file.reason.startswith(HOLDING)]
@@ -96,7 +104,7 @@ def record(
         status=pl.when(moved_on).then(pl.lit(GONE)).otherwise("status"),
         decided_at=pl.when(moved_on).then(pl.lit(now)).otherwise("decided_at"),
     )
-    if known.height or new.height:
+    if new.height or not gone.equals(known):
         writer.replace(FINDINGS, pl.concat([gone, new]), system=system)
 
 
@@ -108,13 +116,11 @@ def _changed(build: Build) -> pl.DataFrame:
 class _Look:
     """One new index under the eyes of its questions, which are asked when the first document needs them."""
 
-    def __init__(
-        self, build: Build, wanted: pl.DataFrame, texts: pl.DataFrame, now: datetime, changed: pl.DataFrame
-    ):
-        self._build, self._wanted, self._now = build, wanted, now
-        pieces = wanted.select("document", "chunk_id").join(changed, on="document", how="semi")
+    def __init__(self, build: Build, now: datetime, changed: pl.DataFrame):
+        self._build, self._now = build, now
+        pieces = build.wanted.select("document", "chunk_id").join(changed, on="document", how="semi")
         fresh = pieces.join(build.old, on=["document", "chunk_id"], how="anti", maintain_order="left")
-        read = fresh.join(texts, on="chunk_id", maintain_order="left")
+        read = fresh.join(build.texts, on="chunk_id", maintain_order="left")
         self._fresh = dict(read.group_by("document", maintain_order=True).agg("text").iter_rows())
 
     def signs(self, document: str) -> list[Sign]:
@@ -151,13 +157,13 @@ class _Look:
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        sizes = [dict(places.group_by("document").len().iter_rows()) for places in self._both]
-        return sizes[0] | sizes[1]
+        before, after = (Counter(places["document"].to_list()) for places in self._both)
+        return {**before, **after}
 
     @property
     def _both(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The places of the index before and of the new one."""
-        return self._build.old, self._wanted
+        return self._build.old, self._build.wanted
 
     def _seen(self, document: str) -> crowding.Seen:
         return self._known_and_foreign[document in self._foreign]
@@ -186,29 +192,35 @@ class _Look:
         if len(asked) < crowding.LEAST_TOPICS:
             return None
         each = pl.concat(self._both).select("chunk_id", document="chunk_id").unique()
-        stored = build.warehouse.read(_VECTORS, [build.space], wanted=each)
-        chunks, vectors = ranking.chunk_matrix(each, stored)
+        chunks, vectors = ranking.chunk_matrix(each, _vectors(build, each))
         queries = question_vectors(build, [topic.question for topic in asked])
         before, after = ranking.dense_of_each(self._both, chunks, vectors, queries, crowding.DEPTH)
         return asked, before, after
+
+
+def _vectors(build: Build, chunks: pl.DataFrame) -> pl.DataFrame:
+    """Return the vectors of some chunks, and others where few are: looking for each takes as long again."""
+    read, space = build.warehouse.read, [build.space]
+    if 2 * chunks.height >= read(_HOW_MANY, space)["vectors"][0]:
+        return read(_ALL_VECTORS, space)
+    return read(_VECTORS, space, wanted=chunks)
 
 
 def question_vectors(build: Build, questions: Sequence[str]) -> ranking.Vectors:
     """Return the vectors of the questions an index is watched with; each is embedded once in each space."""
     hashes = [hashlib.sha256(question.encode()).hexdigest()[:20] for question in questions]
     kept = build.warehouse.read(_ASKED, [build.space, hashes])
-    vectors = dict(kept.select("question_hash", "vector").iter_rows())
+    vectors = dict(zip(kept["question_hash"], ranking.matrix_of(kept["vector"]), strict=True))
     new = {h: question for h, question in zip(hashes, questions, strict=True) if h not in vectors}
     if new:
         made = build.model.embed_queries(list(new.values())).matrix
-        fresh = {h: vector.tolist() for h, vector in zip(new, made, strict=True)}
-        _keep(build.warehouse, build.space, fresh)
-        vectors |= fresh
+        _keep(build.warehouse, build.space, list(new), made)
+        vectors |= zip(new, made, strict=True)
     return ranking.Vectors(build.space, np.array([vectors[h] for h in hashes], dtype=np.float32))
 
 
-def _keep(warehouse: Warehouse, space: str, fresh: Mapping[str, list[float]]) -> None:
-    rows = [(space, question_hash, vector) for question_hash, vector in fresh.items()]
-    frame = pl.DataFrame(rows, schema=warehouse.tables[QUESTIONS].schema, orient="row")
+def _keep(warehouse: Warehouse, space: str, hashes: Sequence[str], made: NDArray[np.float32]) -> None:
+    rows = {"question_hash": hashes, "vector": column_of(made)}
+    frame = pl.DataFrame(rows).with_columns(embedding_version=pl.lit(space))
     with warehouse.writing() as writer:
         writer.append_new(QUESTIONS, frame, ["embedding_version", "question_hash"])

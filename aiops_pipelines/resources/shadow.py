@@ -79,8 +79,7 @@ def _needed(
         files = warehouse.rows("rag.source_files", system=system.name)
         state = CorpusState(system.name, newest_snapshot(system, clock), files, table, tell)
         build = Build(warehouse, system.name, state, model, chunking, tell, None, None)
-        wanted, texts = build.wanted()
-        return wanted, build.new(wanted["chunk_id"], texts)[1].select("chunk_id", "text")
+        return build.wanted, build.missing()
 
 
 def _known_texts(warehouse: Warehouse, system: System, chunk_ids: pl.Series) -> set[str]:

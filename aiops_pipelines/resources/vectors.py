@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from aiops_pipelines.resources.embedder import Embedder
 from aiops_pipelines.resources.pace import Pace, Tell
@@ -25,13 +26,20 @@ def embed_missing(warehouse: Warehouse, model: Embedder, texts: pl.DataFrame, te
     while done < queue.height:
         batch, start = queue.slice(done, take), time.monotonic()
         vectors = np.ascontiguousarray(model.embed(batch["text"].to_list()), dtype=np.float32)
-        column = pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1])).arr.to_list()
-        rows = batch.select("chunk_id", embedding_version=pl.lit(model.space.version), vector=column)
-        with warehouse.writing() as writer:  # a shadow build and a run may embed the same text at once
-            stored = writer.matching("rag.embeddings", rows, ["chunk_id", "embedding_version"])
-            writer.append("rag.embeddings", rows.join(stored, on="chunk_id", how="anti"))
+        column, space = column_of(vectors), model.space.version
+        rows = batch.select("chunk_id", embedding_version=pl.lit(space), vector=column)
+        with warehouse.writing() as writer:
+            if not warehouse.is_held:  # a shadow build and a run may embed the same text at once
+                stored = writer.matching("rag.embeddings", rows, ["chunk_id", "embedding_version"])
+                rows = rows.join(stored, on="chunk_id", how="anti")
+            writer.append("rag.embeddings", rows)
         done += batch.height
         pace.step(batch.height, float(batch["size"].sum()))
         seconds = max(time.monotonic() - start, 1e-3)
         take = int(min(max(batch.height / seconds * BATCH_SECONDS, 1), LARGEST_BATCH))
     return done
+
+
+def column_of(matrix: NDArray[np.float32]) -> pl.Series:
+    """Return the rows of a matrix as a column of vectors."""
+    return pl.Series(matrix, dtype=pl.Array(pl.Float32, matrix.shape[1])).arr.to_list()

@@ -36,10 +36,17 @@ FRUGAL = {
 """One thread takes half the CPU time of two that wait for each other. Writing 200,000 vectors in batches
 takes 6.4 s with few checkpoints and 10.7 s with one every 16 MB, for each writes the table's end anew.
 Compressing the numbers of vectors takes half of a checkpoint's time and saves an eighth of the file."""
+FRUGAL_WHILE_SMALL = {"disabled_compression_methods": "'alp,alprd,fsst'"}
+"""Looking for what to compress texts by takes a third of a checkpoint; of a large file it saves a tenth."""
 
 SMALL_BYTES = 32_000_000
 """A file below this is worked on by one thread: a query of a few rows takes three fifths of the CPU time
 that two threads take, which wait for each other."""
+
+BLOCK_BYTES = 65_536
+"""A quarter of DuckDB's choice: the first row that a step adds to a table takes a block a column, filled with
+zeros. With the smaller ones a run that adds few rows to many tables commits in two fifths of the CPU time and
+checkpoints in two thirds."""
 
 DRILL, PRACTICE = "drill-", "practice-"
 """How folders beside the file begin in which a restored backup, or a copy for a game day, is tried."""
@@ -72,7 +79,7 @@ class Warehouse:
         if not self.file.exists():
             make_folder(self.file.parent)
             with _fresh(self.file) as fresh:
-                duckdb.connect(str(fresh)).close()
+                duckdb.connect(str(fresh), config={"default_block_size": BLOCK_BYTES}).close()
                 keep_first(fresh, self.file)
         with self._open(self.file) as connection:
             # imports pandas and pyarrow.dataset, 1.4 CPU s once, before any step is timed
@@ -100,6 +107,11 @@ class Warehouse:
                 connection.execute(f'alter table {table.path} add column "{column.name}" {column.type}')
         connection.execute("commit")
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the file is kept open, so that no other process writes what is missing when it is read."""
+        return self._held is not None
+
     @contextmanager
     def held(self, frugal: bool = False) -> Iterator[None]:
         """Keep the file open for a stretch of work: opening it takes 18 ms, a hundred times a query.
@@ -116,12 +128,19 @@ class Warehouse:
                 yield
             finally:
                 self._held = outer
-                for statement in ("checkpoint", *(f"reset {name}" for name in FRUGAL)) if frugal else ():
-                    with suppress(duckdb.Error):  # who closes the file last checkpoints what this could not
-                        connection.execute(statement)
                 if frugal:
-                    with suppress(duckdb.Error):  # what went wrong before is what is told
-                        self._share(connection)
+                    self._finish(connection)
+
+    def _finish(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Write what a frugal stretch left in the log to the file, and take its settings back."""
+        small = self._bytes() < SMALL_BYTES
+        statements = [f"set {name} = {value}" for name, value in FRUGAL_WHILE_SMALL.items() if small]
+        statements += ["checkpoint", *(f"reset {name}" for name in FRUGAL if name != "threads")]
+        for statement in statements:
+            with suppress(duckdb.Error):  # who closes the file last checkpoints what this could not
+                connection.execute(statement)
+        with suppress(duckdb.Error):  # what went wrong before is what is told
+            self._share(connection)
 
     @contextmanager
     def _open(
@@ -153,8 +172,12 @@ class Warehouse:
 
     def _share(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Share the work among all threads, or leave it to one while the file is small."""
-        small = not self.file.exists() or self.file.stat().st_size < SMALL_BYTES
-        connection.execute("set threads = 1" if small else "reset threads")
+        connection.execute("set threads = 1" if self._bytes() < SMALL_BYTES else "reset threads")
+
+    def _bytes(self) -> int:
+        """Return how large the file is, with what its log holds."""
+        both = (self.file, self.file.with_name(f"{self.file.name}.wal"))
+        return sum(path.stat().st_size for path in both if path.exists())
 
     @contextmanager
     def writing(self, threads: int | None = None) -> Iterator[Writer]:
@@ -280,7 +303,7 @@ class Warehouse:
         connection.execute("set enable_progress_bar = false")
         self._spilling(connection)
         connection.execute(f"attach {_literal(str(self.file))} as source (read_only)")
-        connection.execute(f"attach {_literal(str(target))} as copy")
+        connection.execute(f"attach {_literal(str(target))} as copy (block_size {BLOCK_BYTES})")
         connection.execute("copy from database source to copy")
         connection.execute("detach copy")
 

@@ -15,26 +15,21 @@ _SEVERAL = (list, tuple, set)
 
 
 def _plain_times(frame: pl.DataFrame) -> pl.DataFrame:
-    aware = [
-        name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone
-    ]
-    if not aware:
-        return frame
-    return frame.with_columns(
-        pl.col(name).dt.convert_time_zone("UTC").dt.replace_time_zone(None) for name in aware
-    )
+    return _with_times(frame, None)
 
 
 def _utc_times(frame: pl.DataFrame) -> pl.DataFrame:
-    times = {name: dtype for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)}
-    if not times:
-        return frame
-    return frame.with_columns(
-        pl.col(name).dt.convert_time_zone("UTC")
-        if dtype.time_zone
-        else pl.col(name).dt.replace_time_zone("UTC")
-        for name, dtype in times.items()
-    )
+    return _with_times(frame, "UTC")
+
+
+def _with_times(frame: pl.DataFrame, zone: str | None) -> pl.DataFrame:
+    """Return the frame with its times in UTC, and no other, which a time without a zone is in."""
+    times = {
+        name: pl.Datetime(dtype.time_unit, zone)
+        for name, dtype in frame.schema.items()
+        if isinstance(dtype, pl.Datetime) and dtype.time_zone != zone
+    }
+    return frame.cast(times) if times else frame  # type: ignore[arg-type]
 
 
 def read_rows(

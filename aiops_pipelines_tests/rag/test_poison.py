@@ -23,6 +23,15 @@ def test_letters_that_only_a_model_reads_are_strong_and_said_in_plain() -> None:
 
 
 @pytest.mark.parametrize(
+    "unseen", ["\u200b", "\u200d", "\u2060", "\u2064", "\ufe00", "\ufe0f", "\ufeff", "\U000e0100"]
+)
+def test_a_long_run_of_any_letter_without_width_is_strong(unseen: str) -> None:
+    assert kinds(f"Opens at nine.{unseen * 16}") == [("hidden text", True)]
+    assert kinds(f"Caf\u00e9 {TAGGED[:1]}{TAGGED[-1:]}") == [("hidden text", True)]
+    assert kinds("It costs \u202d5 euros.") == [("reversed text", False)]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f won the match.",  # a flag of tags

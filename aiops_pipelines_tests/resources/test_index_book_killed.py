@@ -32,7 +32,7 @@ def killed(step: str, file: str, folder: str) -> None:
             "read": (corpus_state.corpora, "document", 3),
             "chunk": (index_build.reindex, "wanted_chunks", 0),
             "embed": (HashedWords, "embed", 3),
-            "write": (Writer, "append_new", 1),
+            "write": (Writer, "append", 7),  # after five batches of vectors
             "commit": (Writer, "replace", 5),
         }[step]
     )

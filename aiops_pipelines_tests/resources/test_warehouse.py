@@ -15,11 +15,16 @@ import duckdb
 import pytest
 
 from aiops_pipelines.resources.published import ReadOnlyWarehouse
-from aiops_pipelines.resources.warehouse import FRUGAL, Warehouse, WarehouseBusy, WarehouseError
+from aiops_pipelines.resources.warehouse import (
+    BLOCK_BYTES,
+    FRUGAL,
+    SMALL_BYTES,
+    Warehouse,
+    WarehouseBusy,
+    WarehouseError,
+)
 from aiops_pipelines.resources.warehouse_errors import RESTORE
 from aiops_pipelines_tests.resources.events_store import EVENTS, TABLES, events, ids, store_at
-
-BLOCK_BYTES = 262_144
 
 
 @pytest.fixture
@@ -111,6 +116,25 @@ def test_a_frugal_stretch_leaves_the_settings_as_they_were(tmp_path: Path) -> No
     with pytest.raises(ZeroDivisionError), store.held(frugal=True):
         store._held.close()  # type: ignore[union-attr] # as after an error that ends the database
         _ = 1 / 0
+
+
+@pytest.mark.parametrize(("limit", "how"), [(SMALL_BYTES, "Uncompressed"), (0, "FSST")])
+def test_texts_of_a_small_file_are_not_compressed(
+    store: Warehouse, monkeypatch: pytest.MonkeyPatch, limit: int, how: str
+) -> None:
+    monkeypatch.setattr("aiops_pipelines.resources.warehouse.SMALL_BYTES", limit)
+    texts = [f"the same words about one more event, of which this is number {n}" for n in range(2_000)]
+    with store.held(frugal=True):
+        store.replace(EVENTS, events("c", *texts), system="c")
+    stored = store.read(f"from pragma_storage_info('{EVENTS}') where column_name = 'event_id'")
+    assert how in stored["compression"].to_list()
+
+
+def test_blocks_are_small_in_a_new_file_and_in_one_written_anew(store: Warehouse) -> None:
+    asked = "select block_size from pragma_database_size()"
+    assert store.read(asked)["block_size"].to_list() == [BLOCK_BYTES]
+    store.rewrite()
+    assert store.read(asked)["block_size"].to_list() == [BLOCK_BYTES]
 
 
 def test_one_thread_works_on_a_small_file_and_all_of_them_on_a_large_one(
@@ -314,7 +338,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 try:
     with store.held():
         with store.held(frugal=True):
-            store.replace("costs.events", events(*[os.urandom(32).hex() for _ in range(2_000)]), system="c")
+            store.replace("costs.events", events(*[os.urandom(32).hex() for _ in range(500)]), system="c")
         store.rows("costs.events")
 except Exception as error:
     print(type(error).__name__, repr(str(error)))
@@ -327,7 +351,7 @@ print(store.rows("costs.events").height)
 def test_a_disk_that_is_full_at_a_checkpoint_is_told_and_what_was_stored_stays(store: Warehouse) -> None:
     told, kept = run(FULL_AT_REST, store.file).stdout.splitlines()
     assert told.startswith("WarehouseError ") and "x.duckdb cannot be read; what was stored stays" in told
-    assert "Make room on the disk" in told and kept == "2003"
+    assert "Make room on the disk" in told and kept == "503"
 
 
 @pytest.mark.parametrize("place", [20, 4100, 8200])
