@@ -41,12 +41,13 @@ calls as (
 running_tokens as (
     select
         *,
-        (
-            {%- for part in parts %}
-            {{ "| " if not loop.first }}if({{ part }}_tokens > 0, {{ 2 ** loop.index0 }}, 0)
-            {%- endfor %}
-        )::utinyint as parts_used,
-        case when cost_usd is null then parts_used end as unpriced_parts,
+        case
+            when cost_usd is null
+                then
+                    {%- for part in parts %}
+                    {{ "| " if not loop.first }}if({{ part }}_tokens > 0, {{ 2 ** loop.index0 }}, 0)
+                    {%- endfor %}
+        end as unpriced_parts,
         {%- for part in input_parts %}
         {{ "up_to_" ~ input_parts[loop.index0 - 1] ~ " + " if not loop.first }}coalesce({{ part }}_tokens, 0) as up_to_{{ part }}
         {{- "," if not loop.last }}
@@ -104,7 +105,7 @@ running_cost as (
     from per_token
 ),
 
--- one more key instead of eight counts with a condition, which take a tenth of the whole
+-- most calls have a price, so one more key is cheaper than eight counts with a condition
 by_unpriced_parts as (
     select
         system,
@@ -117,7 +118,6 @@ by_unpriced_parts as (
         count(*) as calls,
         sum(cost_usd) as cost_usd,
         sum(output_usd) as output_usd,
-        bit_or(parts_used) as parts_used,
         sum(input_tokens) as input_tokens,
         {%- for part in parts %}
         sum({{ part }}_tokens) as {{ part }}_tokens,
@@ -141,11 +141,11 @@ totals as (
         coalesce(sum(calls) filter (where unpriced_parts is not null), 0)::bigint as calls_unpriced,
         sum(cost_usd) as cost_usd,
         sum(output_usd) as output_usd,
-        bit_or(parts_used) filter (where unpriced_parts is null) as priced_parts,
         sum(input_tokens)::bigint as input_tokens,
         {%- for part in parts %}
         sum({{ part }}_tokens)::bigint as {{ part }}_tokens,
         coalesce(sum(calls) filter (where unpriced_parts & {{ 2 ** loop.index0 }} > 0), 0)::bigint as {{ part }}_calls_unpriced,
+        bool_or({{ part }}_tokens > 0) filter (where unpriced_parts is null) as {{ part }}_priced,
         {%- endfor %}
         {%- for part in input_parts[:-1] %}
         {{ usd_of("sum(cost_up_to_" ~ part ~ ")") }} as usd_up_to_{{ part }}{{ "," if not loop.last }}
@@ -180,6 +180,6 @@ select
         {%- else -%} usd_up_to_{{ part }} - usd_up_to_{{ parts[loop.index0 - 1] }}
         {%- endif -%}
     {%- endset %}
-    case when priced_parts & {{ 2 ** loop.index0 }} > 0 or {{ usd }} <> 0 then {{ usd }} end as {{ part }}_usd{{ "," if not loop.last }}
+    case when {{ part }}_priced or {{ usd }} <> 0 then {{ usd }} end as {{ part }}_usd{{ "," if not loop.last }}
     {%- endfor %}
 from totals
