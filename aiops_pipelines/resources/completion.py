@@ -81,7 +81,11 @@ def inputs(
 def _said(settings: Part) -> str:
     """Return settings as text, without those that came with a version and that nobody has set."""
     fields = type(settings).model_fields
-    unset = {name for name in LATER & fields.keys() if getattr(settings, name) == fields[name].default}
+    unset = {
+        name
+        for name in LATER & fields.keys()
+        if getattr(settings, name) == fields[name].get_default(call_default_factory=True)
+    }
     return settings.model_dump_json(exclude=unset)
 
 

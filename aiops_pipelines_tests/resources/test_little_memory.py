@@ -80,7 +80,7 @@ def test_too_little_memory_is_told_and_nothing_is_lost(
     target = tmp_path / "pub.duckdb"
     target.write_text("the copy of yesterday")
     with monkeypatch.context() as little:
-        given(little, "4MB")
+        given(little, "1MB")
         said = []
         for work in (
             lambda: store.read(SORT),
