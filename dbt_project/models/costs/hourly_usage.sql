@@ -1,6 +1,11 @@
 {% set front = ['system_prompt', 'tools'] %}
 {% set input_parts = front + ['context', 'history', 'user', 'unsplit_input'] %}
 {% set parts = input_parts + ['output'] %}
+{%- set parts_with_tokens -%}
+    {%- for part in parts -%}
+        {{ " | " if not loop.first }}if({{ part }}_tokens > 0, {{ 2 ** loop.index0 }}, 0)
+    {%- endfor -%}
+{%- endset %}
 
 -- whole numbers before the join, for half of what it carries
 with priced as (
@@ -41,13 +46,7 @@ calls as (
 running_tokens as (
     select
         *,
-        case
-            when cost_usd is null
-                then
-                    {%- for part in parts %}
-                    {{ "| " if not loop.first }}if({{ part }}_tokens > 0, {{ 2 ** loop.index0 }}, 0)
-                    {%- endfor %}
-        end as unpriced_parts,
+        case when cost_usd is null then {{ parts_with_tokens }} end as unpriced_parts,
         {%- for part in input_parts %}
         {{ "up_to_" ~ input_parts[loop.index0 - 1] ~ " + " if not loop.first }}coalesce({{ part }}_tokens, 0) as up_to_{{ part }}
         {{- "," if not loop.last }}
@@ -138,14 +137,14 @@ totals as (
         user_group,
         operation_code,
         sum(calls)::bigint as calls,
-        coalesce(sum(calls) filter (where unpriced_parts is not null), 0)::bigint as calls_unpriced,
+        sum(case when unpriced_parts is null then 0 else calls end)::bigint as calls_unpriced,
+        bit_or(case when unpriced_parts is null then {{ parts_with_tokens }} end) as priced_parts,
         sum(cost_usd) as cost_usd,
         sum(output_usd) as output_usd,
         sum(input_tokens)::bigint as input_tokens,
         {%- for part in parts %}
         sum({{ part }}_tokens)::bigint as {{ part }}_tokens,
-        coalesce(sum(calls) filter (where unpriced_parts & {{ 2 ** loop.index0 }} > 0), 0)::bigint as {{ part }}_calls_unpriced,
-        bool_or({{ part }}_tokens > 0) filter (where unpriced_parts is null) as {{ part }}_priced,
+        sum(case when unpriced_parts & {{ 2 ** loop.index0 }} > 0 then calls else 0 end)::bigint as {{ part }}_calls_unpriced,
         {%- endfor %}
         {%- for part in input_parts[:-1] %}
         {{ usd_of("sum(cost_up_to_" ~ part ~ ")") }} as usd_up_to_{{ part }}{{ "," if not loop.last }}
@@ -180,6 +179,6 @@ select
         {%- else -%} usd_up_to_{{ part }} - usd_up_to_{{ parts[loop.index0 - 1] }}
         {%- endif -%}
     {%- endset %}
-    case when {{ part }}_priced or {{ usd }} <> 0 then {{ usd }} end as {{ part }}_usd{{ "," if not loop.last }}
+    case when priced_parts & {{ 2 ** loop.index0 }} > 0 or {{ usd }} <> 0 then {{ usd }} end as {{ part }}_usd{{ "," if not loop.last }}
     {%- endfor %}
 from totals
