@@ -373,7 +373,10 @@ def test_further_names_of_a_cost(name):
     assert one(span("1" * 16, {**USAGE, name: 0.5}))["cost_reported_usd"] == 0.5
 
 
-@pytest.mark.parametrize("name", ["acompletion", "aresponses", "llm_call", "text_completions"])
+@pytest.mark.parametrize(
+    "name",
+    ["acompletion", "aresponses", "llm_call", "text_completions", "chat.completions", "text.completions"],
+)
 def test_further_names_of_a_call(name):
     assert one(span("1" * 16, {**USAGE, "gen_ai.operation.name": name}))["tokens_total"] == 2500
 
@@ -411,16 +414,17 @@ def test_a_failure_that_only_its_spans_name_tells_of(library, name, values, mode
     assert found == ([("error", model)] if model else [])
 
 
-def test_older_names_of_dotnet_and_the_user_of_openlit():
+@pytest.mark.parametrize(("given", "generated"), [("input", "output"), ("prompt", "completion")])
+def test_older_names_of_dotnet_and_the_user_of_openlit(given, generated):
     values = {
         "gen_ai.operation.name": "chat",
-        "gen_ai.response.input_tokens": 10,
-        "gen_ai.response.output_tokens": 3,
+        f"gen_ai.response.{given}_tokens": 10,
+        f"gen_ai.response.{generated}_tokens": 3,
         "gen_ai.request.user": "u7",
     }
     record = one(span("1" * 16, values))
     assert (record["tokens_total"], record["user_id"]) == (13, "u7")
-    assert json.loads(record["usage_raw"])["gen_ai.response.input_tokens"] == 10
+    assert json.loads(record["usage_raw"])[f"gen_ai.response.{given}_tokens"] == 10
 
 
 MODEL = {"model_dict.class_name": "openai_llm", "model_dict.model_name": "gpt-4o"}
