@@ -27,7 +27,6 @@ CACHE_READ = (
     "cache_read_input_tokens",
     "input_cache_read_tokens",
     "prompt_details.cache_read",
-    "prompt_details.cache_input",
     "prompt_tokens_details.cached_tokens",
     "input_tokens_details.cached_tokens",
     "input_details.cache_read",

@@ -34,7 +34,16 @@ from aiops_pipelines.inference_log.otlp_frameworks import (
 )
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.otlp_traces import MODEL_CALLS
-from aiops_pipelines.inference_log.otlp_usage import FRAMEWORK_USAGE, PROVIDER_USAGE
+from aiops_pipelines.inference_log.otlp_usage import (
+    CACHE_READ,
+    CACHE_WRITE,
+    FRAMEWORK_USAGE,
+    INPUT,
+    OUTPUT,
+    PROVIDER_USAGE,
+    READ_ALIASES,
+    WRITE_ALIASES,
+)
 from aiops_pipelines.inference_log.provider_texts import finish_reasons
 from aiops_pipelines.inference_log.record import RecordError
 from aiops_pipelines.inference_log.times import nanoseconds
@@ -42,6 +51,14 @@ from aiops_pipelines.inference_log.times import nanoseconds
 _STREAMED = "streaming response from"
 _LANGFUSE = "langfuse.observation."
 _ASKED = (*MODEL_CALLS, "embeddings")
+_OF_LITELLM, _CACHED = "openinference.instrumentation.litellm", "llm.token_count.prompt_details.cache_input"
+_BESIDE = {
+    "inputTokens": INPUT,
+    "outputTokens": OUTPUT,
+    "cacheReadInputTokens": CACHE_READ + READ_ALIASES,
+    "cacheWriteInputTokens": CACHE_WRITE + WRITE_ALIASES,
+}
+"""Bedrock's own names of what OpenLLMetry writes under those of the conventions."""
 
 
 def in_conventions(span: Span) -> Span:
@@ -148,6 +165,24 @@ def named(span: Span) -> Span:
     return span.saying({OPERATION: asked, "gen_ai.request.model": model})
 
 
+def text_tokens(span: Span) -> Span:
+    """OpenInference's of LiteLLM: the text of a prompt under the name of what was cached of it.
+
+    A row of a data frame does not name its library; a prompt is never cached to its end.
+    """
+    found = span.attributes
+    if span.scope.startswith(_OF_LITELLM) or found[_CACHED] == found.get("llm.token_count.prompt"):
+        return replace(span, attributes={name: value for name, value in found.items() if name != _CACHED})
+    return span
+
+
+def bedrock(span: Span) -> Span:
+    """OpenLLMetry's of Bedrock: what was cached stands beside the input, and its own total leaves it out."""
+    counts = {name: span.first(*names) for name, names in _BESIDE.items()}
+    cached = counts["cacheReadInputTokens"] or counts["cacheWriteInputTokens"]
+    return span.saying({PROVIDER_USAGE: counts}) if cached else span
+
+
 DIALECTS: dict[str, Callable[[Span], Span]] = {
     "ai.": ai_sdk,
     "langfuse.": langfuse,
@@ -159,6 +194,7 @@ DIALECTS: dict[str, Callable[[Span], Span]] = {
     "events": logfire,
     "anthropic.message.": anthropic,
     "haystack.": haystack,
+    _CACHED: text_tokens,
 }
 """Frameworks by how the names of their attributes begin."""
 LIBRARIES: dict[str, Callable[[Span], Span]] = {
@@ -171,6 +207,7 @@ LIBRARIES: dict[str, Callable[[Span], Span]] = {
     "openinference.instrumentation.autogen_agentchat": counted,
     "openinference.instrumentation.haystack": dumped,
     "openinference.instrumentation.smolagents": dumped,
+    "opentelemetry.instrumentation.bedrock": bedrock,
 }
 """Libraries, by how their own names begin, whose spans may have no attributes to be known by."""
 

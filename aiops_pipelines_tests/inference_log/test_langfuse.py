@@ -148,6 +148,13 @@ def test_audio_that_only_completes_the_total_is_input():
     )
 
 
+def test_text_that_openinference_calls_cached_for_litellm_is_fresh():
+    """Langfuse keeps the name and takes nothing off the input for it."""
+    usage = {"input": 100, "output": 5, "total": 105, "prompt_details.cache_input": 100}
+    [record] = batch_of(CALL | {"usage_details": usage}).records
+    assert (record["input_uncached"], record["cache_read"]) == (100, 0)
+
+
 def test_a_total_that_is_no_sum_is_flagged():
     assert langfuse_tokens({"input": 4, "output": 2, "total": 99}).convention == "ambiguous"
     assert langfuse_tokens({"output": 2}) is None

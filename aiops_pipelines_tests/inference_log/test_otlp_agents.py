@@ -217,6 +217,46 @@ def test_cached_tokens_that_only_a_dump_of_the_answer_holds(framework):
     assert read_with(**{"output.value": "usage='much'"}) == (1001, 0, 0, 101, 0)
 
 
+@pytest.mark.parametrize(
+    ("library", "stated", "read"),
+    [
+        ("openinference.instrumentation.litellm", {"cache_input": 1001}, 0),
+        ("openinference.instrumentation.litellm", {"cache_input": 901, "audio": 100}, 0),
+        ("openinference.instrumentation.litellm", {"cache_input": 800, "cache_read": 201}, 201),
+        ("", {"cache_input": 1001}, 0),
+        ("app", {"cache_input": 201}, 201),
+    ],
+)
+def test_text_that_openinference_calls_cached_for_litellm_is_fresh(library, stated, read):
+    details = {f"llm.token_count.prompt_details.{name}": count for name, count in stated.items()}
+    [record] = of(library, span(ONE, LLM | details), reader=read_openinference).records
+    assert counts(record) == (1001 - read, read, 0, 101, 0)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("cache_read.input_tokens", "cache_creation.input_tokens"),
+        ("cache_read_input_tokens", "cache_creation_input_tokens"),
+    ],
+)
+def test_openllmetry_counts_what_bedrock_cached_beside_the_input_and_not_in_the_total(names):
+    """The control: of other providers it counts the same inside."""
+    read, write = (f"gen_ai.usage.{name}" for name in names)
+    values = {
+        **CHAT,
+        "gen_ai.usage.input_tokens": 900,
+        "gen_ai.usage.output_tokens": 100,
+        "gen_ai.usage.total_tokens": 1000,
+        read: 500,
+        write: 300,
+    }
+    [record] = of("opentelemetry.instrumentation.bedrock", span(ONE, values)).records
+    assert (counts(record), record["token_convention"]) == ((900, 500, 300, 100, 0), "disjoint")
+    [record] = of("opentelemetry.instrumentation.openai.v1", span(ONE, values)).records
+    assert counts(record) == (100, 500, 300, 100, 0)
+
+
 def test_an_embedding_of_haystack_by_openinference_says_its_usage_in_its_dump():
     values = {
         "openinference.span.kind": "EMBEDDING",
