@@ -38,6 +38,12 @@ def nested(row):
     return found
 
 
+def test_what_stands_in_place_of_texts_is_none():
+    hidden = {"attributes.input.value": "__REDACTED__", "attributes.output.value": "__REDACTED__"}
+    [record] = batch_of(RETRIEVER | hidden, LLM | hidden).records
+    assert (record["query"], record["answer"], record["tokens_total"]) == (None, None, 11)
+
+
 def test_a_column_of_nested_attributes_or_events_may_be_text():
     text = {
         "attributes.llm": json.dumps({"model_name": "gpt-4o", "token_count": {"prompt": 9, "completion": 2}}),
