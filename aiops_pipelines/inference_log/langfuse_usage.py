@@ -26,6 +26,8 @@ CACHE_READ = (
     "input_cache_read",
     "cache_read_input_tokens",
     "input_cache_read_tokens",
+    "input_flex_cache_read",
+    "input_priority_cache_read",
     "prompt_details.cache_read",
     "prompt_tokens_details.cached_tokens",
     "input_tokens_details.cached_tokens",
@@ -55,6 +57,8 @@ CACHE_WRITE_BY_LIFE = ("input_cache_creation_5m", "input_cache_creation_1h")
 REASONING = (
     "output_reasoning",
     "output_reasoning_tokens",
+    "output_flex_reasoning",
+    "output_priority_reasoning",
     "reasoning_tokens",
     "completion_details.reasoning",
     "completion_tokens_details.reasoning_tokens",

@@ -44,6 +44,7 @@ from aiops_pipelines.inference_log.otlp_usage import (
     READ_ALIASES,
     WRITE_ALIASES,
 )
+from aiops_pipelines.inference_log.provider_outcome import counted_tier
 from aiops_pipelines.inference_log.provider_texts import finish_reasons
 from aiops_pipelines.inference_log.record import RecordError
 from aiops_pipelines.inference_log.times import nanoseconds
@@ -85,7 +86,7 @@ def langfuse(span: Span) -> Span:
         under["error.type"] = told[0][:200] if told else "error"
     if kind in ("generation", "embedding"):
         given, said = (decoded(found.get(f"{_LANGFUSE}{name}")) for name in ("input", "output"))
-        cost = object_in(found.get(f"{_LANGFUSE}cost_details"))
+        cost, usage = (object_in(found.get(f"{_LANGFUSE}{name}_details")) for name in ("cost", "usage"))
         began = found.get(f"{_LANGFUSE}completion_start_time")
         under |= {
             "gen_ai.request.model": found.get(f"{_LANGFUSE}model.name"),
@@ -96,7 +97,8 @@ def langfuse(span: Span) -> Span:
             "gen_ai.response.time_to_first_chunk": _seconds(span, began),
             "gen_ai.usage.cost": cost.get("total"),
             "aiops.prompt.version": first(found, f"{_LANGFUSE}prompt.version"),
-            FRAMEWORK_USAGE: object_in(found.get(f"{_LANGFUSE}usage_details")) or None,
+            "openai.response.service_tier": counted_tier(usage),
+            FRAMEWORK_USAGE: usage or None,
         }
     elif kind == "retriever":
         under |= {
@@ -124,10 +126,12 @@ def langsmith(span: Span) -> Span:
     if kind != "llm":
         return span.saying(context, {OPERATION: kind or None})
     prompt, completion = object_in(found.get("gen_ai.prompt")), object_in(found.get("gen_ai.completion"))
+    usage = object_in(found.get("langsmith.metadata.usage_metadata"))
     over = {
         OPERATION: "chat",
         "gen_ai.provider.name": found.get("langsmith.metadata.ls_provider"),
-        PROVIDER_USAGE: object_in(found.get("langsmith.metadata.usage_metadata")) or None,
+        PROVIDER_USAGE: usage or None,
+        "openai.response.service_tier": counted_tier(usage),
         "gen_ai.input.messages": asked_in(prompt),
         "gen_ai.output.messages": answered_in(completion),
         "gen_ai.prompt": "" if prompt else None,

@@ -10,6 +10,7 @@ from aiops_pipelines.inference_log.tokens import spelt
 
 TICKS = Decimal(10) ** 10
 """xAI's ticks in a dollar."""
+COUNTED_TIERS = ("flex", "priority")
 
 
 def call_outcome(row: Mapping[str, Any], body: Mapping[str, Any], finish: Iterable[str]) -> dict[str, Any]:
@@ -107,3 +108,11 @@ def stated_tier(*places: Mapping[str, Any] | None) -> str | None:
         if isinstance(found, str) and found:
             return found
     return None
+
+
+def counted_tier(usage: Any) -> str | None:
+    """Return the service tier that LangChain counted tokens for, alone or as it hands them to Langfuse."""
+    stated = usage if isinstance(usage, Mapping) else {}
+    details = stated.get("input_token_details")
+    within = details if isinstance(details, Mapping) else {}
+    return next((tier for tier in COUNTED_TIERS if tier in within or f"input_{tier}" in stated), None)

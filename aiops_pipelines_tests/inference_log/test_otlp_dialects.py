@@ -158,6 +158,28 @@ def test_a_usage_that_names_no_counts_leaves_those_of_the_span(beside):
     assert one(span("1" * 16, {**USAGE, **beside}))["tokens_total"] == 2500
 
 
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+def test_a_tier_under_whose_name_langchain_counts(tier):
+    usage = {
+        "input_tokens": 100,
+        "output_tokens": 20,
+        "total_tokens": 120,
+        "input_token_details": {f"{tier}_cache_read": 64, tier: 36},
+        "output_token_details": {f"{tier}_reasoning": 15, tier: 5},
+    }
+    record = one(
+        span(
+            "1" * 16,
+            {
+                "langsmith.span.kind": "llm",
+                "langsmith.metadata.usage_metadata": json.dumps(usage),
+            },
+        )
+    )
+    assert [record[name] for name in TOKEN_COLUMNS] == [36, 64, 0, 5, 15]
+    assert record["service_tier"] == tier
+
+
 def test_a_prompt_template_of_langsmith_is_no_call():
     template = {
         "gen_ai.operation.name": "chat",
