@@ -52,6 +52,7 @@ from aiops_pipelines.inference_log.times import nanoseconds
 _STREAMED = "streaming response from"
 _LANGFUSE = "langfuse.observation."
 _ASKED = (*MODEL_CALLS, "embeddings")
+_MODELS, _NONE = ("gen_ai.request.model", "gen_ai.response.model"), "none"
 _OF_LITELLM, _CACHED = "openinference.instrumentation.litellm", "llm.token_count.prompt_details.cache_input"
 _BESIDE = {
     "inputTokens": INPUT,
@@ -68,7 +69,7 @@ def in_conventions(span: Span) -> Span:
         span = read(span)
     for read in _dialects(span.attributes):
         span = read(span)
-    return span
+    return unnamed(span) if _NONE in map(span.attributes.get, _MODELS) else span
 
 
 def langfuse(span: Span) -> Span:
@@ -185,6 +186,12 @@ def bedrock(span: Span) -> Span:
     counts = {name: span.first(*names) for name, names in _BESIDE.items()}
     cached = counts["cacheReadInputTokens"] or counts["cacheWriteInputTokens"]
     return span.saying({PROVIDER_USAGE: counts}) if cached else span
+
+
+def unnamed(span: Span) -> Span:
+    """Spring AI: a model that it does not know is `none`, as Micrometer writes what is absent."""
+    left = {name: v for name, v in span.attributes.items() if name not in _MODELS or v != _NONE}
+    return replace(span, attributes=left)
 
 
 DIALECTS: dict[str, Callable[[Span], Span]] = {

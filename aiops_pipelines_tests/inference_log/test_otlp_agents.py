@@ -257,6 +257,13 @@ def test_openllmetry_counts_what_bedrock_cached_beside_the_input_and_not_in_the_
     assert counts(record) == (100, 500, 300, 100, 0)
 
 
+def test_a_model_that_spring_ai_does_not_know_is_none():
+    known = one(span(ONE, {**CHAT, "gen_ai.response.model": "none", "gen_ai.usage.input_tokens": "9"}))
+    assert (known["model_requested"], known["model_served"]) == ("gpt-4o", None)
+    unknown = {**CHAT, "gen_ai.request.model": "none", "gen_ai.response.model": "gpt-4o"}
+    assert one(span(ONE, unknown))["model_requested"] == "gpt-4o"
+
+
 def test_an_embedding_of_haystack_by_openinference_says_its_usage_in_its_dump():
     values = {
         "openinference.span.kind": "EMBEDDING",
