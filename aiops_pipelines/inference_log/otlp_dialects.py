@@ -60,7 +60,7 @@ _BESIDE = {
     "cacheReadInputTokens": CACHE_READ + READ_ALIASES,
     "cacheWriteInputTokens": CACHE_WRITE + WRITE_ALIASES,
 }
-"""Bedrock's own names of what OpenLLMetry writes under those of the conventions."""
+"""Bedrock's own names of what others write under those of the conventions."""
 
 
 def in_conventions(span: Span) -> Span:
@@ -181,11 +181,21 @@ def text_tokens(span: Span) -> Span:
     return span
 
 
-def bedrock(span: Span) -> Span:
-    """OpenLLMetry's of Bedrock: what was cached stands beside the input, and its own total leaves it out."""
+def beside(span: Span) -> Span:
+    """OpenLLMetry's of Bedrock and others: what was cached stands beside the input, in no total of theirs."""
     counts = {name: span.first(*names) for name, names in _BESIDE.items()}
     cached = counts["cacheReadInputTokens"] or counts["cacheWriteInputTokens"]
     return span.saying({PROVIDER_USAGE: counts}) if cached else span
+
+
+def openlit(span: Span) -> Span:
+    """OpenLIT: failures as `named` reads them, and counts of Anthropic and Bedrock as these state them."""
+    return beside(named(span)) if span.scope.endswith(("anthropic", "bedrock")) else named(span)
+
+
+def spring(span: Span) -> Span:
+    """Spring AI: the counts of Anthropic as it states them; for Bedrock the total decides."""
+    return beside(span) if span.first("gen_ai.provider.name", "gen_ai.system") == "anthropic" else span
 
 
 def unnamed(span: Span) -> Span:
@@ -209,7 +219,9 @@ DIALECTS: dict[str, Callable[[Span], Span]] = {
 }
 """Frameworks by how the names of their attributes begin."""
 LIBRARIES: dict[str, Callable[[Span], Span]] = {
-    "openlit.": named,
+    "openlit.": openlit,
+    "@openlit/": openlit,
+    "org.springframework.": spring,
     "io.quarkus.": named,
     "llamaindex.": llamaindex,
     "semantic_kernel.": semantic_kernel,
@@ -218,7 +230,7 @@ LIBRARIES: dict[str, Callable[[Span], Span]] = {
     "openinference.instrumentation.autogen_agentchat": counted,
     "openinference.instrumentation.haystack": dumped,
     "openinference.instrumentation.smolagents": dumped,
-    "opentelemetry.instrumentation.bedrock": bedrock,
+    "opentelemetry.instrumentation.bedrock": beside,
 }
 """Libraries, by how their own names begin, whose spans may have no attributes to be known by."""
 

@@ -234,27 +234,34 @@ def test_text_that_openinference_calls_cached_for_litellm_is_fresh(library, stat
 
 
 @pytest.mark.parametrize(
-    "names",
+    ("library", "sold_by", "beside"),
     [
-        ("cache_read.input_tokens", "cache_creation.input_tokens"),
-        ("cache_read_input_tokens", "cache_creation_input_tokens"),
+        ("opentelemetry.instrumentation.bedrock", "AWS", True),
+        ("opentelemetry.instrumentation.openai.v1", "openai", False),
+        ("openlit.instrumentation.anthropic", "anthropic", True),
+        ("openlit.instrumentation.bedrock", "aws.bedrock", True),
+        ("openlit.instrumentation.openai", "openai", False),
+        ("@openlit/instrumentation-anthropic", "anthropic", True),
+        ("org.springframework.boot", "anthropic", True),
+        ("org.springframework.boot", "openai", False),
     ],
 )
-def test_openllmetry_counts_what_bedrock_cached_beside_the_input_and_not_in_the_total(names):
-    """The control: of other providers it counts the same inside."""
-    read, write = (f"gen_ai.usage.{name}" for name in names)
+@pytest.mark.parametrize("read", ["cache_read.input_tokens", "cache_read_input_tokens"])
+def test_libraries_that_count_what_was_cached_beside_the_input_and_in_no_total(
+    library, sold_by, beside, read
+):
     values = {
         **CHAT,
-        "gen_ai.usage.input_tokens": 900,
-        "gen_ai.usage.output_tokens": 100,
-        "gen_ai.usage.total_tokens": 1000,
-        read: 500,
-        write: 300,
+        "gen_ai.system": sold_by,
+        "gen_ai.usage.input_tokens": "900",
+        "gen_ai.usage.output_tokens": "100",
+        "gen_ai.usage.total_tokens": "1000",
+        f"gen_ai.usage.{read}": "500",
+        "gen_ai.usage.cache_creation.input_tokens": "300",
     }
-    [record] = of("opentelemetry.instrumentation.bedrock", span(ONE, values)).records
-    assert (counts(record), record["token_convention"]) == ((900, 500, 300, 100, 0), "disjoint")
-    [record] = of("opentelemetry.instrumentation.openai.v1", span(ONE, values)).records
-    assert counts(record) == (100, 500, 300, 100, 0)
+    [record] = of(library, span(ONE, values)).records
+    assert counts(record) == (900 if beside else 100, 500, 300, 100, 0)
+    assert record["token_convention"] == ("disjoint" if beside else "inclusive")
 
 
 def test_a_model_that_spring_ai_does_not_know_is_none():
