@@ -52,6 +52,7 @@ from aiops_pipelines.inference_log.times import nanoseconds
 _STREAMED = "streaming response from"
 _LANGFUSE = "langfuse.observation."
 _ASKED = (*MODEL_CALLS, "embeddings")
+_PROVIDERS = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 _MODELS, _NONE = ("gen_ai.request.model", "gen_ai.response.model"), "none"
 _OF_LITELLM, _CACHED = "openinference.instrumentation.litellm", "llm.token_count.prompt_details.cache_input"
 _BESIDE = {
@@ -193,9 +194,9 @@ def openlit(span: Span) -> Span:
     return beside(named(span)) if span.scope.endswith(("anthropic", "bedrock")) else named(span)
 
 
-def spring(span: Span) -> Span:
-    """Spring AI: the counts of Anthropic as it states them; for Bedrock the total decides."""
-    return beside(span) if span.first("gen_ai.provider.name", "gen_ai.system") == "anthropic" else span
+def verbatim(span: Span) -> Span:
+    """Spring AI, OpenInference's of Agno, OpenLLMetry's of LlamaIndex: Anthropic's counts as it has them."""
+    return beside(span) if str(span.first(*_PROVIDERS)).lower() == "anthropic" else span
 
 
 def unnamed(span: Span) -> Span:
@@ -221,7 +222,9 @@ DIALECTS: dict[str, Callable[[Span], Span]] = {
 LIBRARIES: dict[str, Callable[[Span], Span]] = {
     "openlit.": openlit,
     "@openlit/": openlit,
-    "org.springframework.": spring,
+    "org.springframework.": verbatim,
+    "openinference.instrumentation.agno": verbatim,
+    "opentelemetry.instrumentation.llamaindex": verbatim,
     "io.quarkus.": named,
     "llamaindex.": llamaindex,
     "semantic_kernel.": semantic_kernel,

@@ -244,6 +244,9 @@ def test_text_that_openinference_calls_cached_for_litellm_is_fresh(library, stat
         ("@openlit/instrumentation-anthropic", "anthropic", True),
         ("org.springframework.boot", "anthropic", True),
         ("org.springframework.boot", "openai", False),
+        ("openinference.instrumentation.agno", "Anthropic", True),
+        ("openinference.instrumentation.agno", "OpenAI", False),
+        ("opentelemetry.instrumentation.llamaindex", "anthropic", True),
     ],
 )
 @pytest.mark.parametrize("read", ["cache_read.input_tokens", "cache_read_input_tokens"])
