@@ -24,6 +24,7 @@ from aiops_pipelines.inference_log.otlp_agents import (
 from aiops_pipelines.inference_log.otlp_frameworks import (
     OPERATION,
     adk,
+    adk_counts,
     ai_sdk,
     answered_in,
     anthropic,
@@ -210,6 +211,7 @@ DIALECTS: dict[str, Callable[[Span], Span]] = {
     "langfuse.": langfuse,
     "langsmith.": langsmith,
     "gcp.vertex.agent.": adk,
+    "gen_ai.usage.experimental.": adk_counts,
     "litellm.": litellm,
     "metadata.usage_object": litellm,
     "logfire.": logfire,

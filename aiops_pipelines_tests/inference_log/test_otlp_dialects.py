@@ -225,6 +225,23 @@ def test_a_call_of_googles_adk_by_hand():
     assert record["answer"] == "Yes."
 
 
+def test_thoughts_of_googles_adk_where_no_texts_are_logged():
+    values = {
+        **ADK,
+        "gcp.vertex.agent.llm_request": "{}",
+        "gcp.vertex.agent.llm_response": "{}",
+        "gen_ai.usage.input_tokens": 2500,
+        "gen_ai.usage.output_tokens": 60,
+        "gen_ai.usage.experimental.reasoning_tokens": 40,
+        "gen_ai.usage.experimental.cached_tokens": 2100,
+        "gen_ai.usage.experimental.reasoning_tokens_limit": 1024,
+    }
+    assert [one(span("1" * 16, values))[name] for name in TOKEN_COLUMNS] == [400, 2100, 0, 60, 40]
+    newer = {**values, "gen_ai.usage.output_tokens": 100, "gen_ai.usage.reasoning.output_tokens": 40}
+    del newer["gen_ai.usage.experimental.reasoning_tokens"], newer["gen_ai.usage.experimental.cached_tokens"]
+    assert [one(span("1" * 16, newer))[name] for name in TOKEN_COLUMNS] == [2500, 0, 0, 60, 40]
+
+
 def test_a_tool_of_googles_adk_says_empty_requests_and_is_no_call():
     empty = {"gcp.vertex.agent.llm_request": "{}", "gcp.vertex.agent.llm_response": "{}"}
     assert calls(span("1" * 16, empty)).records == []
