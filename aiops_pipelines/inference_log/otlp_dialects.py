@@ -54,7 +54,11 @@ _STREAMED = "streaming response from"
 _LANGFUSE = "langfuse.observation."
 _ASKED = (*MODEL_CALLS, "embeddings")
 _PROVIDERS = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
-_MODELS, _NONE = ("gen_ai.request.model", "gen_ai.response.model"), "none"
+_NOTHING = {
+    **dict.fromkeys(("gen_ai.request.model", "gen_ai.response.model"), ("none",)),
+    "gen_ai.response.id": ("N/A", "__fake_id__"),
+}
+"""What is written for a name that is not known: by Spring AI, Semantic Kernel, OpenAI's Agents SDK."""
 _OF_LITELLM, _CACHED = "openinference.instrumentation.litellm", "llm.token_count.prompt_details.cache_input"
 _BESIDE = {
     "inputTokens": INPUT,
@@ -71,7 +75,11 @@ def in_conventions(span: Span) -> Span:
         span = read(span)
     for read in _dialects(span.attributes):
         span = read(span)
-    return unnamed(span) if _NONE in map(span.attributes.get, _MODELS) else span
+    found = span.attributes
+    if any(found.get(name) in words for name, words in _NOTHING.items()):
+        known = {name: value for name, value in found.items() if value not in _NOTHING.get(name, ())}
+        return replace(span, attributes=known)
+    return span
 
 
 def langfuse(span: Span) -> Span:
@@ -198,12 +206,6 @@ def openlit(span: Span) -> Span:
 def verbatim(span: Span) -> Span:
     """Spring AI, OpenInference's of Agno, OpenLLMetry's of LlamaIndex: Anthropic's counts as it has them."""
     return beside(span) if str(span.first(*_PROVIDERS)).lower() == "anthropic" else span
-
-
-def unnamed(span: Span) -> Span:
-    """Spring AI: a model that it does not know is `none`, as Micrometer writes what is absent."""
-    left = {name: v for name, v in span.attributes.items() if name not in _MODELS or v != _NONE}
-    return replace(span, attributes=left)
 
 
 DIALECTS: dict[str, Callable[[Span], Span]] = {

@@ -267,6 +267,15 @@ def test_libraries_that_count_what_was_cached_beside_the_input_and_in_no_total(
     assert record["token_convention"] == ("disjoint" if beside else "inclusive")
 
 
+@pytest.mark.parametrize("usage", [{}, {"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 2}])
+@pytest.mark.parametrize(("named", "made"), [("N/A", 2), ("__fake_id__", 2), ("chatcmpl-1", 1)])
+def test_calls_without_a_response_id_are_as_many_as_they_are(named, made, usage):
+    """Semantic Kernel writes N/A where a connector gives none. The control: an id that is one."""
+    values = {**CHAT, **usage, "gen_ai.response.id": named}
+    batch = of("Microsoft.SemanticKernel.Diagnostics", span(ONE, values), span(TWO, values, start=2))
+    assert len(batch.records) == made
+
+
 def test_a_model_that_spring_ai_does_not_know_is_none():
     known = one(span(ONE, {**CHAT, "gen_ai.response.model": "none", "gen_ai.usage.input_tokens": "9"}))
     assert (known["model_requested"], known["model_served"]) == ("gpt-4o", None)
