@@ -6,7 +6,7 @@ the business of `otlp_usage`, `otlp_messages` and `span_calls`. What a span stat
 already is kept, but where the framework's own is known to say more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -137,7 +137,7 @@ def langsmith(span: Span) -> Span:
     if kind != "llm":
         return span.saying(context, {OPERATION: kind or None})
     prompt, completion = object_in(found.get("gen_ai.prompt")), object_in(found.get("gen_ai.completion"))
-    usage = object_in(found.get("langsmith.metadata.usage_metadata"))
+    usage = object_in(found.get("langsmith.metadata.usage_metadata")) or _langchain_usage(completion)
     over = {
         OPERATION: "chat",
         "gen_ai.provider.name": found.get("langsmith.metadata.ls_provider"),
@@ -149,6 +149,16 @@ def langsmith(span: Span) -> Span:
         "gen_ai.completion": "" if completion else None,
     }
     return span.saying(context, over)
+
+
+def _langchain_usage(completion: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the usage with details of an answer, of LangSmith's wrappers or a message of LangChain."""
+    said = completion.get("generations")
+    while isinstance(said, list):
+        said = next(iter(said), None)
+    message = object_in(object_in(said).get("message"))
+    usage = first(completion, "usage_metadata") or object_in(message.get("kwargs")).get("usage_metadata")
+    return usage if isinstance(usage, dict) and "input_tokens" in usage else {}
 
 
 def logfire(span: Span) -> Span:

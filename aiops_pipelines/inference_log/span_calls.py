@@ -44,7 +44,10 @@ _INHERITED = Aliases(
 
 _RESPONSE = "resp_"
 """How OpenAI names responses. Microsoft's frameworks give the one before as the conversation of a call."""
-TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+TIER = (
+    *("openai.response.service_tier", "gen_ai.openai.response.service_tier"),
+    "gen_ai.response.service_tier",
+)
 """What served the call; what the request asked for may not have been granted."""
 
 

@@ -180,6 +180,37 @@ def test_a_tier_under_whose_name_langchain_counts(tier):
     assert record["service_tier"] == tier
 
 
+@pytest.mark.parametrize("around", ["wrapper", "langchain", "none"])
+def test_details_that_langsmith_hands_on_in_the_answer_alone(around):
+    usage = {
+        **{"input_tokens": 100, "output_tokens": 20, "total_tokens": 120},
+        "input_token_details": {"cache_read": 64},
+        "output_token_details": {"reasoning": 15},
+    }
+    completion = {
+        "wrapper": {"choices": [{"message": {"content": "Yes."}}], "usage_metadata": usage},
+        "langchain": {"generations": [[{"message": {"lc": 1, "kwargs": {"usage_metadata": usage}}}]]},
+        "none": {"generations": [[]]},
+    }
+    record = one(
+        span(
+            "1" * 16,
+            {
+                "langsmith.span.kind": "llm",
+                "gen_ai.completion": json.dumps(completion[around]),
+                "gen_ai.usage.input_tokens": 100,
+                "gen_ai.usage.output_tokens": 20,
+                "gen_ai.usage.total_tokens": 120,
+                "gen_ai.usage.input_token_details": str(usage["input_token_details"]),
+                "gen_ai.response.service_tier": "flex",
+            },
+        )
+    )
+    counts = [100, 0, 0, 20, 0] if around == "none" else [36, 64, 0, 5, 15]
+    assert [record[name] for name in TOKEN_COLUMNS] == counts
+    assert record["service_tier"] == "flex"
+
+
 def test_a_prompt_template_of_langsmith_is_no_call():
     template = {
         "gen_ai.operation.name": "chat",
