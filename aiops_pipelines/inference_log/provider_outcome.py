@@ -12,6 +12,7 @@ TICKS = Decimal(10) ** 10
 """xAI's ticks in a dollar."""
 FLAT = ("__type", "type", "code")
 """Where a body that has no object for its error names the kind of it."""
+FAST = "fast"
 COUNTED_TIERS = ("flex", "priority")
 
 
@@ -109,8 +110,11 @@ def stated_cost(usage: Mapping[str, Any] | None) -> str | None:
 def stated_tier(*places: Mapping[str, Any] | None) -> str | None:
     """Return the service tier that served a call, of the first place with one; Bedrock's is an object.
 
-    Some write it as a number, whose meaning is not in the response: it is none.
+    Some write it as a number, whose meaning is not in the response: it is none. What Anthropic served fast
+    costs more than its standard tier, which it states beside.
     """
+    if any(place and place.get("speed") == FAST for place in places):
+        return FAST
     for place in places:
         found = first(place or {}, "service_tier", "serviceTier", "trafficType")
         found = found.get("type") if isinstance(found, Mapping) else found
