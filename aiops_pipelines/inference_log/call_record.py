@@ -5,6 +5,7 @@ What the fields are in a format is the importer's business.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +32,8 @@ def _letters(reason: str) -> str:
 
 _REFUSED, _BLOCKED = (frozenset(map(_letters, reasons)) for reasons in (REFUSED, BLOCKED))
 NOTHING_SAID = Conversation(None, None, "", frozenset())
+HIDDEN = ("redacted-by-litellm", "redacted by litellm", "__REDACTED__")
+"""How what LiteLLM and OpenInference write in place of texts that are not to be logged begins."""
 
 
 def outcome(failed: bool, finish: Iterable[str]) -> str:
@@ -72,8 +75,7 @@ def call_record(
     Raises:
         RecordError: a field is not what its column holds.
     """
-    if fields.get("operation") not in (None, CHAT):
-        said = NOTHING_SAID
+    said = NOTHING_SAID if fields.get("operation") not in (None, CHAT) else shown(said)
     record = normal_form({"query": said.query, "answer": said.answer, **fields})
     if isinstance(count_tokens, KeptTexts):
         count_tokens.by_event[record["event_id"]] = said.system, said.tools
@@ -84,6 +86,17 @@ def call_record(
         # Chunks were given to the model, their texts not logged: what the other texts leave over is theirs.
         parts["context"], method = max(tokens.input - sum(parts.values()), 0), "estimated"
     return {**record, **token_columns(tokens, parts, method)}
+
+
+def shown(said: Conversation) -> Conversation:
+    """Return a conversation without what stands in place of its texts: nobody asked or answered that."""
+    if (said.answer or "").startswith(HIDDEN):
+        said = replace(said, answer=None)
+    if any(text.startswith(HIDDEN) for _, text in said.turns or ()):
+        said = replace(
+            said, turns=[turn for turn in said.turns or () if not turn[1].startswith(HIDDEN)] or None
+        )
+    return said
 
 
 def _parts(

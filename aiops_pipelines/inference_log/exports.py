@@ -144,7 +144,7 @@ def _weave(row: Row) -> Mapping[str, Any]:
     """Say what an operation is, what it cost and how it was judged, which names and parts make up."""
     name = str(row["op_name"]).rpartition("/op/")[2].rpartition(":")
     operation = name[0] or name[2]
-    asks = operation.startswith(WEAVE_LIBRARIES)
+    asks = operation.startswith(WEAVE_LIBRARIES) and not operation.endswith("count_tokens")
     summary, attributes = (_object(row, part) for part in ("summary", "attributes"))
     found = (kind for word, kind in WEAVE_OPERATIONS.items() if word in operation.lower())
     costs = [
@@ -205,9 +205,9 @@ WEAVE = Export(
         "ended_at": "ended_at",
         "time_to_first_token_s": "output.time_to_first_token",
         "model_requested": "inputs.model",
-        "model_served": "output.model",
+        "model_served": ("output.model", "output.model_version"),
         "service_tier": ("output.service_tier", "output.usage.service_tier"),
-        "usage": ("output.usage", "summary.usage.*"),
+        "usage": ("output.usage", "output.usage_metadata", "summary.usage.*"),
         "request": "inputs",
         "response": "output",
         "error_type": "exception",

@@ -14,6 +14,7 @@ from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.otlp_usage import FRAMEWORK_USAGE
+from aiops_pipelines.inference_log.provider_outcome import counted_tier
 from aiops_pipelines.inference_log.provider_texts import (
     answer_text,
     finish_reasons,
@@ -184,7 +185,7 @@ def _attributes(row: Mapping[str, Any], start: int | None) -> dict[str, Any]:
     model = first(row, "provided_model_name", "model", "internal_model")
     metadata = _details(row.get("metadata"))
     inner = decoded(metadata.get("attributes")) if isinstance(metadata, dict) else None
-    tools = row.get("tool_definitions") or request_tools(given)
+    tools, usage = row.get("tool_definitions") or request_tools(given), _usage(row)
     return named | {
         "gen_ai.request.model": model,
         "gen_ai.response.model": model,
@@ -196,7 +197,8 @@ def _attributes(row: Mapping[str, Any], start: int | None) -> dict[str, Any]:
         "gen_ai.response.time_to_first_chunk": _first_token(row, start),
         "aiops.prompt.version": _version(row),
         "gen_ai.usage.cost.amount": _cost(row),
-        FRAMEWORK_USAGE: _usage(row),
+        "openai.response.service_tier": counted_tier(usage),
+        FRAMEWORK_USAGE: usage,
     }
 
 

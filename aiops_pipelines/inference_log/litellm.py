@@ -16,6 +16,7 @@ from aiops_pipelines.inference_log.provider_usage import provider_tokens
 from aiops_pipelines.inference_log.record import (
     CHAT,
     EMBEDDINGS,
+    OTHER,
     Batch,
     CountTokens,
     RecordError,
@@ -34,8 +35,12 @@ from aiops_pipelines.inference_log.tokens import (
 
 LOOKED_FOR = "LiteLLM payloads with call_type, custom_llm_provider and startTime"
 CALLS = ("completion", "acompletion", "text_completion", "atext_completion", "responses", "aresponses",
-         "anthropic_messages", "generate_content", "agenerate_content", "pass_through_endpoint")  # fmt: skip
+         "anthropic_messages", "aanthropic_messages", "generate_content", "agenerate_content",
+         "generate_content_stream", "agenerate_content_stream", "pass_through_endpoint",
+         "llm_passthrough_route", "allm_passthrough_route")  # fmt: skip
 EMBEDDING_CALLS = ("embedding", "aembedding")
+BATCHES = ("retrieve_batch", "aretrieve_batch")
+"""The state of a batch, asked for again and again, with the sum of what its requests used."""
 SERVED_FROM_CACHE = Tokens(0, 0, 0, 0, 0, 0, "disjoint")
 """Tokens of an answer out of the gateway's own cache: the provider was not asked."""
 
@@ -52,7 +57,9 @@ def _is_payload(row: Mapping[str, Any]) -> bool:
 
 
 def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = None) -> Batch:
-    """Return one record for each payload of a model call; others are counted by their call type.
+    """Return one record for each payload of a model call, and of what else has a usage object, as pictures.
+
+    Others are counted by their call type.
 
     Args:
         raw: line numbers and payloads.
@@ -63,7 +70,7 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
         try:
             if not _is_payload(payload):
                 raise RecordError(f"The object is none of these: {LOOKED_FOR}.")
-            if payload["call_type"] and payload["call_type"] not in (*CALLS, *EMBEDDING_CALLS):
+            if _operation(payload["call_type"]) == OTHER and not _used(payload):
                 batch.ignored[str(payload["call_type"])[:40]] += 1
                 continue
             batch.records.append(_record(payload, count_tokens) | {"source_line": line})
@@ -79,9 +86,10 @@ def _record(payload: Mapping[str, Any], count_tokens: CountTokens | None) -> dic
     asked = {"messages": decoded(payload.get("messages")), **_tools(payload)}
     said = exchange(asked, decoded(payload.get("response")))
     usage = _usage(payload, metadata)
-    embedding = payload["call_type"] in EMBEDDING_CALLS
+    operation = _operation(payload["call_type"])
+    embedding = operation == EMBEDDINGS
     fields = {
-        "operation": EMBEDDINGS if embedding else CHAT,
+        "operation": operation,
         **_identity(payload, metadata),
         **_outcome(payload, said),
         "retrieved": [chunk for chunk, _ in chunks if chunk["chunk_id"]] if searches else None,
@@ -93,6 +101,19 @@ def _record(payload: Mapping[str, Any], count_tokens: CountTokens | None) -> dic
     tokens = SERVED_FROM_CACHE if payload.get("cache_hit") in (True, "True") else _tokens(payload, counts)
     record = call_record(fields, tokens, said, [text for _, text in chunks if text], count_tokens)
     return record | {"usage_raw": usage_json(usage)}
+
+
+def _operation(called: Any) -> str:
+    if called in EMBEDDING_CALLS:
+        return EMBEDDINGS
+    return CHAT if not called or called in CALLS else OTHER
+
+
+def _used(payload: Mapping[str, Any]) -> bool:
+    """Return whether a call of another type states tokens; of a ranking LiteLLM makes up a usage of zeros."""
+    usage = _usage(payload, _object(payload.get("metadata")))
+    tokens = provider_tokens(usage) if usage and payload["call_type"] not in BATCHES else None
+    return tokens is not None and tokens.total > 0
 
 
 def _object(value: Any) -> Mapping[str, Any]:

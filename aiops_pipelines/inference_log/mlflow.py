@@ -1,7 +1,8 @@
 """Importer of MLflow traces, as `search_traces`, `Trace.to_json` and the files of both versions write them.
 
 `mlflow.chat.tokenUsage` counts cached tokens beside or inside the input, by who wrote it: the total decides,
-and where the response of the provider was logged with its own usage, that one does.
+but of Anthropic's messages, where they are in no total. Where the provider's response was logged with its own
+usage, that one does.
 """
 
 import base64
@@ -41,6 +42,8 @@ OPERATIONS = {
 }
 USAGE, RESPONSE_USAGE = "mlflow.chat.tokenUsage", "mlflow.response.usage"
 TOTALS = ("mlflow.trace.tokenUsage",)
+FORMAT = "mlflow.message.format"
+"""Whose messages a span has: MLflow's own of Anthropic's client, and of Claude Code."""
 CHUNK, WAITED = "mlflow.chunk.value", "gen_ai.response.time_to_first_chunk"
 READ = ("cache_read_input_tokens", "cached_tokens")
 WRITE = ("cache_creation_input_tokens", "cache_write_input_tokens")
@@ -93,6 +96,8 @@ def span_usage(found: Mapping[str, Any]) -> Tokens | None:
         return None
     read_, write = first_count(usage, READ) or 0, first_count(usage, WRITE) or 0
     reasoning = first_count(usage, ("reasoning_tokens", "output_tokens_details.reasoning_tokens")) or 0
+    if found.get(FORMAT) == "anthropic" and total in (None, sum(both)):
+        return split(Usage(*both, read_, write, cached_inside=False))
     return split(Usage(*both, read_, write, reasoning, total, None, None))
 
 

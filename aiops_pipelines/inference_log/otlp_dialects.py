@@ -6,7 +6,7 @@ the business of `otlp_usage`, `otlp_messages` and `span_calls`. What a span stat
 already is kept, but where the framework's own is known to say more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -24,6 +24,7 @@ from aiops_pipelines.inference_log.otlp_agents import (
 from aiops_pipelines.inference_log.otlp_frameworks import (
     OPERATION,
     adk,
+    adk_counts,
     ai_sdk,
     answered_in,
     anthropic,
@@ -34,7 +35,17 @@ from aiops_pipelines.inference_log.otlp_frameworks import (
 )
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.otlp_traces import MODEL_CALLS
-from aiops_pipelines.inference_log.otlp_usage import FRAMEWORK_USAGE, PROVIDER_USAGE
+from aiops_pipelines.inference_log.otlp_usage import (
+    CACHE_READ,
+    CACHE_WRITE,
+    FRAMEWORK_USAGE,
+    INPUT,
+    OUTPUT,
+    PROVIDER_USAGE,
+    READ_ALIASES,
+    WRITE_ALIASES,
+)
+from aiops_pipelines.inference_log.provider_outcome import counted_tier
 from aiops_pipelines.inference_log.provider_texts import finish_reasons
 from aiops_pipelines.inference_log.record import RecordError
 from aiops_pipelines.inference_log.times import nanoseconds
@@ -42,6 +53,20 @@ from aiops_pipelines.inference_log.times import nanoseconds
 _STREAMED = "streaming response from"
 _LANGFUSE = "langfuse.observation."
 _ASKED = (*MODEL_CALLS, "embeddings")
+_PROVIDERS = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
+_NOTHING = {
+    **dict.fromkeys(("gen_ai.request.model", "gen_ai.response.model"), ("none",)),
+    "gen_ai.response.id": ("N/A", "__fake_id__"),
+}
+"""What is written for a name that is not known: by Spring AI, Semantic Kernel, OpenAI's Agents SDK."""
+_OF_LITELLM, _CACHED = "openinference.instrumentation.litellm", "llm.token_count.prompt_details.cache_input"
+_BESIDE = {
+    "inputTokens": INPUT,
+    "outputTokens": OUTPUT,
+    "cacheReadInputTokens": CACHE_READ + READ_ALIASES,
+    "cacheWriteInputTokens": CACHE_WRITE + WRITE_ALIASES,
+}
+"""Bedrock's own names of what others write under those of the conventions."""
 
 
 def in_conventions(span: Span) -> Span:
@@ -50,6 +75,10 @@ def in_conventions(span: Span) -> Span:
         span = read(span)
     for read in _dialects(span.attributes):
         span = read(span)
+    found = span.attributes
+    if any(found.get(name) in words for name, words in _NOTHING.items()):
+        known = {name: value for name, value in found.items() if value not in _NOTHING.get(name, ())}
+        return replace(span, attributes=known)
     return span
 
 
@@ -68,7 +97,7 @@ def langfuse(span: Span) -> Span:
         under["error.type"] = told[0][:200] if told else "error"
     if kind in ("generation", "embedding"):
         given, said = (decoded(found.get(f"{_LANGFUSE}{name}")) for name in ("input", "output"))
-        cost = object_in(found.get(f"{_LANGFUSE}cost_details"))
+        cost, usage = (object_in(found.get(f"{_LANGFUSE}{name}_details")) for name in ("cost", "usage"))
         began = found.get(f"{_LANGFUSE}completion_start_time")
         under |= {
             "gen_ai.request.model": found.get(f"{_LANGFUSE}model.name"),
@@ -79,7 +108,8 @@ def langfuse(span: Span) -> Span:
             "gen_ai.response.time_to_first_chunk": _seconds(span, began),
             "gen_ai.usage.cost": cost.get("total"),
             "aiops.prompt.version": first(found, f"{_LANGFUSE}prompt.version"),
-            FRAMEWORK_USAGE: object_in(found.get(f"{_LANGFUSE}usage_details")) or None,
+            "openai.response.service_tier": counted_tier(usage),
+            FRAMEWORK_USAGE: usage or None,
         }
     elif kind == "retriever":
         under |= {
@@ -107,16 +137,28 @@ def langsmith(span: Span) -> Span:
     if kind != "llm":
         return span.saying(context, {OPERATION: kind or None})
     prompt, completion = object_in(found.get("gen_ai.prompt")), object_in(found.get("gen_ai.completion"))
+    usage = object_in(found.get("langsmith.metadata.usage_metadata")) or _langchain_usage(completion)
     over = {
         OPERATION: "chat",
         "gen_ai.provider.name": found.get("langsmith.metadata.ls_provider"),
-        PROVIDER_USAGE: object_in(found.get("langsmith.metadata.usage_metadata")) or None,
+        PROVIDER_USAGE: usage or None,
+        "openai.response.service_tier": counted_tier(usage),
         "gen_ai.input.messages": asked_in(prompt),
         "gen_ai.output.messages": answered_in(completion),
         "gen_ai.prompt": "" if prompt else None,
         "gen_ai.completion": "" if completion else None,
     }
     return span.saying(context, over)
+
+
+def _langchain_usage(completion: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the usage with details of an answer, of LangSmith's wrappers or a message of LangChain."""
+    said = completion.get("generations")
+    while isinstance(said, list):
+        said = next(iter(said), None)
+    message = object_in(object_in(said).get("message"))
+    usage = first(completion, "usage_metadata") or object_in(message.get("kwargs")).get("usage_metadata")
+    return usage if isinstance(usage, dict) and "input_tokens" in usage else {}
 
 
 def logfire(span: Span) -> Span:
@@ -148,21 +190,55 @@ def named(span: Span) -> Span:
     return span.saying({OPERATION: asked, "gen_ai.request.model": model})
 
 
+def text_tokens(span: Span) -> Span:
+    """OpenInference's of LiteLLM: the text of a prompt under the name of what was cached of it.
+
+    A row of a data frame does not name its library; a prompt is never cached to its end.
+    """
+    found = span.attributes
+    if span.scope.startswith(_OF_LITELLM) or found[_CACHED] == found.get("llm.token_count.prompt"):
+        return replace(span, attributes={name: value for name, value in found.items() if name != _CACHED})
+    return span
+
+
+def beside(span: Span) -> Span:
+    """OpenLLMetry's of Bedrock and others: what was cached stands beside the input, in no total of theirs."""
+    counts = {name: span.first(*names) for name, names in _BESIDE.items()}
+    cached = counts["cacheReadInputTokens"] or counts["cacheWriteInputTokens"]
+    return span.saying({PROVIDER_USAGE: counts}) if cached else span
+
+
+def openlit(span: Span) -> Span:
+    """OpenLIT: failures as `named` reads them, and counts of Anthropic and Bedrock as these state them."""
+    return beside(named(span)) if span.scope.endswith(("anthropic", "bedrock")) else named(span)
+
+
+def verbatim(span: Span) -> Span:
+    """Spring AI, OpenInference's of Agno, OpenLLMetry's of LlamaIndex: Anthropic's counts as it has them."""
+    return beside(span) if str(span.first(*_PROVIDERS)).lower() == "anthropic" else span
+
+
 DIALECTS: dict[str, Callable[[Span], Span]] = {
     "ai.": ai_sdk,
     "langfuse.": langfuse,
     "langsmith.": langsmith,
     "gcp.vertex.agent.": adk,
+    "gen_ai.usage.experimental.": adk_counts,
     "litellm.": litellm,
     "metadata.usage_object": litellm,
     "logfire.": logfire,
     "events": logfire,
     "anthropic.message.": anthropic,
     "haystack.": haystack,
+    _CACHED: text_tokens,
 }
 """Frameworks by how the names of their attributes begin."""
 LIBRARIES: dict[str, Callable[[Span], Span]] = {
-    "openlit.": named,
+    "openlit.": openlit,
+    "@openlit/": openlit,
+    "org.springframework.": verbatim,
+    "openinference.instrumentation.agno": verbatim,
+    "opentelemetry.instrumentation.llamaindex": verbatim,
     "io.quarkus.": named,
     "llamaindex.": llamaindex,
     "semantic_kernel.": semantic_kernel,
@@ -171,6 +247,7 @@ LIBRARIES: dict[str, Callable[[Span], Span]] = {
     "openinference.instrumentation.autogen_agentchat": counted,
     "openinference.instrumentation.haystack": dumped,
     "openinference.instrumentation.smolagents": dumped,
+    "opentelemetry.instrumentation.bedrock": beside,
 }
 """Libraries, by how their own names begin, whose spans may have no attributes to be known by."""
 

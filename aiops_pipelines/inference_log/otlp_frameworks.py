@@ -137,6 +137,21 @@ def adk(span: Span) -> Span:
     return span.saying(under)
 
 
+def adk_counts(span: Span) -> Span:
+    """Google's ADK before 2.3: thoughts stand beside the output, also where no texts are logged."""
+    found = span.attributes
+    thought, cached = (
+        found.get(f"gen_ai.usage.experimental.{name}_tokens") for name in ("reasoning", "cached")
+    )
+    counts = {
+        "promptTokenCount": found.get("gen_ai.usage.input_tokens"),
+        "candidatesTokenCount": found.get("gen_ai.usage.output_tokens"),
+        "thoughtsTokenCount": thought,
+        "cachedContentTokenCount": cached,
+    }
+    return span.saying({PROVIDER_USAGE: counts}) if thought or cached else span
+
+
 def litellm(span: Span) -> Span:
     """LiteLLM's callback: the provider's usage as Python text, the users of its keys."""
     found = span.attributes

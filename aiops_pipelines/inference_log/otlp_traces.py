@@ -16,7 +16,10 @@ from aiops_pipelines.inference_log.record import RecordError
 from aiops_pipelines.inference_log.repeated_calls import TokensOf, made_calls, outer_calls
 
 MODEL_CALL, EMBEDDING = "model call", "embedding call"
-MODEL_CALLS = {"chat", "text_completion", "generate_content", *LITELLM_CALLS, "text_completions", "llm_call"}
+MODEL_CALLS = {
+    *("chat", "text_completion", "generate_content", *LITELLM_CALLS, "llm_call"),
+    *("text_completions", "chat.completions", "text.completions"),
+}
 """Operations of the conventions, and what LiteLLM, OpenLLMetry, Semantic Kernel and Gemini's CLI have."""
 ANCESTORS = 64
 _OPENINFERENCE = {

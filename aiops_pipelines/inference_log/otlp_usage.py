@@ -17,15 +17,17 @@ INPUT = (
     "gen_ai.usage.input_tokens",
     "gen_ai.usage.prompt_tokens",
     "llm.token_count.prompt",
+    "gen_ai.response.prompt_tokens",
     "gen_ai.response.input_tokens",
 )
 OUTPUT = (
     "gen_ai.usage.output_tokens",
     "gen_ai.usage.completion_tokens",
     "llm.token_count.completion",
+    "gen_ai.response.completion_tokens",
     "gen_ai.response.output_tokens",
 )
-"""The last are those of .NET before May 2025."""
+"""The last two are those of .NET before May 2025: Semantic Kernel's, and of Microsoft.Extensions.AI."""
 TOTAL = (
     "gen_ai.usage.total_tokens",
     "llm.usage.total_tokens",
@@ -87,8 +89,8 @@ _PREFIXES = (
     "ai.usage.",
     "aiops.usage.",
     "anthropic.usage.",
-    INPUT[-1],
-    OUTPUT[-1],
+    *INPUT[-2:],
+    *OUTPUT[-2:],
 )
 _ENCODER = json.JSONEncoder(sort_keys=True)
 

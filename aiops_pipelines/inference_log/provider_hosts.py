@@ -7,6 +7,7 @@ HOSTS = {
     "services.ai.azure.com": "azure",
     "cognitiveservices.azure.com": "azure",
     "inference.ai.azure.com": "azure",
+    "azure-api.net": "azure",
     "api.openai.com": "openai",
     "api.anthropic.com": "anthropic",
     "api.cohere.com": "cohere",
@@ -33,6 +34,18 @@ HOSTS = {
     "api.writer.com": "writer",
     "api.voyageai.com": "voyageai",
     "api.aleph-alpha.com": "aleph-alpha",
+    "api.minimax.io": "minimax",
+    "api.minimaxi.com": "minimax",
+    "open.bigmodel.cn": "zhipuai",
+    "api.novita.ai": "novita",
+    "api.meta.ai": "meta",
+    "api.arcee.ai": "arcee",
+    "api.avian.io": "avian",
+    "inference.baseten.co": "baseten",
+    "databricks.com": "databricks",
+    "azuredatabricks.net": "databricks",
+    "api.githubcopilot.com": "github-copilot",
+    "ai.cloud.ovh.net": "ovhcloud",
 }
 """Providers by the end of their host's name; others keep the host as their name."""
 OLLAMA_PORT = "11434"

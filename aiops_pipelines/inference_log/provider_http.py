@@ -20,7 +20,7 @@ from aiops_pipelines.inference_log.messages import decoded, first
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.provider_batches import CREATED, is_result, one_result, results
 from aiops_pipelines.inference_log.provider_hosts import model_in, provider_of
-from aiops_pipelines.inference_log.provider_outcome import call_outcome, stated_cost, stated_tier
+from aiops_pipelines.inference_log.provider_outcome import call_outcome, refused, stated_cost, stated_tier
 from aiops_pipelines.inference_log.provider_streams import METRICS, streamed_body
 from aiops_pipelines.inference_log.provider_texts import exchange
 from aiops_pipelines.inference_log.provider_usage import body_usage, provider_tokens
@@ -48,10 +48,11 @@ UNDATED = (
 CALLS = re.compile(
     r"(chat/completions|/completions?|/responses|/messages|/complete|/chat|/generate|/predictions|/invocations"
     r"|:(stream)?(generatecontent|rawpredict)|/converse(-stream)?|/invoke(-with-response-stream)?|generation/text(_stream)?"
+    r"|(text|multimodal)-generation/generation"
     r"|/runs)(#\w+)?$"
 )
 EMBED = re.compile(r"/(embeddings?|embed)$|:(batch)?embedcontents?$")
-OTHERS = re.compile(r"/threads/[^/]+/messages$|/(rerank|images/\w+|moderations)$")
+OTHERS = re.compile(r"/threads/[^/]+/messages$|/(rerank|images/\w+|audio/\w+|moderations)$")
 STORES = re.compile(r"/(cachedcontents|batches)(/|$)")
 """The size of a prompt that Gemini stores, and the sums of a batch, are no usage of this call."""
 LATER = re.compile(r"/threads/.*/runs|/responses/[^/]+$")
@@ -179,7 +180,8 @@ def _records(
     if not _asks_a_model(row, body, tokens):
         return
     request = decoded(row.get("request"))
-    said = exchange(request if isinstance(request, dict) else {}, body)
+    # What a refused request is told is no answer.
+    said = exchange(request if isinstance(request, dict) else {}, {} if refused(row) else body)
     known = {
         "operation": operation,
         **_identity(row, request, body, content),

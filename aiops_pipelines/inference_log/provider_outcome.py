@@ -10,25 +10,36 @@ from aiops_pipelines.inference_log.tokens import spelt
 
 TICKS = Decimal(10) ** 10
 """xAI's ticks in a dollar."""
+FLAT = ("__type", "type", "code")
+"""Where a body that has no object for its error names the kind of it."""
+FAST = "fast"
+COUNTED_TIERS = ("flex", "priority")
 
 
 def call_outcome(row: Mapping[str, Any], body: Mapping[str, Any], finish: Iterable[str]) -> dict[str, Any]:
     """Return status, kind of error, latency and time to the first token, by the record's columns."""
-    told = row.get("error") or body.get("error")
-    code = row.get("status")
-    if isinstance(code, str) and spelt(code):
-        code = int(code)
-    refused = isinstance(code, int) and code >= 400
+    told, code = row.get("error") or body.get("error"), refused(row)
     ended = body.get("status") if body.get("object") == "response" else None
-    failed = refused or bool(told) or ended in ("failed", "cancelled")
+    failed = bool(code or told) or ended in ("failed", "cancelled")
     named = first(told, "type", "code", "status") if isinstance(told, dict) else body.get("error_type")
-    error = str(named or (f"HTTP {code}" if refused else ended if ended and not told else "error"))
+    if code and not told:  # AWS, vLLM and Mistral, DashScope
+        named = named or next((v for v in map(body.get, FLAT) if isinstance(v, str) and v), None)
+    error = str(named or (f"HTTP {code}" if code else ended if ended and not told else "error"))
+    error = error.rpartition("#")[2]
     held = {reason.lower() for reason in _held_back(body)}
     return {
         "status": "blocked" if error in BLOCKED or held else outcome(failed, finish),
         "error_type": error if failed and error not in BLOCKED else None,
         **_times(row, body),
     }
+
+
+def refused(row: Mapping[str, Any]) -> int | None:
+    """Return the status of a response that refuses its request, None for any other."""
+    code = row.get("status")
+    if isinstance(code, str) and spelt(code):
+        code = int(code)
+    return code if isinstance(code, int) and code >= 400 else None
 
 
 def _held_back(body: Mapping[str, Any]) -> Iterator[str]:
@@ -99,11 +110,22 @@ def stated_cost(usage: Mapping[str, Any] | None) -> str | None:
 def stated_tier(*places: Mapping[str, Any] | None) -> str | None:
     """Return the service tier that served a call, of the first place with one; Bedrock's is an object.
 
-    Some write it as a number, whose meaning is not in the response: it is none.
+    Some write it as a number, whose meaning is not in the response: it is none. What Anthropic served fast
+    costs more than its standard tier, which it states beside.
     """
+    if any(place and place.get("speed") == FAST for place in places):
+        return FAST
     for place in places:
         found = first(place or {}, "service_tier", "serviceTier", "trafficType")
         found = found.get("type") if isinstance(found, Mapping) else found
         if isinstance(found, str) and found:
             return found
     return None
+
+
+def counted_tier(usage: Any) -> str | None:
+    """Return the service tier that LangChain counted tokens for, alone or as it hands them to Langfuse."""
+    stated = usage if isinstance(usage, Mapping) else {}
+    details = stated.get("input_token_details")
+    within = details if isinstance(details, Mapping) else {}
+    return next((tier for tier in COUNTED_TIERS if tier in within or f"input_{tier}" in stated), None)

@@ -1,17 +1,25 @@
 """Streamed responses put together again: server-sent events, or JSON lines, into the body that was streamed.
 
-Shapes known: OpenAI chat, completions, responses and runs, Anthropic, Bedrock, Cohere, Gemini and
-its interactions, watsonx, Ollama.
+Shapes known: OpenAI chat, completions, responses, runs, pictures and recordings, Anthropic, Bedrock, Cohere,
+Gemini and its interactions, watsonx, Ollama, llama.cpp, TGI, DashScope.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiops_pipelines.inference_log.messages import listed
+from aiops_pipelines.inference_log.provider_texts import answer_text, finish_reasons
 
 TERMINAL = ("response.completed", "response.incomplete", "response.failed")
-COUNTS = ("prompt_eval_count", "eval_count", "total_duration")
+ENDS = (
+    *TERMINAL,
+    *("message_stop", "message-end", "transcript.text.done", "speech.audio.done"),
+    *("image_generation.completed", "image_edit.completed"),
+)
+"""Types of the last part of a stream."""
+COUNTS = ("prompt_eval_count", "eval_count", "total_duration", "tokens_evaluated", "tokens_predicted")
 CONVERSE = (
     "messageStart",
     "contentBlockStart",
@@ -22,6 +30,10 @@ CONVERSE = (
 )
 """Events of Bedrock's Converse, each an object under its name."""
 METRICS = "amazon-bedrock-invocationMetrics"
+
+
+_LINE_END = re.compile(r"\r\n|\n|\r").split
+"""Other ends of lines that Python knows, as U+2028, stand in JSON as they are."""
 
 
 def streamed_body(stream: str) -> dict[str, Any]:
@@ -43,6 +55,10 @@ def streamed_body(stream: str) -> dict[str, Any]:
         if part.get("type") == "error" and "error" not in part:  # OpenAI's responses, flat
             body["error"] = {"type": part.get("code") or "error"}
         ended = ended or _ended(part)
+        if isinstance(part.get("output"), Mapping) and "type" not in part:  # DashScope
+            said = _grown(said, part["output"])
+            body |= {**part, "output": {}, "finish_reason": next(iter(finish_reasons(part["output"])), None)}
+            continue
         inner = part.get("response") if part.get("type") in TERMINAL else part.get("response", part)
         if isinstance(inner, Mapping) and ("output" in inner or part.get("event_type") == "stream-end"):
             body |= inner  # the whole answer stands in the last part
@@ -74,14 +90,14 @@ def streamed_body(stream: str) -> dict[str, Any]:
     usage = usage or metered
     if said:
         body["text"] = "".join(said)
-    if usage and not ended:
+    if not ended and (usage or not body.keys().isdisjoint(COUNTS)):
         body["cut"] = True
     return body | ({"usage": usage} if usage else {})
 
 
 def events(stream: str) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of a stream: of `data:` lines, or of lines that are JSON themselves."""
-    for line in stream.splitlines():
+    for line in _LINE_END(stream):
         text = line.strip("\ufeff \t\r").removeprefix("data:").strip()
         if not text.startswith("{"):
             continue
@@ -93,8 +109,19 @@ def events(stream: str) -> Iterator[dict[str, Any]]:
             yield found
 
 
+def _grown(said: list[str], output: Mapping[str, Any]) -> list[str]:
+    """Return the answer so far: a part of DashScope's holds what is new, or all until then."""
+    text = answer_text(output)
+    return [text] if text.startswith("".join(said)) else [*said, text]
+
+
 def _converse(part: dict[str, Any]) -> dict[str, Any]:
-    """Return an event of Converse as others write theirs: without its name, its stop reason spelt alike."""
+    """Return an event of Converse as others write theirs: without its name, its stop reason spelt alike.
+
+    One that ends the stream by a failure is named by its kind.
+    """
+    if len(part) == 1 and (failed := next(iter(part))).endswith("Exception"):
+        return {"error": {"type": failed}}
     name = next((name for name in CONVERSE if isinstance(part.get(name), Mapping)), None)
     if name is None or not part.keys() <= {name, METRICS}:
         return part
@@ -127,11 +154,7 @@ def _holders(part: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _ended(part: Mapping[str, Any]) -> bool:
     """Return whether a part says that the answer has ended, or why."""
-    if (
-        part.get("type") in (*TERMINAL, "message_stop", "message-end")
-        or part.get("done") is True
-        or METRICS in part
-    ):
+    if part.get("type") in ENDS or part.get("done") is True or part.get("stop") is True or METRICS in part:
         return True
     ends = [one.get("finish_reason") or one.get("stop_reason") for one in _holders(part)]
     ends += [one.get("stop_reason") for one in listed(part.get("results")) if isinstance(one, Mapping)]
@@ -181,9 +204,11 @@ def _texts(part: Mapping[str, Any]) -> Iterator[str]:
     command = "is_finished" in part and "event_type" not in part  # Cohere's, on Bedrock
     if command or part.get("event_type") == "text-generation" or list(part) == ["value"]:
         yield from _first_text(part)
+    if "stop" in part and isinstance(part.get("content"), str):  # llama.cpp
+        yield part["content"]
     for result in [*listed(part.get("results")), *listed(part.get("outputs"))]:
         yield from _first_text(result)
-    for key in ("generation", "outputText", "completion"):  # Llama, Titan and Claude before messages
+    for key in ("generation", "outputText", "completion", "generated_text"):  # Llama, Titan, old Claude, TGI
         if isinstance(part.get(key), str):
             yield part[key]
 

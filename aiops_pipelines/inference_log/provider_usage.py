@@ -35,6 +35,8 @@ OUTPUT = (
     "generation_token_count",
     "candidatesTokenCount",
     "candidates_token_count",
+    "responseTokenCount",
+    "response_token_count",
     "outputTokens",
     "total_output_tokens",
 )
@@ -50,6 +52,9 @@ CACHE_READ = (
     "cached_tokens",
     "total_cached_tokens",
     "input_token_details.cache_read",
+    "input_token_details.flex_cache_read",
+    "input_token_details.priority_cache_read",
+    "prompt_token_details.cached_tokens",
 )
 CACHE_WRITE = (
     "cache_creation_input_tokens",
@@ -65,6 +70,8 @@ REASONING = (
     "output_tokens_details.reasoning_tokens",
     "output_tokens_details.thinking_tokens",
     "output_token_details.reasoning",
+    "output_token_details.flex_reasoning",
+    "output_token_details.priority_reasoning",
     "thoughtsTokenCount",
     "thoughts_token_count",
     "reasoning_tokens",

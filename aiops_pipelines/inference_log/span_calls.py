@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiops_pipelines.inference_log.call_record import NOTHING_SAID, call_record, outcome
+from aiops_pipelines.inference_log.call_record import HIDDEN, NOTHING_SAID, call_record, outcome, shown
 from aiops_pipelines.inference_log.feedback import evaluations
 from aiops_pipelines.inference_log.messages import Aliases, Conversation, decoded, first
 from aiops_pipelines.inference_log.otlp_dialects import in_conventions
@@ -44,7 +44,10 @@ _INHERITED = Aliases(
 
 _RESPONSE = "resp_"
 """How OpenAI names responses. Microsoft's frameworks give the one before as the conversation of a call."""
-TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+TIER = (
+    *("openai.response.service_tier", "gen_ai.openai.response.service_tier"),
+    "gen_ai.response.service_tier",
+)
 """What served the call; what the request asked for may not have been granted."""
 
 
@@ -142,7 +145,7 @@ class SpanCalls:
 
 
 def _fields(call: Span, trace: Trace, ignored: Counter[str]) -> dict[str, Any]:
-    said, joined = conversation(call), trace.joined(call)
+    said, joined = shown(conversation(call)), trace.joined(call)
     retrievals = joined["reranking"] or joined["retrieval"]
     chunks = [chunk for span in retrievals for chunk in retrieved(span.attributes)]
     named: dict[str, dict[str, Any]] = {}
@@ -233,6 +236,7 @@ def _query(said: Conversation, retrievals: list[Span]) -> str | None:
         text for span in retrievals if (text := span.first("gen_ai.retrieval.query.text", "input.value"))
     ]
     within = [text for text in asked if said.query is None or str(text) in said.query]
+    within = [text for text in within if not str(text).startswith(HIDDEN)]
     return within[0] if within else said.query
 
 

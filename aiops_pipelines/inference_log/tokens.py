@@ -147,7 +147,7 @@ def token_columns(
 def first_count(values: Mapping[str, Any], names: Sequence[str]) -> int | None:
     """Return the first count found under one of the names, where a dot goes one object down; None if none is.
 
-    A count may be written as text: databases export 64-bit numbers so.
+    A count may be written as text: databases export 64-bit numbers so, and pandas whole ones as "12.0".
 
     Raises:
         RecordError: the value is no whole number from 0 on; the field is named.
@@ -159,7 +159,8 @@ def first_count(values: Mapping[str, Any], names: Sequence[str]) -> int | None:
             for step in name.split("."):
                 value = value.get(step) if isinstance(value, Mapping) else None
         if value is not None:
-            return count(f"usage.{name}", int(value) if spelt(value) else value)
+            whole = value.removesuffix(".0") if isinstance(value, str) else value
+            return count(f"usage.{name}", int(whole) if spelt(whole) else value)
     return None
 
 

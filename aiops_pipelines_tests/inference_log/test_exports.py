@@ -276,6 +276,26 @@ def test_weave_operations_without_a_kind_are_known_by_their_client():
     assert batch.traces[0]["endpoint"] == "answer"
 
 
+def test_weave_leaves_thoughts_of_gemini_out_of_its_summary():
+    stated = {"prompt_token_count": 100, "candidates_token_count": 20, "total_token_count": 170}
+    call = WEAVE_CALL | {
+        "op_name": "weave:///e/p/op/google.genai.models.Models.generate_content:dddd",
+        "attributes": {},
+        "inputs": {"model": "gemini-2.5-flash", "contents": "why?"},
+        "output": {
+            "model_version": "gemini-2.5-flash-001",
+            "usage_metadata": stated | {"thoughts_token_count": 50},
+        },
+        "summary": {"usage": {"gemini-2.5-flash": {"requests": 1, **stated}}},
+    }
+    counted = call | {"id": "c", "op_name": "weave:///e/p/op/google.genai.models.Models.count_tokens:dddd"}
+    batch = batch_of(WEAVE, call, counted)
+    [record] = batch.records
+    assert (record["output_visible"], record["reasoning"], record["tokens_total"]) == (20, 50, 170)
+    assert record["model_served"] == "gemini-2.5-flash-001"
+    assert sum(batch.ignored.values()) == 1
+
+
 def test_weave_feedback_is_on_its_call():
     batch = batch_of(WEAVE, WEAVE_CALL)
     said = [

@@ -7,6 +7,7 @@ import pytest
 
 from aiops_pipelines.inference_log.langfuse import read
 from aiops_pipelines.inference_log.langfuse_usage import langfuse_tokens
+from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
 from aiops_pipelines_tests.inference_log.test_tokens import five
 
 CALL = {
@@ -146,6 +147,27 @@ def test_audio_that_only_completes_the_total_is_input():
         2,
         0,
     )
+
+
+def test_text_that_openinference_calls_cached_for_litellm_is_fresh():
+    """Langfuse keeps the name and takes nothing off the input for it."""
+    usage = {"input": 100, "output": 5, "total": 105, "prompt_details.cache_input": 100}
+    [record] = batch_of(CALL | {"usage_details": usage}).records
+    assert (record["input_uncached"], record["cache_read"]) == (100, 0)
+
+
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+def test_a_tier_under_whose_name_langchain_counts(tier):
+    """It takes each count off the input or the output that it hands to Langfuse."""
+    counts = {
+        f"input_{tier}_cache_read": 64,
+        f"input_{tier}": 36,
+        f"output_{tier}_reasoning": 15,
+        f"output_{tier}": 5,
+    }
+    [record] = batch_of(CALL | {"usage_details": {"input": 0, "output": 0, "total": 120, **counts}}).records
+    assert [record[name] for name in TOKEN_COLUMNS] == [36, 64, 0, 5, 15]
+    assert record["service_tier"] == tier
 
 
 def test_a_total_that_is_no_sum_is_flagged():

@@ -89,3 +89,37 @@ def test_failures_guardrails_and_searches():
 def test_other_objects_are_set_aside():
     assert "LiteLLM payloads" in batch_of({"id": 1}).rejections[0].reason
     assert batch_of(CALL | {"call_type": "arerank"}).ignored == {"arerank": 1}
+
+
+PICTURE = {"input_tokens": 50, "output_tokens": 4160, "total_tokens": 4210}
+
+
+@pytest.mark.parametrize(
+    ("called", "usage", "operation"),
+    [
+        ("agenerate_content_stream", CACHED, "chat"),
+        ("aanthropic_messages", CACHED, "chat"),
+        ("allm_passthrough_route", CACHED, "chat"),
+        ("aimage_generation", PICTURE, "other"),
+        ("aimage_generation", None, None),
+        ("arerank", {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, None),
+        ("aretrieve_batch", CACHED, None),
+    ],
+)
+def test_what_asks_a_model_by_its_type_or_by_its_usage(called, usage, operation):
+    """The state of a batch sums up requests each time that it is asked for."""
+    batch = batch_of(CALL | {"call_type": called, "metadata": {"usage_object": usage}})
+    assert [(r["operation"], r["tokens_total"]) for r in batch.records] == (
+        [(operation, usage["total_tokens"])] if operation else []
+    )
+    assert batch.ignored == ({} if operation else {called: 1})
+
+
+@pytest.mark.parametrize(
+    "hidden", ["redacted-by-litellm", "redacted by litellm. 'litellm.turn_off_message_logging=True'"]
+)
+def test_what_stands_in_place_of_texts_is_none(hidden):
+    response = {"choices": [{"message": {"content": hidden}, "finish_reason": "stop"}] * 2}
+    messages = [{"role": "user", "content": hidden}]
+    [record] = batch_of(CALL | {"messages": messages, "response": response}).records
+    assert (record["query"], record["answer"], record["tokens_total"]) == (None, None, 930)

@@ -3,6 +3,7 @@
 import json
 
 from aiops_pipelines.inference_log.mlflow import read, recognises
+from aiops_pipelines.inference_log.record import TOKEN_COLUMNS
 from aiops_pipelines_tests.inference_log.renderings import START_NS
 
 
@@ -63,6 +64,17 @@ def test_the_usage_of_a_trace_is_that_of_its_only_call():
     assert (record["input_uncached"], record["output_visible"]) == (9, 2)
     calls = batch_of(trace(span("a" * 16, CHAT), span("b" * 16, CHAT), trace_metadata=whole)).records
     assert [record["tokens_total"] for record in calls] == [None, None]  # whose they are cannot be told
+
+
+def test_what_anthropic_cached_is_beside_the_input_and_in_no_total():
+    """The control: of others the total decides."""
+    usage = {"input_tokens": 900, "output_tokens": 100, "total_tokens": 1000}
+    cached = {"cache_read_input_tokens": 500, "cache_creation_input_tokens": 300}
+    values = CHAT | {"mlflow.chat.tokenUsage": usage | cached}
+    [record] = batch_of(trace(span("c" * 16, values | {"mlflow.message.format": "anthropic"}))).records
+    assert [record[name] for name in TOKEN_COLUMNS] == [900, 500, 300, 100, 0]
+    [record] = batch_of(trace(span("c" * 16, values | {"mlflow.message.format": "openai"}))).records
+    assert [record[name] for name in TOKEN_COLUMNS] == [100, 500, 300, 100, 0]
 
 
 def test_assessments_are_feedback_on_their_span():

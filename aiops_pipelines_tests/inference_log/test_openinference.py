@@ -38,6 +38,19 @@ def nested(row):
     return found
 
 
+def test_counts_of_a_data_frame_in_a_csv_file_are_text_of_floats():
+    counts = {f"attributes.llm.token_count.{name}": "9.0" for name in ("prompt", "completion")}
+    [record] = batch_of(LLM | counts).records
+    assert record["tokens_total"] == 18
+    assert batch_of(LLM | {"attributes.llm.token_count.prompt": "9.5"}).rejections
+
+
+def test_what_stands_in_place_of_texts_is_none():
+    hidden = {"attributes.input.value": "__REDACTED__", "attributes.output.value": "__REDACTED__"}
+    [record] = batch_of(RETRIEVER | hidden, LLM | hidden).records
+    assert (record["query"], record["answer"], record["tokens_total"]) == (None, None, 11)
+
+
 def test_a_column_of_nested_attributes_or_events_may_be_text():
     text = {
         "attributes.llm": json.dumps({"model_name": "gpt-4o", "token_count": {"prompt": 9, "completion": 2}}),

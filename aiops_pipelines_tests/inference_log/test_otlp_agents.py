@@ -217,6 +217,72 @@ def test_cached_tokens_that_only_a_dump_of_the_answer_holds(framework):
     assert read_with(**{"output.value": "usage='much'"}) == (1001, 0, 0, 101, 0)
 
 
+@pytest.mark.parametrize(
+    ("library", "stated", "read"),
+    [
+        ("openinference.instrumentation.litellm", {"cache_input": 1001}, 0),
+        ("openinference.instrumentation.litellm", {"cache_input": 901, "audio": 100}, 0),
+        ("openinference.instrumentation.litellm", {"cache_input": 800, "cache_read": 201}, 201),
+        ("", {"cache_input": 1001}, 0),
+        ("app", {"cache_input": 201}, 201),
+    ],
+)
+def test_text_that_openinference_calls_cached_for_litellm_is_fresh(library, stated, read):
+    details = {f"llm.token_count.prompt_details.{name}": count for name, count in stated.items()}
+    [record] = of(library, span(ONE, LLM | details), reader=read_openinference).records
+    assert counts(record) == (1001 - read, read, 0, 101, 0)
+
+
+@pytest.mark.parametrize(
+    ("library", "sold_by", "beside"),
+    [
+        ("opentelemetry.instrumentation.bedrock", "AWS", True),
+        ("opentelemetry.instrumentation.openai.v1", "openai", False),
+        ("openlit.instrumentation.anthropic", "anthropic", True),
+        ("openlit.instrumentation.bedrock", "aws.bedrock", True),
+        ("openlit.instrumentation.openai", "openai", False),
+        ("@openlit/instrumentation-anthropic", "anthropic", True),
+        ("org.springframework.boot", "anthropic", True),
+        ("org.springframework.boot", "openai", False),
+        ("openinference.instrumentation.agno", "Anthropic", True),
+        ("openinference.instrumentation.agno", "OpenAI", False),
+        ("opentelemetry.instrumentation.llamaindex", "anthropic", True),
+    ],
+)
+@pytest.mark.parametrize("read", ["cache_read.input_tokens", "cache_read_input_tokens"])
+def test_libraries_that_count_what_was_cached_beside_the_input_and_in_no_total(
+    library, sold_by, beside, read
+):
+    values = {
+        **CHAT,
+        "gen_ai.system": sold_by,
+        "gen_ai.usage.input_tokens": "900",
+        "gen_ai.usage.output_tokens": "100",
+        "gen_ai.usage.total_tokens": "1000",
+        f"gen_ai.usage.{read}": "500",
+        "gen_ai.usage.cache_creation.input_tokens": "300",
+    }
+    [record] = of(library, span(ONE, values)).records
+    assert counts(record) == (900 if beside else 100, 500, 300, 100, 0)
+    assert record["token_convention"] == ("disjoint" if beside else "inclusive")
+
+
+@pytest.mark.parametrize("usage", [{}, {"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 2}])
+@pytest.mark.parametrize(("named", "made"), [("N/A", 2), ("__fake_id__", 2), ("chatcmpl-1", 1)])
+def test_calls_without_a_response_id_are_as_many_as_they_are(named, made, usage):
+    """Semantic Kernel writes N/A where a connector gives none. The control: an id that is one."""
+    values = {**CHAT, **usage, "gen_ai.response.id": named}
+    batch = of("Microsoft.SemanticKernel.Diagnostics", span(ONE, values), span(TWO, values, start=2))
+    assert len(batch.records) == made
+
+
+def test_a_model_that_spring_ai_does_not_know_is_none():
+    known = one(span(ONE, {**CHAT, "gen_ai.response.model": "none", "gen_ai.usage.input_tokens": "9"}))
+    assert (known["model_requested"], known["model_served"]) == ("gpt-4o", None)
+    unknown = {**CHAT, "gen_ai.request.model": "none", "gen_ai.response.model": "gpt-4o"}
+    assert one(span(ONE, unknown))["model_requested"] == "gpt-4o"
+
+
 def test_an_embedding_of_haystack_by_openinference_says_its_usage_in_its_dump():
     values = {
         "openinference.span.kind": "EMBEDDING",

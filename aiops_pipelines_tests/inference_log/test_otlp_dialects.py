@@ -158,6 +158,59 @@ def test_a_usage_that_names_no_counts_leaves_those_of_the_span(beside):
     assert one(span("1" * 16, {**USAGE, **beside}))["tokens_total"] == 2500
 
 
+@pytest.mark.parametrize("tier", ["flex", "priority"])
+def test_a_tier_under_whose_name_langchain_counts(tier):
+    usage = {
+        "input_tokens": 100,
+        "output_tokens": 20,
+        "total_tokens": 120,
+        "input_token_details": {f"{tier}_cache_read": 64, tier: 36},
+        "output_token_details": {f"{tier}_reasoning": 15, tier: 5},
+    }
+    record = one(
+        span(
+            "1" * 16,
+            {
+                "langsmith.span.kind": "llm",
+                "langsmith.metadata.usage_metadata": json.dumps(usage),
+            },
+        )
+    )
+    assert [record[name] for name in TOKEN_COLUMNS] == [36, 64, 0, 5, 15]
+    assert record["service_tier"] == tier
+
+
+@pytest.mark.parametrize("around", ["wrapper", "langchain", "none"])
+def test_details_that_langsmith_hands_on_in_the_answer_alone(around):
+    usage = {
+        **{"input_tokens": 100, "output_tokens": 20, "total_tokens": 120},
+        "input_token_details": {"cache_read": 64},
+        "output_token_details": {"reasoning": 15},
+    }
+    completion = {
+        "wrapper": {"choices": [{"message": {"content": "Yes."}}], "usage_metadata": usage},
+        "langchain": {"generations": [[{"message": {"lc": 1, "kwargs": {"usage_metadata": usage}}}]]},
+        "none": {"generations": [[]]},
+    }
+    record = one(
+        span(
+            "1" * 16,
+            {
+                "langsmith.span.kind": "llm",
+                "gen_ai.completion": json.dumps(completion[around]),
+                "gen_ai.usage.input_tokens": 100,
+                "gen_ai.usage.output_tokens": 20,
+                "gen_ai.usage.total_tokens": 120,
+                "gen_ai.usage.input_token_details": str(usage["input_token_details"]),
+                "gen_ai.response.service_tier": "flex",
+            },
+        )
+    )
+    counts = [100, 0, 0, 20, 0] if around == "none" else [36, 64, 0, 5, 15]
+    assert [record[name] for name in TOKEN_COLUMNS] == counts
+    assert record["service_tier"] == "flex"
+
+
 def test_a_prompt_template_of_langsmith_is_no_call():
     template = {
         "gen_ai.operation.name": "chat",
@@ -201,6 +254,23 @@ def test_a_call_of_googles_adk_by_hand():
     assert [record[name] for name in counts] == [400, 2100, 60, 40, 2600]
     assert (record["provider"], record["session_id"], record["query"]) == ("google", "s1", "Rain?")
     assert record["answer"] == "Yes."
+
+
+def test_thoughts_of_googles_adk_where_no_texts_are_logged():
+    values = {
+        **ADK,
+        "gcp.vertex.agent.llm_request": "{}",
+        "gcp.vertex.agent.llm_response": "{}",
+        "gen_ai.usage.input_tokens": 2500,
+        "gen_ai.usage.output_tokens": 60,
+        "gen_ai.usage.experimental.reasoning_tokens": 40,
+        "gen_ai.usage.experimental.cached_tokens": 2100,
+        "gen_ai.usage.experimental.reasoning_tokens_limit": 1024,
+    }
+    assert [one(span("1" * 16, values))[name] for name in TOKEN_COLUMNS] == [400, 2100, 0, 60, 40]
+    newer = {**values, "gen_ai.usage.output_tokens": 100, "gen_ai.usage.reasoning.output_tokens": 40}
+    del newer["gen_ai.usage.experimental.reasoning_tokens"], newer["gen_ai.usage.experimental.cached_tokens"]
+    assert [one(span("1" * 16, newer))[name] for name in TOKEN_COLUMNS] == [2500, 0, 0, 60, 40]
 
 
 def test_a_tool_of_googles_adk_says_empty_requests_and_is_no_call():
@@ -373,7 +443,10 @@ def test_further_names_of_a_cost(name):
     assert one(span("1" * 16, {**USAGE, name: 0.5}))["cost_reported_usd"] == 0.5
 
 
-@pytest.mark.parametrize("name", ["acompletion", "aresponses", "llm_call", "text_completions"])
+@pytest.mark.parametrize(
+    "name",
+    ["acompletion", "aresponses", "llm_call", "text_completions", "chat.completions", "text.completions"],
+)
 def test_further_names_of_a_call(name):
     assert one(span("1" * 16, {**USAGE, "gen_ai.operation.name": name}))["tokens_total"] == 2500
 
@@ -411,16 +484,17 @@ def test_a_failure_that_only_its_spans_name_tells_of(library, name, values, mode
     assert found == ([("error", model)] if model else [])
 
 
-def test_older_names_of_dotnet_and_the_user_of_openlit():
+@pytest.mark.parametrize(("given", "generated"), [("input", "output"), ("prompt", "completion")])
+def test_older_names_of_dotnet_and_the_user_of_openlit(given, generated):
     values = {
         "gen_ai.operation.name": "chat",
-        "gen_ai.response.input_tokens": 10,
-        "gen_ai.response.output_tokens": 3,
+        f"gen_ai.response.{given}_tokens": 10,
+        f"gen_ai.response.{generated}_tokens": 3,
         "gen_ai.request.user": "u7",
     }
     record = one(span("1" * 16, values))
     assert (record["tokens_total"], record["user_id"]) == (13, "u7")
-    assert json.loads(record["usage_raw"])["gen_ai.response.input_tokens"] == 10
+    assert json.loads(record["usage_raw"])[f"gen_ai.response.{given}_tokens"] == 10
 
 
 MODEL = {"model_dict.class_name": "openai_llm", "model_dict.model_name": "gpt-4o"}

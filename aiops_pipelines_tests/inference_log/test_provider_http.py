@@ -109,6 +109,32 @@ def test_the_model_of_a_path_is_the_model_asked_for():
             },
             ("error", "INVALID_TOOL"),
         ),
+        (
+            {
+                "response": '{"contentBlockDelta": {"delta": {"text": "a"}}}\n{"throttlingException": {"message": "slow"}}'
+            },
+            ("error", "throttlingException"),
+        ),
+        (
+            {"status": 429, "response": {"__type": "com.amazon#ThrottlingException", "message": "slow"}},
+            ("error", "ThrottlingException"),
+        ),
+        (
+            {
+                "status": 400,
+                "response": {"object": "error", "type": "BadRequestError", "code": 400, "message": "long"},
+            },
+            ("error", "BadRequestError"),
+        ),
+        (
+            {
+                "path": "/api/v1/services/aigc/text-generation/generation",
+                "status": 401,
+                "response": {"code": "InvalidApiKey", "message": "no"},
+            },
+            ("error", "InvalidApiKey"),
+        ),
+        ({"status": 401, "response": {"message": "invalid api token"}}, ("error", "HTTP 401")),
         ({"response": {"error": "overloaded"}}, ("error", "error")),
         ({"status": 500, "response": {"error": {"type": {"deep": [1]}}}}, ("error", "{'deep': [1]}")),
     ],
@@ -116,6 +142,7 @@ def test_the_model_of_a_path_is_the_model_asked_for():
 def test_outcomes(changes, outcome):
     [record] = batch_of(CALL | changes).records
     assert (record["status"], record["error_type"]) == outcome
+    assert record["answer"] is None or changes.get("status", 200) < 400
 
 
 STREAMS = {
@@ -146,6 +173,15 @@ STREAMS = {
     "groq": (
         [{"choices": [{"delta": {"content": "Hello"}}]},
          {"choices": [{"delta": {}, "finish_reason": "stop"}], "x_groq": {"usage": {"prompt_tokens": 4, "completion_tokens": 1}}}], (4, 1)),
+    "llama.cpp": (
+        [{"content": "Hel", "stop": False, "tokens_predicted": 0, "tokens_evaluated": 4}, {"content": "lo", "stop": False},
+         {"content": "", "stop": True, "stop_type": "eos", "tokens_predicted": 1, "tokens_evaluated": 4}], (4, 1)),
+    "dashscope, what is new": (
+        [{"output": {"choices": [{"message": {"content": text}, "finish_reason": end}]}, "usage": {"input_tokens": 4, "output_tokens": count}}
+         for text, end, count in (("Hel", "null", 0), ("lo", "null", 1), ("", "stop", 1))], (4, 1)),
+    "dashscope, all until then": (
+        [{"output": {"text": text, "finish_reason": end}, "usage": {"input_tokens": 4, "output_tokens": count}}
+         for text, end, count in (("Hel", "null", 0), ("Hello", "stop", 1))], (4, 1)),
 }  # fmt: skip
 
 
@@ -163,8 +199,9 @@ def test_streams_are_put_together(name):
           {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hel"}}], (4, 1)),
         ([{"candidates": [{"content": {"parts": [{"text": "Hel"}]}}], "usageMetadata": {"promptTokenCount": 4, "totalTokenCount": 4}}], (4, 0)),
         ([{"choices": [{"delta": {"content": "Hel"}}], "usage": {"prompt_tokens": 4, "completion_tokens": 1}}], (4, 1)),
+        ([{"content": "Hel", "stop": False, "tokens_predicted": 1, "tokens_evaluated": 4}], (4, 1)),
     ],
-    ids=["anthropic", "gemini", "counted up in each part"],
+    ids=["anthropic", "gemini", "counted up in each part", "llama.cpp"],
 )  # fmt: skip
 def test_a_stream_that_was_cut_has_the_counts_so_far_and_is_ambiguous(parts, counts):
     cut = stream(*parts).removesuffix("data: [DONE]\n\n")
@@ -174,6 +211,40 @@ def test_a_stream_that_was_cut_has_the_counts_so_far_and_is_ambiguous(parts, cou
     end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
     [whole] = batch_of(CALL | {"response": stream(*parts, end)}).records
     assert whole["token_convention"] != "ambiguous"
+
+
+@pytest.mark.parametrize(
+    ("path", "end"),
+    [
+        ("/v1/audio/transcriptions", "transcript.text.done"),
+        ("/v1/audio/speech", "speech.audio.done"),
+        ("/v1/images/generations", "image_generation.completed"),
+        ("/v1/images/edits", "image_edit.completed"),
+    ],
+)
+def test_streams_of_pictures_and_recordings_end_by_their_type_and_are_no_chats(path, end):
+    usage = {"input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
+    response = stream({"type": end, "usage": usage}).removesuffix("data: [DONE]\n\n")
+    [record] = batch_of(CALL | {"path": path, "response": response}).records
+    assert (record["operation"], record["tokens_total"], record["token_convention"]) == (
+        "other",
+        59,
+        "inclusive",
+    )
+
+
+def test_an_answer_may_hold_what_only_python_takes_for_the_end_of_a_line():
+    said = {"type": "message", "content": [{"type": "output_text", "text": "one\u2028two\x85"}]}
+    usage = {"input_tokens": 4, "output_tokens": 1}
+    part = {"type": "response.completed", "response": {"output": [said], "usage": usage}}
+    response = f"event: x\r\ndata: {json.dumps(part, ensure_ascii=False)}\r\n\r\n"
+    [record] = batch_of(CALL | {"response": response}).records
+    assert (record["answer"], record["tokens_total"]) == ("one\u2028two\x85", 5)
+
+
+def test_what_huggingface_generates_is_the_answer_alone_or_in_a_list():
+    for response in ({"generated_text": "Hello"}, [{"generated_text": "Hello", "details": {}}]):
+        assert batch_of(CALL | {"path": "/generate", "response": response}).records[0]["answer"] == "Hello"
 
 
 def test_a_converse_stream_has_ended_with_its_stop_reason():

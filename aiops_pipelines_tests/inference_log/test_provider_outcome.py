@@ -93,6 +93,9 @@ def test_how_a_call_ended(body, status, error):
         ({"usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 1, "trafficType": "ON_DEMAND"}}, None),
         ({"usage": {"inputTokens": 1, "outputTokens": 1}, "serviceTier": {"type": "flex"}}, "flex"),
         ({"usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 1, "trafficType": 1}}, None),
+        ({"usage": {"input_tokens": 1, "output_tokens": 1, "service_tier": "standard", "speed": "fast"}}, "fast"),
+        ({"usage": {"input_tokens": 1, "output_tokens": 1, "service_tier": "priority", "speed": "standard"}}, "priority"),
+        ({"usage": USAGE | {"speed": 120.5}}, None),
     ],
 )  # fmt: skip
 def test_the_tier_that_served_a_call(body, tier):
@@ -142,6 +145,7 @@ def test_what_was_asked_beside_the_messages_is_a_call_of_its_own():
     ("host", "provider"),
     [
         ("shop-eastus2.cognitiveservices.azure.com", "azure"), ("bedrock-mantle.us-east-1.api.aws", "aws"),
+        ("gateway.azure-api.net", "azure"), ("adb-1.11.azuredatabricks.net", "databricks"), ("open.bigmodel.cn", "zhipuai"),
         ("api.together.ai", "together"), ("localhost:11434", "ollama"), ("llm.internal:8000", "llm.internal"), ("", None),
     ],
 )  # fmt: skip

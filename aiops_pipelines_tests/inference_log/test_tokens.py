@@ -189,6 +189,32 @@ def test_fields_of_other_providers_that_are_null_change_nothing(usage):
     assert provider_tokens(padded) == provider_tokens(usage)
 
 
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        (
+            {"prompt_tokens": 100, "completion_tokens": 20, "prompt_token_details": {"cached_tokens": 64}},
+            (36, 64, 0, 20, 0),
+        ),
+        (
+            {
+                "promptTokenCount": 100,
+                "responseTokenCount": 20,
+                "thoughtsTokenCount": 5,
+                "totalTokenCount": 125,
+            },
+            (100, 0, 0, 20, 5),
+        ),
+        (
+            {"prompt_token_count": 100, "response_token_count": 20, "total_token_count": 120},
+            (100, 0, 0, 20, 0),
+        ),
+    ],
+)
+def test_names_of_gateways_and_of_geminis_live_sessions(usage, counts):
+    assert five(provider_tokens(usage)) == counts
+
+
 def test_the_total_overrules_the_shape():
     assert split(Usage(100, 20, cache_read=80, total=200)) == Tokens(100, 80, 0, 20, 0, 200, "disjoint")
     beside = Usage(100, 20, cache_read=80, total=120, cached_inside=False)
