@@ -22,14 +22,16 @@ def notebook(data: bytes) -> str:
     except json.JSONDecodeError as error:
         raise UnreadableFile(f"It is not a notebook: line {error.lineno} is not JSON.") from error
     content = content if isinstance(content, dict) else {}
-    worksheets = content.get("worksheets")  # before format 4
-    cells = worksheets[0].get("cells") if worksheets else content.get("cells")
-    if not isinstance(cells, list):
+    sheets = content.get("worksheets") or [content]  # before format 4
+    lists = [sheet.get("cells") for sheet in sheets]
+    if not all(isinstance(one, list) for one in lists):
         raise UnreadableFile("It is not a notebook: it has no list of cells.")
     about = content.get("metadata") or {}
     named = (about.get("language_info") or {}).get("name") or (about.get("kernelspec") or {}).get("language")
     language = named or ""
-    return "\n\n".join(block for cell in cells for block in _blocks(cell, language) if block.strip())
+    return "\n\n".join(
+        block for cells in lists for cell in cells for block in _blocks(cell, language) if block.strip()
+    )
 
 
 def _blocks(cell: Mapping[str, Any], language: str) -> Iterator[str]:

@@ -34,7 +34,10 @@ def html(data: bytes) -> str:
 
 
 def content(page: str) -> str:
-    """Return the content of a page as Markdown-like text, under its title where it has no main heading."""
+    """Return the content of a page as Markdown-like text, under its title where it has no main heading.
+
+    A page that scripts fill in a browser says nothing here but its title, which alone is nothing.
+    """
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(page, "html.parser")
@@ -49,7 +52,8 @@ def content(page: str) -> str:
     places = (soup.find("main"), soup.find(role="main"), soup.body)
     place = next((one for one in places if one and one.get_text(strip=True)), soup)
     text = "\n\n".join(_blocks(place))
-    return text if not title or any(map(_flat, place("h1"))) else f"# {title}\n\n{text}"
+    untitled = text and title and not any(map(_flat, place("h1")))
+    return f"# {title}\n\n{text}" if untitled else text
 
 
 def _decoded(data: bytes) -> str:

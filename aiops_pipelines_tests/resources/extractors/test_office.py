@@ -149,6 +149,8 @@ def test_a_notebooks_words_and_code_are_kept_and_only_short_outputs():
     )
     old = {"worksheets": [{"cells": [{"cell_type": "heading", "level": 2, "source": "Old"}]}]}
     assert notebook(json.dumps(old).encode()) == "## Old"
+    old["worksheets"] *= 2
+    assert notebook(json.dumps(old).encode()) == "## Old\n\n## Old"
     for content, why in (
         (b"{", "line 1 is not JSON"),
         (b"[]", "no list of cells"),

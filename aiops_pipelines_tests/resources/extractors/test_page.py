@@ -54,6 +54,10 @@ def test_a_page_without_a_heading_takes_its_title():
     assert html(b"just words") == "just words"
 
 
+def test_a_page_that_scripts_would_fill_holds_nothing():
+    assert html(b"<title>Fees</title><div id=root></div><noscript>Enable scripts.</noscript>") == ""
+
+
 def test_words_are_neither_joined_nor_torn():
     page = b"""<h1>User<br>Guide</h1><p>Main Street 5<br>80331 Munich, <a>one<br/>two</a></p><pre>a<br>b</pre>
     <table><tr><th><code><span>--user</span><span>=NAME</span></code></th><td>f<b>oo</b>bar<p>x</p><p>y</p></td></tr>
