@@ -10,6 +10,7 @@ _DIRECTIVE = re.compile(r"\s*\.\.\s+([\w:.+-]+)::(?:\s+|$)(.*)")
 _CODE = {"code-block", "code", "sourcecode", "highlight", "literalinclude", "parsed-literal"}
 _CODE |= {"math", "raw", "doctest", "testcode", "testoutput", "prompt", "graphviz", "digraph", "mermaid"}
 _NOTES = {"note", "warning", "tip", "hint", "important", "attention", "caution", "danger", "error", "seealso"}
+_UNSEEN = {"toctree", "contents", "index", "meta"}
 _MARKER = re.compile(r"\.\.\s+(\w+)::")
 _COMMENT = re.compile(r"\s*\.\.\s+(?![\s\[_|]|[\w:.+-]+::(?:\s|$))")
 _TARGET = re.compile(r"\s*\.\.(?:\s+_[^:]+(?::[^:]+)*:)?\s*$")
@@ -39,7 +40,7 @@ def rst(data: bytes) -> str:
             below = lines[at + 1 : at + 2] if line.strip() == ".." else []
             comment = any(below) and _margin(below[0]) > _margin(line)
             at = _indented(lines, at + 1, _margin(line))[0] if comment else at + 1
-        elif ".." in line and (_COMMENT.match(line) or (directive and directive[1] == "toctree")):
+        elif ".." in line and (_COMMENT.match(line) or (directive and directive[1] in _UNSEEN)):
             at, _ = _indented(lines, at + 1, _margin(line))
         elif "::" in line and _opens_code(line, directive):
             before = "" if directive else line.rstrip().removesuffix("::").rstrip() + ":"

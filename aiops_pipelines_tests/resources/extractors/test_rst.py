@@ -77,6 +77,11 @@ def test_a_comment_may_begin_below_its_dots():
     assert rst(text) == "Seen.\n\n   Quoted.\n\n- x\n\n  y\n\nAlso."
 
 
+def test_lists_of_contents_and_words_for_machines_are_nothing():
+    text = b".. meta::\n   :description: x\n\nA\n===\n.. contents:: Here\n   :local:\n\n.. index:: x\n   single: y\n\nText."
+    assert rst(text) == "# A\n\nText."
+
+
 @given(
     st.lists(
         st.sampled_from(["Title", "=====", "-----", "", "  code", "Text::", ".. code:: x", "words here"]),
