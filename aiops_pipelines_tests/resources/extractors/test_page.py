@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from aiops_pipelines.resources.extractors.page import html
@@ -52,6 +54,18 @@ def test_a_page_without_a_heading_takes_its_title():
     assert html(b"<title>Fees</title><h1></h1><p>None.</p>") == "# Fees\n\nNone."
     assert html(b"<title>Fees</title><p>None.</p>") == "# Fees\n\nNone."
     assert html(b"just words") == "just words"
+
+
+def test_ends_that_html_lets_a_page_leave_out_are_not_missed():
+    page = """<dl><dt>Fee</dt><dd><p>None.</p><p>Ever.</p></dd><dt>Time</dt><dd>Days</dd></dl>
+    <ul><li>one<ul><li>two</li><li>three</li></ul></li><li>four</li></ul>
+    <table><caption>Plans</caption><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>c</td><td><p>d</p>
+    </td></tr><tr><td>e</td><td><table><tr><td>f</td></tr></table></td></tr></tbody></table><p>one</p><h2>two</h2>"""
+    without = re.sub("</(?!dl|ul|table|h2)[a-z]+>", "", page)
+    assert html(without.encode()) == html(page.encode())
+    assert html(b"<p hidden>gone<p>seen<div>a</p>b</div>") == "seen\n\na\n\nb"
+    assert html(b"<p>x" * 2_000).count("x") == 2_000
+    assert len(html(b"<table>" + b"<tr><td>a<td>b" * 500)) == 500 * len("| a | b |\n") - 1
 
 
 def test_a_page_that_scripts_would_fill_holds_nothing():
