@@ -106,6 +106,26 @@ def test_docx_reads_as_with_all_changes_accepted():
     ]  # fmt: skip
 
 
+def test_docx_words_that_are_set_hidden_are_not_read():
+    def run(text, settings):
+        return f'<w:r w:rsidR="0"><w:rPr>{settings}</w:rPr><w:t>{text}</w:t></w:r>'
+
+    runs = [
+        run("a", "<w:b/>"),
+        run("gone", "<w:b/><w:vanish/><w:i/>"),
+        run("b", '<w:vanish w:val="0"/>'),
+        run("c", '<w:rPrChange w:id="1" w:author="x"><w:rPr><w:vanish/></w:rPr></w:rPrChange>'),
+        run("gone", '<w:vanish w:val="true"/>'),
+        run("d", "<w:webHidden/>"),
+    ]
+    document = word.Document()
+    mark = "<w:pPr><w:rPr><w:vanish/></w:rPr></w:pPr>"  # of the paragraph, not of its words
+    document.element.body.insert(-1, parse_xml(f"<w:p {nsdecls('w')}>{mark}{''.join(runs)}</w:p>"))
+    buffer = io.BytesIO()
+    document.save(buffer)
+    assert docx(buffer.getvalue()) == "abcd"
+
+
 def test_docx_notes_stand_at_the_end():
     document = make_docx()
     notes = (
