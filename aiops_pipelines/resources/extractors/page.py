@@ -24,15 +24,16 @@ _CHARSETS = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk
 _CHARSETS |= {"shift_jis": "cp932", "euc_kr": "cp949"}
 """What browsers read in place of the encoding a page names: its superset."""
 _BLOCKS = {"p", "div", "section", "article", "main", "header", "footer", "aside", "blockquote", "dl", "dd"}
-_BLOCKS |= {"form", "center", "dialog", "hgroup", "menu", "search"}
+_BLOCKS |= {"form", "center", "dialog", "hgroup", "menu", "search", "hr"}
 _BLOCKS |= {"ul", "ol", "figure", "figcaption", "details", "body", "html", "address", "fieldset"}
 _TERMS = {"dt", "summary", "legend"}
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+_APART = _BLOCKS | _TERMS | _HEADINGS | {"li", "pre", "table", "tr"}
 _CELLS, _SECTIONS = {"td", "th"}, {"thead", "tbody", "tfoot"}
 _IN_PARAGRAPH = (frozenset({"p"}), frozenset(_CELLS | {"table", "caption", "button", "object"}))
 _IN_TERM = (frozenset({"dt", "dd"}), frozenset({"dl", "table"}))
 _IN_ROW = frozenset(_CELLS | {"tr", "caption"})
-_ENDS = {name: [_IN_PARAGRAPH] for name in (_BLOCKS - {"body", "html"}) | _HEADINGS | {"pre", "table", "hr"}}
+_ENDS = {name: [_IN_PARAGRAPH] for name in (_BLOCKS - {"body", "html"}) | _HEADINGS | {"pre", "table"}}
 _ENDS |= {name: [_IN_TERM, _IN_PARAGRAPH] for name in ("dt", "dd")}
 _ENDS |= {"li": [(frozenset({"li"}), frozenset({"ul", "ol", "menu", "table"})), _IN_PARAGRAPH]}
 _ENDS |= {name: [(frozenset(_CELLS), frozenset({"tr", "table"}))] for name in _CELLS}
@@ -172,7 +173,7 @@ def _block(tag: "Tag") -> str:
         return _table(tag)
     if tag.name == "img" and len(told := str(tag.get("alt") or "").split()) > 2:
         return " ".join(told)
-    return together(_blocks(tag)) if tag.find(["p", "pre", "table", "ul", "ol"]) else ""
+    return together(_blocks(tag)) if _holds_blocks(tag) else ""
 
 
 def _language(tag: "Tag") -> str:
@@ -214,8 +215,23 @@ def _flat(tag: "Tag") -> str:
 
 
 def _text(tag: "Tag") -> str:
-    """Return all text of a tag as it stands, its line breaks too."""
-    return "".join(map(_broken, tag.descendants))
+    """Return all text of a tag as it stands, its line breaks too; blocks inside are lines."""
+    from bs4 import Tag
+
+    if not _holds_blocks(tag):
+        return "".join(map(_broken, tag.descendants))
+    text = ""
+    for child in tag.children:
+        inside = _text(child) if isinstance(child, Tag) else ""
+        apart = isinstance(child, Tag) and child.name in _APART
+        text += "\n" if apart and text[-1:] not in ("", "\n") else ""
+        text += inside or _broken(child)
+        text += "\n" if apart and text[-1:] not in ("", "\n") else ""
+    return text
+
+
+def _holds_blocks(tag: "Tag") -> bool:
+    return any(getattr(part, "name", None) in _APART for part in tag.descendants)
 
 
 def _broken(part: object) -> str:

@@ -86,6 +86,13 @@ def test_words_are_neither_joined_nor_torn():
     assert html(page) == "Codes\n\n```\nx\n```"
 
 
+def test_blocks_inside_a_link_a_heading_or_code_are_apart():
+    assert html(b"<a href=x><h3>Fees</h3><div>None.</div></a>a<hr>b") == "### Fees\n\nNone.\n\na\n\nb"
+    assert html(b"<my-card><section>a<b>b</b></section>c</my-card>") == "ab\n\nc"
+    assert html(b"<h2><div>a</div><div>b</div></h2><dt><div>c</div>d</dt>") == "## a b\n\n**c d**"
+    assert html(b"<pre><div>a</div><div>  b<i>c</i><br></div>d</pre>") == "```\na\n  bc\nd\n```"
+
+
 def test_a_form_around_the_page_is_the_page_and_buttons_have_words():
     page = b"<form id='aspnetForm'><h1>Leave</h1><p>You have 25 days.</p><input value='x'></form>"
     assert html(page) == "# Leave\n\nYou have 25 days."
