@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiops_pipelines.resources.extractors.notebook import notebook
 from aiops_pipelines.resources.extractors.page import html
 from aiops_pipelines.resources.extractors.pdf import pdf
-from aiops_pipelines.resources.extractors.plain import markdown, plain
+from aiops_pipelines.resources.extractors.plain import markdown, mdx, plain
 from aiops_pipelines.resources.extractors.rst import rst
 from aiops_pipelines.resources.extractors.word import docx
 from aiops_pipelines.resources.sources.base import MAX_BYTES
@@ -35,7 +35,7 @@ class Format:
 FORMATS = {
     ".md": Format("markdown", markdown, MAX_BYTES),
     ".markdown": Format("markdown", markdown, MAX_BYTES),
-    ".mdx": Format("markdown", markdown, MAX_BYTES),
+    ".mdx": Format("markdown", mdx, MAX_BYTES),
     ".txt": Format("text", plain, MAX_BYTES),
     ".html": Format("html", html),
     ".htm": Format("html", html),

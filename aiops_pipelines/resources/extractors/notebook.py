@@ -11,6 +11,8 @@ from aiops_pipelines.resources.unreadable import UnreadableFile
 OUTPUT_CHARACTERS = 300
 """A longer output is data or a log; a picture says nothing here."""
 _PICTURE = {"image/png", "image/jpeg", "image/svg+xml", "image/gif", "application/pdf"}
+_COLOUR = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
+"""What a terminal would colour by."""
 _OBJECT = re.compile(r"<[^<>]+ at 0x[0-9a-f]+>")
 """An object shown by its address, which is another one whenever the notebook is run."""
 
@@ -49,7 +51,8 @@ def _blocks(cell: Mapping[str, Any], language: str) -> Iterator[str]:
 def _shown(output: Mapping[str, Any]) -> str:
     """Return an output's text where it is short; errors, pictures and the names of objects are left out."""
     data = output.get("data") or {}
-    text = "" if _PICTURE & data.keys() else _joined(output.get("text", data.get("text/plain"))).strip()
+    text = "" if _PICTURE & data.keys() else _joined(output.get("text", data.get("text/plain")))
+    text = _COLOUR.sub("", text).strip()
     return text if len(text) <= OUTPUT_CHARACTERS and not _OBJECT.search(text) else ""
 
 

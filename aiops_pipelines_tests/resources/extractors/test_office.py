@@ -187,7 +187,7 @@ def test_names_of_objects_and_pictures_are_no_output():
     cells = [
         cell(data={"text/plain": "[<lines.Line2D at 0x118cfe0f0>]"}),
         cell(data={"image/png": "iVBO", "text/plain": "<Figure size 640x480 with 1 Axes>"}),
-        cell(data={"text/plain": "<Response [200]>"}),
+        cell(text=["\x1b[31m<Response\x1b[0m [200]>"]),
     ]
     text = notebook(json.dumps({"cells": cells}).encode())
     assert text == "\n\n".join(["```\nx\n```"] * 3 + ["```\n<Response [200]>\n```"])
@@ -208,6 +208,13 @@ def test_markdown_without_what_no_reader_sees():
         "# Fees\n\n\n\nNone  now.\n\n\n\n```\n<!-- code -->\n```\n\nWrite `<!-- x -->`.\n\n"
         "![x](data:image/png;base64,)\n\nAn open <!-- one."
     )
+
+
+def test_mdx_without_the_comments_of_its_expressions():
+    text = "# Fees\n\n{/* truncate */}\n\nNone {/* yet */} now.\n\n{/* a\n# b\n*/}\n\n```jsx\n{/* code */}\n```\n\n{/* open"
+    seen = "# Fees\n\n\n\nNone  now.\n\n\n\n```jsx\n{/* code */}\n```\n\n{/* open"
+    assert extracted(".mdx", text.encode()) == seen
+    assert extracted(".md", text.encode()) == text
 
 
 def test_what_a_notebook_leaves_empty_is_no_damage():
