@@ -37,6 +37,7 @@ _ENDS = {name: [_IN_PARAGRAPH] for name in (_BLOCKS - {"body", "html"}) | _HEADI
 _ENDS |= {name: [_IN_TERM, _IN_PARAGRAPH] for name in ("dt", "dd")}
 _ENDS |= {"li": [(frozenset({"li"}), frozenset({"ul", "ol", "menu", "table"})), _IN_PARAGRAPH]}
 _ENDS |= {name: [(frozenset(_CELLS), frozenset({"tr", "table"}))] for name in _CELLS}
+_ENDS |= {"a": [(frozenset({"a"}), frozenset(_APART | _CELLS | {"caption"}))]}
 _ENDS |= {"tr": [(_IN_ROW, frozenset({"table"}))]}
 _ENDS |= {name: [(_IN_ROW | _SECTIONS, frozenset({"table"}))] for name in _SECTIONS}
 """What a tag ends that HTML lets a page leave open, and beyond what it ends none."""

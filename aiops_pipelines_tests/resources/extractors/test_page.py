@@ -64,6 +64,7 @@ def test_ends_that_html_lets_a_page_leave_out_are_not_missed():
     without = re.sub("</(?!dl|ul|table|h2)[a-z]+>", "", page)
     assert html(without.encode()) == html(page.encode())
     assert html(b"<p hidden>gone<p>seen<div>a</p>b</div>") == "seen\n\na\n\nb"
+    assert html(b"<a name=n><h2>x</h2>y" * 600) == "\n\n".join(["## x\n\ny"] * 600)
     assert html(b"<p>x" * 2_000).count("x") == 2_000
     assert len(html(b"<table>" + b"<tr><td>a<td>b" * 500)) == 500 * len("| a | b |\n") - 1
 
