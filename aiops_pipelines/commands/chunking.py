@@ -39,8 +39,8 @@ def chunk_sweep(
     from aiops_pipelines.rag.sweep import CANDIDATES
     from aiops_pipelines.resources.chunk_sweep import ChunkSweep
 
+    chosen = [_candidate(name) for name in candidate] if candidate else CANDIDATES
     owners, books = given.systems(system), given.warehouse(WRITE_SECONDS)
-    chosen = [_named(name) for name in candidate] if candidate else CANDIDATES
     found = []
     for owner in owners:
         swept = ChunkSweep(books).run(
@@ -61,6 +61,22 @@ def _named(version: str) -> "Chunking":
         return Chunking.named(version)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _candidate(version: str) -> "Chunking":
+    """Return the rules of a version that an index can be migrated to."""
+    from aiops_pipelines.rag.index_settings import LEAST_CHARACTERS, MOST_CHARACTERS
+
+    chunking = _named(version)
+    if chunking.gone:
+        today = chunking.renewed.version
+        raise typer.BadParameter(f"Nothing is cut by the rules {version} any more; try {today}.")
+    if not LEAST_CHARACTERS <= chunking.characters <= MOST_CHARACTERS:
+        raise typer.BadParameter(
+            f"No index is cut into {chunking.characters} characters; give {LEAST_CHARACTERS} to "
+            f"{MOST_CHARACTERS:,}."
+        )
+    return chunking
 
 
 def _as_data(system: str, swept: "Swept", context_tokens: int) -> dict[str, Any]:

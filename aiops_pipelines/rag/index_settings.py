@@ -11,6 +11,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from aiops_pipelines.part import Part
 
+LEAST_CHARACTERS, MOST_CHARACTERS = 100, 10_000
+"""Of a chunk, at most."""
+
 
 class Corpus(Part):
     """What the system's index is built from: a folder, a folder of a git repository, or an object store."""
@@ -93,5 +96,5 @@ class Index(Part):
     """What the index of a new system is made with; later it is changed by a migration, not here."""
 
     embedding: Literal["all-MiniLM-L6-v2", "multilingual-e5-small"] | EmbeddingClass = "all-MiniLM-L6-v2"
-    chunk_characters: int = Field(default=600, ge=100, le=10_000)
+    chunk_characters: int = Field(default=600, ge=LEAST_CHARACTERS, le=MOST_CHARACTERS)
     chunk_strategy: Literal["structure", "sentences", "overlapping"] = "structure"

@@ -107,6 +107,8 @@ def _fields(name: str, data: bytes, form: str) -> Iterator[tuple[int, list[str]]
 
     An id may hold any other space. Nothing is replaced, or two ids could become one.
     """
+    if data.startswith(b"\x1f\x8b"):
+        raise TrecFileError(f"{name} is compressed; unpack it first: gunzip {name}")
     wanted = len(form.split())
     for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
         try:

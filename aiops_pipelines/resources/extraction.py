@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiops_pipelines.resources.extractors.notebook import notebook
 from aiops_pipelines.resources.extractors.page import html
 from aiops_pipelines.resources.extractors.pdf import pdf
-from aiops_pipelines.resources.extractors.plain import markdown, plain
+from aiops_pipelines.resources.extractors.plain import markdown, mdx, plain
 from aiops_pipelines.resources.extractors.rst import rst
 from aiops_pipelines.resources.extractors.word import docx
 from aiops_pipelines.resources.sources.base import MAX_BYTES
@@ -18,6 +18,9 @@ from aiops_pipelines.resources.unreadable import UnreadableFile
 
 HARMLESS_RST = 1_000_000
 """As many bytes take at most 2.3 CPU s and 80 MB: the worst of 26 kinds made to take long, all linear."""
+
+_POINTER, _POINTER_BYTES = b"version https://git-lfs.github.com/spec/", 1024
+"""What stands in a repository in place of a large file, and what it is always smaller than."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Format:
 FORMATS = {
     ".md": Format("markdown", markdown, MAX_BYTES),
     ".markdown": Format("markdown", markdown, MAX_BYTES),
-    ".mdx": Format("markdown", markdown, MAX_BYTES),
+    ".mdx": Format("markdown", mdx, MAX_BYTES),
     ".txt": Format("text", plain, MAX_BYTES),
     ".html": Format("html", html),
     ".htm": Format("html", html),
@@ -52,6 +55,10 @@ def extract(ending: str, data: bytes) -> str:
     """
     from aiops_pipelines.resources.limited_process import reader
 
+    if data.startswith(_POINTER) and len(data) < _POINTER_BYTES:
+        raise UnreadableFile(
+            "It is a Git LFS pointer and not the document; read it where git lfs pull was run."
+        )
     if len(data) > FORMATS[ending].harmless_bytes:
         return reader().extract(ending, data)
     return extracted(ending, data)

@@ -78,3 +78,14 @@ def test_few_queries_and_unknown_rules_are_said(data: Path) -> None:
     assert "cannot tell" in aiops(data, "rag", "chunk-sweep", "desk")[2]
     code, _, said = aiops(data, "rag", "chunk-sweep", "desk", "--candidate", "pages")
     assert code == 2 and "No chunking is called 'pages'" in said
+
+
+@pytest.mark.parametrize("size", ["0", "99", "10001"])
+def test_a_size_that_no_index_can_have_is_no_candidate(data: Path, size: str) -> None:
+    code, _, said = aiops(data, "rag", "chunk-sweep", "desk", "--candidate", f"structure-2-{size}")
+    assert code == 2 and f"No index is cut into {size} characters; give 100 to" in said
+
+
+def test_rules_that_are_gone_are_no_candidate(data: Path) -> None:
+    code, _, said = aiops(data, "rag", "chunk-sweep", "desk", "--candidate", "structure-1-300")
+    assert code == 2 and "Nothing is cut by the rules" in said and "structure-2-300" in said

@@ -1,5 +1,6 @@
 """TREC's files read and measured; that each value is trec_eval's is shown in test_metrics."""
 
+import gzip
 import math
 
 import pytest
@@ -85,6 +86,11 @@ def test_a_file_that_is_not_utf_8_is_refused_before_two_ids_become_one(data):
 def test_utf_16_is_named_for_what_it_is(encoding):
     with pytest.raises(TrecFileError, match=r"^f, line 1: the text is not UTF-8"):
         run("f", "q Q0 a 1 2 t\n".encode(encoding))
+
+
+def test_a_file_that_is_compressed_is_named_for_what_it_is():
+    with pytest.raises(TrecFileError, match=r"^f\.gz is compressed; unpack it first: gunzip f\.gz$"):
+        run("f.gz", gzip.compress(b"q Q0 a 1 2 t\n"))
 
 
 @pytest.mark.parametrize("space", ["\u00a0", "\u2028", "\u0085", "\u3000", "\x1c"])

@@ -24,6 +24,8 @@ from aiops_pipelines.resources.sources.folder import Folder
 from aiops_pipelines.resources.unreadable import NotNow
 from aiops_pipelines_tests.resources.extractors.files import make_docx, make_notebook, make_pdf
 
+LFS = "version https://git-lfs.github.com/spec/v1"
+
 
 def write(folder, **files):
     for name, content in files.items():
@@ -84,6 +86,8 @@ def test_bad_files_are_set_aside_with_reasons_and_the_others_read(tmp_path):
             "picture.png": b"\x89PNG",
             "README": "no ending",
             "deep.html": "<div>" * 5_000 + "x",
+            "large.md": f"{LFS}\noid sha256:4d7a\nsize 12345\n",
+            "about lfs.md": f"{LFS}\n" + "is how a pointer begins. " * 50,
         },
     )
     with (tmp_path / "huge.md").open("wb") as file:
@@ -96,6 +100,7 @@ def test_bad_files_are_set_aside_with_reasons_and_the_others_read(tmp_path):
         "deep.html": "It is damaged or not HTML (RecursionError).",
         "empty.md": "It is empty.",
         "huge.md": "It has 21 MB, more than 20 MB; split it.",
+        "large.md": "It is a Git LFS pointer and not the document; read it where git lfs pull was run.",
         "latin.txt": "Byte 3 is not valid UTF-8; save the file as UTF-8.",
         "picture.png": "Its format .png is not read; use one of .md, .markdown, .mdx, .txt, .html, .htm, .rst, .pdf, .docx, .ipynb.",
         "text.docx": "It is not a DOCX file.",

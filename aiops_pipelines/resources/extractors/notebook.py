@@ -11,6 +11,8 @@ from aiops_pipelines.resources.unreadable import UnreadableFile
 OUTPUT_CHARACTERS = 300
 """A longer output is data or a log; a picture says nothing here."""
 _PICTURE = {"image/png", "image/jpeg", "image/svg+xml", "image/gif", "application/pdf"}
+_COLOUR = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
+"""What a terminal would colour by."""
 _OBJECT = re.compile(r"<[^<>]+ at 0x[0-9a-f]+>")
 """An object shown by its address, which is another one whenever the notebook is run."""
 
@@ -22,14 +24,16 @@ def notebook(data: bytes) -> str:
     except json.JSONDecodeError as error:
         raise UnreadableFile(f"It is not a notebook: line {error.lineno} is not JSON.") from error
     content = content if isinstance(content, dict) else {}
-    worksheets = content.get("worksheets")  # before format 4
-    cells = worksheets[0].get("cells") if worksheets else content.get("cells")
-    if not isinstance(cells, list):
+    sheets = content.get("worksheets") or [content]  # before format 4
+    lists = [sheet.get("cells") for sheet in sheets]
+    if not all(isinstance(one, list) for one in lists):
         raise UnreadableFile("It is not a notebook: it has no list of cells.")
     about = content.get("metadata") or {}
     named = (about.get("language_info") or {}).get("name") or (about.get("kernelspec") or {}).get("language")
     language = named or ""
-    return "\n\n".join(block for cell in cells for block in _blocks(cell, language) if block.strip())
+    return "\n\n".join(
+        block for cells in lists for cell in cells for block in _blocks(cell, language) if block.strip()
+    )
 
 
 def _blocks(cell: Mapping[str, Any], language: str) -> Iterator[str]:
@@ -47,7 +51,8 @@ def _blocks(cell: Mapping[str, Any], language: str) -> Iterator[str]:
 def _shown(output: Mapping[str, Any]) -> str:
     """Return an output's text where it is short; errors, pictures and the names of objects are left out."""
     data = output.get("data") or {}
-    text = "" if _PICTURE & data.keys() else _joined(output.get("text", data.get("text/plain"))).strip()
+    text = "" if _PICTURE & data.keys() else _joined(output.get("text", data.get("text/plain")))
+    text = _COLOUR.sub("", text).strip()
     return text if len(text) <= OUTPUT_CHARACTERS and not _OBJECT.search(text) else ""
 
 

@@ -3,7 +3,9 @@
 import codecs
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from functools import cache
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
 
 from aiops_pipelines.resources.extractors.plain import fence, indented, plain, table, together
 from aiops_pipelines.resources.unreadable import UnreadableFile
@@ -22,9 +24,23 @@ _CHARSETS = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk
 _CHARSETS |= {"shift_jis": "cp932", "euc_kr": "cp949"}
 """What browsers read in place of the encoding a page names: its superset."""
 _BLOCKS = {"p", "div", "section", "article", "main", "header", "footer", "aside", "blockquote", "dl", "dd"}
-_BLOCKS |= {"form", "center", "dialog", "hgroup", "menu", "search"}
+_BLOCKS |= {"form", "center", "dialog", "hgroup", "menu", "search", "hr"}
 _BLOCKS |= {"ul", "ol", "figure", "figcaption", "details", "body", "html", "address", "fieldset"}
 _TERMS = {"dt", "summary", "legend"}
+_HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+_APART = _BLOCKS | _TERMS | _HEADINGS | {"li", "pre", "table", "tr"}
+_CELLS, _SECTIONS = {"td", "th"}, {"thead", "tbody", "tfoot"}
+_IN_PARAGRAPH = (frozenset({"p"}), frozenset(_CELLS | {"table", "caption", "button", "object"}))
+_IN_TERM = (frozenset({"dt", "dd"}), frozenset({"dl", "table"}))
+_IN_ROW = frozenset(_CELLS | {"tr", "caption"})
+_ENDS = {name: [_IN_PARAGRAPH] for name in (_BLOCKS - {"body", "html"}) | _HEADINGS | {"pre", "table"}}
+_ENDS |= {name: [_IN_TERM, _IN_PARAGRAPH] for name in ("dt", "dd")}
+_ENDS |= {"li": [(frozenset({"li"}), frozenset({"ul", "ol", "menu", "table"})), _IN_PARAGRAPH]}
+_ENDS |= {name: [(frozenset(_CELLS), frozenset({"tr", "table"}))] for name in _CELLS}
+_ENDS |= {"a": [(frozenset({"a"}), frozenset(_APART | _CELLS | {"caption"}))]}
+_ENDS |= {"tr": [(_IN_ROW, frozenset({"table"}))]}
+_ENDS |= {name: [(_IN_ROW | _SECTIONS, frozenset({"table"}))] for name in _SECTIONS}
+"""What a tag ends that HTML lets a page leave open, and beyond what it ends none."""
 _LANGUAGE = re.compile(r"(?:language|lang|highlight)-(?!default|text|none|source)([\w+#]{1,20})$")
 
 
@@ -34,10 +50,11 @@ def html(data: bytes) -> str:
 
 
 def content(page: str) -> str:
-    """Return the content of a page as Markdown-like text, under its title where it has no main heading."""
-    from bs4 import BeautifulSoup
+    """Return the content of a page as Markdown-like text, under its title where it has no main heading.
 
-    soup = BeautifulSoup(page, "html.parser")
+    A page that scripts fill in a browser says nothing here but its title, which alone is nothing.
+    """
+    soup = _parser()(page, "html.parser")
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     for tag in [*soup(_NOT_CONTENT), *filter(_is_beside, soup.find_all(True))]:
         tag.decompose()
@@ -49,7 +66,34 @@ def content(page: str) -> str:
     places = (soup.find("main"), soup.find(role="main"), soup.body)
     place = next((one for one in places if one and one.get_text(strip=True)), soup)
     text = "\n\n".join(_blocks(place))
-    return text if not title or any(map(_flat, place("h1"))) else f"# {title}\n\n{text}"
+    untitled = text and title and not any(map(_flat, place("h1")))
+    return f"# {title}\n\n{text}" if untitled else text
+
+
+@cache
+def _parser() -> "type[BeautifulSoup]":
+    """Return the parser of pages; left alone it would put each item or cell without an end into the last."""
+    from bs4 import BeautifulSoup
+
+    class Parser(BeautifulSoup):
+        def handle_starttag(self, name: str, *given: Any, **named: Any) -> "Tag | None":
+            for ended, beyond in _ENDS.get(name, ()):
+                if any(map(self.open_tag_counter.get, ended)):
+                    self._end(ended, beyond)
+            return super().handle_starttag(name, *given, **named)
+
+        def handle_endtag(self, name: str, nsprefix: str | None = None) -> None:
+            if name == "p" and not self.open_tag_counter.get("p"):  # it parts words all the same
+                self.handle_starttag("p", None, None, {})
+            super().handle_endtag(name, nsprefix)
+
+        def _end(self, ended: frozenset[str], beyond: frozenset[str]) -> None:
+            inner = list(takewhile(lambda tag: tag.name not in beyond, reversed(self.tagStack)))
+            self.endData()
+            for _ in range(max((n for n, tag in enumerate(inner, 1) if tag.name in ended), default=0)):
+                self.popTag()
+
+    return Parser
 
 
 def _decoded(data: bytes) -> str:
@@ -130,7 +174,7 @@ def _block(tag: "Tag") -> str:
         return _table(tag)
     if tag.name == "img" and len(told := str(tag.get("alt") or "").split()) > 2:
         return " ".join(told)
-    return together(_blocks(tag)) if tag.find(["p", "pre", "table", "ul", "ol"]) else ""
+    return together(_blocks(tag)) if _holds_blocks(tag) else ""
 
 
 def _language(tag: "Tag") -> str:
@@ -172,8 +216,23 @@ def _flat(tag: "Tag") -> str:
 
 
 def _text(tag: "Tag") -> str:
-    """Return all text of a tag as it stands, its line breaks too."""
-    return "".join(map(_broken, tag.descendants))
+    """Return all text of a tag as it stands, its line breaks too; blocks inside are lines."""
+    from bs4 import Tag
+
+    if not _holds_blocks(tag):
+        return "".join(map(_broken, tag.descendants))
+    text = ""
+    for child in tag.children:
+        inside = _text(child) if isinstance(child, Tag) else ""
+        apart = isinstance(child, Tag) and child.name in _APART
+        text += "\n" if apart and text[-1:] not in ("", "\n") else ""
+        text += inside or _broken(child)
+        text += "\n" if apart and text[-1:] not in ("", "\n") else ""
+    return text
+
+
+def _holds_blocks(tag: "Tag") -> bool:
+    return any(getattr(part, "name", None) in _APART for part in tag.descendants)
 
 
 def _broken(part: object) -> str:

@@ -31,16 +31,25 @@ def markdown(data: bytes) -> str:
     return without_unseen(plain(data))
 
 
+def mdx(data: bytes) -> str:
+    """Return MDX without what no reader of it sees: the comments of its expressions too."""
+    return _without(markdown(data), "{/*", "*/}")
+
+
 def without_unseen(text: str) -> str:
     """Return Markdown without comments outside code, and with embedded data cut after its media type."""
     if ";base64," in text:
         text = _EMBEDDED.sub(r"\1", text)
-    return "".join(_uncommented(text.split("\n")))[:-1] if "<!--" in text else text
+    return _without(text, "<!--", "-->")
 
 
-def _uncommented(lines: list[str]) -> Iterator[str]:
+def _without(text: str, opens: str, closes: str) -> str:
+    return "".join(_uncommented(text.split("\n"), opens, closes))[:-1] if opens in text else text
+
+
+def _uncommented(lines: list[str], opens: str, closes: str) -> Iterator[str]:
     """Yield the text without comments; one that opens and never closes is text, as is one beside code."""
-    last = max((at for at, line in enumerate(lines) if "-->" in line), default=-1)
+    last = max((at for at, line in enumerate(lines) if closes in line), default=-1)
     at, inside = 0, False
     while at < len(lines):
         if not inside and (end := end_of_fence(lines, at)):
@@ -50,21 +59,21 @@ def _uncommented(lines: list[str]) -> Iterator[str]:
         line = lines[at]
         at += 1
         if inside:
-            _, closed, line = line.partition("-->")
+            _, closed, line = line.partition(closes)
             if not closed:
                 continue
         literal = "`" in line or line.startswith(_LITERAL)
-        said = line if literal else _without_comments(line)
-        text, opened, _ = said.partition("<!--")
+        said = line if literal else _without_comments(line, opens, closes)
+        text, opened, _ = said.partition(opens)
         inside = bool(opened) and not literal and at <= last
         yield text if inside else f"{said}\n"
 
 
-def _without_comments(line: str) -> str:
+def _without_comments(line: str, opens: str, closes: str) -> str:
     kept, at = "", 0
-    while (start := line.find("<!--", at)) >= 0 and (end := line.find("-->", start + 4)) >= 0:
+    while (start := line.find(opens, at)) >= 0 and (end := line.find(closes, start + len(opens))) >= 0:
         kept += line[at:start]
-        at = end + 3
+        at = end + len(closes)
     return kept + line[at:]
 
 

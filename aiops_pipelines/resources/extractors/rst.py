@@ -10,10 +10,11 @@ _DIRECTIVE = re.compile(r"\s*\.\.\s+([\w:.+-]+)::(?:\s+|$)(.*)")
 _CODE = {"code-block", "code", "sourcecode", "highlight", "literalinclude", "parsed-literal"}
 _CODE |= {"math", "raw", "doctest", "testcode", "testoutput", "prompt", "graphviz", "digraph", "mermaid"}
 _NOTES = {"note", "warning", "tip", "hint", "important", "attention", "caution", "danger", "error", "seealso"}
+_UNSEEN = {"toctree", "contents", "index", "meta"}
 _MARKER = re.compile(r"\.\.\s+(\w+)::")
 _COMMENT = re.compile(r"\s*\.\.\s+(?![\s\[_|]|[\w:.+-]+::(?:\s|$))")
 _TARGET = re.compile(r"\s*\.\.(?:\s+_[^:]+(?::[^:]+)*:)?\s*$")
-"""A name for a place, or an empty comment."""
+"""A name for a place, or a comment that is empty or begins on the next line."""
 _ROLE = re.compile(r":[\w:+-]{1,40}:`~?([^`<]{1,300}?)(?: ?<[^`>]{0,300}>)?`")
 
 
@@ -36,8 +37,10 @@ def rst(data: bytes) -> str:
             out += ["", f"{'#' * min(levels.index(style) + 1, 6)} {_roles(lines[title].strip())}", ""]
             at = title + 2
         elif ".." in line and _TARGET.match(line):
-            at += 1
-        elif ".." in line and (_COMMENT.match(line) or (directive and directive[1] == "toctree")):
+            below = lines[at + 1 : at + 2] if line.strip() == ".." else []
+            comment = any(below) and _margin(below[0]) > _margin(line)
+            at = _indented(lines, at + 1, _margin(line))[0] if comment else at + 1
+        elif ".." in line and (_COMMENT.match(line) or (directive and directive[1] in _UNSEEN)):
             at, _ = _indented(lines, at + 1, _margin(line))
         elif "::" in line and _opens_code(line, directive):
             before = "" if directive else line.rstrip().removesuffix("::").rstrip() + ":"

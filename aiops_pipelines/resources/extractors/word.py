@@ -30,6 +30,12 @@ _STYLES = "\n".join(
 _WRAPPING = re.compile(rb"""</?w:(?:fldSimple|hyperlink)\b(?:[^>"']|"[^"]*"|'[^']*')*>""")
 """Dropped with its words, or refused where the link it names is missing."""
 _INDENTED = re.compile(r"\n(?: {2}|\t)")
+_HIDDEN = re.compile(
+    rb"""<w:r(?:\s[^>]*)?>\s*<w:rPr>(?:(?!</w:rPr>|<w:rPrChange).)*?"""
+    rb"""<w:vanish(?:\s+w:val=["'](?:1|true|on)["'])?\s*/>(?:(?!<w:r[\s>]|</w:r>).)*</w:r>""",
+    re.DOTALL,
+)
+"""Words that are set not to be seen."""
 _RETURN = re.compile(rb"<w:cr\s*/>")
 
 
@@ -67,13 +73,14 @@ def _as_code(one: Any) -> Any:
 
 
 def _mended(archive: zipfile.ZipFile) -> io.BytesIO:
-    """Return the archive with words of fields and links in the text, and line breaks of one kind."""
+    """Return the archive with words of fields and links in the text and without hidden ones."""
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as copy:
         for part in archive.infolist():
             found = archive.read(part)
             if part.filename.endswith(".xml"):
                 found = _RETURN.sub(b"<w:br/>", _WRAPPING.sub(b"", found))
+                found = _HIDDEN.sub(b"", found) if b"<w:vanish" in found else found
             copy.writestr(part.filename, found)
     whole.seek(0)
     return whole

@@ -106,6 +106,26 @@ def test_docx_reads_as_with_all_changes_accepted():
     ]  # fmt: skip
 
 
+def test_docx_words_that_are_set_hidden_are_not_read():
+    def run(text, settings):
+        return f'<w:r w:rsidR="0"><w:rPr>{settings}</w:rPr><w:t>{text}</w:t></w:r>'
+
+    runs = [
+        run("a", "<w:b/>"),
+        run("gone", "<w:b/><w:vanish/><w:i/>"),
+        run("b", '<w:vanish w:val="0"/>'),
+        run("c", '<w:rPrChange w:id="1" w:author="x"><w:rPr><w:vanish/></w:rPr></w:rPrChange>'),
+        run("gone", '<w:vanish w:val="true"/>'),
+        run("d", "<w:webHidden/>"),
+    ]
+    document = word.Document()
+    mark = "<w:pPr><w:rPr><w:vanish/></w:rPr></w:pPr>"  # of the paragraph, not of its words
+    document.element.body.insert(-1, parse_xml(f"<w:p {nsdecls('w')}>{mark}{''.join(runs)}</w:p>"))
+    buffer = io.BytesIO()
+    document.save(buffer)
+    assert docx(buffer.getvalue()) == "abcd"
+
+
 def test_docx_notes_stand_at_the_end():
     document = make_docx()
     notes = (
@@ -149,6 +169,8 @@ def test_a_notebooks_words_and_code_are_kept_and_only_short_outputs():
     )
     old = {"worksheets": [{"cells": [{"cell_type": "heading", "level": 2, "source": "Old"}]}]}
     assert notebook(json.dumps(old).encode()) == "## Old"
+    old["worksheets"] *= 2
+    assert notebook(json.dumps(old).encode()) == "## Old\n\n## Old"
     for content, why in (
         (b"{", "line 1 is not JSON"),
         (b"[]", "no list of cells"),
@@ -165,7 +187,7 @@ def test_names_of_objects_and_pictures_are_no_output():
     cells = [
         cell(data={"text/plain": "[<lines.Line2D at 0x118cfe0f0>]"}),
         cell(data={"image/png": "iVBO", "text/plain": "<Figure size 640x480 with 1 Axes>"}),
-        cell(data={"text/plain": "<Response [200]>"}),
+        cell(text=["\x1b[31m<Response\x1b[0m [200]>"]),
     ]
     text = notebook(json.dumps({"cells": cells}).encode())
     assert text == "\n\n".join(["```\nx\n```"] * 3 + ["```\n<Response [200]>\n```"])
@@ -186,6 +208,13 @@ def test_markdown_without_what_no_reader_sees():
         "# Fees\n\n\n\nNone  now.\n\n\n\n```\n<!-- code -->\n```\n\nWrite `<!-- x -->`.\n\n"
         "![x](data:image/png;base64,)\n\nAn open <!-- one."
     )
+
+
+def test_mdx_without_the_comments_of_its_expressions():
+    text = "# Fees\n\n{/* truncate */}\n\nNone {/* yet */} now.\n\n{/* a\n# b\n*/}\n\n```jsx\n{/* code */}\n```\n\n{/* open"
+    seen = "# Fees\n\n\n\nNone  now.\n\n\n\n```jsx\n{/* code */}\n```\n\n{/* open"
+    assert extracted(".mdx", text.encode()) == seen
+    assert extracted(".md", text.encode()) == text
 
 
 def test_what_a_notebook_leaves_empty_is_no_damage():

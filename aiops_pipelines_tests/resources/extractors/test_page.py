@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from aiops_pipelines.resources.extractors.page import html
@@ -54,6 +56,23 @@ def test_a_page_without_a_heading_takes_its_title():
     assert html(b"just words") == "just words"
 
 
+def test_ends_that_html_lets_a_page_leave_out_are_not_missed():
+    page = """<dl><dt>Fee</dt><dd><p>None.</p><p>Ever.</p></dd><dt>Time</dt><dd>Days</dd></dl>
+    <ul><li>one<ul><li>two</li><li>three</li></ul></li><li>four</li></ul>
+    <table><caption>Plans</caption><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>c</td><td><p>d</p>
+    </td></tr><tr><td>e</td><td><table><tr><td>f</td></tr></table></td></tr></tbody></table><p>one</p><h2>two</h2>"""
+    without = re.sub("</(?!dl|ul|table|h2)[a-z]+>", "", page)
+    assert html(without.encode()) == html(page.encode())
+    assert html(b"<p hidden>gone<p>seen<div>a</p>b</div>") == "seen\n\na\n\nb"
+    assert html(b"<a name=n><h2>x</h2>y" * 600) == "\n\n".join(["## x\n\ny"] * 600)
+    assert html(b"<p>x" * 2_000).count("x") == 2_000
+    assert len(html(b"<table>" + b"<tr><td>a<td>b" * 500)) == 500 * len("| a | b |\n") - 1
+
+
+def test_a_page_that_scripts_would_fill_holds_nothing():
+    assert html(b"<title>Fees</title><div id=root></div><noscript>Enable scripts.</noscript>") == ""
+
+
 def test_words_are_neither_joined_nor_torn():
     page = b"""<h1>User<br>Guide</h1><p>Main Street 5<br>80331 Munich, <a>one<br/>two</a></p><pre>a<br>b</pre>
     <table><tr><th><code><span>--user</span><span>=NAME</span></code></th><td>f<b>oo</b>bar<p>x</p><p>y</p></td></tr>
@@ -66,6 +85,13 @@ def test_words_are_neither_joined_nor_torn():
     ]
     page = b"<table><caption>Codes</caption><tr><td><pre>x</pre></td></tr></table>"
     assert html(page) == "Codes\n\n```\nx\n```"
+
+
+def test_blocks_inside_a_link_a_heading_or_code_are_apart():
+    assert html(b"<a href=x><h3>Fees</h3><div>None.</div></a>a<hr>b") == "### Fees\n\nNone.\n\na\n\nb"
+    assert html(b"<my-card><section>a<b>b</b></section>c</my-card>") == "ab\n\nc"
+    assert html(b"<h2><div>a</div><div>b</div></h2><dt><div>c</div>d</dt>") == "## a b\n\n**c d**"
+    assert html(b"<pre><div>a</div><div>  b<i>c</i><br></div>d</pre>") == "```\na\n  bc\nd\n```"
 
 
 def test_a_form_around_the_page_is_the_page_and_buttons_have_words():

@@ -72,6 +72,16 @@ def test_rst_of_two_blanks_and_code_that_holds_fences():
     assert rst(text) == "**Note:** Mind it.\n\n````md\n```\na\n```\n````\n\n..  [1] A footnote."
 
 
+def test_a_comment_may_begin_below_its_dots():
+    text = b"..\n   Copyright.\n\n   Unseen.\n\nSeen.\n\n..\n\n   Quoted.\n\n- x\n\n  ..\n     Unseen.\n  y\n\n..\nAlso."
+    assert rst(text) == "Seen.\n\n   Quoted.\n\n- x\n\n  y\n\nAlso."
+
+
+def test_lists_of_contents_and_words_for_machines_are_nothing():
+    text = b".. meta::\n   :description: x\n\nA\n===\n.. contents:: Here\n   :local:\n\n.. index:: x\n   single: y\n\nText."
+    assert rst(text) == "# A\n\nText."
+
+
 @given(
     st.lists(
         st.sampled_from(["Title", "=====", "-----", "", "  code", "Text::", ".. code:: x", "words here"]),
