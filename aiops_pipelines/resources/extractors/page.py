@@ -2,10 +2,9 @@
 
 import codecs
 import re
+import warnings
 from collections.abc import Iterator
-from functools import cache
-from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiops_pipelines.resources.extractors.plain import fence, indented, plain, table, together
 from aiops_pipelines.resources.unreadable import UnreadableFile
@@ -29,18 +28,6 @@ _BLOCKS |= {"ul", "ol", "figure", "figcaption", "details", "body", "html", "addr
 _TERMS = {"dt", "summary", "legend"}
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _APART = _BLOCKS | _TERMS | _HEADINGS | {"li", "pre", "table", "tr"}
-_CELLS, _SECTIONS = {"td", "th"}, {"thead", "tbody", "tfoot"}
-_IN_PARAGRAPH = (frozenset({"p"}), frozenset(_CELLS | {"table", "caption", "button", "object"}))
-_IN_TERM = (frozenset({"dt", "dd"}), frozenset({"dl", "table"}))
-_IN_ROW = frozenset(_CELLS | {"tr", "caption"})
-_ENDS = {name: [_IN_PARAGRAPH] for name in (_BLOCKS - {"body", "html"}) | _HEADINGS | {"pre", "table"}}
-_ENDS |= {name: [_IN_TERM, _IN_PARAGRAPH] for name in ("dt", "dd")}
-_ENDS |= {"li": [(frozenset({"li"}), frozenset({"ul", "ol", "menu", "table"})), _IN_PARAGRAPH]}
-_ENDS |= {name: [(frozenset(_CELLS), frozenset({"tr", "table"}))] for name in _CELLS}
-_ENDS |= {"a": [(frozenset({"a"}), frozenset(_APART | _CELLS | {"caption"}))]}
-_ENDS |= {"tr": [(_IN_ROW, frozenset({"table"}))]}
-_ENDS |= {name: [(_IN_ROW | _SECTIONS, frozenset({"table"}))] for name in _SECTIONS}
-"""What a tag ends that HTML lets a page leave open, and beyond what it ends none."""
 _LANGUAGE = re.compile(r"(?:language|lang|highlight)-(?!default|text|none|source)([\w+#]{1,20})$")
 
 
@@ -54,7 +41,10 @@ def content(page: str) -> str:
 
     A page that scripts fill in a browser says nothing here but its title, which alone is nothing.
     """
-    soup = _parser()(page, "html.parser")
+    from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
+
+    with warnings.catch_warnings(category=XMLParsedAsHTMLWarning, action="ignore"):
+        soup = BeautifulSoup(page, "lxml")  # ends what a page leaves open; Python's parser does not
     title = soup.title.get_text(" ", strip=True) if soup.title else ""
     for tag in [*soup(_NOT_CONTENT), *filter(_is_beside, soup.find_all(True))]:
         tag.decompose()
@@ -68,32 +58,6 @@ def content(page: str) -> str:
     text = "\n\n".join(_blocks(place))
     untitled = text and title and not any(map(_flat, place("h1")))
     return f"# {title}\n\n{text}" if untitled else text
-
-
-@cache
-def _parser() -> "type[BeautifulSoup]":
-    """Return the parser of pages; left alone it would put each item or cell without an end into the last."""
-    from bs4 import BeautifulSoup
-
-    class Parser(BeautifulSoup):
-        def handle_starttag(self, name: str, *given: Any, **named: Any) -> "Tag | None":
-            for ended, beyond in _ENDS.get(name, ()):
-                if any(map(self.open_tag_counter.get, ended)):
-                    self._end(ended, beyond)
-            return super().handle_starttag(name, *given, **named)
-
-        def handle_endtag(self, name: str, nsprefix: str | None = None) -> None:
-            if name == "p" and not self.open_tag_counter.get("p"):  # it parts words all the same
-                self.handle_starttag("p", None, None, {})
-            super().handle_endtag(name, nsprefix)
-
-        def _end(self, ended: frozenset[str], beyond: frozenset[str]) -> None:
-            inner = list(takewhile(lambda tag: tag.name not in beyond, reversed(self.tagStack)))
-            self.endData()
-            for _ in range(max((n for n, tag in enumerate(inner, 1) if tag.name in ended), default=0)):
-                self.popTag()
-
-    return Parser
 
 
 def _decoded(data: bytes) -> str:

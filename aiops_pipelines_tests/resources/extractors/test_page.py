@@ -63,10 +63,16 @@ def test_ends_that_html_lets_a_page_leave_out_are_not_missed():
     </td></tr><tr><td>e</td><td><table><tr><td>f</td></tr></table></td></tr></tbody></table><p>one</p><h2>two</h2>"""
     without = re.sub("</(?!dl|ul|table|h2)[a-z]+>", "", page)
     assert html(without.encode()) == html(page.encode())
-    assert html(b"<p hidden>gone<p>seen<div>a</p>b</div>") == "seen\n\na\n\nb"
+    assert html(b"<p hidden>gone<p>seen<div>a</div>b") == "seen\n\na\n\nb"
     assert html(b"<a name=n><h2>x</h2>y" * 600) == "\n\n".join(["## x\n\ny"] * 600)
     assert html(b"<p>x" * 2_000).count("x") == 2_000
     assert len(html(b"<table>" + b"<tr><td>a<td>b" * 500)) == 500 * len("| a | b |\n") - 1
+
+
+def test_xhtml_is_a_page_whatever_encoding_it_names():
+    page = '<?xml version="1.0" encoding="iso-8859-1"?><div>Gebühr <b>€ 2</b><br/>漢字</div>'
+    assert html(page.encode()) == "Gebühr € 2 漢字"
+    assert html(page.replace("<?xml", "<meta charset=windows-1252><?xml").encode()) == html(page.encode())
 
 
 def test_a_page_that_scripts_would_fill_holds_nothing():
