@@ -97,7 +97,8 @@ class Export:
             return
         facts = {} if parent else fields_of(row, self.whole)
         if "trace_id" not in facts:  # a step, as a tool, or a request of another kind
-            facts = fields_of(row, {name: self.mapping[name] for name in ("event_id", "scores")})
+            known = {name: place for name, place in self.mapping.items() if name in ("event_id", "scores")}
+            facts = fields_of(row, known)
         (scores, wordless), trace = scores_of(facts, line), trace_row(facts, line)
         batch.feedback.extend(scores)
         batch.traces.extend([trace] if trace else [])

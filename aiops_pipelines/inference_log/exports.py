@@ -1,4 +1,4 @@
-"""What stands where in the exports of Opik, Braintrust, W&B Weave and Helicone.
+"""The exports that are tables, and what stands where in those of Opik, Braintrust, W&B Weave and Helicone.
 
 Found in what their clients send and their own exports write; what was tried stands in docs/log-formats.md.
 """
@@ -6,7 +6,9 @@ Found in what their clients send and their own exports write; what was tried sta
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aiops_pipelines.inference_log.bedrock import BEDROCK
 from aiops_pipelines.inference_log.export_tables import Export, Row
+from aiops_pipelines.inference_log.langsmith import LANGSMITH
 from aiops_pipelines.inference_log.messages import decoded, listed
 from aiops_pipelines.inference_log.places import at
 from aiops_pipelines.inference_log.provider_hosts import provider_of
@@ -287,5 +289,12 @@ HELICONE = Export(
     {"request_body._type": ""},
     _helicone,
 )
-EXPORTS = {"opik": OPIK, "braintrust": BRAINTRUST, "weave": WEAVE, "helicone": HELICONE}
+EXPORTS = {
+    "opik": OPIK,
+    "braintrust": BRAINTRUST,
+    "weave": WEAVE,
+    "helicone": HELICONE,
+    "langsmith": LANGSMITH,
+    "bedrock": BEDROCK,
+}
 """By the names that the formats have; tried before Langfuse's, whose rows look like Opik's."""

@@ -12,7 +12,7 @@ from aiops_pipelines.part import Part
 
 LogFormat = Literal[
     "aiops_jsonl", "otlp_json", "openinference", "langfuse", "litellm", "mlflow", "opik", "braintrust",
-    "weave", "helicone", "provider_http", "mapped",
+    "weave", "helicone", "langsmith", "bedrock", "provider_http", "mapped",
 ]  # fmt: skip
 Place = str | tuple[str, ...]
 """A field, or several of which the first with a value counts."""

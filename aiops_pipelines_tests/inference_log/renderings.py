@@ -512,6 +512,43 @@ def helicone(call):
     })  # fmt: skip
 
 
+def run(call):
+    """A run of LangSmith as its client sends one of LangChain: the provider's counts in LangChain's words."""
+    asked = [
+        {"lc": 1, "type": "constructor", "kwargs": {"content": turn["content"], "type": kind}}
+        for turn, kind in zip(TURNS, ("system", "human"), strict=True)
+    ]
+    usage, told = langchain_usage(call), {"finish_reason": "stop", "model_name": call.model}
+    said = {
+        "lc": 1,
+        "kwargs": {"content": ANSWER, "type": "ai", "response_metadata": told, "usage_metadata": usage},
+    }
+    return {
+        "id": SPAN, "trace_id": TRACE, "parent_run_id": "p", "name": "Chat", "run_type": "llm", "start_time": START,
+        "end_time": END, "extra": {"metadata": {"ls_provider": call.provider, "ls_model_name": call.model}}, "error": None,
+        "inputs": {"messages": [asked]}, "outputs": {"generations": [[{"text": ANSWER, "message": said}]]},
+    }  # fmt: skip
+
+
+def langchain_usage(call):
+    lives = {"cache_creation": call.write} if call.hour is None else {"cache_creation": 0, **call.by_life}
+    return {
+        "input_tokens": call.given,
+        "output_tokens": call.said,
+        "total_tokens": call.total,
+        "input_token_details": {"cache_read": call.read, **lives},
+        "output_token_details": {"reasoning": call.reasoning},
+    }
+
+
+def run_wrapped(call):
+    """A run of one of its wrappers around a provider's client, as an answer of its API."""
+    request, response = bodies(call)
+    response["usage_metadata"] = langchain_usage(call)
+    del response["usage"]
+    return line({"runs": [run(call) | {"inputs": request, "outputs": response}], "cursors": {"next": None}})
+
+
 MAPPING = {
     "event_id": "id", "occurred_at": "at", "provider": "who", "model_served": "model", "input_tokens": "n.in",
     "output_tokens": "n.out", "cache_read_tokens": "n.read", "cache_write_tokens": "n.write",
@@ -575,6 +612,8 @@ RENDERINGS = {
     "braintrust": ("braintrust", braintrust),
     "weave": ("weave", weave),
     "helicone": ("helicone", helicone),
+    "langsmith, LangChain": ("langsmith", lambda call: line(run(call))),
+    "langsmith, a wrapper": ("langsmith", run_wrapped),
     "provider call": ("provider_http", http),
     "provider stream": ("provider_http", http_stream),
     "mapped, disjoint": ("mapped", mapped(True)),

@@ -6,8 +6,10 @@ from time import process_time
 
 import pytest
 
+from aiops_pipelines.inference_log.bedrock import BEDROCK
 from aiops_pipelines.inference_log.exports import BRAINTRUST, EXPORTS, HELICONE, NO_ANSWER, OPIK, WEAVE
 from aiops_pipelines.inference_log.formats import UnknownFormat, detected
+from aiops_pipelines.inference_log.langsmith import LANGSMITH
 from aiops_pipelines_tests.inference_log.test_langfuse import CALL as LANGFUSE_CALL
 
 TURNS = [
@@ -108,11 +110,46 @@ HELICONE_FAILED = HELICONE_CALL | {
     "response_id": None, "request_id": "s3", "response_status": 429, "prompt_tokens": 0, "completion_tokens": 0, "cost": 0,
     "response_body": {"error": {"type": "rate_limit_exceeded", "message": "slow down"}}, "scores": {},
 }  # fmt: skip
+LANGCHAIN_USAGE = {
+    "input_tokens": 2_000, "output_tokens": 40, "total_tokens": 2_040, "input_token_details": {"cache_read": 1_536},
+    "output_token_details": {"reasoning": 12},
+}  # fmt: skip
+LANGSMITH_CALL = {
+    "id": "s2", "trace_id": "t1", "parent_run_id": "s1", "dotted_order": "20260601T120000000000Zs1.20260601T120000100000Zs2",
+    "name": "ChatOpenAI", "run_type": "llm", "session_id": "of the project", "session_name": "p", "error": None,
+    "start_time": "2026-06-01T12:00:00.100000", "end_time": "2026-06-01T12:00:01.600000", "first_token_time": "2026-06-01T12:00:00.310000",
+    "extra": {"metadata": {"ls_provider": "openai", "ls_model_name": "gpt-5", "thread_id": "thread-1", "user_id": "u-1"}},
+    "inputs": {"messages": TURNS, "model": "gpt-5"}, "total_cost": "0.0012", "outputs": {
+        "id": "chatcmpl-1", "choices": [{"index": 0, "finish_reason": "stop", "message": MESSAGE}],
+        "model": "gpt-5-2025-08-07", "usage_metadata": LANGCHAIN_USAGE,
+    },
+    "feedback_stats": {"right": {"n": 2, "avg": 0.5, "values": {}}, "tone": {"n": 1, "avg": None, "values": {"kind": 1}}},
+}  # fmt: skip
+LANGSMITH_FAILED = LANGSMITH_CALL | {
+    "id": "s3", "outputs": {"output": None}, "first_token_time": None, "prompt_tokens": 0, "total_tokens": 0, "total_cost": None,
+    "error": "BadRequestError('Error code: 400')\n\nTraceback (most recent call last):\n  File a\nopenai.BadRequestError: 400",
+}  # fmt: skip
+BEDROCK_CALL = {
+    "schemaType": "ModelInvocationLog", "schemaVersion": "1.0", "timestamp": "2026-06-01T12:00:00Z", "accountId": "1234",
+    "identity": {"arn": "arn:aws:sts::1234:assumed-role/app/session"}, "region": "us-east-1", "requestId": "q1",
+    "operation": "Converse", "modelId": "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "input": {
+        "inputContentType": "application/json", "inputTokenCount": 464, "cacheReadInputTokenCount": 1_536,
+        "cacheWriteInputTokenCount": 0, "inputBodyJson": {
+            "system": [{"text": "Answer in one sentence."}],
+            "messages": [{"role": "user", "content": [{"text": "Where is my parcel?"}]}],
+        },
+    },
+    "output": {"outputContentType": "application/json", "outputTokenCount": 40, "outputBodyJson": {
+        "output": {"message": {"role": "assistant", "content": [{"text": "It is on its way."}]}}, "stopReason": "end_turn",
+        "metrics": {"latencyMs": 1_500}, "usage": {"inputTokens": 464, "outputTokens": 40, "totalTokens": 2_040},
+    }},
+}  # fmt: skip
 ROWS = {
     "opik": (OPIK_CALL, OPIK_FAILED),
     "braintrust": (BRAINTRUST_CALL, BRAINTRUST_FAILED),
     "weave": (WEAVE_CALL, WEAVE_FAILED),
     "helicone": (HELICONE_CALL, HELICONE_FAILED),
+    "langsmith": (LANGSMITH_CALL, LANGSMITH_FAILED),
 }
 TIMES = ("latency_ms", "time_to_first_token_ms")
 TOKENS = ("input_uncached", "cache_read", "cache_write", "output_visible", "reasoning", "tokens_total")
@@ -166,6 +203,7 @@ def test_damaged_rows_are_set_aside_with_their_reason(name):
         "braintrust": "metrics",
         "weave": "started_at",
         "helicone": "request_created_at",
+        "langsmith": "start_time",
     }[name]
     call, failed = ROWS[name]
     when = {"start": "soon"} if begun == "metrics" else "soon"
@@ -463,3 +501,103 @@ def test_many_calls_within_one_another_take_no_time_for_each_pair():
     began = process_time()
     assert ids(OPIK.read(raw)) == ["c0"]
     assert process_time() - began < 4
+
+
+def test_the_root_of_a_langsmith_trace_tells_its_thread_and_what_was_thought_of_calls():
+    root = LANGSMITH_CALL | {
+        "id": "s1", "parent_run_id": None, "dotted_order": "20260601T120000000000Zs1", "name": "answer", "run_type": "chain",
+    }  # fmt: skip
+    documents = {"runs": [root, LANGSMITH_CALL], "cursors": {"next": None}}, [root, LANGSMITH_CALL]
+    for document in documents:
+        assert detected([document]) == "langsmith"
+        batch = batch_of(LANGSMITH, document)
+        assert (ids(batch), batch.ignored) == (["s2"], {"chain": 1})
+        assert batch.traces == [
+            {"trace_id": "t1", "session_id": "thread-1", "user_id": "u-1", "endpoint": "answer", "source_line": 1}
+        ]  # fmt: skip
+        said = [(one["event_id"], one["name"], one["value"], one["label"]) for one in batch.feedback]
+        assert said[2:] == [("s2", "right", 0.5, None), ("s2", "tone", None, "kind")]
+
+
+def test_langsmith_counts_beside_a_run_and_none_are_zeros():
+    """As its bulk export and API state them; what stands in its answer is the provider's and goes first."""
+    beside = {
+        "prompt_tokens": 2_000, "completion_tokens": 40, "total_tokens": 2_040, "prompt_token_details": {"cache_read": 1_536},
+        "completion_token_details": '{"reasoning": 12}', "outputs": '{"messages": [{"role": "assistant", "content": "Yes."}]}',
+    }  # fmt: skip
+    nothing = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), 0)
+    nothing |= {"id": "s4", "outputs": {"output": "Yes."}}
+    stated = {"id": "s5", "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    records = batch_of(
+        LANGSMITH, *(LANGSMITH_CALL | {"trace_id": "t2"} | more for more in (beside, nothing, stated))
+    ).records
+    five = [464, 1_536, 0, 28, 12, 2_040]
+    assert [[record[name] for name in TOKENS] for record in records] == [five, [None] * 6, five]
+    assert [record["answer"] for record in records] == ["Yes.", "Yes.", MESSAGE["content"]]
+
+
+def test_calls_of_langsmith_within_one_another_are_one_by_their_order_alone():
+    """A wrapped client within LangChain's model; a bulk export names no parent. Tiers count under their name."""
+    details = {"flex_cache_read": 1_536, "flex": 464}
+    inner = LANGSMITH_CALL | {
+        "id": "s9", "parent_run_id": None, "dotted_order": "1Zs1.2Zs2.3Zs9",
+        "extra": {"metadata": {"usage_metadata": LANGCHAIN_USAGE | {"input_token_details": details}}}, "outputs": {},
+    }  # fmt: skip
+    vectors = LANGSMITH_CALL | {"id": "s8", "run_type": "embedding"}
+    batch = batch_of(LANGSMITH, LANGSMITH_CALL, inner, vectors)
+    assert (ids(batch), batch.ignored) == (["s9", "s8"], {"call logged again within another": 1})
+    assert (batch.records[0]["service_tier"], batch.records[0]["cache_read"]) == ("flex", 1_536)
+    assert batch.records[1]["operation"] == "embeddings"
+
+
+def test_a_log_of_bedrock_counts_what_was_cached_beside_the_input():
+    assert detected([BEDROCK_CALL]) == "bedrock"
+    [record] = batch_of(BEDROCK, BEDROCK_CALL).records
+    assert [record[name] for name in TOKENS] == [464, 1_536, 0, 40, 0, 2_040]
+    assert (record["query"], record["answer"]) == ("Where is my parcel?", "It is on its way.")
+    assert (record["provider"], record["model_requested"]) == ("aws", BEDROCK_CALL["modelId"])
+    assert (record["latency_ms"], record["status"], record["event_id"]) == (1_500, "ok", "q1")
+
+
+def test_streams_failures_and_bodies_that_are_kept_elsewhere_in_a_log_of_bedrock():
+    stream = [
+        {"type": "message_start", "message": {"model": "claude-sonnet-4-5-20250929", "usage": {
+            "input_tokens": 100, "cache_creation_input_tokens": 60, "cache_read_input_tokens": 0, "output_tokens": 1,
+            "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 40},
+        }}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "On its "}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "way."}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}},
+        {"type": "message_stop", "amazon-bedrock-invocationMetrics": {
+            "inputTokenCount": 100, "outputTokenCount": 9, "invocationLatency": 700, "firstByteLatency": 300,
+        }},
+    ]  # fmt: skip
+    counted = BEDROCK_CALL["input"] | {
+        "inputTokenCount": 100, "cacheReadInputTokenCount": 0, "cacheWriteInputTokenCount": 60,
+        "inputBodyJson": {"messages": [{"role": "user", "content": "Where?"}]},
+    }  # fmt: skip
+    streamed = BEDROCK_CALL | {
+        "operation": "InvokeModelWithResponseStream", "input": counted,
+        "output": {"outputTokenCount": 9, "outputBodyJson": stream},
+    }  # fmt: skip
+    elsewhere = BEDROCK_CALL | {
+        "requestId": "q2", "input": {"inputTokenCount": 50_000, "inputBodyS3Path": "s3://b/k"},
+        "output": {"outputTokenCount": 40, "outputBodyS3Path": "s3://b/k2"},
+    }  # fmt: skip
+    failed = BEDROCK_CALL | {"requestId": "q3", "errorCode": "ThrottlingException", "output": {}, "input": {}}
+    vectors = BEDROCK_CALL | {
+        "requestId": "q4", "operation": "InvokeModel", "modelId": "amazon.titan-embed-text-v2:0", "input": {"inputTokenCount": 8},
+        "output": {"outputBodyJson": {"embedding": [0.1], "inputTextTokenCount": 8}},
+    }  # fmt: skip
+    guarded = BEDROCK_CALL | {"requestId": "q5", "operation": "ApplyGuardrail"}
+    batch = batch_of(BEDROCK, streamed, elsewhere, failed, vectors, guarded)
+    assert batch.ignored == {"ApplyGuardrail": 1}
+    records = {record["event_id"]: record for record in batch.records}
+    assert [records["q1"][name] for name in TOKENS] == [100, 0, 60, 9, 0, 169]
+    assert records["q1"]["answer"] == "On its way."
+    assert [records["q1"][name] for name in TIMES] == [700, 300]
+    assert json.loads(records["q1"]["usage_raw"])["cache_creation"]["ephemeral_1h_input_tokens"] == 40
+    assert (records["q2"]["tokens_total"], records["q2"]["answer"]) == (50_040, None)
+    assert (records["q3"]["status"], records["q3"]["error_type"]) == ("error", "ThrottlingException")
+    assert records["q3"]["tokens_total"] is None
+    assert (records["q4"]["operation"], records["q4"]["tokens_total"]) == ("embeddings", 8)
