@@ -1,6 +1,6 @@
 """Exports that are tables of calls and of what else was traced: recognised, and read by their mappings.
 
-What stands where in which tool's export is `exports`' business, what a mapping can say `mapped`'s.
+What stands where in a tool's export its own file says, what a mapping can say `mapped`.
 """
 
 from collections import defaultdict
@@ -17,6 +17,8 @@ from aiops_pipelines.inference_log.row_facts import scores_of
 
 Row = Mapping[str, Any]
 WITHIN = "call logged again within another"
+NO_ANSWER = "no answer"
+"""What kind of error it is when a request ended and nothing came, and nothing says why."""
 Nested = tuple[Mapping[str, Any], str | None, str | None]
 """A call's record, its own id and that of the span around it."""
 

@@ -14,9 +14,14 @@ from aiops_pipelines.inference_log import (
     otlp_json,
     provider_http,
 )
-from aiops_pipelines.inference_log.exports import EXPORTS
+from aiops_pipelines.inference_log.bedrock import BEDROCK
+from aiops_pipelines.inference_log.braintrust import BRAINTRUST
+from aiops_pipelines.inference_log.helicone import HELICONE
+from aiops_pipelines.inference_log.langsmith import LANGSMITH
+from aiops_pipelines.inference_log.opik import OPIK
 from aiops_pipelines.inference_log.places import Mapped
 from aiops_pipelines.inference_log.record import Batch, CountTokens, Importer
+from aiops_pipelines.inference_log.weave import WEAVE
 from aiops_pipelines.mendable import Mendable
 
 
@@ -38,7 +43,12 @@ _RECOGNISED: dict[str, Format] = {
     "aiops_jsonl": aiops_jsonl,
     "openinference": openinference,
     "otlp_json": otlp_json,
-    **EXPORTS,
+    "opik": OPIK,  # before Langfuse, whose rows look like its
+    "braintrust": BRAINTRUST,
+    "weave": WEAVE,
+    "helicone": HELICONE,
+    "langsmith": LANGSMITH,
+    "bedrock": BEDROCK,
     "langfuse": langfuse,
     "litellm": litellm,
     "mlflow": mlflow,

@@ -8,7 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from aiops_pipelines.inference_log.call_record import call_record, outcome
-from aiops_pipelines.inference_log.messages import Conversation, chunk_of, decoded, first, listed, text_of
+from aiops_pipelines.inference_log.messages import (
+    Conversation,
+    chunk_of,
+    decoded,
+    first,
+    listed,
+    object_in,
+    text_of,
+)
 from aiops_pipelines.inference_log.objects import objects, unwrapped
 from aiops_pipelines.inference_log.provider_outcome import stated_tier
 from aiops_pipelines.inference_log.provider_texts import exchange
@@ -80,8 +88,8 @@ def read(raw: Iterable[tuple[int, bytes]], count_tokens: CountTokens | None = No
 
 
 def _record(payload: Mapping[str, Any], count_tokens: CountTokens | None) -> dict[str, Any]:
-    metadata = _object(payload.get("metadata"))
-    searches = [_object(one) for one in listed(decoded(metadata.get("vector_store_request_metadata")))]
+    metadata = object_in(payload.get("metadata"))
+    searches = [object_in(one) for one in listed(decoded(metadata.get("vector_store_request_metadata")))]
     chunks = [chunk for search in searches for chunk in _chunks(search)]
     asked = {"messages": decoded(payload.get("messages")), **_tools(payload)}
     said = exchange(asked, decoded(payload.get("response")))
@@ -93,8 +101,8 @@ def _record(payload: Mapping[str, Any], count_tokens: CountTokens | None) -> dic
         **_identity(payload, metadata),
         **_outcome(payload, said),
         "retrieved": [chunk for chunk, _ in chunks if chunk["chunk_id"]] if searches else None,
-        "guardrail_events": [_verdict(_object(one)) for one in _guardrails(payload, metadata)] or None,
-        "service_tier": stated_tier(usage, _object(payload.get("response"))),
+        "guardrail_events": [_verdict(object_in(one)) for one in _guardrails(payload, metadata)] or None,
+        "service_tier": stated_tier(usage, object_in(payload.get("response"))),
         "cost_reported_usd": first(payload, "response_cost", "spend"),
     }
     counts = of_embedding(usage) if usage and embedding else usage
@@ -111,27 +119,22 @@ def _operation(called: Any) -> str:
 
 def _used(payload: Mapping[str, Any]) -> bool:
     """Return whether a call of another type states tokens; of a ranking LiteLLM makes up a usage of zeros."""
-    usage = _usage(payload, _object(payload.get("metadata")))
+    usage = _usage(payload, object_in(payload.get("metadata")))
     tokens = provider_tokens(usage) if usage and payload["call_type"] not in BATCHES else None
     return tokens is not None and tokens.total > 0
 
 
-def _object(value: Any) -> Mapping[str, Any]:
-    found = decoded(value)
-    return found if isinstance(found, dict) else {}
-
-
 def _tools(payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tools": _object(payload.get("model_parameters")).get("tools")}
+    return {"tools": object_in(payload.get("model_parameters")).get("tools")}
 
 
 def _usage(payload: Mapping[str, Any], metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     places = (
         metadata.get("usage_object"),
-        _object(payload.get("hidden_params")).get("usage_object"),
-        _object(payload.get("response")).get("usage"),
+        object_in(payload.get("hidden_params")).get("usage_object"),
+        object_in(payload.get("response")).get("usage"),
     )
-    return next((found for place in places if (found := _object(place))), {})
+    return next((found for place in places if (found := object_in(place))), {})
 
 
 def _tokens(payload: Mapping[str, Any], usage: Mapping[str, Any]) -> Tokens | None:
@@ -148,9 +151,9 @@ def _tokens(payload: Mapping[str, Any], usage: Mapping[str, Any]) -> Tokens | No
 
 
 def _identity(payload: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    hidden, response = _object(payload.get("hidden_params")), _object(payload.get("response"))
-    prompt = _object(metadata.get("prompt_management_metadata"))
-    requester = _object(metadata.get("requester_metadata"))
+    hidden, response = object_in(payload.get("hidden_params")), object_in(payload.get("response"))
+    prompt = object_in(metadata.get("prompt_management_metadata"))
+    requester = object_in(metadata.get("requester_metadata"))
     asked = first(payload, "model_group", "model")
     served = first(response, "model") or first(hidden, "litellm_model_name") or payload.get("model")
     return {
@@ -173,9 +176,9 @@ def _outcome(payload: Mapping[str, Any], said: Conversation) -> dict[str, Any]:
     begun = clock_time("startTime", payload.get("startTime"))
     ended = clock_time("endTime", payload.get("endTime"))
     first_token = clock_time("completionStartTime", payload.get("completionStartTime"))
-    told = _object(payload.get("error_information"))
+    told = object_in(payload.get("error_information"))
     status = outcome(payload.get("status") == "failure", said.finish)
-    guarded = _object(payload.get("status_fields")).get("guardrail_status")
+    guarded = object_in(payload.get("status_fields")).get("guardrail_status")
     if status != "ok" and guarded == "guardrail_intervened":
         status = "blocked"
     return {
@@ -191,9 +194,9 @@ def _between(begun: datetime | None, ended: datetime | None) -> float | None:
 
 
 def _chunks(search: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    found = _object(search.get("vector_store_search_response")).get("data")
+    found = object_in(search.get("vector_store_search_response")).get("data")
     for place, one in enumerate(listed(found)):
-        result = _object(one)
+        result = object_in(one)
         chunk, text = chunk_of(result)
         named = chunk["chunk_id"] or first(result, "file_id") or f"{search.get('vector_store_id')}:{place}"
         document = chunk["document"] or first(result, "filename", "file_id")

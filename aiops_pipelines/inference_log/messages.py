@@ -115,6 +115,12 @@ def decoded(raw: Any) -> Any:
         return raw
 
 
+def object_in(value: Any) -> dict[str, Any]:
+    """Return an object, or that of its JSON text; an empty one for anything else."""
+    found = decoded(value)
+    return found if isinstance(found, dict) else {}
+
+
 def listed(value: Any) -> Iterable[Any]:
     """Return a list as it is, nothing as an empty one, and anything else as its only item."""
     return value if isinstance(value, list) else [] if value is None else [value]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aiops_pipelines.inference_log.messages import decoded, first, listed, text_of
-from aiops_pipelines.inference_log.otlp_frameworks import OPERATION, answered_in, asked_in, message, object_in
+from aiops_pipelines.inference_log.messages import decoded, first, listed, object_in, text_of
+from aiops_pipelines.inference_log.otlp_frameworks import OPERATION, answered_in, asked_in, message
 from aiops_pipelines.inference_log.otlp_spans import KIND, Span
 from aiops_pipelines.inference_log.otlp_usage import INPUT, OUTPUT, PROVIDER_USAGE, TOTAL
 from aiops_pipelines.inference_log.provider_usage import body_usage

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from aiops_pipelines.inference_log.langfuse_usage import OPERATIONS as LANGFUSE_OPERATIONS
-from aiops_pipelines.inference_log.messages import SHAPES, by_names, decoded, first, listed
+from aiops_pipelines.inference_log.messages import SHAPES, by_names, decoded, first, listed, object_in
 from aiops_pipelines.inference_log.otlp_agents import (
     counted,
     dumped,
@@ -31,7 +31,6 @@ from aiops_pipelines.inference_log.otlp_frameworks import (
     asked_in,
     litellm,
     llamaindex,
-    object_in,
 )
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.otlp_traces import MODEL_CALLS

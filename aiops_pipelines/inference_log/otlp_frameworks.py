@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aiops_pipelines.inference_log.messages import decoded, first, listed
+from aiops_pipelines.inference_log.messages import decoded, first, listed, object_in
 from aiops_pipelines.inference_log.otlp_spans import Span
 from aiops_pipelines.inference_log.otlp_usage import PROVIDER_USAGE
 from aiops_pipelines.inference_log.provider_outcome import stated_tier
@@ -28,12 +28,6 @@ _DETAILS = ("ai.usage.inputTokenDetails.cacheReadTokens", "ai.usage.inputTokenDe
 """Where version 6 of the AI SDK says what its input holds."""
 _INSIDE = ("cachedPromptTokens", "promptCacheHitTokens")
 """Cached tokens of the input in version 4 of the AI SDK: OpenAI and those compatible, DeepSeek."""
-
-
-def object_in(value: Any) -> dict[str, Any]:
-    """Return an object, or that of its JSON text; an empty one for anything else."""
-    found = decoded(value)
-    return found if isinstance(found, dict) else {}
 
 
 def asked_in(request: Any) -> list[dict[str, str]] | None:

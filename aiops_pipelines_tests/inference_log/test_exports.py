@@ -7,9 +7,13 @@ from time import process_time
 import pytest
 
 from aiops_pipelines.inference_log.bedrock import BEDROCK
-from aiops_pipelines.inference_log.exports import BRAINTRUST, EXPORTS, HELICONE, NO_ANSWER, OPIK, WEAVE
+from aiops_pipelines.inference_log.braintrust import BRAINTRUST
+from aiops_pipelines.inference_log.export_tables import NO_ANSWER
 from aiops_pipelines.inference_log.formats import UnknownFormat, detected
+from aiops_pipelines.inference_log.helicone import HELICONE
 from aiops_pipelines.inference_log.langsmith import LANGSMITH
+from aiops_pipelines.inference_log.opik import OPIK
+from aiops_pipelines.inference_log.weave import WEAVE
 from aiops_pipelines_tests.inference_log.test_langfuse import CALL as LANGFUSE_CALL
 
 TURNS = [
@@ -150,6 +154,13 @@ ROWS = {
     "weave": (WEAVE_CALL, WEAVE_FAILED),
     "helicone": (HELICONE_CALL, HELICONE_FAILED),
     "langsmith": (LANGSMITH_CALL, LANGSMITH_FAILED),
+}
+EXPORTS = {
+    "opik": OPIK,
+    "braintrust": BRAINTRUST,
+    "weave": WEAVE,
+    "helicone": HELICONE,
+    "langsmith": LANGSMITH,
 }
 TIMES = ("latency_ms", "time_to_first_token_ms")
 TOKENS = ("input_uncached", "cache_read", "cache_write", "output_visible", "reasoning", "tokens_total")
