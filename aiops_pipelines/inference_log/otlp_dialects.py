@@ -75,8 +75,9 @@ def in_conventions(span: Span) -> Span:
     for read in _dialects(span.attributes):
         span = read(span)
     found = span.attributes
-    if any(found.get(name) in words for name, words in _NOTHING.items()):
-        known = {name: value for name, value in found.items() if value not in _NOTHING.get(name, ())}
+    unknown = [name for name, words in _NOTHING.items() if found.get(name) in words]
+    if unknown:
+        known = {name: value for name, value in found.items() if name not in unknown}
         return replace(span, attributes=known)
     return span
 
