@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from aiops_pipelines.inference_log import (
     aiops_jsonl,
     langfuse,
+    langsmith,
     litellm,
     mapped,
     mlflow,
@@ -17,7 +18,6 @@ from aiops_pipelines.inference_log import (
 from aiops_pipelines.inference_log.bedrock import BEDROCK
 from aiops_pipelines.inference_log.braintrust import BRAINTRUST
 from aiops_pipelines.inference_log.helicone import HELICONE
-from aiops_pipelines.inference_log.langsmith import LANGSMITH
 from aiops_pipelines.inference_log.opik import OPIK
 from aiops_pipelines.inference_log.places import Mapped
 from aiops_pipelines.inference_log.record import Batch, CountTokens, Importer
@@ -47,9 +47,9 @@ _RECOGNISED: dict[str, Format] = {
     "braintrust": BRAINTRUST,
     "weave": WEAVE,
     "helicone": HELICONE,
-    "langsmith": LANGSMITH,
     "bedrock": BEDROCK,
     "langfuse": langfuse,
+    "langsmith": langsmith,
     "litellm": litellm,
     "mlflow": mlflow,
     "provider_http": provider_http,

@@ -15,7 +15,7 @@ COUNTED_HERE = {*PART_COLUMNS, "part_method", "usage_raw", "source_line", "event
 COUNTED_HERE |= {"source_id", "source_seq"}  # who sent it, and may have sent it again under a new number
 COMPARED = [name for name in CALLS if name not in COUNTED_HERE]
 """What a log says of a call; how tokens are told apart by part is worked out here and may get better."""
-OF_TRACES = ("otlp_json", "openinference", "langfuse", "mlflow")
+OF_TRACES = ("otlp_json", "openinference", "langfuse", "langsmith", "mlflow")
 """Formats in which a call takes what it leaves open from the spans around it."""
 TAKEN_ON = {
     *("endpoint", "prompt_version", "index_version", "user_id", "session_id", "user_group", "known_query_id"),

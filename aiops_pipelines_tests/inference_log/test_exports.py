@@ -11,7 +11,6 @@ from aiops_pipelines.inference_log.braintrust import BRAINTRUST
 from aiops_pipelines.inference_log.export_tables import NO_ANSWER
 from aiops_pipelines.inference_log.formats import UnknownFormat, detected
 from aiops_pipelines.inference_log.helicone import HELICONE
-from aiops_pipelines.inference_log.langsmith import LANGSMITH
 from aiops_pipelines.inference_log.opik import OPIK
 from aiops_pipelines.inference_log.weave import WEAVE
 from aiops_pipelines_tests.inference_log.test_langfuse import CALL as LANGFUSE_CALL
@@ -114,25 +113,6 @@ HELICONE_FAILED = HELICONE_CALL | {
     "response_id": None, "request_id": "s3", "response_status": 429, "prompt_tokens": 0, "completion_tokens": 0, "cost": 0,
     "response_body": {"error": {"type": "rate_limit_exceeded", "message": "slow down"}}, "scores": {},
 }  # fmt: skip
-LANGCHAIN_USAGE = {
-    "input_tokens": 2_000, "output_tokens": 40, "total_tokens": 2_040, "input_token_details": {"cache_read": 1_536},
-    "output_token_details": {"reasoning": 12},
-}  # fmt: skip
-LANGSMITH_CALL = {
-    "id": "s2", "trace_id": "t1", "parent_run_id": "s1", "dotted_order": "20260601T120000000000Zs1.20260601T120000100000Zs2",
-    "name": "ChatOpenAI", "run_type": "llm", "session_id": "of the project", "session_name": "p", "error": None,
-    "start_time": "2026-06-01T12:00:00.100000", "end_time": "2026-06-01T12:00:01.600000", "first_token_time": "2026-06-01T12:00:00.310000",
-    "extra": {"metadata": {"ls_provider": "openai", "ls_model_name": "gpt-5", "thread_id": "thread-1", "user_id": "u-1"}},
-    "inputs": {"messages": TURNS, "model": "gpt-5"}, "total_cost": "0.0012", "outputs": {
-        "id": "chatcmpl-1", "choices": [{"index": 0, "finish_reason": "stop", "message": MESSAGE}],
-        "model": "gpt-5-2025-08-07", "usage_metadata": LANGCHAIN_USAGE,
-    },
-    "feedback_stats": {"right": {"n": 2, "avg": 0.5, "values": {}}, "tone": {"n": 1, "avg": None, "values": {"kind": 1}}},
-}  # fmt: skip
-LANGSMITH_FAILED = LANGSMITH_CALL | {
-    "id": "s3", "outputs": {"output": None}, "first_token_time": None, "prompt_tokens": 0, "total_tokens": 0, "total_cost": None,
-    "error": "BadRequestError('Error code: 400')\n\nTraceback (most recent call last):\n  File a\nopenai.BadRequestError: 400",
-}  # fmt: skip
 BEDROCK_CALL = {
     "schemaType": "ModelInvocationLog", "schemaVersion": "1.0", "timestamp": "2026-06-01T12:00:00Z", "accountId": "1234",
     "identity": {"arn": "arn:aws:sts::1234:assumed-role/app/session"}, "region": "us-east-1", "requestId": "q1",
@@ -153,14 +133,12 @@ ROWS = {
     "braintrust": (BRAINTRUST_CALL, BRAINTRUST_FAILED),
     "weave": (WEAVE_CALL, WEAVE_FAILED),
     "helicone": (HELICONE_CALL, HELICONE_FAILED),
-    "langsmith": (LANGSMITH_CALL, LANGSMITH_FAILED),
 }
 EXPORTS = {
     "opik": OPIK,
     "braintrust": BRAINTRUST,
     "weave": WEAVE,
     "helicone": HELICONE,
-    "langsmith": LANGSMITH,
 }
 TIMES = ("latency_ms", "time_to_first_token_ms")
 TOKENS = ("input_uncached", "cache_read", "cache_write", "output_visible", "reasoning", "tokens_total")
@@ -214,7 +192,6 @@ def test_damaged_rows_are_set_aside_with_their_reason(name):
         "braintrust": "metrics",
         "weave": "started_at",
         "helicone": "request_created_at",
-        "langsmith": "start_time",
     }[name]
     call, failed = ROWS[name]
     when = {"start": "soon"} if begun == "metrics" else "soon"
@@ -512,53 +489,6 @@ def test_many_calls_within_one_another_take_no_time_for_each_pair():
     began = process_time()
     assert ids(OPIK.read(raw)) == ["c0"]
     assert process_time() - began < 4
-
-
-def test_the_root_of_a_langsmith_trace_tells_its_thread_and_what_was_thought_of_calls():
-    root = LANGSMITH_CALL | {
-        "id": "s1", "parent_run_id": None, "dotted_order": "20260601T120000000000Zs1", "name": "answer", "run_type": "chain",
-    }  # fmt: skip
-    documents = {"runs": [root, LANGSMITH_CALL], "cursors": {"next": None}}, [root, LANGSMITH_CALL]
-    for document in documents:
-        assert detected([document]) == "langsmith"
-        batch = batch_of(LANGSMITH, document)
-        assert (ids(batch), batch.ignored) == (["s2"], {"chain": 1})
-        assert batch.traces == [
-            {"trace_id": "t1", "session_id": "thread-1", "user_id": "u-1", "endpoint": "answer", "source_line": 1}
-        ]  # fmt: skip
-        said = [(one["event_id"], one["name"], one["value"], one["label"]) for one in batch.feedback]
-        assert said[2:] == [("s2", "right", 0.5, None), ("s2", "tone", None, "kind")]
-
-
-def test_langsmith_counts_beside_a_run_and_none_are_zeros():
-    """As its bulk export and API state them; what stands in its answer is the provider's and goes first."""
-    beside = {
-        "prompt_tokens": 2_000, "completion_tokens": 40, "total_tokens": 2_040, "prompt_token_details": {"cache_read": 1_536},
-        "completion_token_details": '{"reasoning": 12}', "outputs": '{"messages": [{"role": "assistant", "content": "Yes."}]}',
-    }  # fmt: skip
-    nothing = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), 0)
-    nothing |= {"id": "s4", "outputs": {"output": "Yes."}}
-    stated = {"id": "s5", "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-    records = batch_of(
-        LANGSMITH, *(LANGSMITH_CALL | {"trace_id": "t2"} | more for more in (beside, nothing, stated))
-    ).records
-    five = [464, 1_536, 0, 28, 12, 2_040]
-    assert [[record[name] for name in TOKENS] for record in records] == [five, [None] * 6, five]
-    assert [record["answer"] for record in records] == ["Yes.", "Yes.", MESSAGE["content"]]
-
-
-def test_calls_of_langsmith_within_one_another_are_one_by_their_order_alone():
-    """A wrapped client within LangChain's model; a bulk export names no parent. Tiers count under their name."""
-    details = {"flex_cache_read": 1_536, "flex": 464}
-    inner = LANGSMITH_CALL | {
-        "id": "s9", "parent_run_id": None, "dotted_order": "1Zs1.2Zs2.3Zs9",
-        "extra": {"metadata": {"usage_metadata": LANGCHAIN_USAGE | {"input_token_details": details}}}, "outputs": {},
-    }  # fmt: skip
-    vectors = LANGSMITH_CALL | {"id": "s8", "run_type": "embedding"}
-    batch = batch_of(LANGSMITH, LANGSMITH_CALL, inner, vectors)
-    assert (ids(batch), batch.ignored) == (["s9", "s8"], {"call logged again within another": 1})
-    assert (batch.records[0]["service_tier"], batch.records[0]["cache_read"]) == ("flex", 1_536)
-    assert batch.records[1]["operation"] == "embeddings"
 
 
 def test_a_log_of_bedrock_counts_what_was_cached_beside_the_input():
