@@ -36,7 +36,7 @@ def _more(row: Row) -> Mapping[str, Any]:
     return {
         "response": body,
         "counted": (stated if _states_lives(stated) else None) or counts or stated,
-        "operation": "embeddings" if "embed" in str(row.get("modelId")) else None,
+        "asked_for": "embeddings" if "embed" in str(row.get("modelId")) else None,
     }
 
 
@@ -50,7 +50,7 @@ BEDROCK = Export(
     lambda row: row.get("schemaType") == "ModelInvocationLog",
     {
         "event_id": "requestId",
-        "operation": "operation",
+        "operation": "asked_for",
         "occurred_at": "timestamp",
         "latency_ms": ("response.metrics.latencyMs", "response.metrics.invocationLatency"),
         "time_to_first_token_ms": "response.metrics.firstByteLatency",
@@ -62,6 +62,6 @@ BEDROCK = Export(
         "response": "response",
         "error_type": "errorCode",
     },
-    {"asked": INVOKED},
-    lambda row: {"asked": row.get("operation"), **_more(row)},
+    {"operation": INVOKED},
+    _more,
 )
