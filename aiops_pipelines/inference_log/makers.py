@@ -67,7 +67,7 @@ _INTERFACE = re.compile(r"\.(chat|completion|messages|responses|embedding|genera
 _FRAMEWORKS = frozenset({
     "strands-agents", "gcp.vertex.agent", "microsoft.agent_framework", "semantic_kernel", "langchain",
     "langgraph", "llama_index", "llamaindex", "crewai", "autogen", "ag2", "agno", "haystack", "dspy",
-    "litellm", "pydantic_ai", "openai_agents", "unknown",
+    "litellm", "litellm_proxy", "gateway", "pydantic_ai", "openai_agents", "unknown",
 })  # fmt: skip
 """What is written for a provider and sells no model."""
 _BEDROCK = re.compile(

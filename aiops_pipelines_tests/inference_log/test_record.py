@@ -105,6 +105,8 @@ def test_what_a_column_cannot_hold_is_refused_by_name(field, value, said):
         ({"model_served": "ft:gpt-4o-mini-2024-07-18:acme::abc123"}, "openai"),
         ({"model_served": "open-mistral-7b"}, "mistral"),
         ({"model_served": "gpt-4o", "provider": "Azure OpenAI"}, "azure"),
+        ({"model_served": "xai/grok-4", "provider": "gateway"}, "x-ai"),
+        ({"model_served": "gpt-4o", "provider": "litellm_proxy"}, "openai"),
         ({"model_served": "our-model"}, None),
         ({"model_served": "models/our-model"}, None),
         ({"model_served": "deepseek-r1:7b"}, None),
