@@ -76,7 +76,7 @@ _BEDROCK = re.compile(
 )
 PUBLISHED = re.compile(r"(projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/")
 """How Vertex AI writes the path of a model that it sells."""
-_ANYBODYS = re.compile(r"gpt-oss|^mixtral|distill|^(?!ft:).*:")
+_ANYBODYS = re.compile(r"gpt-oss|^mixtral|distill|^(?!ft:).*:(?!\d+$)")
 """Open weights, which anybody serves under their maker's name; a colon begins a tag, as Ollama's."""
 
 

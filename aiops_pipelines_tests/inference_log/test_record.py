@@ -93,6 +93,8 @@ def test_what_a_column_cannot_hold_is_refused_by_name(field, value, said):
             "aws",
         ),
         ({"model_served": "Claude-3-haiku"}, "anthropic"),
+        ({"model_served": "claude-3-haiku-20240307-v1:0"}, "anthropic"),
+        ({"model_served": "deepseek/deepseek-r1:free"}, None),
         ({"model_served": "gpt-4o", "provider": "azure"}, "azure"),
         ({"model_requested": "azure/gpt-4o"}, "azure"),
         ({"model_requested": "bedrock/us.anthropic.claude-3-5-sonnet-20241022-v2:0"}, "aws"),
