@@ -49,11 +49,13 @@ HOSTS = {
 }
 """Providers by the end of their host's name; others keep the host as their name."""
 OLLAMA_PORT = "11434"
+_ADDRESS = re.compile(r"(?:\w+://)?([^/:]+(?::\d+)?)")
 _MODEL = re.compile(
     r"/(?:models?|deployments|endpoints)/(arn:[^:/]+(?::[^:/]*){3}:[^/]+/[^/]+|[^/:]+(?::\d+)?)"
 )
 
 _OWN_MODEL = re.compile(r"^arn:.*:(?:foundation-model|inference-profile)/(.+)")
+_KNOWN = {*HOSTS.values(), "ollama"}
 
 
 def provider_of(host: str) -> str | None:
@@ -62,6 +64,14 @@ def provider_of(host: str) -> str | None:
     if port == OLLAMA_PORT:
         return "ollama"
     return next((provider for end, provider in HOSTS.items() if name.endswith(end)), name or None)
+
+
+def known_seller(address: str, port: object = None) -> str | None:
+    """Return who sells at the address of a server; None of a machine of one's own, or a company's gateway."""
+    found = _ADDRESS.match(address)
+    host = found[1] if found else ""
+    sold_by = provider_of(host if ":" in host or port is None else f"{host}:{port}")
+    return sold_by if sold_by in _KNOWN else None
 
 
 def model_in(path: str) -> str | None:
