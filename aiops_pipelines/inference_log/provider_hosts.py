@@ -1,6 +1,9 @@
 """Who was asked for which model, by the address of a recorded provider call."""
 
 import re
+from typing import Any
+
+from aiops_pipelines.inference_log.makers import seller
 
 HOSTS = {
     "openai.azure.com": "azure",
@@ -66,11 +69,16 @@ def provider_of(host: str) -> str | None:
     return next((provider for end, provider in HOSTS.items() if name.endswith(end)), name or None)
 
 
-def known_seller(address: str, port: object = None) -> str | None:
-    """Return who sells at the address of a server; None of a machine of one's own, or a company's gateway."""
-    found = _ADDRESS.match(address)
-    host = found[1] if found else ""
-    sold_by = provider_of(host if ":" in host or port is None else f"{host}:{port}")
+def asked_at(named: Any, address: Any, port: Any = None) -> Any:
+    """Return who was asked: clients of OpenAI reach many others, whom only the address of the server tells.
+
+    Where it tells nobody, as that of a gateway or of a machine of one's own, the model's name has to.
+    """
+    of_openai = named is None or (isinstance(named, str) and seller(named) == "openai")
+    found = _ADDRESS.match(address) if of_openai and isinstance(address, str) else None
+    if found is None:
+        return named
+    sold_by = provider_of(found[1] if ":" in found[1] or port is None else f"{found[1]}:{port}")
     return sold_by if sold_by in _KNOWN else None
 
 

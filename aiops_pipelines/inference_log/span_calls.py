@@ -10,7 +10,6 @@ from typing import Any
 
 from aiops_pipelines.inference_log.call_record import HIDDEN, NOTHING_SAID, call_record, outcome, shown
 from aiops_pipelines.inference_log.feedback import evaluations
-from aiops_pipelines.inference_log.makers import seller
 from aiops_pipelines.inference_log.messages import Aliases, Conversation, decoded, first
 from aiops_pipelines.inference_log.otlp_dialects import in_conventions
 from aiops_pipelines.inference_log.otlp_messages import conversation, retrieved, with_details
@@ -22,7 +21,7 @@ from aiops_pipelines.inference_log.otlp_usage import (
     usage_text,
     with_no_output,
 )
-from aiops_pipelines.inference_log.provider_hosts import known_seller
+from aiops_pipelines.inference_log.provider_hosts import asked_at
 from aiops_pipelines.inference_log.provider_outcome import stated_tier
 from aiops_pipelines.inference_log.record import EMBEDDINGS, Batch, CountTokens, RecordError, Rejection
 from aiops_pipelines.inference_log.repeated_calls import one_response
@@ -192,7 +191,7 @@ def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) ->
     if str(labels["session_id"]).startswith(_RESPONSE):  # another one with each call
         labels["session_id"] = None
     labels |= {
-        "provider": _sold_by(call, own["provider"]),
+        "provider": asked_at(own["provider"], call.first(*ADDRESS), call.first("server.port")),
         "model_requested": own["requested"] or _asked_for(call) or own["served"],
         "model_served": own["served"],
         "index_version": labels["index_version"] or next(iter(index), None),
@@ -204,16 +203,6 @@ def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) ->
         "occurred_at": call.started_at,
         "rating": first(context, "aiops.rating"),
     }
-
-
-def _sold_by(call: Span, named: Any) -> Any:
-    """Say who was asked: clients of OpenAI reach many others, whom only the address of the server tells.
-
-    Where it tells nobody, as that of a gateway, the model's name has to.
-    """
-    address = call.first(*ADDRESS)
-    clients = named is None or (isinstance(named, str) and seller(named) == "openai")
-    return known_seller(address, call.first("server.port")) if clients and isinstance(address, str) else named
 
 
 def _asked_for(call: Span) -> Any:
