@@ -4,21 +4,14 @@ import re
 from typing import Any
 
 MAKERS = {
-    "openai": ("gpt-", "chatgpt", "o1", "o3", "o4", "text-embedding-", "davinci", "codex"),
+    "openai": ("gpt-", "chatgpt", "o1", "o3", "o4", "text-embedding-", "davinci", "codex", "computer-use"),
     "anthropic": ("claude",),
     "google": ("gemini", "gemma"),
     "mistral": (
-        "mistral",
-        "mixtral",
-        "ministral",
-        "codestral",
-        "magistral",
-        "devstral",
-        "pixtral",
-        "open-mistral",
-        "open-mixtral",
+        *("mistral", "mixtral", "ministral", "codestral", "magistral", "devstral", "pixtral", "voxtral"),
+        *("open-mistral", "open-mixtral"),
     ),
-    "cohere": ("command-", "embed-english", "embed-multilingual", "rerank-"),
+    "cohere": ("command-", "embed-english", "embed-multilingual", "embed-v", "rerank-"),
     "deepseek": ("deepseek",),
     "x-ai": ("grok",),
 }

@@ -10,12 +10,13 @@ import polars as pl
 
 from aiops_pipelines.inference_log.cache_lives import hour_writes
 from aiops_pipelines.inference_log.modalities import modal_tokens
-from aiops_pipelines.inference_log.provider_outcome import stated_tier
+from aiops_pipelines.inference_log.provider_outcome import counted_tier, stated_tier
 from aiops_pipelines.inference_log.record import APART_COLUMNS, service_tier
 
 MODAL_HINT, HOUR_HINT = "(?i)audio|image", r'1h\D*[1-9]|"1h"'
 """What a usage holds that is worth parsing; Anthropic's states 0 for an hour in most calls."""
 TIER_HINT = r'"(?:service_?[tT]ier|trafficType)": ?(?:"(?:[^sdaoSDAO"]|sc|ON_DEMAND_)|\{)|"speed": ?"fast"'
+TIER_HINT += r'|"(?:input_)?(?:flex|priority)": ?\d'
 """A tier that is not called as the standard one is; Anthropic states that one in each call."""
 
 
@@ -43,7 +44,7 @@ def with_stated_tier(calls: pl.DataFrame) -> pl.DataFrame:
     told = calls["service_tier"].to_list() if len(rows) else []
     for row in rows:
         usage = json.loads(texts[row])
-        found = stated_tier(usage) if isinstance(usage, dict) else None
+        found = (stated_tier(usage) or counted_tier(usage)) if isinstance(usage, dict) else None
         told[row] = service_tier("usage.service_tier", found) if found else None
     return calls.with_columns(service_tier=pl.Series(told, dtype=pl.String())) if told else calls
 

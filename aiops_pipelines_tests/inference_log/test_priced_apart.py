@@ -56,6 +56,7 @@ def test_writes_for_an_hour_stand_beside_all_writes():
         ({"promptTokenCount": 1, "trafficType": "ON_DEMAND_FLEX"}, None, "flex"),
         ({"promptTokenCount": 1, "trafficType": "ON_DEMAND"}, None, None),
         ({"inputTokens": 1, "serviceTier": {"type": "priority"}}, None, "priority"),
+        ({"input_tokens": 9, "input_token_details": {"flex_cache_read": 4, "flex": 5}}, None, "flex"),
         ([{"service_tier": "batch"}], None, None),
         (None, None, None),
     ],
