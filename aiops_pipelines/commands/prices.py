@@ -109,19 +109,19 @@ def show(
     from aiops_pipelines.costs.compared import SpendError
     from aiops_pipelines.costs.prices import APART
     from aiops_pipelines.document import plain_data
-    from aiops_pipelines.inference_log.makers import maker
+    from aiops_pipelines.inference_log.makers import maker, seller
     from aiops_pipelines.inference_log.record import service_tier
     from aiops_pipelines.resources.prices import PriceBook
 
     on: date = at.date() if at else given.clock().date()
     own = given.systems(system)[0].prices if system else ()
-    seller = provider or maker(model)
+    sold_by = seller(provider) if provider else maker(model)
     noon = datetime(on.year, on.month, on.day, 12, tzinfo=UTC)
     served = service_tier("--tier", tier) if tier else None
     called = f"{model} in the tier {served}" if served else model
-    found = PriceBook(own).price_of(seller, model, noon, served)
+    found = PriceBook(own).price_of(sold_by, model, noon, served)
     if found is None:
-        otherwise = "" if seller else ", or say who sells it with --provider"
+        otherwise = "" if sold_by else ", or say who sells it with --provider"
         raise SpendError(
             f"{called} has no known price on {on}; add one below `prices` in the system's file{otherwise}."
         )

@@ -42,7 +42,8 @@ def month_forecast(system: str, days: pl.DataFrame, now: datetime) -> pl.DataFra
     """Forecast the calendar month of the last day that is over: one row of `costs.month_forecast`, or none.
 
     `days` has day and cost_usd, null for a day that was not heard or not priced; it is left out of every mean
-    and is no day at 0 USD. With fewer than 28 known days the forecast is null, and so is its interval.
+    and is no day at 0 USD. With fewer than 28 known days, or none of the last 28, the forecast is null, and
+    so is its interval.
     """
     through = (now - timedelta(days=1)).date()
     known = days.filter(pl.col("day") <= through, pl.col("cost_usd").is_not_null()).sort("day")
@@ -65,8 +66,11 @@ def _ahead(known: pl.DataFrame, through: date, left: int) -> tuple[float | None,
     first = known["day"][0]
     values = np.full((through - first).days + 1, np.nan)
     values[[(day - first).days for day in known["day"]]] = known["cost_usd"].cast(pl.Float64).to_numpy()
-    if np.isfinite(values).sum() < PACE_DAYS or not np.nansum(values[-PACE_DAYS:]) > 0:
+    recent = values[-PACE_DAYS:]
+    if np.isfinite(values).sum() < PACE_DAYS or np.isnan(recent).all():
         return None, None, None
+    if not np.nansum(recent) > 0:
+        return 0.0, 0.0, 0.0
     return rest_of_period(values, left)
 
 

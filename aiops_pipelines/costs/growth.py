@@ -76,7 +76,8 @@ def split_change(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     L(a, b) = (a - b) / ln(a / b) is the logarithmic mean; the effects of a cell add up to x1 - x0.
     Where a factor is 0 in one period, the limit of that formula gives it the whole change: a new endpoint
     is volume, a model that joins is model_mix, a part that appears is tokens. If calls grew too, volume has
-    the mean of what they add without the newcomer, nothing, and with it (L. S. Shapley, 1953).
+    the mean of what they add without the newcomer, nothing, and with it (L. S. Shapley, 1953). If they
+    fell, it has nothing: a newcomer at the calls of before would cost many times what was ever spent.
 
     What is paid of the price is the mean of the rates of uncached, read and written tokens, in units of the
     first, weighted by their shares. The shares' part of its effect is cache, the rates' part is price.
@@ -114,9 +115,10 @@ def _effects(of: dict[str, Floats]) -> Floats:
     factors = np.stack([*ratios, _ratio(cost, tokens * uncached_price)])
     effects = divisia_effects(cost, factors)
     live = (cost > 0).all(axis=0)
-    came = ~live & (calls > 0).all(axis=0)
+    moved, grew = cost[1] - cost[0], calls[1] - calls[0]
+    came = ~live & (calls > 0).all(axis=0) & (moved * grew > 0)
     a_call = np.divide(cost, calls, out=np.zeros_like(cost), where=calls > 0).sum(axis=0)
-    grown = np.where(came, (calls[1] - calls[0]) * a_call / 2, 0.0)
+    grown = np.where(came, grew * a_call / 2, 0.0)
     effects = np.where(came & (effects != 0), effects - grown, effects)
     effects[0] += grown
     weight = logarithmic_mean(*np.where(live, cost[::-1], 1)) * live

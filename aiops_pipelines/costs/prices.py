@@ -90,6 +90,7 @@ def call_costs(inferences: pl.DataFrame, price_of: PriceOf) -> pl.DataFrame:
     rates = _rates(calls, price_of)
     most = _priced(calls.with_columns(_most_tokens()), rates)["cost"]
     costs = _priced(calls, rates).with_columns(most=most).with_columns(price_status=_status())
+    costs = _noted(costs)
     priced, bounded = (pl.col("price_status").is_in(kinds) for kinds in (["priced"], ["priced", "ambiguous"]))
     return costs.select(
         "system",
@@ -197,6 +198,17 @@ def _cost(part: str, tokens: str, rate: str) -> pl.Expr:
 def _usd(count: pl.Expr, rate: str) -> pl.Expr:
     usd = count.cast(pl.Decimal(38, 0)) * pl.col(rate) * PER_TOKEN
     return pl.when(count == 0).then(pl.lit(Decimal(0), dtype=USD)).otherwise(usd)
+
+
+def _noted(costs: pl.DataFrame) -> pl.DataFrame:
+    """Say in its source which calls have audio or images that are billed as text, perhaps far too low."""
+    for kind in ("audio", "image"):
+        names = [name for name in APART if name.endswith(kind)]
+        as_text = pl.any_horizontal((pl.col(n) > 0) & pl.col(_own_rate(n)).is_null() for n in names)
+        if costs.select(as_text.any()).item():
+            said = pl.format(f"{{}}; {kind} billed as text, for want of a price", "price_source")
+            costs = costs.with_columns(price_source=pl.when(as_text).then(said).otherwise("price_source"))
+    return costs
 
 
 def _own_rate(name: str) -> str:

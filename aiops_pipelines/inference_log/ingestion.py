@@ -15,7 +15,7 @@ from aiops_pipelines.compliance.masking import masked_column, pseudonymised_colu
 from aiops_pipelines.compliance.privacy import TYPES, mask
 from aiops_pipelines.inference_log.forgotten import forgotten
 from aiops_pipelines.inference_log.plain_calls import PlainCalls
-from aiops_pipelines.inference_log.priced_apart import with_priced_apart
+from aiops_pipelines.inference_log.priced_apart import with_priced_apart, with_stated_tier
 from aiops_pipelines.inference_log.reading import Reading, log_file
 from aiops_pipelines.inference_log.record import ANSWERED, SCHEMA, TOKEN_COLUMNS, Batch, Rejection
 from aiops_pipelines.inference_log.redelivered import contradictions
@@ -115,7 +115,7 @@ def land(
         rows_known=reading.rows_known + known,
         rows_quarantined=reading.rows_quarantined + len(rejections),
     )
-    new = protected(with_priced_apart(kept), source).with_columns(answered=ANSWERED)
+    new = protected(with_stated_tier(with_priced_apart(kept)), source).with_columns(answered=ANSWERED)
     new, of_erased = forgotten(new, batch.traces, source)
     new = new.with_columns(
         system=pl.lit(source.system),

@@ -18,6 +18,7 @@ from aiops_pipelines.inference_log.messages import (
     text_of,
 )
 from aiops_pipelines.inference_log.objects import objects, unwrapped
+from aiops_pipelines.inference_log.provider_hosts import asked_at
 from aiops_pipelines.inference_log.provider_outcome import stated_tier
 from aiops_pipelines.inference_log.provider_texts import exchange
 from aiops_pipelines.inference_log.provider_usage import provider_tokens
@@ -161,7 +162,7 @@ def _identity(payload: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[s
         "trace_id": payload.get("trace_id"),
         "occurred_at": clock_time("startTime", payload.get("startTime")),
         "endpoint": first(requester, "endpoint", "feature"),
-        "provider": first(payload, "custom_llm_provider"),
+        "provider": asked_at(first(payload, "custom_llm_provider"), first(payload, "api_base")),
         "model_requested": asked,
         "model_served": served,
         "prompt_version": first(prompt, "prompt_version", "prompt_id"),

@@ -1,6 +1,9 @@
 """Who was asked for which model, by the address of a recorded provider call."""
 
 import re
+from typing import Any
+
+from aiops_pipelines.inference_log.makers import seller
 
 HOSTS = {
     "openai.azure.com": "azure",
@@ -49,11 +52,13 @@ HOSTS = {
 }
 """Providers by the end of their host's name; others keep the host as their name."""
 OLLAMA_PORT = "11434"
+_ADDRESS = re.compile(r"(?:\w+://)?([^/:]+(?::\d+)?)")
 _MODEL = re.compile(
     r"/(?:models?|deployments|endpoints)/(arn:[^:/]+(?::[^:/]*){3}:[^/]+/[^/]+|[^/:]+(?::\d+)?)"
 )
 
 _OWN_MODEL = re.compile(r"^arn:.*:(?:foundation-model|inference-profile)/(.+)")
+_KNOWN = {*HOSTS.values(), "ollama"}
 
 
 def provider_of(host: str) -> str | None:
@@ -62,6 +67,19 @@ def provider_of(host: str) -> str | None:
     if port == OLLAMA_PORT:
         return "ollama"
     return next((provider for end, provider in HOSTS.items() if name.endswith(end)), name or None)
+
+
+def asked_at(named: Any, address: Any, port: Any = None) -> Any:
+    """Return who was asked: clients of OpenAI reach many others, whom only the address of the server tells.
+
+    Where it tells nobody, as that of a gateway or of a machine of one's own, the model's name has to.
+    """
+    of_openai = named is None or (isinstance(named, str) and seller(named) == "openai")
+    found = _ADDRESS.match(address) if of_openai and isinstance(address, str) else None
+    if found is None:
+        return named
+    sold_by = provider_of(found[1] if ":" in found[1] or port is None else f"{found[1]}:{port}")
+    return sold_by if sold_by in _KNOWN else None
 
 
 def model_in(path: str) -> str | None:

@@ -21,6 +21,7 @@ from aiops_pipelines.inference_log.otlp_usage import (
     usage_text,
     with_no_output,
 )
+from aiops_pipelines.inference_log.provider_hosts import asked_at
 from aiops_pipelines.inference_log.provider_outcome import stated_tier
 from aiops_pipelines.inference_log.record import EMBEDDINGS, Batch, CountTokens, RecordError, Rejection
 from aiops_pipelines.inference_log.repeated_calls import one_response
@@ -49,6 +50,8 @@ TIER = (
     "gen_ai.response.service_tier",
 )
 """What served the call; what the request asked for may not have been granted."""
+ADDRESS = ("server.address", "gen_ai.openai.api_base", "openai.api_base")
+"""Where the call went, as the conventions and OpenLLMetry write it."""
 
 
 @dataclass
@@ -188,7 +191,7 @@ def _identity(call: Span, context: Mapping[str, Any], retrievals: list[Span]) ->
     if str(labels["session_id"]).startswith(_RESPONSE):  # another one with each call
         labels["session_id"] = None
     labels |= {
-        "provider": own["provider"],
+        "provider": asked_at(own["provider"], call.first(*ADDRESS), call.first("server.port")),
         "model_requested": own["requested"] or _asked_for(call) or own["served"],
         "model_served": own["served"],
         "index_version": labels["index_version"] or next(iter(index), None),

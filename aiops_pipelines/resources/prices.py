@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiops_pipelines.costs.price_settings import ContractPrice
 from aiops_pipelines.costs.prices import Rates, UnitPrices
+from aiops_pipelines.inference_log.makers import PUBLISHED
 from aiops_pipelines.inference_log.record import provider as provider_name
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ KEYS_APART = {
 
 _DATE = re.compile(r"[-@]20\d\d-?[01]\d-?[0-3]\d$")
 """The day a provider adds to the name of a model: gpt-4o-2024-08-06, claude-sonnet-4@20250514."""
+
+_ANOTHERS = re.compile(r"compatible|custom|like|vllm")
+"""What a server says that speaks a provider's interface: `openai-compatible` is anybody but OpenAI."""
 
 SMALLEST = Decimal("1e-12")
 """Last digit that is kept of a price per million tokens."""
@@ -97,6 +101,8 @@ def _book_prices(provider: str, model: str, at: datetime, tier: str | None) -> U
     from genai_prices import __version__
     from genai_prices.data_snapshot import get_snapshot
 
+    if _ANOTHERS.search(provider):
+        return None
     for name in _spellings(provider, model):
         try:
             seller, found = get_snapshot().find_provider_model(name, None, provider, None)
@@ -149,6 +155,8 @@ def _in_tier(
 def _spellings(provider: str | None, model: str) -> Iterator[str]:
     """Yield a model's name, then without what stands in front of it."""
     yield model
+    if provider == "google" and (path := PUBLISHED.match(model.lower())):
+        yield model[path.end() :]
     front, slash, rest = model.partition("/")
     # A gateway writes `azure/gpt-4o`, Gemini itself `models/gemini-2.5-pro`.
     if slash and provider and (front == "models" or provider_name("provider", front) == provider):

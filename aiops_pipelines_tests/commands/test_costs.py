@@ -229,6 +229,8 @@ def test_a_price_is_shown_with_its_source(data):
     assert "cache write 1h" in text and "200,001 6 0.6 7.5 22.5 12" in text
     _, text, _ = run(data, "prices", "show", "claude-sonnet-4-5")
     assert "200,001 6 0.6 7.5 22.5 12" in text
+    _, text, _ = run(data, "prices", "show", "gpt-4o", "--provider", "Azure OpenAI")
+    assert "azure/gpt-4o" in text
     _, text, _ = run(data, "prices", "show", "gpt-4o", "--tier", "Batch", "--json")
     found = json.loads(text)
     assert (found["tier"], found["usd_per_million"][0]["input"]) == ("batch", "1.25")

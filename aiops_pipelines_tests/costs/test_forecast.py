@@ -65,6 +65,13 @@ def test_too_short_a_history_has_no_forecast(history):
     assert row["forecast_usd"] is None and row["low_usd"] is None and row["high_usd"] is None
 
 
+@pytest.mark.parametrize(("recent", "rest"), [(0.0, 0), (None, None)])
+def test_four_weeks_that_cost_nothing_go_on_and_four_silent_ones_are_unknown(recent, rest):
+    frame = days([*WEEK * 4, *[recent] * 28], date(2026, 6, 14))
+    row = month_forecast("s", frame, datetime(2026, 6, 15, tzinfo=UTC)).row(0, named=True)
+    assert [row[name] for name in ("forecast_usd", "low_usd", "high_usd")] == [rest] * 3
+
+
 def test_no_known_day_is_no_row_and_the_row_is_of_the_declared_table():
     table = declared_tables(Path(__file__).parents[2] / "dbt_project")["costs.month_forecast"]
     assert month_forecast("s", days([None], date(2026, 6, 1)), datetime(2026, 7, 1, tzinfo=UTC)).is_empty()

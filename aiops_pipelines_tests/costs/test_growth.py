@@ -105,6 +105,13 @@ def test_calls_that_double_while_a_model_joins_are_volume_too():
     assert joined == pytest.approx({"volume": volume, "model_mix": 1.904 - volume})
 
 
+def test_a_model_that_joins_while_calls_fall_is_model_mix_alone():
+    """Of 10,000 calls 100 are left: at 10,000 the newcomer would have cost 70 USD, of which nobody spent any."""
+    joined = blamed({SMALL: (10_000, PARTS)}, {SMALL: (50, PARTS), LARGE: (50, DEAR)})
+    mean = 13.93 / log(200)
+    assert joined == pytest.approx({"volume": -mean * log(100), "model_mix": 0.7 - mean * log(2)})
+
+
 def test_growth_of_calls_during_a_swap_is_volume():
     """Spend goes from 0.14 to 2.8, 20-fold: calls double and the price is 10-fold, so L = 2.66 / ln 20."""
     swap = blamed({SMALL: (100, PARTS)}, {LARGE: (200, DEAR)})

@@ -198,7 +198,12 @@ def test_audio_and_images_are_priced_apart_where_they_have_a_price():
     assert row["cache_read_usd"] == Decimal("0.000025")
     assert row["output_usd"] == Decimal("0.0022")
     assert row["cost_usd"] == Decimal("0.004025")
+    assert row["price_source"] == (
+        "list; audio billed as text, for want of a price; image billed as text, for want of a price"
+    )
     assert costing(Decimal(10), {})["cost_usd"] == Decimal("0.002025")
+    all_apart = apart | {"cache_read_audio": Decimal(1), "input_uncached_image": Decimal(1)}
+    assert costing(Decimal(10), all_apart)["price_source"] == "list"
     # Sold by the image alone, text has no price.
     assert costing(None, apart)["price_status"] == "unknown"
 

@@ -136,6 +136,11 @@ def test_whether_a_chat_said_something_is_stored_with_it(answer, tokens, operati
     assert landing.inferences["answered"].to_list() == [said]
 
 
+def test_a_call_has_the_service_tier_that_its_usage_states():
+    usage = {"input_tokens": 7, "output_tokens": 3, "service_tier": "batch"}
+    assert landed(CALL | {"usage": usage}).inferences["service_tier"].to_list() == ["batch"]
+
+
 def test_duplicate_delivery_is_stored_once():
     """C01: a thousand deliveries, within a batch and again later; two calls as control."""
     landing = landed(*[CALL] * 1_000, CALL | {"event_id": "e2"})

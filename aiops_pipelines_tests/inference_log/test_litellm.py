@@ -40,6 +40,21 @@ def test_cache_counts_are_those_of_the_usage_object(place):
     assert record["tokens_total"] == 930
 
 
+@pytest.mark.parametrize(
+    ("api_base", "model", "provider"),
+    [
+        ("https://api.openai.com/v1/", "gpt-4o", "openai"),
+        ("http://vllm:8000/v1", "gpt-oss-20b", None),
+        ("http://vllm:8000/v1", "gpt-4o", "openai"),
+        ("https://api.groq.com/openai/v1", "openai/gpt-oss-20b", "groq"),
+        ("", "gpt-oss-20b", "openai"),
+    ],
+)
+def test_the_address_says_whom_a_client_of_openai_asked(api_base, model, provider):
+    named = {"custom_llm_provider": "openai", "model": model, "model_group": model, "api_base": api_base}
+    assert batch_of(CALL | named).records[0]["provider"] == provider
+
+
 def test_a_whole_call():
     [record] = batch_of(CALL).records
     assert (record["latency_ms"], record["time_to_first_token_ms"]) == (1500, 400)

@@ -453,6 +453,26 @@ def test_a_provider_that_is_not_named_is_read_off_the_model(model, provider):
     )
 
 
+@pytest.mark.parametrize(
+    ("where", "model", "provider"),
+    [
+        ({"server.address": "api.openai.com"}, "gpt-4o", "openai"),
+        ({"server.address": "api.groq.com", "server.port": 443}, "openai/gpt-oss-120b", "groq"),
+        ({"server.address": "ours.openai.azure.com"}, "gpt-4o", "azure"),
+        ({"gen_ai.openai.api_base": "https://openrouter.ai/api/v1/"}, "openai/gpt-4o", "openrouter"),
+        ({"server.address": "localhost", "server.port": 11434}, "gpt-oss:20b", "ollama"),
+        ({"openai.api_base": "http://localhost:11434/v1"}, "gpt-oss:20b", "ollama"),
+        ({"server.address": "localhost", "server.port": 8000}, "openai/gpt-oss-20b", None),
+        ({"server.address": "gateway.example.com"}, "gpt-4o", "openai"),
+        ({"server.address": 7}, "openai/gpt-oss-20b", "openai"),
+        ({"server.address": "api.groq.com", "gen_ai.provider.name": "aws.bedrock"}, "claude-3", "aws"),
+    ],
+)
+def test_the_address_says_whom_a_client_of_openai_asked(where, model, provider):
+    named = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": model}
+    assert one(span("s1", named | where))["provider"] == provider
+
+
 def test_a_clock_that_was_set_back_costs_the_latency_and_not_the_call():
     """C03."""
     batch = read([(1, export(span("s1", CHAT) | {"endTimeUnixNano": str(START - 1)}))])

@@ -1,8 +1,9 @@
 """Tokens that are priced apart, beside the tokens they are part of."""
 
 import polars as pl
+import pytest
 
-from aiops_pipelines.inference_log.priced_apart import with_priced_apart
+from aiops_pipelines.inference_log.priced_apart import with_priced_apart, with_stated_tier
 from aiops_pipelines.inference_log.record import APART_COLUMNS, TOKEN_COLUMNS
 from aiops_pipelines.inference_log.tokens import usage_json
 from aiops_pipelines_tests.inference_log.test_cache_lives import BEDROCK
@@ -41,3 +42,30 @@ def test_writes_for_an_hour_stand_beside_all_writes():
     bedrock = {"cacheDetails": [{"inputTokens": 100, "ttl": "1h"}]}
     assert columns(bedrock, 2048, 1800, 556, 503, 0) == {"cache_write_1h": 100}
     assert columns({"cache_creation_input_tokens": 248}, 2048, 1800, 248, 503, 0) == {}
+
+
+@pytest.mark.parametrize(
+    ("usage", "known", "tier"),
+    [
+        ({"input_tokens": 1, "service_tier": "batch"}, None, "batch"),
+        ({"input_tokens": 1, "service_tier": "standard"}, None, None),
+        ({"input_tokens": 1, "service_tier": "scale"}, None, "scale"),
+        ({"input_tokens": 1, "service_tier": "batch"}, "flex", "flex"),
+        ({"input_tokens": 1, "service_tier": "standard", "speed": "fast"}, None, "fast"),
+        ({"promptTokenCount": 1, "trafficType": "PROVISIONED_THROUGHPUT"}, None, "provisioned_throughput"),
+        ({"promptTokenCount": 1, "trafficType": "ON_DEMAND_FLEX"}, None, "flex"),
+        ({"promptTokenCount": 1, "trafficType": "ON_DEMAND"}, None, None),
+        ({"inputTokens": 1, "serviceTier": {"type": "priority"}}, None, "priority"),
+        ({"input_tokens": 9, "input_token_details": {"flex_cache_read": 4, "flex": 5}}, None, "flex"),
+        ([{"service_tier": "batch"}], None, None),
+        (None, None, None),
+    ],
+)
+def test_a_tier_that_the_usage_states_is_the_one_of_a_call_that_names_none(usage, known, tier):
+    beside = with_stated_tier(
+        pl.DataFrame(
+            {"usage_raw": [usage and usage_json(usage), None], "service_tier": [known, "flex"]},
+            schema=dict.fromkeys(("usage_raw", "service_tier"), pl.String),
+        )
+    )
+    assert beside["service_tier"].to_list() == [tier, "flex"]

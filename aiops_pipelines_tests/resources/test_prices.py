@@ -45,6 +45,8 @@ def test_the_name_of_a_dated_snapshot_finds_its_model():
         ("google", "gemini/gemini-2.5-flash", "gemini-2.5-flash"),
         ("x-ai", "xai/grok-4", "grok-4"),
         ("openrouter", "openrouter/openai/gpt-4o", "openai/gpt-4o"),
+        ("google", "publishers/google/models/gemini-2.5-flash", "gemini-2.5-flash"),
+        ("google", "projects/p/locations/l/publishers/google/models/gemini-2.5-pro", "gemini-2.5-pro"),
     ],
 )
 def test_the_name_of_the_seller_may_stand_in_front(provider, named, sold_as):
@@ -89,6 +91,12 @@ def test_what_the_price_leaves_out_is_said():
 def test_an_unknown_model_or_provider_has_no_price():
     assert BOOK.price_of("openai", "no-such-model", at("2026-06-01")) is None
     assert BOOK.price_of("no-such-provider", "gpt-4o", at("2026-06-01")) is None
+
+
+@pytest.mark.parametrize("server", ["openai-compatible", "openai_like", "custom_openai", "vllm-openai"])
+def test_a_server_that_speaks_like_a_provider_does_not_sell_at_its_prices(server):
+    assert BOOK.price_of("openai", "openai/gpt-oss-20b", at("2026-11-01")) is not None
+    assert BOOK.price_of(server, "gpt-oss-20b", at("2026-11-01")) is None
 
 
 def contract(day: str, price: str, **cache: str) -> ContractPrice:
