@@ -5,8 +5,8 @@ a sequence of readings. Alerts err with `limits.alpha` over all measures and the
 has a thirty-fifth of it, and where two breaches in a row open an alert, each test has the root of that.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from math import sqrt
 
@@ -37,7 +37,10 @@ WELL_BELOW = 0.8
 GRAVEST: tuple[Level, ...] = ("breach", "near", "clear")
 SLOW_SHARE = 0.05
 """Share of calls slower than the 95th percentile, by its definition."""
-
+LOOKS = 40
+"""A day that is not over is read every quarter of an hour: each time with this part of a day's alpha."""
+UNFINISHED = "before the day was over."
+"""How the evidence of such a reading ends."""
 
 Whole = npt.NDArray[np.int64]
 
@@ -185,14 +188,27 @@ RULES: Mapping[str, DailyRule] = {
 
 
 def daily_readings(
-    days: Mapping[date, Day], base: Baselines, limits: Limits, now: datetime
+    days: Mapping[date, Day], base: Baselines, limits: Limits, now: datetime, told: Iterable[Reading] = ()
 ) -> dict[str, list[Reading]]:
     """Return the readings of each rule for every day from the first with calls to the present, in order.
 
-    A day without calls is unknown. A day that is not over can break a limit but clear nothing.
+    A day without calls is unknown. A day that is not over can break a limit but clear nothing. What it broke
+    it has broken: who was called at one is told the same in the evening, however many calls went well since.
+
+    Args:
+        days: the days with calls.
+        base: the frozen baseline; empty before there is one.
+        limits: of the system's file.
+        now: the system's present, UTC.
+        told: readings of before; those of days that were not over then, and broke a limit, stay.
     """
     if not days:
         return {}
+    broken = {
+        (r.rule, r.start): r
+        for r in told
+        if r.level == "breach" and r.evidence.endswith(UNFINISHED) and r.end <= now
+    }
     first, each = min(days), limits.alpha / 7 / len(RULES)
     shown = [first + timedelta(n) for n in range((now.date() - first).days + 1)]
     return {
@@ -207,6 +223,7 @@ def daily_readings(
                 limits,
                 each ** (1 / rule.hysteresis.open_after),
                 now,
+                broken.get((name, midnight(day))),
             )
         ]
         for name, rule in RULES.items()
@@ -214,15 +231,29 @@ def daily_readings(
 
 
 def _read(
-    name: str, rule: DailyRule, day: Day, base: Baselines, limits: Limits, alpha: float, now: datetime
+    name: str,
+    rule: DailyRule,
+    day: Day,
+    base: Baselines,
+    limits: Limits,
+    alpha: float,
+    now: datetime,
+    broken: Reading | None,
 ) -> Iterator[Reading]:
     start, end = midnight(day.day), midnight(day.day) + timedelta(days=1)
+    over = end <= now
     if not day.calls:
         found: Found = ("unknown", "P3", None, None, None, f"No call was logged on {day.day}.")
     else:
-        found = rule.read(day, base, limits, alpha)
+        found = rule.read(day, base, limits, alpha if over else alpha / LOOKS)
     level, severity, value, limit, baseline, evidence = found
-    if end <= now or (level == "breach" and not rule.whole_days):
+    if not over:
+        few = rule.cause == "errors" and day.errors + day.blank < HITS_AT_LEAST
+        level = "near" if few or rule.whole_days else level
+        evidence = f"{evidence} This was read at {now:%H:%M} UTC, {UNFINISHED}"
+    if broken and level != "breach":
+        yield replace(broken, end=min(end, now))
+    elif over or level == "breach":
         yield Reading(
             name,
             start,

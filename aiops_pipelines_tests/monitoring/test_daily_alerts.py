@@ -154,6 +154,53 @@ def test_a_day_that_is_not_over_can_break_a_limit_but_clear_nothing() -> None:
     assert (bad.level, bad.end) == ("breach", noon)
 
 
+def test_one_user_who_fails_three_times_after_midnight_is_no_outage() -> None:
+    early = datetime(2026, 6, 1, 0, 15, tzinfo=UTC)
+    for failed, alerts in ((3, 0), (4, 0), (5, 1)):
+        found = daily_readings({MONDAY: Day(MONDAY, failed, failed)}, BASE, LIMITS, early)
+        assert [len(found[rule]) for rule in ("errors", "no_useful_outputs")] == [alerts, alerts]
+        silent = daily_readings({MONDAY: Day(MONDAY, failed, blank=failed)}, BASE, LIMITS, early)
+        assert len(silent["no_useful_outputs"]) == alerts
+
+
+def test_reading_a_day_again_and_again_adds_little_chance_of_an_alert() -> None:
+    """3,000 days of 300 calls that fail as often as the limit allows, 5 %, read every quarter of an hour."""
+    failed = np.random.default_rng(0).binomial(300 // 96 + 1, 0.05, (3_000, 75)).cumsum(axis=1)
+    calls = np.arange(1, 76) * (300 // 96 + 1)
+    noon, limit = datetime(2026, 6, 1, 12, tzinfo=UTC), Limits(error_rate=0.05)
+    fewest = [
+        next(
+            (
+                k
+                for k in range(n + 1)
+                if daily_readings({MONDAY: Day(MONDAY, n, k)}, {}, limit, noon)["errors"]
+            ),
+            n + 1,
+        )
+        for n in calls.tolist()
+    ]
+    alerts = (failed >= np.array(fewest)).any(axis=1).sum()
+    assert alerts <= 3_000 * ALPHA
+
+
+def test_an_outage_of_the_morning_stays_one_however_well_the_day_goes_on() -> None:
+    morning, later, next_day = (datetime(2026, 6, *at, tzinfo=UTC) for at in ((1, 1), (1, 18), (2, 9)))
+    outage = daily_readings({MONDAY: Day(MONDAY, 12, 12)}, BASE, LIMITS, morning)
+    told = [reading for found in outage.values() for reading in found]
+    assert {reading.rule for reading in told} == {"errors", "no_useful_outputs"}
+    good = {MONDAY: Day(MONDAY, 2_000, 12)}
+    for now, end in ((later, later), (next_day, LATER)):
+        (kept,) = daily_readings(good, BASE, LIMITS, now, told)["no_useful_outputs"]
+        assert (kept.level, kept.severity, kept.calls, kept.end) == ("breach", "P1", 12, end)
+        assert kept.evidence.endswith("(100.0%). This was read at 01:00 UTC, before the day was over.")
+        told = [kept]
+    assert (
+        daily_readings(good, BASE, LIMITS, morning, told)["no_useful_outputs"] == []
+    )  # a clock that went back
+    (read_late,) = daily_readings(good, BASE, LIMITS, next_day)["no_useful_outputs"]
+    assert read_late.level == "clear"
+
+
 def test_a_day_without_calls_is_unknown_to_every_rule() -> None:
     days = {MONDAY: Day(MONDAY, 90)}
     found = daily_readings(days, BASE, LIMITS, datetime(2026, 6, 3, tzinfo=UTC))
