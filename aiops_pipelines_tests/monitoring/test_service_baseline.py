@@ -13,7 +13,7 @@ from aiops_pipelines.systems import Baseline
 from aiops_pipelines_tests.monitoring.service_worlds import MONDAY, frames, stream
 
 TWO_WEEKS = Baseline(weeks=2, minimum_rows=30)
-LATER = datetime(2026, 7, 1, tzinfo=UTC)
+LATER = datetime(2026, 7, 6, tzinfo=UTC)
 
 
 def days(*calls_by_number: tuple[int, int]) -> dict:
@@ -43,6 +43,25 @@ def test_a_week_in_which_the_log_began_midway_is_no_baseline() -> None:
     frozen = freeze_service(*frames(friday), TWO_WEEKS, LATER)
     means = frozen.filter(pl.col("measure").str.contains(r"calls_\d"))["value"].to_list()
     assert means == [10] * 7
+
+
+def test_a_week_whose_last_day_is_on_its_way_waits_for_it() -> None:
+    """A log that is exported at night lacks the Sunday when the week is over, and no baseline is taken again."""
+    monday = datetime(2026, 6, 15, 0, 15, tzinfo=UTC)
+    until_saturday = days(*((n, 10) for n in range(13)))
+    with pytest.raises(BaselineRefusedError, match="1 complete week"):
+        freeze_service(*frames(until_saturday), TWO_WEEKS, monday)
+    arrived = days(*((n, 10) for n in range(15)))
+    frozen = freeze_service(*frames(arrived), TWO_WEEKS, monday.replace(day=16))
+    assert frozen.filter(measure="calls_7")["value"].to_list() == [10]
+    for n in (21, 22):  # a Sunday that nobody works is no reason to wait for ever
+        assert freeze_service(*frames(until_saturday), TWO_WEEKS, monday.replace(day=n + 1)).height
+
+
+def test_a_baseline_begins_with_the_week_that_is_named_also_where_nobody_asks_on_mondays() -> None:
+    tuesdays = days(*((7 * n + 1, 30) for n in range(4)))
+    frozen = freeze_service(*frames(tuesdays), TWO_WEEKS, LATER, MONDAY.replace(day=15))
+    assert frozen["first_week"][0] == MONDAY.replace(day=15)
 
 
 def test_the_order_of_hours_does_not_move_a_baseline_by_a_bit() -> None:
