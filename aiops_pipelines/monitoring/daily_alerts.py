@@ -252,7 +252,7 @@ def _read(
         level = "near" if few or rule.whole_days else level
         evidence = f"{evidence} This was read at {now:%H:%M} UTC, {UNFINISHED}"
     if broken and level != "breach":
-        yield replace(broken, end=min(end, now))
+        yield replace(broken, end=end if over else broken.end)
     elif over or level == "breach":
         yield Reading(
             name,

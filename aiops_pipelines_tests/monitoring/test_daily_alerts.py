@@ -189,7 +189,7 @@ def test_an_outage_of_the_morning_stays_one_however_well_the_day_goes_on() -> No
     told = [reading for found in outage.values() for reading in found]
     assert {reading.rule for reading in told} == {"errors", "no_useful_outputs"}
     good = {MONDAY: Day(MONDAY, 2_000, 12)}
-    for now, end in ((later, later), (next_day, LATER)):
+    for now, end in ((later, morning), (next_day, LATER)):
         (kept,) = daily_readings(good, BASE, LIMITS, now, told)["no_useful_outputs"]
         assert (kept.level, kept.severity, kept.calls, kept.end) == ("breach", "P1", 12, end)
         assert kept.evidence.endswith("(100.0%). This was read at 01:00 UTC, before the day was over.")
