@@ -59,10 +59,12 @@ def days_of(hourly: pl.DataFrame, sketch: pl.DataFrame) -> dict[date, Day]:
         key: (part["bucket"].to_numpy(), part["calls"].to_numpy())
         for (key,), part in latency.sort("day", "bucket").partition_by("day", as_dict=True).items()
     }
-    rows = _with_blank(hourly).group_by(day).agg(pl.col("calls", "errors", "refusals", "blank").sum())
+    rows = (
+        _with_blank(hourly).group_by(day).agg(pl.col("calls", "errors", "refusals", "blank", "probes").sum())
+    )
     return {
-        at: replace(Day(at, *counts, *by_day.get(at, ())), blank=blank)
-        for at, *counts, blank in rows.sort("day").iter_rows()
+        at: replace(Day(at, *counts, *by_day.get(at, ())), blank=blank, probes=probes)
+        for at, *counts, blank, probes in rows.sort("day").iter_rows()
     }
 
 

@@ -61,6 +61,8 @@ class Day:
     in_bucket: Whole = field(default_factory=_none)
     blank: int = 0
     """Calls that ended well and answered nothing, in a log that keeps answers."""
+    probes: int = 0
+    """Calls that asked a known query."""
 
 
 @dataclass(frozen=True)
@@ -148,20 +150,25 @@ def latency_p95(day: Day, base: Baselines, limits: Limits, alpha: float) -> Foun
 def volume(day: Day, base: Baselines, limits: Limits, alpha: float) -> Found:
     """Fewer calls came than half of what the weekday had in the baseline, and than days vary.
 
+    Known queries are asked by a machine, so they are left out; baselines of before have them in.
+
     Counts of days vary more than Poisson's, by the baseline's dispersion phi, so that
     t = (x - m) / sqrt(phi m (1 + 1/w)) with the dispersion's degrees of freedom and w weeks behind the mean m
     (quasi-Poisson; McCullagh and Nelder, Generalized Linear Models, 1989).
     """
-    mean, total, _ = base.get(f"calls_{day.day.isoweekday()}", (None, 0, None))
-    dispersion, freedom, _ = base.get("calls_dispersion", (None, 0, None))
+    apart = "production_dispersion" in base
+    kind, came = ("production", day.calls - day.probes) if apart else ("calls", day.calls)
+    mean, total, _ = base.get(f"{kind}_{day.day.isoweekday()}", (None, 0, None))
+    dispersion, freedom, _ = base.get(f"{kind}_dispersion", (None, 0, None))
+    said = f"{came} calls came on {day.day}" + (", known queries apart" if apart and day.probes else "")
     if not mean or not dispersion or not freedom:
-        return "unknown", "P3", day.calls, None, mean, f"{day.calls} calls came on {day.day}."
+        return "unknown", "P3", came, None, mean, f"{said}."
     weeks = round(total / mean)
-    t = (day.calls - mean) / sqrt(dispersion * mean * (1 + 1 / weeks))
-    few = day.calls < VOLUME_FACTOR * mean
+    t = (came - mean) / sqrt(dispersion * mean * (1 + 1 / weeks))
+    few = came < VOLUME_FACTOR * mean
     level: Level = "breach" if few and stdtr(freedom, t) < alpha else "near" if few else "clear"
-    said = f"{day.calls} calls came on {day.day}; the weekday had {mean:,.0f} in the baseline."
-    return level, "P3", day.calls, VOLUME_FACTOR * mean, mean, said
+    said += f"; the weekday had {mean:,.0f} in the baseline."
+    return level, "P3", came, VOLUME_FACTOR * mean, mean, said
 
 
 ONE_DAY = Hysteresis(open_after=1, close_after=2)

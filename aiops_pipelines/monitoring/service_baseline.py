@@ -44,9 +44,10 @@ def freeze_service(
     """Return monitoring.service_baselines of one system.
 
     Measures are error_share and refusal_share, latency_p95_ms (left out where the log has too few times), the
-    mean calls of each weekday (calls_1, Monday, to calls_7) and calls_dispersion: by how much days of one
-    weekday vary more than chance would have them vary, Pearson's chi square over its degrees of freedom
-    (McCullagh and Nelder, Generalized Linear Models, 1989, section 4.5); 1 at least.
+    mean calls of each weekday without known queries (production_1, Monday, to production_7) and
+    production_dispersion: by how much days of one weekday vary more than chance would have them vary,
+    Pearson's chi square over its degrees of freedom (McCullagh and Nelder, Generalized Linear Models, 1989,
+    section 4.5); 1 at least.
 
     Args:
         hourly: monitoring.hourly_traffic of one system.
@@ -108,7 +109,8 @@ def _latency(timed: pl.DataFrame) -> list[tuple[object, ...]]:
 
 
 def _volume(inside: pl.DataFrame, weeks: int) -> list[tuple[object, ...]]:
-    by_day = inside.group_by(pl.col("hour").dt.date().alias("day")).agg(pl.col("calls").sum())
+    asked = (pl.col("calls") - pl.col("probes")).sum()
+    by_day = inside.group_by(pl.col("hour").dt.date().alias("day")).agg(asked)
     days = by_day.sort("day")  # a sum of fractions depends on their order
     by_weekday: dict[int, list[int]] = {weekday: [] for weekday in range(1, WEEKDAYS + 1)}
     for day, calls in days.iter_rows():
@@ -122,8 +124,8 @@ def _volume(inside: pl.DataFrame, weeks: int) -> list[tuple[object, ...]]:
     )
     freedom = sum((weeks - 1) for mean in means.values() if mean)
     rows: list[tuple[object, ...]] = [
-        (f"calls_{weekday}", sum(by_weekday[weekday]), None, mean, None, None)
+        (f"production_{weekday}", sum(by_weekday[weekday]), None, mean, None, None)
         for weekday, mean in means.items()
     ]
     dispersion = max(1.0, squares / freedom) if freedom else None
-    return [*rows, ("calls_dispersion", freedom, None, dispersion, None, None)]
+    return [*rows, ("production_dispersion", freedom, None, dispersion, None, None)]

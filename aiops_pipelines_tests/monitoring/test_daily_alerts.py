@@ -23,8 +23,8 @@ BASE: Baselines = {
     "error_share": (0.006, 2600, 16),
     "refusal_share": (0.0023, 2600, 6),
     "latency_p95_ms": (1600.0, 2600, None),
-    "calls_1": (90.0, 360, None),
-    "calls_dispersion": (1.5, 21, None),
+    "production_1": (90.0, 360, None),
+    "production_dispersion": (1.5, 21, None),
 }
 
 
@@ -96,7 +96,7 @@ def test_who_is_answered_nothing_is_not_served_either() -> None:
 def hours(*rows: tuple[int, str, int, int, int]) -> pl.DataFrame:
     """Hours of a day each: day, endpoint, calls, answered, unanswered."""
     names = ("day", "endpoint", "calls", "answered", "unanswered")
-    frame = pl.DataFrame(rows, names, orient="row").with_columns(errors=0, refusals=0)
+    frame = pl.DataFrame(rows, names, orient="row").with_columns(errors=0, refusals=0, probes=0)
     return frame.with_columns(hour=pl.lit(midnight(MONDAY)) + pl.duration(days=pl.col("day")))
 
 
@@ -144,6 +144,18 @@ def test_missing_calls_are_told_from_a_slow_day() -> None:
         "breach",
     ]
     assert first("volume", Day(MONDAY, 15), {}).level == "unknown"
+
+
+def test_known_queries_that_go_on_hide_no_users_who_are_gone() -> None:
+    gone = first("volume", Day(MONDAY, 150, probes=150))
+    assert (gone.level, gone.value) == ("breach", 0)
+    assert gone.evidence.startswith("0 calls came on 2026-06-01, known queries apart; the weekday had 90")
+    before = {"calls_1": (240.0, 960, None), "calls_dispersion": (1.5, 21, None)}  # frozen with known queries
+    assert [first("volume", Day(MONDAY, n, probes=150), before).level for n in (240, 150, 20)] == [
+        "clear",
+        "clear",
+        "breach",
+    ]
 
 
 def test_a_day_that_is_not_over_can_break_a_limit_but_clear_nothing() -> None:
