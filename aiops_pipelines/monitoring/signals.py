@@ -64,7 +64,7 @@ def user_signals(inferences: pl.DataFrame, now: datetime) -> pl.DataFrame:
       to help.
     - contradicted: the next message of the session, within `SESSION_OVER_AFTER`, says in English that the
       answer was wrong or not what was asked; the row is about the earlier call.
-    - handed_off: the message of this call asks for a human.
+    - handed_off: the message of this call asks, in English, for a human.
     - abandoned: the session ended (`SESSION_OVER_AFTER` before `now`, or before its next call) on a refusal
       or an error.
     - rated_up, rated_down: explicit feedback.
