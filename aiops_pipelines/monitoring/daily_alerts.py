@@ -110,7 +110,7 @@ def no_useful_outputs(day: Day, base: Baselines, limits: Limits, alpha: float) -
     level: Level = "near"
     if by_limit == "unknown" or share < WELL_BELOW * limit:
         level = "unknown" if by_limit == "unknown" else "clear"
-    elif share > limit and by_limit == "breach":
+    elif share > limit and by_limit == "breach" and useless >= HITS_AT_LEAST:
         level = "breach"
     said = f"{useless} of {day.calls} calls on {day.day} failed"
     said += f" or answered nothing, {day.blank} of them nothing" if day.blank else ""

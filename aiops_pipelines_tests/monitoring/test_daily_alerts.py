@@ -77,6 +77,12 @@ def test_when_most_calls_fail_hardly_anybody_is_served() -> None:
     assert first("no_useful_outputs", Day(MONDAY, 100, 45)).level == "near"
     assert first("no_useful_outputs", Day(MONDAY, 100, 20)).level == "clear"
     assert first("no_useful_outputs", Day(MONDAY, 2, 2)).level == "unknown"
+    # one user who tries three or four times on a quiet Sunday calls nobody out of bed
+    assert [first("no_useful_outputs", Day(MONDAY, n, n)).level for n in (3, 4, 5)] == [
+        "near",
+        "near",
+        "breach",
+    ]
 
 
 def test_who_is_answered_nothing_is_not_served_either() -> None:
