@@ -132,8 +132,8 @@ def insert_story(project: Project) -> None:
     }
     project.insert(
         "monitoring.quality_scores",
-        {**score, "event_id": "a", "value": 0.4},
-        {**score, "event_id": "b", "value": 0.8},
+        {**score, "event_id": "a", "value": 0.59},
+        {**score, "event_id": "b", "value": 0.61},
         {**score, "event_id": "c", "reason": "no answer"},
     )
     project.insert("monitoring.user_signals", {"system": "s", "event_id": "a", "signal": "rephrased"})
@@ -309,12 +309,12 @@ def test_a_new_model_is_a_change_at_its_first_call(project: Project) -> None:
 
 @pytest.mark.parametrize("table", ["monitoring.weekly_quality", "monitoring.model_quality"])
 def test_unmeasured_scores_enter_no_mean(project: Project, table: str) -> None:
-    """Scores 0.4 and 0.8: mean 0.6, standard error 0.2 / 1, interval 0.6 -+ 1.959964 * 0.2."""
+    """Scores 0.59 and 0.61: mean 0.6, standard error 0.01; t is 12.706 with one degree of freedom."""
     ((scored, unmeasured, mean, low, high),) = project.rows(
         f"select scored, unmeasured, mean, low, high from {table} where scored > 0"
     )
     assert (scored, unmeasured) == (2, 1)
-    assert (mean, low, high) == pytest.approx((0.6, 0.2080072, 0.9919928))
+    assert (mean, low, high) == pytest.approx((0.6, 0.47294, 0.72706))
 
 
 def test_guardrails_personal_data_signals_and_records_are_counted(project: Project) -> None:

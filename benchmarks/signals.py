@@ -36,6 +36,8 @@ def calls_of(file: Path) -> pl.DataFrame:
         event_id=pl.format("{}/{}", "dialogue_id", "turn"),
         operation=pl.lit("chat"),
         session_id="dialogue_id",
+        user_id=pl.lit(None, pl.String),
+        trace_id=pl.lit(None, pl.String),
         occurred_at=START + pl.col("place") * APART,
         query="text",
         status=pl.lit("ok"),

@@ -158,7 +158,8 @@ def _alert(work: Work, system: System) -> None:
         [system.name],
     )
     days = days_of(hourly, sketch)
-    readings = alert_readings(system.name, days, bins, baselines_of(frozen), system.limits, now)
+    base, told = baselines_of(frozen), warehouse.rows("monitoring.alert_readings", system=system.name)
+    readings = alert_readings(system.name, days, bins, base, system.limits, now, told)
     with warehouse.writing() as writer:
         writer.replace("monitoring.alert_readings", readings, system=system.name)
         writer.replace("monitoring.alerts", alerts(readings), system=system.name)

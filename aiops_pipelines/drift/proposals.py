@@ -55,7 +55,7 @@ def proposals(
 ) -> pl.DataFrame:
     """Return drift.improvement_proposals of a month, at most five; empty after a month without trouble.
 
-    A week belongs to the month its Monday lies in.
+    A week belongs to the month it ends in: when a month is over, no other week of it is judged.
 
     Args:
         system: name of the system, whose rows are used.
@@ -66,11 +66,9 @@ def proposals(
         retrieval_quality: rag.retrieval_quality.
         limits: stale_share, margin and drop_that_matters, from the system's file.
     """
+    ended = pl.col("week").dt.offset_by("6d").is_between(month, next_month(month), closed="left")
     judged, blamed, served = (
-        frame.filter(
-            pl.col("system") == system, pl.col("week").is_between(month, next_month(month), closed="left")
-        )
-        for frame in (verdicts, causes, freshness)
+        frame.filter(pl.col("system") == system, ended) for frame in (verdicts, causes, freshness)
     )
     indexed = retrieval_quality.filter(
         pl.col("system") == system, pl.col("valid_from") < midnight(next_month(month))

@@ -1,6 +1,7 @@
 """What the alerts of a service said in a week and say now, and its latency with intervals."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from aiops_pipelines.document import Column, Figure, Table, Tone
@@ -41,10 +42,18 @@ def watched(states: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [row for row in states if not row["rule"].startswith(BURN)]
 
 
-def blind(states: Iterable[Mapping[str, Any]]) -> bool:
-    """Say whether no alert of the days had data: nothing is known then, and nothing is well."""
-    daily = watched(states)
-    return bool(daily) and all(row["state"] == "no_data" for row in daily)
+def blind(r: ReviewInputs) -> bool:
+    """Say whether no alert of the days had data on any day: nothing is known then, and nothing is well.
+
+    Who rests at weekends has none when the week ends, and had some before.
+    """
+    first_read = r.start + timedelta(days=1)
+    of_days = [
+        row
+        for row in watched(r.rows("alerts"))
+        if row["since"] <= r.end and (row["until"] is None or row["until"] > first_read)
+    ]
+    return bool(of_days) and all(row["state"] == "no_data" for row in of_days)
 
 
 def alert_figure(r: ReviewInputs) -> Figure:
@@ -53,7 +62,7 @@ def alert_figure(r: ReviewInputs) -> Figure:
     silent = [rule_name(row["rule"]) for row in watched(states) if row["state"] == "no_data"]
     note = f"no data: {listed(silent)}" if silent else "at the end of the week"
     is_open = sum(row["state"] in OPEN for row in states)
-    return Figure("Alerts open", None if not states or blind(states) else is_open, "count", note)
+    return Figure("Alerts open", None if not states or blind(r) else is_open, "count", note)
 
 
 def alert_table(r: ReviewInputs) -> Table:

@@ -75,7 +75,7 @@ def service(r: ReviewInputs) -> Section:
     if firing:
         meaning += f" Firing at the end of the week: {listed([rule_name(row['rule']) for row in firing])}."
         tone = "bad"
-    elif tone == "good" and blind(states):
+    elif tone == "good" and blind(r):
         meaning, tone = f"{meaning} Too few calls for any alert to be judged.", "unknown"
     what = (
         "Read the failed and the slowest calls." if calls else "Check that the inference log still arrives."

@@ -59,10 +59,12 @@ def days_of(hourly: pl.DataFrame, sketch: pl.DataFrame) -> dict[date, Day]:
         key: (part["bucket"].to_numpy(), part["calls"].to_numpy())
         for (key,), part in latency.sort("day", "bucket").partition_by("day", as_dict=True).items()
     }
-    rows = _with_blank(hourly).group_by(day).agg(pl.col("calls", "errors", "refusals", "blank").sum())
+    rows = (
+        _with_blank(hourly).group_by(day).agg(pl.col("calls", "errors", "refusals", "blank", "probes").sum())
+    )
     return {
-        at: replace(Day(at, *counts, *by_day.get(at, ())), blank=blank)
-        for at, *counts, blank in rows.sort("day").iter_rows()
+        at: replace(Day(at, *counts, *by_day.get(at, ())), blank=blank, probes=probes)
+        for at, *counts, blank, probes in rows.sort("day").iter_rows()
     }
 
 
@@ -82,6 +84,7 @@ def alert_readings(
     base: Baselines,
     limits: Limits,
     now: datetime,
+    stored: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return monitoring.alert_readings of one system, in order.
 
@@ -96,9 +99,11 @@ def alert_readings(
         base: the frozen baseline, as `baselines_of` gives it.
         limits: of the system's file.
         now: the system's present, UTC.
+        stored: monitoring.alert_readings of the system as of the last run.
     """
     rows: list[Row] = []
-    for name, readings in daily_readings(days, base, limits, now).items():
+    told = [] if stored is None else map(_reading, stored.filter(level="breach").iter_rows(named=True))
+    for name, readings in daily_readings(days, base, limits, now, told).items():
         found = states((reading.level for reading in readings), RULES[name].hysteresis)
         rows += [
             _row(system, reading, state, None if opened is None else readings[opened].end)
@@ -130,6 +135,12 @@ def _burn_rows(
             yield _row(
                 system, burnt.reading(place), state, None if opened is None else burnt.reading(opened).end
             )
+
+
+def _reading(row: Mapping[str, Any]) -> Reading:
+    period = row["period_start"], row["period_end"]
+    figures = row["value"], row["limit_value"], row["baseline_value"], row["calls"], row["evidence"]
+    return Reading(row["rule"], *period, row["level"], row["cause"], row["severity"], *figures)
 
 
 def _row(system: str, r: Reading, state: State, opened_at: datetime | None) -> Row:

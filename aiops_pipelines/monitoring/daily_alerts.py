@@ -5,8 +5,8 @@ a sequence of readings. Alerts err with `limits.alpha` over all measures and the
 has a thirty-fifth of it, and where two breaches in a row open an alert, each test has the root of that.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from math import sqrt
 
@@ -37,7 +37,10 @@ WELL_BELOW = 0.8
 GRAVEST: tuple[Level, ...] = ("breach", "near", "clear")
 SLOW_SHARE = 0.05
 """Share of calls slower than the 95th percentile, by its definition."""
-
+LOOKS = 40
+"""A day that is not over is read every quarter of an hour: each time with this part of a day's alpha."""
+UNFINISHED = "before the day was over."
+"""How the evidence of such a reading ends."""
 
 Whole = npt.NDArray[np.int64]
 
@@ -58,6 +61,8 @@ class Day:
     in_bucket: Whole = field(default_factory=_none)
     blank: int = 0
     """Calls that ended well and answered nothing, in a log that keeps answers."""
+    probes: int = 0
+    """Calls that asked a known query."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def no_useful_outputs(day: Day, base: Baselines, limits: Limits, alpha: float) -
     level: Level = "near"
     if by_limit == "unknown" or share < WELL_BELOW * limit:
         level = "unknown" if by_limit == "unknown" else "clear"
-    elif share > limit and by_limit == "breach":
+    elif share > limit and by_limit == "breach" and useless >= HITS_AT_LEAST:
         level = "breach"
     said = f"{useless} of {day.calls} calls on {day.day} failed"
     said += f" or answered nothing, {day.blank} of them nothing" if day.blank else ""
@@ -145,20 +150,25 @@ def latency_p95(day: Day, base: Baselines, limits: Limits, alpha: float) -> Foun
 def volume(day: Day, base: Baselines, limits: Limits, alpha: float) -> Found:
     """Fewer calls came than half of what the weekday had in the baseline, and than days vary.
 
+    Known queries are asked by a machine, so they are left out; baselines of before have them in.
+
     Counts of days vary more than Poisson's, by the baseline's dispersion phi, so that
     t = (x - m) / sqrt(phi m (1 + 1/w)) with the dispersion's degrees of freedom and w weeks behind the mean m
     (quasi-Poisson; McCullagh and Nelder, Generalized Linear Models, 1989).
     """
-    mean, total, _ = base.get(f"calls_{day.day.isoweekday()}", (None, 0, None))
-    dispersion, freedom, _ = base.get("calls_dispersion", (None, 0, None))
+    apart = "production_dispersion" in base
+    kind, came = ("production", day.calls - day.probes) if apart else ("calls", day.calls)
+    mean, total, _ = base.get(f"{kind}_{day.day.isoweekday()}", (None, 0, None))
+    dispersion, freedom, _ = base.get(f"{kind}_dispersion", (None, 0, None))
+    said = f"{came} calls came on {day.day}" + (", known queries apart" if apart and day.probes else "")
     if not mean or not dispersion or not freedom:
-        return "unknown", "P3", day.calls, None, mean, f"{day.calls} calls came on {day.day}."
+        return "unknown", "P3", came, None, mean, f"{said}."
     weeks = round(total / mean)
-    t = (day.calls - mean) / sqrt(dispersion * mean * (1 + 1 / weeks))
-    few = day.calls < VOLUME_FACTOR * mean
+    t = (came - mean) / sqrt(dispersion * mean * (1 + 1 / weeks))
+    few = came < VOLUME_FACTOR * mean
     level: Level = "breach" if few and stdtr(freedom, t) < alpha else "near" if few else "clear"
-    said = f"{day.calls} calls came on {day.day}; the weekday had {mean:,.0f} in the baseline."
-    return level, "P3", day.calls, VOLUME_FACTOR * mean, mean, said
+    said += f"; the weekday had {mean:,.0f} in the baseline."
+    return level, "P3", came, VOLUME_FACTOR * mean, mean, said
 
 
 ONE_DAY = Hysteresis(open_after=1, close_after=2)
@@ -185,14 +195,27 @@ RULES: Mapping[str, DailyRule] = {
 
 
 def daily_readings(
-    days: Mapping[date, Day], base: Baselines, limits: Limits, now: datetime
+    days: Mapping[date, Day], base: Baselines, limits: Limits, now: datetime, told: Iterable[Reading] = ()
 ) -> dict[str, list[Reading]]:
     """Return the readings of each rule for every day from the first with calls to the present, in order.
 
-    A day without calls is unknown. A day that is not over can break a limit but clear nothing.
+    A day without calls is unknown. A day that is not over can break a limit but clear nothing. What it broke
+    it has broken: who was called at one is told the same in the evening, however many calls went well since.
+
+    Args:
+        days: the days with calls.
+        base: the frozen baseline; empty before there is one.
+        limits: of the system's file.
+        now: the system's present, UTC.
+        told: readings of before; those of days that were not over then, and broke a limit, stay.
     """
     if not days:
         return {}
+    broken = {
+        (r.rule, r.start): r
+        for r in told
+        if r.level == "breach" and r.evidence.endswith(UNFINISHED) and r.end <= now
+    }
     first, each = min(days), limits.alpha / 7 / len(RULES)
     shown = [first + timedelta(n) for n in range((now.date() - first).days + 1)]
     return {
@@ -207,6 +230,7 @@ def daily_readings(
                 limits,
                 each ** (1 / rule.hysteresis.open_after),
                 now,
+                broken.get((name, midnight(day))),
             )
         ]
         for name, rule in RULES.items()
@@ -214,15 +238,29 @@ def daily_readings(
 
 
 def _read(
-    name: str, rule: DailyRule, day: Day, base: Baselines, limits: Limits, alpha: float, now: datetime
+    name: str,
+    rule: DailyRule,
+    day: Day,
+    base: Baselines,
+    limits: Limits,
+    alpha: float,
+    now: datetime,
+    broken: Reading | None,
 ) -> Iterator[Reading]:
     start, end = midnight(day.day), midnight(day.day) + timedelta(days=1)
+    over = end <= now
     if not day.calls:
         found: Found = ("unknown", "P3", None, None, None, f"No call was logged on {day.day}.")
     else:
-        found = rule.read(day, base, limits, alpha)
+        found = rule.read(day, base, limits, alpha if over else alpha / LOOKS)
     level, severity, value, limit, baseline, evidence = found
-    if end <= now or (level == "breach" and not rule.whole_days):
+    if not over:
+        few = rule.cause == "errors" and day.errors + day.blank < HITS_AT_LEAST
+        level = "near" if few or rule.whole_days else level
+        evidence = f"{evidence} This was read at {now:%H:%M} UTC, {UNFINISHED}"
+    if broken and level != "breach":
+        yield replace(broken, end=end if over else broken.end)
+    elif over or level == "breach":
         yield Reading(
             name,
             start,

@@ -3,7 +3,7 @@
 Frozen once from the first complete weeks with calls, like the baseline of quality, and never recomputed.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -30,29 +30,41 @@ SERVICE_BASELINES = pl.Schema(
     }
 )
 WEEKDAYS = 7
+LATE = timedelta(days=7)
+"""So long a week waits for a call after its end, which tells that its last calls have arrived as well."""
 
 
-def freeze_service(hourly: pl.DataFrame, sketch: pl.DataFrame, rule: Baseline, now: datetime) -> pl.DataFrame:
+def freeze_service(
+    hourly: pl.DataFrame,
+    sketch: pl.DataFrame,
+    rule: Baseline,
+    now: datetime,
+    first_week: date = date.min,
+) -> pl.DataFrame:
     """Return monitoring.service_baselines of one system.
 
     Measures are error_share and refusal_share, latency_p95_ms (left out where the log has too few times), the
-    mean calls of each weekday (calls_1, Monday, to calls_7) and calls_dispersion: by how much days of one
-    weekday vary more than chance would have them vary, Pearson's chi square over its degrees of freedom
-    (McCullagh and Nelder, Generalized Linear Models, 1989, section 4.5); 1 at least.
+    mean calls of each weekday without known queries (production_1, Monday, to production_7) and
+    production_dispersion: by how much days of one weekday vary more than chance would have them vary,
+    Pearson's chi square over its degrees of freedom (McCullagh and Nelder, Generalized Linear Models, 1989,
+    section 4.5); 1 at least.
 
     Args:
         hourly: monitoring.hourly_traffic of one system.
         sketch: monitoring.latency_sketch of that system.
         rule: weeks and minimum_rows, from the system's file.
-        now: UTC; weeks that are not over by then do not count.
+        now: UTC; weeks that are not over by then, or whose last calls may be on their way, do not count.
+        first_week: Monday of the first week to be taken.
 
     Raises:
         BaselineRefusedError: too few complete weeks or too few calls in them.
     """
     in_weeks = hourly.with_columns(week=pl.col("hour").dt.truncate("1w").dt.date())
     begins = in_weeks.select(pl.col("hour").min().dt.date()).item()  # a week that lacks days has fewer calls
-    seen = (week for week in sorted(in_weeks["week"].unique()) if week >= begins)
-    over = [week for week in seen if midnight(week + timedelta(days=7)) <= now]
+    seen = (week for week in sorted(in_weeks["week"].unique()) if week >= max(begins, first_week))
+    last: datetime = hourly["hour"].max() or now  # type: ignore[assignment]
+    arrived = min(now, max(last, now - LATE))
+    over = [week for week in seen if midnight(week + timedelta(days=7)) <= arrived]
     if len(over) < rule.weeks:
         raise BaselineRefusedError(
             f"{some(len(over), 'complete week')} with calls so far; alerts relative to a baseline need "
@@ -97,7 +109,8 @@ def _latency(timed: pl.DataFrame) -> list[tuple[object, ...]]:
 
 
 def _volume(inside: pl.DataFrame, weeks: int) -> list[tuple[object, ...]]:
-    by_day = inside.group_by(pl.col("hour").dt.date().alias("day")).agg(pl.col("calls").sum())
+    asked = (pl.col("calls") - pl.col("probes")).sum()
+    by_day = inside.group_by(pl.col("hour").dt.date().alias("day")).agg(asked)
     days = by_day.sort("day")  # a sum of fractions depends on their order
     by_weekday: dict[int, list[int]] = {weekday: [] for weekday in range(1, WEEKDAYS + 1)}
     for day, calls in days.iter_rows():
@@ -111,8 +124,8 @@ def _volume(inside: pl.DataFrame, weeks: int) -> list[tuple[object, ...]]:
     )
     freedom = sum((weeks - 1) for mean in means.values() if mean)
     rows: list[tuple[object, ...]] = [
-        (f"calls_{weekday}", sum(by_weekday[weekday]), None, mean, None, None)
+        (f"production_{weekday}", sum(by_weekday[weekday]), None, mean, None, None)
         for weekday, mean in means.items()
     ]
     dispersion = max(1.0, squares / freedom) if freedom else None
-    return [*rows, ("calls_dispersion", freedom, None, dispersion, None, None)]
+    return [*rows, ("production_dispersion", freedom, None, dispersion, None, None)]

@@ -64,12 +64,13 @@ def user_signals(inferences: pl.DataFrame, now: datetime) -> pl.DataFrame:
       to help.
     - contradicted: the next message of the session, within `SESSION_OVER_AFTER`, says in English that the
       answer was wrong or not what was asked; the row is about the earlier call.
-    - handed_off: the message of this call asks for a human.
-    - abandoned: the session ended (`SESSION_OVER_AFTER` before `now`) on a refusal or an error.
+    - handed_off: the message of this call asks, in English, for a human.
+    - abandoned: the session ended (`SESSION_OVER_AFTER` before `now`, or before its next call) on a refusal
+      or an error.
     - rated_up, rated_down: explicit feedback.
 
     Give whole sessions: a session cut at midnight looks abandoned. Calls without a session have no next
-    question.
+    question, and what another user asks in a session of that name is none.
 
     Args:
         inferences: the columns NEEDED of inference_log.inferences.
@@ -111,13 +112,16 @@ def kept_signals(found: pl.DataFrame, stored: pl.DataFrame, inferences: pl.DataF
 
 def _with_next_question(calls: pl.DataFrame) -> pl.DataFrame:
     words = pl.col("query").fill_null("").str.to_lowercase().str.extract_all(r"\w+")
-    session = ["system", "session_id"]
+    first_user = pl.col("user_id").drop_nulls().first().over("system", "session_id")
+    own = ["system", "session_id", "asker"]
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in own)
     return (
-        calls.sort("system", "session_id", "occurred_at", "event_id")
-        .with_columns(words=words)
+        calls.with_columns(words=words, asker=pl.coalesce("user_id", first_user))
+        .sort(*own, "occurred_at", "event_id")
         .with_columns(
-            pl.col("words").shift(-1).over(session).alias("next_words"),
-            (pl.col("occurred_at").shift(-1).over(session) - pl.col("occurred_at")).alias("gap"),
+            next_words=pl.when(same).then(pl.col("words").shift(-1)),
+            gap=pl.when(same).then(pl.col("occurred_at").shift(-1) - pl.col("occurred_at")),
+            same_trace=pl.col("trace_id") == pl.col("trace_id").shift(-1),
         )
     )
 
@@ -149,7 +153,8 @@ def _rephrased(calls: pl.DataFrame) -> pl.DataFrame:
 def _contradicted(calls: pl.DataFrame) -> pl.DataFrame:
     reply = pl.col("next_words").list.join(" ")
     said = reply.str.contains(r"\b(?:" + "|".join(CONTRADICTIONS) + r")\b") | reply.str.contains(REFUSALS)
-    again = calls.filter(pl.col("session_id").is_not_null(), pl.col("gap") <= SESSION_OVER_AFTER, said)
+    step = pl.col("same_trace").fill_null(False) & (pl.col("words") == pl.col("next_words"))
+    again = calls.filter(pl.col("session_id").is_not_null(), pl.col("gap") <= SESSION_OVER_AFTER, said, ~step)
     return _signal(again, "contradicted", pl.lit("the next message of the session rejects the answer"))
 
 
@@ -165,7 +170,7 @@ def _handed_off(calls: pl.DataFrame) -> pl.DataFrame:
 def _abandoned(calls: pl.DataFrame, now: datetime) -> pl.DataFrame:
     left = calls.filter(
         pl.col("session_id").is_not_null(),
-        pl.col("gap").is_null(),
+        pl.col("gap").is_null() | (pl.col("gap") > SESSION_OVER_AFTER),
         pl.col("status").is_in(["refused", "error"]),
         pl.col("occurred_at") <= now - SESSION_OVER_AFTER,
     )

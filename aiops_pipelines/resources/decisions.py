@@ -18,7 +18,6 @@ from aiops_pipelines.incidents.post_incident import Known
 from aiops_pipelines.incidents.reported import PERSON, new_report
 from aiops_pipelines.monitoring.baseline import BaselineRefusedError, complete_weeks, freeze
 from aiops_pipelines.monitoring.service_baseline import freeze_service
-from aiops_pipelines.periods import midnight
 from aiops_pipelines.resources.audit_book import AuditBook
 from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.resources.week_scores import Judge, ModelJudge, score_week
@@ -241,9 +240,8 @@ def replace_service_baseline(
     """
     old, now = _frozen(warehouse, system, by, SERVICE_BASELINES), system.now(clock)
     reason = _justified(reason, first_week)
-    start = pl.col("hour") >= midnight(first_week)
-    hourly, sketch = (warehouse.rows(name, system=system.name).filter(start) for name in HOURLY)
-    new = freeze_service(hourly, sketch, system.baseline, now)
+    hourly, sketch = (warehouse.rows(name, system=system.name) for name in HOURLY)
+    new = freeze_service(hourly, sketch, system.baseline, now, first_week)
     first, last = new["first_week"][0], new["last_week"][0]
     details = {"reason": reason, "old": _measures(old), "new": _measures(new)}
     details |= {"first_week": first.isoformat(), "last_week": last.isoformat()}

@@ -116,8 +116,14 @@ def test_costliest_cause_comes_first_with_its_figures() -> None:
     assert found["proposal"][1].startswith("Pin the served model")
 
 
+def test_a_week_is_of_the_month_it_ends_in() -> None:
+    """The week of 31 August is judged on 7 September, when the proposals of August were made already."""
+    assert proposed([verdict(date(2026, 7, 27), "DEGRADED")]).height == 1
+    assert proposed([verdict(date(2026, 8, 31), "DEGRADED")]).is_empty()
+
+
 def test_other_months_and_systems_are_left_aside() -> None:
-    july = date(2026, 7, 27)
+    july = date(2026, 7, 20)
     other = verdict(date(2026, 8, 3), "DEGRADED") | {"system": "handbook"}
     assert proposed([verdict(july, "DEGRADED"), other], [cause(july, "model_change", 1.0)]).is_empty()
 
@@ -175,7 +181,8 @@ def test_changed_judge_is_proposed_last_and_never_more_than_five() -> None:
 
 @pytest.mark.parametrize("month", [date(2026, 12, 1)])
 def test_december_ends_with_the_year(month: date) -> None:
-    rows = pl.DataFrame([verdict(date(2026, 12, 28), "DEGRADED")], schema=DRIFT_VERDICTS)
+    weeks = (date(2026, 12, 21), date(2026, 12, 28))
+    rows = pl.DataFrame([verdict(week, "DEGRADED") for week in weeks], schema=DRIFT_VERDICTS)
     frame = proposals(
         "support",
         month,
@@ -185,4 +192,4 @@ def test_december_ends_with_the_year(month: date) -> None:
         pl.DataFrame(schema=RETRIEVAL),
         Limits(),
     )
-    assert frame.height == 1
+    assert frame.height == 1 and "(2026-12-21)" in frame["evidence"][0]

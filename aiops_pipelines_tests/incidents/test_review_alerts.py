@@ -71,6 +71,20 @@ def test_the_reading_of_the_last_midnight_belongs_to_the_week_it_ends() -> None:
     assert [row[1] for row in cells(r, "Alerts")] == ["firing"]
 
 
+def test_a_week_whose_weekend_was_free_is_read_by_its_working_days() -> None:
+    of_week = [
+        (state(rule, "no_data", -1, 1), state(rule, "ok", 1, 6), state(rule, "no_data", 6)) for rule in DAILY
+    ]
+    r = reviewed(*(row for rows in of_week for row in rows))
+    assert "Too few calls" not in service(r).meaning and figure(r).value == 0
+    assert figure(r).note.startswith("no data: failures")
+    gone = [(state(rule, "ok", -6, 1), state(rule, "no_data", 1)) for rule in DAILY]
+    silent = reviewed(
+        *(row for rows in gone for row in rows)
+    )  # what was read last is no reading of this week
+    assert "Too few calls" in service(silent).meaning and figure(silent).value is None
+
+
 def test_a_week_in_which_no_alert_had_data_is_not_well() -> None:
     unread = reviewed(*(state(rule, "no_data", -9) for rule in (*DAILY, "burn_rate_1h")))
     assert service(unread).tone == "unknown" and figure(unread).value is None

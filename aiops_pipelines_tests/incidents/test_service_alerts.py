@@ -7,8 +7,10 @@ import polars as pl
 from aiops_pipelines.incidents.facts import Facts
 from aiops_pipelines.incidents.lifecycle import incidents
 from aiops_pipelines.incidents.rules import calm_periods, signals
+from aiops_pipelines.monitoring.alerts import alert_readings
+from aiops_pipelines.monitoring.daily_alerts import Day
 from aiops_pipelines.systems import Limits
-from aiops_pipelines_tests.monitoring.service_worlds import read, stream
+from aiops_pipelines_tests.monitoring.service_worlds import MONDAY, NO_BINS, read, stream
 
 LAST, NOW = 55, datetime(2026, 7, 27, tzinfo=UTC)
 NO_EVENTS = pl.DataFrame(
@@ -47,3 +49,20 @@ def test_a_day_of_blank_answers_is_an_outage_and_some_of_them_are_none() -> None
 def test_an_outage_that_begins_and_ends_within_a_day_is_still_one_incident() -> None:
     creeping = {35: {"errors": 0.2}, 36: {"errors": 1.0}, 37: {"errors": 0.9}, 38: {"errors": 0.2}}
     assert opened(creeping).rows() == [("errors", "P1", datetime(2026, 7, 7, tzinfo=UTC), 4)]
+
+
+def test_an_incident_of_the_morning_is_still_there_in_the_evening() -> None:
+    """Who was called at one in the morning finds the incident when most calls of the day went well."""
+    outage, day = {MONDAY: Day(MONDAY, 12, 12)}, {MONDAY: Day(MONDAY, 2_000, 12)}
+    stored, known = None, None
+    for calls, now in (
+        (outage, datetime(2026, 6, 1, 1, tzinfo=UTC)),
+        (day, datetime(2026, 6, 1, 18, tzinfo=UTC)),
+        (day, datetime(2026, 6, 2, 9, tzinfo=UTC)),
+    ):
+        stored = alert_readings("s", calls, NO_BINS, {}, Limits(), now, stored)
+        facts = Facts("s", now, alert_readings=stored)
+        found, calm = signals(facts, Limits()), calm_periods(facts, Limits())
+        known = incidents(found, NO_EVENTS, now, calm=calm, known=known)
+        at = datetime(2026, 6, 1, 1, tzinfo=UTC)
+        assert known.select("cause", "severity", "opened_at", "signals").rows() == [("errors", "P1", at, 1)]

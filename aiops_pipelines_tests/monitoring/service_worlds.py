@@ -53,10 +53,21 @@ def stream(
 def frames(days: dict[date, Day]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return hourly_traffic and latency_sketch of a stream, all of a day in its first hour."""
     counts = [
-        ("s", midnight(d.day), "chat", d.calls, d.errors, d.refusals, 0, d.calls - d.errors - d.refusals - d.blank, d.blank)
+        ("s", midnight(d.day), "chat", d.calls, d.errors, d.refusals, 0, d.calls - d.errors - d.refusals - d.blank, d.blank, d.probes)
         for d in days.values()
     ]  # fmt: skip
-    names = ["system", "hour", "endpoint", "calls", "errors", "refusals", "blocked", "answered", "unanswered"]
+    names = [
+        "system",
+        "hour",
+        "endpoint",
+        "calls",
+        "errors",
+        "refusals",
+        "blocked",
+        "answered",
+        "unanswered",
+        "probes",
+    ]
     cells = [
         ("s", midnight(d.day), "chat", "latency", int(b), int(c))
         for d in days.values()

@@ -23,8 +23,8 @@ BASE: Baselines = {
     "error_share": (0.006, 2600, 16),
     "refusal_share": (0.0023, 2600, 6),
     "latency_p95_ms": (1600.0, 2600, None),
-    "calls_1": (90.0, 360, None),
-    "calls_dispersion": (1.5, 21, None),
+    "production_1": (90.0, 360, None),
+    "production_dispersion": (1.5, 21, None),
 }
 
 
@@ -77,6 +77,12 @@ def test_when_most_calls_fail_hardly_anybody_is_served() -> None:
     assert first("no_useful_outputs", Day(MONDAY, 100, 45)).level == "near"
     assert first("no_useful_outputs", Day(MONDAY, 100, 20)).level == "clear"
     assert first("no_useful_outputs", Day(MONDAY, 2, 2)).level == "unknown"
+    # one user who tries three or four times on a quiet Sunday calls nobody out of bed
+    assert [first("no_useful_outputs", Day(MONDAY, n, n)).level for n in (3, 4, 5)] == [
+        "near",
+        "near",
+        "breach",
+    ]
 
 
 def test_who_is_answered_nothing_is_not_served_either() -> None:
@@ -96,7 +102,7 @@ def test_who_is_answered_nothing_is_not_served_either() -> None:
 def hours(*rows: tuple[int, str, int, int, int]) -> pl.DataFrame:
     """Hours of a day each: day, endpoint, calls, answered, unanswered."""
     names = ("day", "endpoint", "calls", "answered", "unanswered")
-    frame = pl.DataFrame(rows, names, orient="row").with_columns(errors=0, refusals=0)
+    frame = pl.DataFrame(rows, names, orient="row").with_columns(errors=0, refusals=0, probes=0)
     return frame.with_columns(hour=pl.lit(midnight(MONDAY)) + pl.duration(days=pl.col("day")))
 
 
@@ -146,12 +152,71 @@ def test_missing_calls_are_told_from_a_slow_day() -> None:
     assert first("volume", Day(MONDAY, 15), {}).level == "unknown"
 
 
+def test_known_queries_that_go_on_hide_no_users_who_are_gone() -> None:
+    gone = first("volume", Day(MONDAY, 150, probes=150))
+    assert (gone.level, gone.value) == ("breach", 0)
+    assert gone.evidence.startswith("0 calls came on 2026-06-01, known queries apart; the weekday had 90")
+    before = {"calls_1": (240.0, 960, None), "calls_dispersion": (1.5, 21, None)}  # frozen with known queries
+    assert [first("volume", Day(MONDAY, n, probes=150), before).level for n in (240, 150, 20)] == [
+        "clear",
+        "clear",
+        "breach",
+    ]
+
+
 def test_a_day_that_is_not_over_can_break_a_limit_but_clear_nothing() -> None:
     noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
     good = daily_readings({MONDAY: Day(MONDAY, 90)}, BASE, LIMITS, noon)
     assert {name: len(found) for name, found in good.items()} == dict.fromkeys(RULES, 0)
     (bad,) = daily_readings({MONDAY: Day(MONDAY, 20, 10)}, BASE, LIMITS, noon)["errors"]
     assert (bad.level, bad.end) == ("breach", noon)
+
+
+def test_one_user_who_fails_three_times_after_midnight_is_no_outage() -> None:
+    early = datetime(2026, 6, 1, 0, 15, tzinfo=UTC)
+    for failed, alerts in ((3, 0), (4, 0), (5, 1)):
+        found = daily_readings({MONDAY: Day(MONDAY, failed, failed)}, BASE, LIMITS, early)
+        assert [len(found[rule]) for rule in ("errors", "no_useful_outputs")] == [alerts, alerts]
+        silent = daily_readings({MONDAY: Day(MONDAY, failed, blank=failed)}, BASE, LIMITS, early)
+        assert len(silent["no_useful_outputs"]) == alerts
+
+
+def test_reading_a_day_again_and_again_adds_little_chance_of_an_alert() -> None:
+    """3,000 days of 300 calls that fail as often as the limit allows, 5 %, read every quarter of an hour."""
+    failed = np.random.default_rng(0).binomial(300 // 96 + 1, 0.05, (3_000, 75)).cumsum(axis=1)
+    calls = np.arange(1, 76) * (300 // 96 + 1)
+    noon, limit = datetime(2026, 6, 1, 12, tzinfo=UTC), Limits(error_rate=0.05)
+    fewest = [
+        next(
+            (
+                k
+                for k in range(n + 1)
+                if daily_readings({MONDAY: Day(MONDAY, n, k)}, {}, limit, noon)["errors"]
+            ),
+            n + 1,
+        )
+        for n in calls.tolist()
+    ]
+    alerts = (failed >= np.array(fewest)).any(axis=1).sum()
+    assert alerts <= 3_000 * ALPHA
+
+
+def test_an_outage_of_the_morning_stays_one_however_well_the_day_goes_on() -> None:
+    morning, later, next_day = (datetime(2026, 6, *at, tzinfo=UTC) for at in ((1, 1), (1, 18), (2, 9)))
+    outage = daily_readings({MONDAY: Day(MONDAY, 12, 12)}, BASE, LIMITS, morning)
+    told = [reading for found in outage.values() for reading in found]
+    assert {reading.rule for reading in told} == {"errors", "no_useful_outputs"}
+    good = {MONDAY: Day(MONDAY, 2_000, 12)}
+    for now, end in ((later, morning), (next_day, LATER)):
+        (kept,) = daily_readings(good, BASE, LIMITS, now, told)["no_useful_outputs"]
+        assert (kept.level, kept.severity, kept.calls, kept.end) == ("breach", "P1", 12, end)
+        assert kept.evidence.endswith("(100.0%). This was read at 01:00 UTC, before the day was over.")
+        told = [kept]
+    assert (
+        daily_readings(good, BASE, LIMITS, morning, told)["no_useful_outputs"] == []
+    )  # a clock that went back
+    (read_late,) = daily_readings(good, BASE, LIMITS, next_day)["no_useful_outputs"]
+    assert read_late.level == "clear"
 
 
 def test_a_day_without_calls_is_unknown_to_every_rule() -> None:

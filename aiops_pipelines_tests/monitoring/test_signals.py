@@ -23,6 +23,13 @@ SCHEMA = pl.Schema(
         "known_query_id": pl.String(),
     }
 )
+NAMED = ("user_id", "trace_id")
+
+
+def made(rows: list[tuple], **more: list[str | None]) -> pl.DataFrame:
+    """Return calls; `more` has the user_id or trace_id of each, which nobody logged otherwise."""
+    named = {name: pl.Series(more.get(name, [None] * len(rows)), dtype=pl.String) for name in NAMED}
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row").with_columns(**named)
 
 
 def signals(
@@ -38,7 +45,7 @@ def signals(
         ("support", f"e{i}", "chat", session, START + timedelta(seconds=s), text, status, rating, known)
         for i, (s, text) in enumerate(turns)
     ]
-    found = user_signals(pl.DataFrame(rows, schema=SCHEMA, orient="row"), now)
+    found = user_signals(made(rows), now)
     assert found.schema == USER_SIGNALS
     return list(found.select("event_id", "signal").iter_rows())
 
@@ -68,7 +75,7 @@ def test_an_embedding_between_two_questions_is_no_question() -> None:
         ("support", f"e{i}", operation, "s", START + timedelta(seconds=30 * i), text, "ok", None, None)
         for i, (operation, text) in enumerate(texts)
     ]
-    found = user_signals(pl.DataFrame(rows, schema=SCHEMA, orient="row"), NOW)
+    found = user_signals(made(rows), NOW)
     assert found.select("event_id", "signal").rows() == [("e0", "rephrased")]
 
 
@@ -111,6 +118,40 @@ def test_session_that_ends_on_a_refusal_is_abandoned_once_it_is_over() -> None:
     assert signals(*turns) == []
 
 
+def test_who_comes_back_to_a_session_after_days_had_abandoned_it() -> None:
+    turns = ((0, "Where is my invoice?"), (1_800, "Hello?"), (200_000, "And my parcel?"))
+    said = [("e1", "abandoned"), ("e2", "abandoned")]
+    assert signals(*turns, status="error", now=START + timedelta(days=9)) == said
+
+
+def of_users(
+    *turns: tuple[str | None, int, str], trace: tuple[str | None, ...] = ()
+) -> list[tuple[str, str]]:
+    rows = [
+        ("support", f"e{i}", "chat", "1", START + timedelta(seconds=s), text, "ok", None, None)
+        for i, (_, s, text) in enumerate(turns)
+    ]
+    more = {"user_id": [user for user, _, _ in turns]} | ({"trace_id": list(trace)} if trace else {})
+    return list(user_signals(made(rows, **more), NOW).select("event_id", "signal").iter_rows())
+
+
+def test_what_another_user_asks_in_a_session_of_that_name_is_no_next_question() -> None:
+    asked = ("Ann", 0, "How return a parcel?"), ("Bob", 20, "return a damaged parcel please")
+    assert of_users(*asked) == []
+    assert of_users(*asked, ("Ann", 60, "return a parcel, how")) == [("e0", "rephrased")]
+    assert of_users(asked[0], (None, 20, asked[1][2])) == [
+        ("e0", "rephrased")
+    ]  # one call did not say who asked
+
+
+def test_steps_that_answer_one_message_are_no_messages() -> None:
+    turns = [(None, s, "That is wrong.") for s in (60, 61, 62)]
+    found = of_users((None, 0, "Is there a hotel?"), *turns, trace=("a", "b", "b", "b"))
+    assert found == [("e0", "contradicted")]
+    found = of_users((None, 0, "Is there a hotel?"), *turns, trace=("a", "b", "c", "d"))
+    assert found == [(f"e{n}", "contradicted") for n in range(3)]
+
+
 def test_ratings_and_probes() -> None:
     assert signals((0, "Fee?"), rating=1) == [("e0", "rated_up")]
     assert signals((0, "Fee?"), rating=-1) == [("e0", "rated_down")]
@@ -122,7 +163,7 @@ def test_evidence_does_not_quote_the_user() -> None:
         ("support", f"e{i}", "chat", "s", START + timedelta(seconds=42 * i), text, "ok", -1, None)
         for i, text in enumerate(["secretword return parcel", "return parcel talk to a human"])
     ]
-    evidence = " ".join(user_signals(pl.DataFrame(rows, schema=SCHEMA, orient="row"), NOW)["evidence"])
+    evidence = " ".join(user_signals(made(rows), NOW)["evidence"])
     assert "secretword" not in evidence and "parcel" not in evidence
 
 
@@ -143,7 +184,7 @@ def test_sessions_that_are_looked_at_apart_have_the_same_signals(calls: list[tup
         ("support", f"e{i}", "chat", session, START + timedelta(seconds=s), said[i % 4], "error", i % 2, None)
         for i, (session, s) in enumerate(calls)
     ]
-    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    frame = made(rows)
     whole = user_signals(frame, NOW)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(monitoring_signals, "CALLS_AT_ONCE", 3)

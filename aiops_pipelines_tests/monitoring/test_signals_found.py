@@ -22,6 +22,8 @@ def turns(shared_data: Path) -> pl.DataFrame:
         event_id=pl.format("{}/{}", "dialogue_id", "turn"),
         operation=pl.lit("chat"),
         session_id="dialogue_id",
+        user_id=pl.lit(None, pl.String),
+        trace_id=pl.lit(None, pl.String),
         occurred_at=START + place * timedelta(minutes=1),
         query="text",
         status=pl.lit("ok"),
