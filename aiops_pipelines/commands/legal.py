@@ -31,7 +31,10 @@ Notice = Annotated[
     typer.Option(metavar="NAME", help="Which notice: report, notification, initial, intermediate, final."),
 ]
 Reference = Annotated[str, typer.Option(metavar="TEXT", help="By which the notice is found again.")]
-Withdraw = Annotated[bool, typer.Option("--withdraw", help="Take back one that was recorded by mistake.")]
+Withdraw = Annotated[
+    bool,
+    typer.Option("--withdraw", help="Take back one recorded by mistake: the last, or that of --reference."),
+]
 
 
 def aware(

@@ -4,6 +4,7 @@ An inference entry holds commitments where the record holds text, and a pseudony
 Writing entries to the log is `audit_log`; their bytes are `leaf`.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,8 +12,11 @@ from hashlib import sha256
 from math import isfinite
 from typing import Any
 
+import polars as pl
+
 from aiops_pipelines.compliance import leaf
 from aiops_pipelines.compliance.commitment import commit, pseudonym
+from aiops_pipelines.inference_log.record import SCHEMA
 
 LEAF_VERSION = 1
 PROJECTED = (
@@ -45,6 +49,11 @@ _COPIED = (
 )
 _RECORD = {*_COPIED, "system", "occurred_at", "latency_ms", "cost_usd", "price_status", "query", "answer"}
 _RECORD |= {"user_id", "pii_counts"}
+_CHANGING = {"session_id", "texts_deleted_at", "ingested_at", "source_format", "source_file", "source_line"}
+"""What an erasure, a term or reading the logs again changes rightly."""
+FACTS = tuple(name for name in SCHEMA if name not in _RECORD | _CHANGING)
+"""What else is known of a call, and figures are made of: one hash holds it."""
+FACTS_HASH = "facts_sha256"
 
 
 def inference_entry(record: Mapping[str, Any], subject_key: bytes) -> dict[str, Any]:
@@ -54,7 +63,7 @@ def inference_entry(record: Mapping[str, Any], subject_key: bytes) -> dict[str, 
     text in `cost_usd`; `cost_micro_usd` is rounded half to even, and latency to whole milliseconds. Raises
     ValueError for a missing key, a naive time, or a cost that is not Decimal.
     """
-    if missing := ", ".join(sorted(_RECORD - record.keys())):
+    if missing := ", ".join(sorted({*_RECORD, *FACTS} - record.keys())):
         raise ValueError(f"The inference record lacks {missing}: give None for what was not measured.")
     entry_id = f"inference:{leaf.well_formed(record['event_id'])}"
     cost_usd, user_id = _decimal(record["cost_usd"]), record["user_id"]
@@ -75,7 +84,19 @@ def inference_entry(record: Mapping[str, Any], subject_key: bytes) -> dict[str, 
         "input_commitment": committed("query"),
         "output_commitment": committed("answer"),
         "pii_counts": _counts(record["pii_counts"]),
+        FACTS_HASH: facts_hash(record),
     }
+
+
+def facts_hash(record: Mapping[str, Any]) -> str:
+    """The SHA-256 of a record's FACTS in JSON with sorted keys, hex; what is null is left out.
+
+    So a call keeps its hash when its table gets a column more. Fractions are written as Python writes them.
+    """
+    facts = {name: value for name in FACTS if (value := record[name]) is not None}
+    for name in facts.keys() & _LISTS:
+        facts[name] = [{key: part for key, part in one.items() if part is not None} for one in facts[name]]
+    return sha256(leaf.well_formed(_JSON.encode(facts)).encode()).hexdigest()
 
 
 def user_name(subject_key: bytes, user_id: str) -> str:
@@ -172,3 +193,5 @@ def _counts(pii_counts: Any) -> dict[str, int] | None:
 
 
 _PII_COUNTS = PROJECTED.index("pii_counts")
+_LISTS = {name for name in FACTS if isinstance(SCHEMA[name], pl.List)}
+_JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_exact)

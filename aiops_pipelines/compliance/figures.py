@@ -134,15 +134,14 @@ def _integrity(e: MonthEvidence) -> Values:
     last = last_checkpoint(e)
     runs, log, entries = e.weekly("verifications"), e.audit_log, e.entries()
     conflicts = entries.filter(pl.col("kind") == "conflict").height
+    last_index: int | None = log["entry_index"].max()  # type: ignore[assignment]
     return {
         "integrity.tree_size": last.get("tree_size"),
         "integrity.root_hash": last.get("root_hash"),
         "integrity.signed_at": last.get("signed_at"),
         "integrity.longest_gap": _longest_gap(e),
         "integrity.entries": entries.height if log.height else None,
-        "integrity.missing_entries": max(log["entry_index"].to_list()) + 1 - log.height
-        if log.height
-        else None,
+        "integrity.missing_entries": None if last_index is None else last_index + 1 - log.height,
         "integrity.conflicts": conflicts if log.height else None,
         "integrity.verifications": len({row["week"] for row in runs}) or None,
         "integrity.runs": len({row["verified_at"] for row in runs} - {None}) or None,

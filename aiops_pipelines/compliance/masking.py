@@ -16,9 +16,10 @@ Found = dict[int, Counter[str]]
 _SECRETS = (
     "sk-", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
     "xox", "AIza", "eyJ", "earer ", "PRIVATE KEY", "sk_", "rk_", "hf_", "npm_", "pypi-", "SG.", "hooks.slack",
-    "uthorization: ", "ya29.", "xapp-", "whsec_",
+    "ya29.", "xapp-", "whsec_", "gsk_", "xai-", "pplx-", "nvapi-", "r8_", "lsv2_", "pcsk_", "dapi", "tvly-",
+    "jina_", "dop_v1_",
 )  # fmt: skip
-_ASSIGNED = r"""(?i:passw(?:or)?d|pwd|secret|key|token)["']?[ \t]{0,3}[:=]"""
+_ASSIGNED = r"""(?i:passw(?:or)?d|pwd|secret|key|token|authorization)(?:\W|\\[nrt]){0,7}[:=]"""
 _SIGNS = rf"[A-Za-z]{{2}}\d{{2}}|\d\.\d|:[0-9A-Fa-f]{{0,4}}:|{SHAPES}"
 """One of these stands in every IBAN, address of a machine, number of a card, and number of a person alone."""
 _WORD = r"^[0-9A-Za-z_]*$"
@@ -60,7 +61,9 @@ def _changed(
 
 def _doubtful(texts: pl.Series) -> pl.Series:
     """Say which texts could hold personal data; of the others `mask` finds nothing in any."""
-    signs = texts.str.contains_any(["@", "\uff20", *_SECRETS]) | texts.str.contains(_SIGNS)
+    signs = texts.str.contains_any(
+        ["@", "\uff20", "%40", "at)", "at]", "at}", *_SECRETS]
+    ) | texts.str.contains(_SIGNS)
     signs |= texts.str.contains(_ASSIGNED)
     numbered = (texts.str.contains(DIGITS) & ~signs).fill_null(False).arg_true()
     named = texts.gather(numbered).str.contains(NAMED)

@@ -24,6 +24,9 @@ _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d"
 _PLAIN = str.maketrans(dict.fromkeys(_SPACES, " ") | dict.fromkeys(_DASHES, "-"))
 _PLAIN |= {0xFF10 + digit: str(digit) for digit in range(10)} | {0xFF20: "@"}
 """Signs that word processors, web pages and keyboards of East Asia put in the place of plain ones."""
+_ESCAPED = re.compile(r"\\{1,8}[nrt]|(\\{1,8})[\"']|%40|%2[Bb]| ?[\[({](?:(at)|dot)[\])}] ?")
+_ESCAPES = ("\\", "%", "at)", "at]", "at}", "dot)", "dot]", "dot}")
+"""JSON in a JSON text, as arguments of tools are, the query of an address, and jane (at) example.com."""
 _EMAIL = re.compile(r"[\w.%+'-]{1,64}@(?:[\w-]{1,63}[.\uff0e]){1,8}[^\W\d_]{2,24}")
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9])(?:"
@@ -32,17 +35,23 @@ _SECRET = re.compile(
     r"|eyJ[\w-]{8,4096}+\.eyJ[\w-]{8,}\.[\w-]*"
     r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{50,}"
     r"|ya29\.[\w-]{20,}|xapp-[\w-]{20,}|whsec_[A-Za-z0-9+/]{20,}={0,2}"
+    r"|gsk_[A-Za-z0-9]{20,}|(?:xai|pplx)-[A-Za-z0-9]{20,}|(?:nvapi|tvly)-(?=[\w-]{0,200}\d)[\w-]{20,}"
+    r"|r8_[A-Za-z0-9]{20,}|lsv2_(?:pt|sk)_[0-9a-f_]{32,}|pcsk_[A-Za-z0-9_]{40,}|dapi[0-9a-f]{32}"
+    r"|jina_[0-9a-f]{32}[\w-]*|dop_v1_[0-9a-f]{32,}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|hooks\.slack\.com/services/[\w/]{20,}"
-    r"|(?<=uthorization: [Bb]asic )[A-Za-z0-9+/]{8,}={0,2}|(?<=[Bb]earer )(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*"
+    r"|(?<=[Bb]earer )(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*"
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]{0,8192}(?:-----END [A-Z ]{0,20}PRIVATE KEY-----)?)"
 )
 """What may fail far from its start is bounded: a text of many starts would take the square of its length."""
 _ASSIGNED = re.compile(
     r"(?i:passw(?:or)?d|pwd|secret|api[_-]?key|access[_-]?key|account[_-]?key|(?:access|auth)[_-]?token)"
-    r"[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?"
+    r"[\"']{0,4}[ \t]{0,3}[:=][ \t]{0,3}[\"']{0,4}"
     r"(?=[^\s\"',;]{0,40}\d)(?=[^\s\"',;]{0,40}[A-Za-z])([^\s\"',;\[\]]{8,200})"
 )
 """What stands behind a name that says secret, with a digit and a letter in it."""
+_AUTHORIZATION = re.compile(
+    r"(?i:authorization[\"']{0,4}[ \t]{0,3}[:=][ \t]{0,3}[\"']{0,4}basic) ([A-Za-z0-9+/]{8,}={0,2})"
+)
 _IN_ADDRESS = re.compile(r"(?<=://)[^\s/?#:@\[\]]{0,64}:([^\s/?#@\[\]]{3,128})@")
 """The password in the address of a database or a server."""
 _IBAN = re.compile(
@@ -131,9 +140,10 @@ def _pass(text: str, regions: Sequence[str], found: Counter[str]) -> str | None:
         text = _replaced(text, "SECRET", (m.span(1) for m in _IN_ADDRESS.finditer(text)), found)
         plain = _plain(text)
         text = _replaced(text, "EMAIL", (m.span() for m in _EMAIL.finditer(plain)), found)
-    text = _replaced(text, "SECRET", (m.span() for m in _SECRET.finditer(text)), found)
+    text = _replaced(text, "SECRET", (m.span() for m in _SECRET.finditer(_unescaped(text))), found)
     if ":" in text or "=" in text:
-        text = _replaced(text, "SECRET", (m.span(1) for m in _ASSIGNED.finditer(text)), found)
+        for named in (_AUTHORIZATION, _ASSIGNED):
+            text = _replaced(text, "SECRET", (m.span(1) for m in named.finditer(_unescaped(text))), found)
     for name, (worth_it, detect) in _DETECTORS.items():
         if worth_it.search(plain := _plain(text)):
             text = _replaced(text, name, detect(plain), found)
@@ -144,7 +154,25 @@ def _pass(text: str, regions: Sequence[str], found: Counter[str]) -> str | None:
 
 def _plain(text: str) -> str:
     """Return the text with plain spaces, hyphens and digits, every character in its place."""
+    text = _unescaped(text)
     return text if text.isascii() else text.translate(_PLAIN)
+
+
+def _unescaped(text: str) -> str:
+    """Return the text with what escapes stand for, every other character in its place."""
+    return _ESCAPED.sub(_sign, text) if any(sign in text for sign in _ESCAPES) else text
+
+
+def _sign(match: re.Match[str]) -> str:
+    """Return as many characters as an escape has, which read as what it stands for."""
+    escape = match[0]
+    if match[1]:
+        return escape[-1] * len(escape)
+    if escape[0] == "\\":
+        return " " * len(escape)
+    if escape in ("%2B", "%2b"):
+        return "  +"
+    return ("@" if match[2] or escape == "%40" else ".").rjust(len(escape), "_")
 
 
 def _replaced(text: str, name: str, spans: Iterator[Span], found: Counter[str]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from aiops_pipelines.compliance import leaf
-from aiops_pipelines.compliance.audit_entry import inference_entry
+from aiops_pipelines.compliance.audit_entry import FACTS_HASH, inference_entry
 from aiops_pipelines.compliance.finding import Finding, capped
 from aiops_pipelines.compliance.retention import Deletions
 from aiops_pipelines.wording import some
@@ -18,6 +18,7 @@ Record = Mapping[str, Any]
 NO_KEY = bytes(32)
 OF_A_PERSON = {"actor": "user_id", "input_commitment": "query", "output_commitment": "answer"}
 """What only the person's key can be checked with: the field of the leaf, and the column it is made of."""
+OTHERWISE = "A count of tokens, a guardrail's verdict or another fact"
 TEXTS = frozenset({"input_commitment", "output_commitment"})
 PRICED = frozenset({"cost_usd", "cost_micro_usd", "cost_status"})
 
@@ -65,7 +66,8 @@ def against_records(
             for field in said.keys() - passed_over:
                 if field in now and said[field] != now[field]:
                     column = OF_A_PERSON.get(field, field)
-                    message = f"{column} of the call of entry {index} ({entry_id}) is not what was logged."
+                    what = OTHERWISE if field == FACTS_HASH else column
+                    message = f"{what} of the call of entry {index} ({entry_id}) is not what was logged."
                     yield Finding("error", index, entry_id, column, message)
 
     findings = capped(altered(), "calls that are not what was logged")

@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from aiops_pipelines.compliance import audit_log as log
+from aiops_pipelines.compliance import decided
 from aiops_pipelines.compliance.editions import publications
 from aiops_pipelines.compliance.finding import Finding, intact
 from aiops_pipelines.compliance.guardrail_watch import guardrail_readings as read_guardrails
@@ -99,8 +100,7 @@ def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:
         yield _decision(system, "drift_verdict", end, AUTOMATIC, summary, said)
     for row in warehouse.rows("incidents.reported_incidents", system=name).iter_rows(named=True):
         summary = f"{row['incident_id']} was opened: {row['title']}. {row['seen']}"
-        details = row | {"calls": ", ".join(row["calls"])}
-        yield _decision(system, "incident_reported", row["reported_at"], row["reporter"], summary, details)
+        yield _decision(system, "incident_reported", row["reported_at"], row["reporter"], summary, row)
     found = pl.col("source").is_null() | (pl.col("source") == RULE)
     for row in warehouse.rows("incidents.incidents", system=name).filter(found).iter_rows(named=True):
         opened = {key: row[key] for key in ("incident_id", "cause", "opened_at")}
@@ -129,16 +129,7 @@ def decisions(warehouse: Warehouse, system: System) -> Iterable[Entry]:
 def _decision(
     system: System, what: str, at: datetime, actor: str, summary: str, row: Mapping[str, Any]
 ) -> Entry:
-    details = {
-        key: value
-        if value is None or isinstance(value, str | bool | int)
-        else f"{value:.6f}"
-        if isinstance(value, float)
-        else str(value)
-        for key, value in row.items()
-        if key != "system"
-    }
-    return log.decision_entry(system.name, what, at, actor, summary, details)
+    return log.decision_entry(system.name, what, at, actor, summary, decided.details(row))
 
 
 @dg.asset(deps=["audit_log", "user_signals"], pool="duckdb", **labels("compliance", CONTINUOUS))

@@ -66,12 +66,20 @@ def recorded(events: Iterable[Row]) -> Recorded:
     sent: dict[str, list[Row]] = {}
     for row in sorted(events, key=lambda row: row["recorded_at"]):
         if row["event"] == WITHDRAWN:
-            sent.pop(row["about"], None)
+            _withdraw(sent.get(row["about"], []), row["reference"])
         elif row["event"] == NOTIFIED:
             sent.setdefault(row["about"], []).append(row)
         else:
             (aware if row["event"] == AWARE else classified).append(row)
-    return Recorded(tuple(aware), tuple(classified), {name: tuple(rows) for name, rows in sent.items()})
+    left = {name: tuple(rows) for name, rows in sent.items() if rows}
+    return Recorded(tuple(aware), tuple(classified), left)
+
+
+def _withdraw(given: list[Row], reference: str | None) -> None:
+    """Take back the notice with this reference, or the one recorded last: those before it were given."""
+    named = [row for row in given if reference and row["reference"] == reference]
+    for row in (named or given)[-1:]:
+        given.remove(row)
 
 
 def sentence(event: Row) -> str:
@@ -136,6 +144,9 @@ def _refused_notice(number: str, earlier: Recorded, event: Row) -> str | None:
     if event["event"] == WITHDRAWN:
         if notice not in earlier.notices:
             return f"No {notice} of {number} is recorded under {regime}, so none can be withdrawn."
+        given = [row["reference"] for row in earlier.notices[notice]]
+        if event["reference"].strip() and event["reference"] not in given:
+            return f"No {notice} of {number} has the reference {event['reference']}; it was {listed(given)}."
         return None if event["reason"].strip() else "What was recorded is withdrawn only with a reason."
     starts = earlier.starts()
     if not starts.keys() & {"awareness", "classified"}:

@@ -9,13 +9,14 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import polars as pl
 
 from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance import checkpoint, leaf
+from aiops_pipelines.compliance.decided import APPENDED, COMPLETED, OPENED, RECORDED, against_rows
 from aiops_pipelines.compliance.key_history import KeyHistory
 from aiops_pipelines.compliance.merkle import root_hash
 from aiops_pipelines.compliance.retention import KINDS, Deletions
@@ -182,6 +183,7 @@ class AuditBook:
         if notes and not files.tiles():
             findings.append(log.Finding("note", None, None, None, TILES_GONE))
         findings += altered(self._warehouse, system, self.keys, self._deletions(system, notes, keys))
+        findings += self._decided(system, notes, keys)
         root = root_hash(places["leaf_hash"].to_list())
         return findings, places.height, base64.b64encode(root).decode()
 
@@ -198,13 +200,34 @@ class AuditBook:
 
     def _deletions(self, system: str, notes: Sequence[str], keys: KeyHistory) -> Deletions:
         """Return what the log says was deleted; an entry that is not signed excuses nothing."""
+        return Deletions.of(self._signed_leaves(system, list(KINDS), notes, keys))
+
+    def _decided(self, system: str, notes: Sequence[str], keys: KeyHistory) -> list[log.Finding]:
+        """Return the entries of decisions on incidents that the tables do not have as they are."""
+        logged = self._warehouse.read(
+            f"select entry_index, entry_id, leaf from {LOG} where system = ? and starts_with(kind, ?) "
+            "and kind <> ? order by entry_index",
+            [system, RECORDED, OPENED],
+        )
+        if logged.is_empty():
+            return []
+        rows = chain.from_iterable(
+            self._warehouse.rows(table, system=system).iter_rows(named=True) for table in APPENDED
+        )
+        put_back = self._signed_leaves(system, [f"decision.{COMPLETED}"], notes, keys)
+        said = [leaf.decode(each)["details"] for each in put_back]
+        return against_rows(logged.iter_rows(), rows, [range(one["from"], one["to"]) for one in said])
+
+    def _signed_leaves(
+        self, system: str, kinds: list[str], notes: Sequence[str], keys: KeyHistory
+    ) -> pl.Series:
         size = max((one.size for note in notes if (one := _signed(note, keys))), default=0)
         found = self._warehouse.read(
-            "select leaf from compliance.audit_log where system = ? and kind in (select unnest(?)) "
+            f"select leaf from {LOG} where system = ? and kind in (select unnest(?)) "
             "and entry_index < ? order by entry_index",
-            [system, list(KINDS), size],
+            [system, kinds, size],
         )
-        return Deletions.of(found["leaf"])
+        return found["leaf"]
 
 
 def _signed(note: str, keys: KeyHistory) -> checkpoint.Checkpoint | None:

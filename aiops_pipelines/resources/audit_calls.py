@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from aiops_pipelines.compliance.audit_entry import inference_entry
+from aiops_pipelines.compliance.audit_entry import FACTS, inference_entry
 from aiops_pipelines.compliance.finding import Finding
 from aiops_pipelines.compliance.records import Record, against_records, subject_of, unlogged
 from aiops_pipelines.compliance.retention import Deletions
@@ -46,6 +46,7 @@ LOGGED = """
 COMPARED = (
     *("occurred_at", "endpoint", "model_served", "model_requested", "prompt_version", "index_version"),
     *("status", "tokens_total", "latency_ms", "query", "answer", "user_id", "session_id", "pii_counts"),
+    *FACTS,
 )
 ROWS_AT_ONCE = 50_000
 """Texts of so many calls are held at a time."""

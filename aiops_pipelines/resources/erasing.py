@@ -295,7 +295,8 @@ class Eraser:
         publish()
         names = list(dict.fromkeys(one for person in people for one in person.identifiers))
         starts = [text[:LOOKED_FOR] for person in people for text in person.own_texts]
-        left = in_tables(self._warehouse, names, starts)
+        users = list(dict.fromkeys(one for person in people for one in (person.stored, person.given)))
+        left = in_tables(self._warehouse, names, starts, users)
         for file in produced(self._project, self._systems):
             if count := hits(file, wanted):
                 left[os.path.relpath(file, self._project.data)] = count

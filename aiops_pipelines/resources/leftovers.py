@@ -30,7 +30,7 @@ SQLITE = b"SQLite format 3\0"
 LOGS_OF_SQLITE = ("-wal", "-journal", "-shm")
 TEXT_COLUMNS = """
     select table_schema || '."' || table_name || '"' as path, column_name from information_schema.columns
-    where data_type in ('VARCHAR', 'VARCHAR[]') and table_schema <> 'staging' order by all
+    where data_type like '%VARCHAR%' and table_schema <> 'staging' order by all
 """
 NAMING = f"""
     count(*) filter (where {{0}} in (select unnest($1))
@@ -171,15 +171,19 @@ def _free_sqlite(file: Path, wanted: Sought) -> None:
         connection.execute("pragma wal_checkpoint(truncate)").fetchall()
 
 
-def in_tables(warehouse: Warehouse, names: Sequence[str], starts: Sequence[str]) -> dict[str, int]:
+def in_tables(
+    warehouse: Warehouse, names: Sequence[str], starts: Sequence[str], inside: Sequence[str]
+) -> dict[str, int]:
     """Return how many values of each column, "schema.table.column", hold an identifier or begin with a text.
 
     Args:
         warehouse: the file; its tables and views, declared or not.
-        names: identifiers; those of `SHORTEST_ID` characters and more are looked for inside of texts too.
+        names: identifiers.
         starts: the first `LOOKED_FOR` characters of texts.
+        inside: identifiers of which those of `SHORTEST_ID` characters and more are looked for inside of texts
+            and lists too.
     """
-    given = [list(names), list(starts), [name for name in names if len(name) >= SHORTEST_ID][:2]]
+    given = [list(names), list(starts), [name for name in inside if len(name) >= SHORTEST_ID]]
     found: dict[str, int] = {}
     with warehouse.held():
         columns = warehouse.read(TEXT_COLUMNS)

@@ -18,6 +18,7 @@ from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance import checkpoint, leaf
 from aiops_pipelines.compliance.audit_entry import decision_entry
 from aiops_pipelines.compliance.checkpoint import Checkpoint
+from aiops_pipelines.compliance.decided import COMPLETED
 from aiops_pipelines.compliance.erasure import ERASED as ERASED_KEY
 from aiops_pipelines.compliance.key_history import KeyHistory, NotInForce, key_history
 from aiops_pipelines.compliance.merkle import leaf_hash, root_hash, roots_at
@@ -35,7 +36,6 @@ from aiops_pipelines.systems import System, load_systems
 from aiops_pipelines.wording import count
 
 LOG = "compliance.audit_log"
-COMPLETED = "log_completed"
 AGAIN = "Erased before, as the log says, and back with an older state of the tables."
 BACK = f"""
     select distinct coalesce(calls.user_id, traces.user_id) as user_id

@@ -8,6 +8,7 @@ import polars as pl
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aiops_pipelines.compliance import audit_log, checkpoint, signed_note, tiles
+from aiops_pipelines.compliance.audit_entry import FACTS
 from aiops_pipelines.compliance.merkle import root_hash
 
 SYSTEM, ORIGIN, SIZE, SIGNED = "support", "example.com/support", 300, (120, 280)
@@ -18,25 +19,29 @@ START = datetime(2026, 6, 1, 8, tzinfo=UTC)
 
 
 def record(number: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "system": SYSTEM,
-        "event_id": f"call-{number}",
-        "occurred_at": START + timedelta(seconds=number),
-        "model_served": "model-2026-05",
-        "model_requested": "model",
-        "prompt_version": "v3",
-        "index_version": None,
-        "endpoint": "/chat",
-        "latency_ms": 800 + number,
-        "status": "ok",
-        "tokens_total": 500,
-        "cost_usd": Decimal("0.001250000000"),
-        "price_status": "priced",
-        "query": f"How do I return order {number}?",
-        "answer": "Within 30 days.",
-        "user_id": f"user-{number % 7}",
-        "pii_counts": {"PHONE": 1, "EMAIL": 2} if number % 3 == 0 else {},
-    } | changes
+    return (
+        dict.fromkeys(FACTS)
+        | {
+            "system": SYSTEM,
+            "event_id": f"call-{number}",
+            "occurred_at": START + timedelta(seconds=number),
+            "model_served": "model-2026-05",
+            "model_requested": "model",
+            "prompt_version": "v3",
+            "index_version": None,
+            "endpoint": "/chat",
+            "latency_ms": 800 + number,
+            "status": "ok",
+            "tokens_total": 500,
+            "cost_usd": Decimal("0.001250000000"),
+            "price_status": "priced",
+            "query": f"How do I return order {number}?",
+            "answer": "Within 30 days.",
+            "user_id": f"user-{number % 7}",
+            "pii_counts": {"PHONE": 1, "EMAIL": 2} if number % 3 == 0 else {},
+        }
+        | changes
+    )
 
 
 def entries(size: int) -> list[dict[str, Any]]:

@@ -2,13 +2,20 @@
 
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiops_pipelines.compliance import commitment, leaf
-from aiops_pipelines.compliance.audit_entry import decision_entry, inference_entry, projection, user_name
+from aiops_pipelines.compliance.audit_entry import (
+    decision_entry,
+    facts_hash,
+    inference_entry,
+    projection,
+    user_name,
+)
 from aiops_pipelines_tests.compliance.example_log import START, SUBJECT_KEY, record
 
 
@@ -40,7 +47,17 @@ def test_an_inference_value_by_value():
         "input_commitment": query,
         "output_commitment": answer,
         "pii_counts": {"EMAIL": 2},
+        "facts_sha256": sha256(b"{}").hexdigest(),
     }
+
+
+def test_the_hash_of_the_facts_by_hand():
+    facts = {"rating": -1, "cost_reported_usd": Decimal("0.200"), "answered": True, "output_visible": None}
+    facts["retrieved"] = [{"chunk_id": "c", "document": None, "score": 0.1}]
+    written = (
+        b'{"answered":true,"cost_reported_usd":"0.2","rating":-1,"retrieved":[{"chunk_id":"c","score":0.1}]}'
+    )
+    assert facts_hash(record(1, **facts)) == sha256(written).hexdigest()
 
 
 @given(st.text(min_size=8, max_size=30), st.text(min_size=8, max_size=30), st.text(min_size=8, max_size=30))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiops_pipelines.compliance import leaf
-from aiops_pipelines.compliance.audit_entry import inference_entry
+from aiops_pipelines.compliance.audit_entry import FACTS, inference_entry
 from aiops_pipelines.compliance.commitment import commit
 from aiops_pipelines.compliance.erasure import GONE, mark, redacted, sought, stands_alone, starts
 from aiops_pipelines.compliance.merkle import leaf_hash
@@ -76,7 +76,10 @@ def test_a_dictionary_guesses_no_text_and_no_person_of_an_entry() -> None:
     """Fault E04: the word and the user are in the dictionary, and even the holder of the log cannot tell."""
     record = {
         **dict.fromkeys(
-            ("model_requested", "endpoint", "tokens_total", "latency_ms", "cost_usd", "price_status")
+            (
+                *("model_requested", "endpoint", "tokens_total", "latency_ms", "cost_usd", "price_status"),
+                *FACTS,
+            )
         ),
         **{
             "system": "shop",

@@ -500,6 +500,13 @@ def test_a_lost_entry_is_counted(kept: list[int]) -> None:
     assert value == (max(kept) + 1 - len(kept) if kept else None)
 
 
+def test_an_entry_whose_place_was_taken_away_keeps_no_report_from_being_made() -> None:
+    log = evidence().audit_log
+    last = pl.col("entry_index") == log["entry_index"].max()
+    edited = log.with_columns(entry_index=pl.when(~last).then("entry_index"))
+    assert figures(evidence(audit_log=edited))["integrity.missing_entries"].value == -1
+
+
 @pytest.mark.parametrize(
     ("month", "first", "last"),
     [

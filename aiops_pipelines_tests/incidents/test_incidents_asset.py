@@ -241,6 +241,44 @@ def test_each_legal_record_is_a_decision_of_the_audit_log(desk, warehouse):
     assert "It was earlier." in made[1]["summary"] and made[0]["entry_id"] != made[1]["entry_id"]
 
 
+def test_a_record_that_is_edited_or_deleted_once_it_is_logged_is_named(desk, warehouse):
+    from aiops_pipelines.defs.compliance import decisions
+    from aiops_pipelines.incidents.reported import REPORTS
+    from aiops_pipelines.resources.audit_book import AuditBook
+    from aiops_pipelines.resources.keys import Keys
+    from aiops_pipelines.systems import load_system
+
+    at = datetime(2026, 6, 8, 9, tzinfo=UTC)
+    system = load_system(desk.systems / "desk.yaml", desk.data)
+    seen = {
+        "incident_id": "INC-3",
+        "title": "Late",
+        "calls": ["e1", "e2"],
+        "reported_at": at,
+        "reporter": "Mira",
+    }
+    seen |= {"system": "desk", "seen": "It was late.", "began_at": at}
+    record(warehouse, "INC-1", ("aware", "", None, at))
+    with warehouse.writing() as writer:
+        writer.append("incidents.remedies", remedied("INC-2", "Mira"))
+        writer.append("incidents.reported_incidents", pl.DataFrame([seen], schema=REPORTS))
+    book = AuditBook(desk, warehouse, Keys(desk.keys))
+
+    def named():
+        return [(one.severity, one.entry_index) for one in book.verify("desk")[0]]
+
+    book.append("desk", list(decisions(warehouse, system)))
+    book.sign("desk", at)
+    assert named() == []
+    index = {entry["kind"]: place for place, entry in enumerate(decisions(warehouse, system))}
+    moved = warehouse.rows("incidents.legal_events").with_columns(at=pl.lit(at + timedelta(hours=50)))
+    with warehouse.writing() as writer:
+        writer.delete("incidents.remedies", system="desk")
+        writer.replace("incidents.legal_events", moved, system="desk")
+    edited = [index["decision.incident_remedied"], index["decision.incident_aware"]]
+    assert named() == [("error", place) for place in sorted(edited)]
+
+
 def test_what_a_person_opens_is_told_diagnosed_logged_and_no_rule_meddles_with_it(desk, warehouse):
     from aiops_pipelines.defs.compliance import decisions
     from aiops_pipelines.resources.decisions import incidents_now, open_incident, record_event

@@ -20,7 +20,7 @@ from aiops_pipelines.incidents.legal_clocks import (
     legal_sentence,
     legal_table,
 )
-from aiops_pipelines.incidents.legal_events import LEGAL_EVENTS, kinds_of, new_legal_event
+from aiops_pipelines.incidents.legal_events import LEGAL_EVENTS, kinds_of, new_legal_event, recorded
 from aiops_pipelines.incidents.lifecycle import INCIDENTS
 from aiops_pipelines.incidents.settings import Notification
 from aiops_pipelines.resources.tables import declared_tables
@@ -260,6 +260,31 @@ def test_a_withdrawn_notice_was_never_given():
     assert found["dora", "intermediate"]["state"] == "not started"
 
 
+def test_of_several_notices_only_the_one_that_was_a_mistake_is_withdrawn():
+    told = [event("dora", "aware", at(2)), event("dora", "notified", at(2, 1), "initial")]
+    told += [
+        event("dora", "notified", at(day), "intermediate") | {"reference": f"R-{day}"} for day in (3, 4, 5)
+    ]
+    taken = event("dora", "withdrawn", at(6), "intermediate")
+
+    def stood(reference: str) -> list[str]:
+        return [
+            row["reference"]
+            for row in recorded([*told, taken | {"reference": reference}]).notices["intermediate"]
+        ]
+
+    assert stood("") == ["R-3", "R-4"] and stood("R-3") == ["R-4", "R-5"]
+    found = clocks(*told, taken | {"reference": ""}, now=at(7))
+    assert (found["dora", "intermediate"]["state"], found["dora", "intermediate"]["reference"]) == (
+        "met",
+        "R-3",
+    )
+    assert found["dora", "final"]["state"] == "running"
+    with pytest.raises(IncidentError, match="has the reference R-9; it was R-3, R-4 and R-5"):
+        again = {"regime": "dora", "event": "withdrawn", "about": "intermediate", "reference": "R-9"}
+        record(*told, of=again | {"reason": "Of another."})
+
+
 # --- recording
 
 
@@ -307,8 +332,13 @@ def test_what_would_be_no_evidence_is_refused(before, of, said):
 def test_a_notice_is_withdrawn_with_a_reason():
     before = [AWARE, event("gdpr", "notified", at(3), "notification")]
     with pytest.raises(IncidentError, match="only with a reason"):
-        record(*before, of=NOTICE | {"event": "withdrawn"})
-    assert record(*before, of=NOTICE | {"event": "withdrawn", "reason": "Of another."}).height == 1
+        record(*before, of=NOTICE | {"event": "withdrawn", "reference": "R-1"})
+    assert (
+        record(
+            *before, of=NOTICE | {"event": "withdrawn", "reference": "R-1", "reason": "Of another."}
+        ).height
+        == 1
+    )
 
 
 # --- telling

@@ -28,6 +28,11 @@ def call(number: int) -> dict[str, Any]:
         "answer": "30 days.",
         "user_id": None if number == 2 else f"u{number}",
         "session_id": "s",
+        "input_uncached": 400,
+        "cache_read": 100,
+        "guardrail_events": [{"guardrail": "toxicity", "category": "insult", "action": "block"}],
+        "retrieved": [{"chunk_id": "c1", "document": "a.md", "score": 0.25}],
+        "cost_reported_usd": Decimal("0.10"),
         "pii_counts": '{"EMAIL": 1}' if number else None,
     }
 

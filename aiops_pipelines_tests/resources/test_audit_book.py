@@ -14,6 +14,7 @@ import pytest
 
 from aiops_pipelines.compliance import audit_log as log
 from aiops_pipelines.compliance import checkpoint, signed_note, tiles
+from aiops_pipelines.compliance.audit_entry import FACTS
 from aiops_pipelines.compliance.merkle import leaf_hash, node_hash, root_hash
 from aiops_pipelines.project import Project
 from aiops_pipelines.resources import audit_book, audit_signing
@@ -31,7 +32,7 @@ OK: list[str] = []
 
 
 def entry(number: int, system: str = "shop", **changes: Any) -> dict[str, Any]:
-    record = {
+    record = dict.fromkeys(FACTS) | {
         "system": system,
         "event_id": f"e{number}",
         "occurred_at": START + timedelta(minutes=number),

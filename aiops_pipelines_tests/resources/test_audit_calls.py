@@ -63,6 +63,13 @@ def test_calls_that_are_read_in_portions_have_the_same_entries_in_the_same_order
         ("tokens_total = 7", "tokens_total"),
         ("occurred_at = occurred_at + interval 1 month", "occurred_at"),
         ("pii_counts = '{}'", "pii_counts"),
+        ("guardrail_events = []", "facts_sha256"),
+        ("input_uncached = 1, cache_read = 499", "facts_sha256"),
+        ("rating = 1", "facts_sha256"),
+        ("error_type = 'Timeout'", "facts_sha256"),
+        ("cost_reported_usd = 0.0000001", "facts_sha256"),
+        ("retrieved = []", "facts_sha256"),
+        ("source_seq = 1", "facts_sha256"),
     ],
 )
 def test_an_edited_call_is_named_with_its_column(
@@ -70,6 +77,18 @@ def test_an_edited_call_is_named_with_its_column(
 ) -> None:
     tamper(warehouse, f"update inference_log.inferences set {edit} where event_id = 'e1'")
     assert found(book) == [("error", 1, column)]
+
+
+def test_an_entry_from_before_facts_were_hashed_still_holds(
+    book: AuditBook, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with warehouse.writing() as writer:
+        writer.append("inference_log.inferences", rows(warehouse, "inference_log.inferences", call(3)))
+    (entry,) = new_entries(warehouse, "shop", book.keys)
+    book.append("shop", [{name: value for name, value in entry.items() if name != "facts_sha256"}])
+    assert found(book) == []
+    tamper(warehouse, "update inference_log.inferences set status = 'error' where event_id = 'e3'")
+    assert found(book) == [("error", 3, "status")]
 
 
 def test_edits_in_every_portion_of_the_calls_are_named(

@@ -12,13 +12,24 @@ from hypothesis import strategies as st
 from aiops_pipelines.compliance.erasure import sought
 from aiops_pipelines.inference_log.log_settings import Logs
 from aiops_pipelines.resources import leftovers
-from aiops_pipelines.resources.leftovers import free_file, freed, hits, in_sources
+from aiops_pipelines.resources.leftovers import free_file, freed, hits, in_sources, in_tables
 from aiops_pipelines.resources.report_pdf import report_pdf
+from aiops_pipelines.resources.warehouse import Warehouse
 from aiops_pipelines.systems import System
 from aiops_pipelines_tests.bound_root import python
+from aiops_pipelines_tests.resources.audited_shop import rows
 
 ADA, TEXT = "ada-17", "Where is the parcel that was due on Monday?"
 WANTED = sought([ADA], [TEXT])
+
+
+def test_every_name_is_found_inside_of_texts_and_of_what_lists_hold(warehouse: Warehouse) -> None:
+    acted = {"guardrail": "names", "category": f"about {ADA}", "action": "flag"}
+    call = {"system": "shop", "event_id": "e1", "query": "Is cyd-19 there?", "guardrail_events": [acted]}
+    with warehouse.writing() as writer:
+        writer.append("inference_log.inferences", rows(warehouse, "inference_log.inferences", call))
+    found = in_tables(warehouse, [], [], ["bob-18", "eve-20", "cyd-19", ADA])
+    assert found == {f"inference_log.inferences.{column}": 1 for column in ("guardrail_events", "query")}
 
 
 @pytest.mark.parametrize(
