@@ -75,7 +75,7 @@ def call_record(
     Raises:
         RecordError: a field is not what its column holds.
     """
-    said = NOTHING_SAID if fields.get("operation") not in (None, CHAT) else shown(said)
+    said = NOTHING_SAID if fields.get("operation") not in (None, CHAT) else without_hidden(said)
     record = normal_form({"query": said.query, "answer": said.answer, **fields})
     if isinstance(count_tokens, KeptTexts):
         count_tokens.by_event[record["event_id"]] = said.system, said.tools
@@ -88,7 +88,7 @@ def call_record(
     return {**record, **token_columns(tokens, parts, method)}
 
 
-def shown(said: Conversation) -> Conversation:
+def without_hidden(said: Conversation) -> Conversation:
     """Return a conversation without what stands in place of its texts: nobody asked or answered that."""
     if (said.answer or "").startswith(HIDDEN):
         said = replace(said, answer=None)

@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiops_pipelines.inference_log.call_record import HIDDEN, NOTHING_SAID, call_record, outcome, shown
+from aiops_pipelines.inference_log.call_record import (
+    HIDDEN,
+    NOTHING_SAID,
+    call_record,
+    outcome,
+    without_hidden,
+)
 from aiops_pipelines.inference_log.feedback import evaluations
 from aiops_pipelines.inference_log.messages import Aliases, Conversation, decoded, first
 from aiops_pipelines.inference_log.otlp_dialects import in_conventions
@@ -148,7 +154,7 @@ class SpanCalls:
 
 
 def _fields(call: Span, trace: Trace, ignored: Counter[str]) -> dict[str, Any]:
-    said, joined = shown(conversation(call)), trace.joined(call)
+    said, joined = without_hidden(conversation(call)), trace.joined(call)
     retrievals = joined["reranking"] or joined["retrieval"]
     chunks = [chunk for span in retrievals for chunk in retrieved(span.attributes)]
     named: dict[str, dict[str, Any]] = {}

@@ -5,7 +5,7 @@ from scipy.special import stdtrit
 
 from aiops_pipelines.project import ROOT
 
-MACROS = Environment(autoescape=False).from_string((ROOT / "dbt_project/macros/mean_hours.sql").read_text())
+MACROS = Environment(autoescape=False).from_string((ROOT / "dbt_project/macros/t_quantile.sql").read_text())
 
 
 def test_the_quantile_of_an_interval_is_students() -> None:
